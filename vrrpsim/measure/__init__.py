@@ -1,0 +1,1 @@
+"""From a trace to tenures, failovers, overlaps, vacancies, outages and a verdict."""

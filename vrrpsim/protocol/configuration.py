@@ -1,0 +1,264 @@
+"""The effective configuration of one VRRP daemon, as frozen values.
+
+Readers (`vrrpsim.config`) build these values from keepalived.conf or from scenario YAML; the engine
+never reads text. Every rounding, default and dropped tracker of keepalived has already happened:
+what stands here is what runs. Times are integer nanoseconds, addresses `ipaddress` objects.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
+
+Address = IPv4Address | IPv6Address
+
+SECOND_NS = 1_000_000_000
+OWNER_PRIORITY = 255  # RFC 9568 §5.2.4: the address owner
+
+
+class InitialState(Enum):
+    """The `state` keyword. Without effect on timing in keepalived 2.x (FSM-6)."""
+
+    MASTER = "MASTER"
+    BACKUP = "BACKUP"
+
+
+class AuthType(Enum):
+    """VRRPv2 authentication (RFC 2338 §5.3.6); the value is the wire's Auth Type."""
+
+    NONE = 0
+    PASS = 1
+    AH = 2
+
+
+class ChecksumMode(Enum):
+    """How the IPv4 VRRPv3 checksum treats the pseudo-header (keepalived.md §5.1)."""
+
+    DIALECT = "dialect"
+    OLD_UNICAST = "old_unicast"  # pseudo-header with 224.0.0.18 even for unicast
+    NEVER_OLD = "never_old"  # `old_unicast_checksum never`
+    AS_V2 = "as_v2"  # `v3_checksum_as_v2`: none when sending, anything accepted
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """`authentication {}`: the key is at most 8 bytes, not zero-padded (keepalived.md §5.2 #12)."""
+
+    auth_type: AuthType = AuthType.NONE
+    key: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualAddress:
+    """One entry of `virtual_ipaddress`; `interface` is its `dev`, None for the instance's own."""
+
+    address: Address
+    prefix_length: int
+    interface: str | None = None
+    no_track: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UnicastPeer:
+    """One entry of `unicast_peer`, with the TTL range accepted from it (§5.2 #22)."""
+
+    address: Address
+    min_ttl: int = 0
+    max_ttl: int = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A reference to a tracked object from an instance or a group.
+
+    Weight 0 means a failure puts the instance into FAULT (keepalived.md §3.1).
+    """
+
+    name: str
+    weight: int = 0
+    reverse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Garp:
+    """Counts and times of gratuitous ARP and unsolicited NA (GA-1 … GA-4)."""
+
+    master_delay_ns: int = 5 * SECOND_NS
+    master_repeat: int = 5
+    master_refresh_ns: int = 0
+    master_refresh_repeat: int = 1
+    lower_prio_delay_ns: int = 5 * SECOND_NS
+    lower_prio_repeat: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """The notify scripts of an instance or a group; empty strings are absent."""
+
+    master: str = ""
+    backup: str = ""
+    fault: str = ""
+    stop: str = ""
+    deleted: str = ""
+    any: str = ""
+    master_rx_lower_pri: str = ""
+    priority_changes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceConfig:
+    """One `vrrp_instance` after all defaults (keepalived.md §6.2)."""
+
+    name: str
+    interface: str
+    vrid: int
+    priority: int  # `base`, 1..255
+    version: int = 2
+    initial_state: InitialState = InitialState.BACKUP
+    addresses: tuple[VirtualAddress, ...] = ()
+    excluded: tuple[VirtualAddress, ...] = ()  # `virtual_ipaddress_excluded`: not advertised
+    family: int = 4  # 4 or 6
+    advert_int_ns: int = SECOND_NS
+    preempt: bool = True  # False: `nopreempt`
+    preempt_delay_ns: int = 0
+    down_timer_adverts: int = 3
+    authentication: Authentication = Authentication()
+    source: Address | None = None  # `unicast_src_ip` / `mcast_src_ip`; None: the interface's own
+    unicast_peers: tuple[UnicastPeer, ...] = ()
+    multicast_group: Address = IPv4Address("224.0.0.18")
+    ttl: int = 255
+    checksum: ChecksumMode = ChecksumMode.DIALECT
+    check_unicast_src: bool = False
+    skip_check_adv_addr: bool = False
+    lower_prio_no_advert: bool = False
+    higher_prio_send_advert: bool = False
+    owner_ignore_adverts: bool = False
+    timer_expired_backup: int | None = None  # the priority P of K11; 0: own
+    accept: bool = True
+    strict: bool = False
+    garp: Garp = Garp()
+    use_vmac: bool = False
+    vmac_interface: str = ""  # the macvlan's name, `vrrp.VRID` by default
+    vmac_xmit_base: bool = False
+    dont_track_primary: bool = False
+    track_interfaces: tuple[Track, ...] = ()
+    track_scripts: tuple[Track, ...] = ()
+    track_files: tuple[Track, ...] = ()
+    track_processes: tuple[Track, ...] = ()
+    config_faults: tuple[str, ...] = ()  # reasons to stay in FAULT for ever
+    notify: Notify = Notify()
+
+    @property
+    def is_owner(self) -> bool:
+        """Priority 255: the address owner (RFC 9568 §5.2.4)."""
+        return self.priority == OWNER_PRIORITY
+
+    @property
+    def unicast(self) -> bool:
+        """At least one `unicast_peer` was accepted (keepalived.md §5.3)."""
+        return bool(self.unicast_peers)
+
+    @property
+    def owned_interface(self) -> str:
+        """The interface that carries the addresses: the VMAC if there is one."""
+        return self.vmac_interface if self.use_vmac else self.interface
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptConfig:
+    """One `vrrp_script` (SC-1). `command` is the string as written, `words` after LX-19."""
+
+    name: str
+    command: str
+    words: tuple[str, ...] = ()
+    interval_ns: int = SECOND_NS
+    timeout_ns: int = 0  # 0: the interval
+    weight: int = 0
+    reverse: bool = False
+    rise: int = 1
+    fall: int = 1
+    user: str = ""
+
+    @property
+    def effective_timeout_ns(self) -> int:
+        """`timeout`, or the interval where none is given (SC-1)."""
+        return self.timeout_ns or self.interval_ns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileConfig:
+    """One `track_file` (keepalived.md §3.3)."""
+
+    name: str
+    path: str
+    weight: int = 1
+    reverse: bool = False
+    init_value: int | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessConfig:
+    """One `vrrp_track_process` (keepalived.md §3.3)."""
+
+    name: str
+    process: str  # matched against `comm`
+    parameters: tuple[str, ...] = ()
+    param_match: str = ""  # "", "exact", "initial", "partial"
+    full_command: bool = False
+    weight: int = 0
+    reverse: bool = False
+    quorum: int = 1
+    quorum_max: int | None = None
+    fork_delay_ns: int = 0
+    terminate_delay_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupConfig:
+    """One `vrrp_sync_group` (SG-1 … SG-9); its trackers apply to every member."""
+
+    name: str
+    members: tuple[str, ...]
+    track_interfaces: tuple[Track, ...] = ()
+    track_scripts: tuple[Track, ...] = ()
+    track_files: tuple[Track, ...] = ()
+    track_processes: tuple[Track, ...] = ()
+    notify: Notify = Notify()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterfaceDelay:
+    """`interface_up_down_delays`: the debounce of one interface (keepalived.md §1.5)."""
+
+    interface: str
+    down_ns: int = 0
+    up_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GarpGroup:
+    """Minimum spacing of GARPs / NAs on interfaces (GA-6); no interface names: everywhere."""
+
+    interfaces: tuple[str, ...] = ()
+    garp_interval_ns: int = 0
+    gna_interval_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterConfig:
+    """Everything one daemon runs. Instance trackers already include their group's (SG-6, SG-7)."""
+
+    router_id: str = ""
+    instances: tuple[InstanceConfig, ...] = ()
+    groups: tuple[GroupConfig, ...] = ()
+    scripts: tuple[ScriptConfig, ...] = ()  # only those in use (SC-2)
+    files: tuple[FileConfig, ...] = ()
+    processes: tuple[ProcessConfig, ...] = ()
+    startup_delay_ns: int = 0
+    interface_delays: tuple[InterfaceDelay, ...] = ()
+    garp_groups: tuple[GarpGroup, ...] = ()
+    log_unknown_vrids: bool = False
+    notify_priority_changes: bool = False
+    notify_fifo: str = ""

@@ -1,0 +1,192 @@
+"""Who deviates how, as data: one frozen `Dialect` of switches for each implementation.
+
+The engine asks a switch, never a name. Sources: keepalived.md §0 (K1 … K20), §1.8 and §5;
+rfc.md §4.5 and §5. FRR's row follows what rfc.md and ecosystem.md say of vrrpd.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+
+class ListMismatch(Enum):
+    """What an advert with another address list meets (§5.2 #16, #20; RFC 3768 §7.1)."""
+
+    REJECT = "reject"
+    ACCEPT = "accept"
+    REJECT_UNLESS_OWNER = "reject unless the sender is the owner"
+
+
+class SkewRounding(Enum):
+    """In which unit Skew_Time is truncated (keepalived.md §2.1, rfc.md §2.3)."""
+
+    NANOSECONDS = "ns"
+    MICROSECONDS = "us"
+    CENTISECONDS = "cs"
+
+
+class Checksum(Enum):
+    """Coverage of the IPv4 VRRPv3 checksum (rfc.md §3.6)."""
+
+    PSEUDO_HEADER = "ph"
+    MESSAGE = "msg"
+
+
+class OwnerConflict(Enum):
+    """What an owner does with an advert for its own VRID (FSM-36, EID 8298)."""
+
+    DISCARD = "discard"
+    DROP_TO_254 = "drop to 254"
+    ROGUE = "rogue owner procedure"
+    COMPARE_ADDRESS = "compare addresses"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """The switches. The defaults are keepalived 2.2.7's."""
+
+    name: str
+    default_version: int = 2
+
+    # --- receive checks (§5.2)
+    list_mismatch: ListMismatch = ListMismatch.REJECT  # K1
+    padded_short_ok: bool = False  # K3
+    source_check_needs_list_check: bool = True  # K16
+    own_source_dropped: bool = False  # rfc.md §4.4 S1; keepalived only warns, FSM-32
+    zero_count_rejected: bool = False  # EID 8299
+    zero_interval_rejected: bool = False  # EID 8301
+    first_address_link_local: bool = False  # EID 8300
+    checksum: Checksum = Checksum.PSEUDO_HEADER
+    checks_in_rfc_order: bool = False  # rfc.md §5.1 instead of keepalived.md §5.2
+    authentication: bool = True  # v2 PASS / AH exist at all
+
+    # --- timers (§2)
+    skew_rounding: SkewRounding = SkewRounding.MICROSECONDS
+    skew_recomputed_on_learning: bool = True  # RFC 5798 read literally: False
+    priority_change_shifts_deadline: bool = True  # FSM-24
+    remaining_time_overwrites_down_time: bool = True  # FSM-11, FSM-16: the quirk behind FSM-24
+    rejected_restarts_advert_timer: bool = True  # K19, FSM-35
+
+    # --- state machine (§1)
+    answers_lower_advert: bool = True  # FSM-33, RFC 9568 §6.4.3
+    lower_advert_restarts_timer: bool = True  # rfc.md §4.4 S4: False
+    fault_state: bool = True  # False: a fault is RFC "Shutdown" (S5)
+    fault_priority_zero_adverts: int = 2  # FSM-38
+    owner_starts_as_master: bool = True  # FSM-5, RFC 9568 §6.4.1
+    owner_conflict: OwnerConflict = OwnerConflict.DROP_TO_254  # K9
+    startup_delay_discards: bool = False  # K4
+    has_timer_expired_backup: bool = False  # K11
+    reload_adverts: int = 1  # immediate adverts of a master before it re-reads (§1.7)
+
+    # --- trackers (§3)
+    runs_overlapping_scripts: bool = True  # K5
+    script_interval_in_ms: bool = False  # K6
+
+    # --- gratuitous ARP (§4)
+    garp_refresh_on_adverts: bool = True  # K7
+    garp_interval_collapses: bool = True  # K8
+    garp_target_is_sender_mac: bool = False  # rfc.md §6.3: EID 7947
+    garp_repeats: bool = True  # False: one per address, as the RFCs ask
+    garp_on_lower_advert: bool = True  # GA-4
+    always_vmac: bool = False  # RFC 9568 §7.2: source MAC is the virtual MAC
+
+    # --- keywords of the configuration (§0)
+    has_v3_checksum_as_v2: bool = False  # K12
+    has_no_virtual_ipaddress: bool = False  # K13
+    has_owner_ignore_adverts: bool = False  # K14
+    missing_source_is_fault: bool = True  # K15
+    reject_log_every_packet: bool = True  # K2
+
+
+KEEPALIVED_2_2_7 = Dialect(name="keepalived-2.2.7")
+KEEPALIVED_2_2_8 = replace(
+    KEEPALIVED_2_2_7,
+    name="keepalived-2.2.8",
+    startup_delay_discards=True,
+    has_timer_expired_backup=True,
+    has_v3_checksum_as_v2=True,
+    has_no_virtual_ipaddress=True,
+)
+KEEPALIVED_2_3_3 = replace(
+    KEEPALIVED_2_2_8,
+    name="keepalived-2.3.3",
+    list_mismatch=ListMismatch.ACCEPT,
+    padded_short_ok=True,
+    source_check_needs_list_check=False,
+    owner_conflict=OwnerConflict.ROGUE,
+    runs_overlapping_scripts=False,
+    script_interval_in_ms=True,
+    garp_refresh_on_adverts=False,
+    garp_interval_collapses=False,
+    has_owner_ignore_adverts=True,
+    missing_source_is_fault=False,
+    reject_log_every_packet=False,
+)
+RFC9568 = Dialect(
+    name="rfc9568",
+    default_version=3,
+    list_mismatch=ListMismatch.ACCEPT,
+    padded_short_ok=True,
+    own_source_dropped=True,
+    zero_count_rejected=True,
+    zero_interval_rejected=True,
+    first_address_link_local=True,
+    checksum=Checksum.MESSAGE,
+    checks_in_rfc_order=True,
+    authentication=False,
+    skew_rounding=SkewRounding.NANOSECONDS,
+    priority_change_shifts_deadline=False,
+    remaining_time_overwrites_down_time=False,
+    rejected_restarts_advert_timer=False,
+    lower_advert_restarts_timer=False,
+    fault_state=False,
+    fault_priority_zero_adverts=0,
+    owner_conflict=OwnerConflict.COMPARE_ADDRESS,
+    reload_adverts=0,
+    runs_overlapping_scripts=False,
+    script_interval_in_ms=True,
+    garp_target_is_sender_mac=True,
+    garp_repeats=False,
+    garp_on_lower_advert=False,
+    always_vmac=True,
+    missing_source_is_fault=False,
+)
+RFC5798 = replace(
+    RFC9568,
+    name="rfc5798",
+    zero_count_rejected=False,
+    zero_interval_rejected=False,
+    first_address_link_local=False,
+    checksum=Checksum.PSEUDO_HEADER,
+    answers_lower_advert=False,
+    owner_conflict=OwnerConflict.DISCARD,
+)
+RFC3768 = replace(
+    RFC5798,
+    name="rfc3768",
+    default_version=2,
+    list_mismatch=ListMismatch.REJECT_UNLESS_OWNER,
+    garp_target_is_sender_mac=False,
+)
+FRR_8_4 = replace(
+    RFC5798,
+    name="frr-8.4",
+    padded_short_ok=False,
+    skew_rounding=SkewRounding.CENTISECONDS,
+    garp_target_is_sender_mac=False,
+)
+
+DIALECTS: dict[str, Dialect] = {
+    dialect.name: dialect
+    for dialect in (
+        RFC3768,
+        RFC5798,
+        RFC9568,
+        KEEPALIVED_2_2_7,
+        KEEPALIVED_2_2_8,
+        KEEPALIVED_2_3_3,
+        FRR_8_4,
+    )
+}
+DEFAULT_DIALECT = KEEPALIVED_2_2_7

@@ -1,0 +1,254 @@
+"""The trace: append-only typed records that worlds write and measure and report read.
+
+Every record is a NamedTuple whose first field is `at_ns`, integer nanoseconds since the start of the
+run. Records come in order of time. What a consumer needs decides the `Level`; state records are
+always there and alone make the digest (DESIGN §4), so packets, probes and clients never change it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Level(IntEnum):
+    """How much is recorded; each level includes the ones before it."""
+
+    STATES = 0  # what the digest covers, faults and clients
+    ADVERTS = 1  # and each advert and gratuitous frame sent or rejected
+    FRAMES = 2  # and each lost frame, script run, log line and notification
+
+
+class StateChange(NamedTuple):
+    """An instance changed state. `last_advert_ns` is when it last accepted an advert, if ever."""
+
+    at_ns: int
+    node: str
+    instance: str
+    old: str
+    new: str
+    reason: str
+    last_advert_ns: int | None = None
+
+
+class PriorityChange(NamedTuple):
+    """The effective priority moved; `reason` names the tracker."""
+
+    at_ns: int
+    node: str
+    instance: str
+    old: int
+    new: int
+    reason: str
+
+
+class TrackerChange(NamedTuple):
+    """A tracked script, interface, file or process went good or bad on a node."""
+
+    at_ns: int
+    node: str
+    tracker: str  # "script", "interface", "file", "process"
+    name: str
+    ok: bool
+    reason: str
+
+
+class AddressChange(NamedTuple):
+    """The kernel of `node` gained or lost a virtual address."""
+
+    at_ns: int
+    node: str
+    interface: str
+    address: str
+    present: bool
+
+
+class NodeChange(NamedTuple):
+    """`on`, `off` or `paused`: only a node that is on owns addresses (DESIGN §6)."""
+
+    at_ns: int
+    node: str
+    state: str
+
+
+class ProcessChange(NamedTuple):
+    """Life of haproxy, keepalived …: starting, serving, frozen, dead, reloading."""
+
+    at_ns: int
+    node: str
+    process: str
+    state: str
+
+
+class Fault(NamedTuple):
+    """An event of the scenario fired; roles are resolved. `until_ns` is known when `for:` is given."""
+
+    at_ns: int
+    number: int  # n-th event fired in this run, from 0
+    name: str  # the event's `name:` or ""
+    verb: str
+    target: str  # as written
+    resolved: tuple[str, ...]  # e.g. ("lb1/haproxy",)
+    until_ns: int | None = None
+
+
+class FaultEnd(NamedTuple):
+    """The event with this number was undone."""
+
+    at_ns: int
+    number: int
+
+
+class AdvertSent(NamedTuple):
+    """An advert left the daemon; `destination` is the group or one unicast peer."""
+
+    at_ns: int
+    node: str
+    instance: str
+    priority: int
+    destination: str
+
+
+class AdvertRejected(NamedTuple):
+    """A receive check failed; `reason` is its counter's name."""
+
+    at_ns: int
+    node: str
+    instance: str
+    source: str
+    reason: str
+
+
+class Gratuitous(NamedTuple):
+    """One gratuitous ARP or unsolicited NA left the node."""
+
+    at_ns: int
+    node: str
+    interface: str
+    address: str
+    mac: str
+
+
+class FrameLost(NamedTuple):
+    """A frame did not arrive; `reason` is loss, burst, partition, carrier or unresolved."""
+
+    at_ns: int
+    segment: str
+    source: str
+    destination: str
+    kind: str
+    reason: str
+
+
+class Reachability(NamedTuple):
+    """From now on the client's requests are answered by `node` ("" if not), and why."""
+
+    at_ns: int
+    client: str
+    reachable: bool
+    node: str
+    reason: str
+
+
+class Notification(NamedTuple):
+    """A notify script or FIFO line (keepalived.md §7.3)."""
+
+    at_ns: int
+    node: str
+    kind: str  # INSTANCE or GROUP
+    name: str
+    state: str
+    priority: int
+
+
+class LogLine(NamedTuple):
+    """One line of the daemon's log."""
+
+    at_ns: int
+    node: str
+    text: str
+
+
+class Remark(NamedTuple):
+    """Something the run itself has to say: a check that always succeeds, a target that was not there."""
+
+    at_ns: int
+    text: str
+
+
+Record = (
+    StateChange
+    | PriorityChange
+    | TrackerChange
+    | AddressChange
+    | NodeChange
+    | ProcessChange
+    | Fault
+    | FaultEnd
+    | AdvertSent
+    | AdvertRejected
+    | Gratuitous
+    | FrameLost
+    | Reachability
+    | Notification
+    | LogLine
+    | Remark
+)
+
+RECORD_TYPES: tuple[type[Record], ...] = (
+    StateChange,
+    PriorityChange,
+    TrackerChange,
+    AddressChange,
+    NodeChange,
+    ProcessChange,
+    Fault,
+    FaultEnd,
+    AdvertSent,
+    AdvertRejected,
+    Gratuitous,
+    FrameLost,
+    Reachability,
+    Notification,
+    LogLine,
+    Remark,
+)
+
+DIGESTED = (
+    StateChange,
+    PriorityChange,
+    TrackerChange,
+    AddressChange,
+    NodeChange,
+    ProcessChange,
+    Fault,
+    FaultEnd,
+)
+
+
+class Trace:
+    """The records of one run, in order, with the horizon at which it ended."""
+
+    __slots__ = ("end_ns", "level", "records")
+
+    def __init__(self, level: Level = Level.ADVERTS) -> None:
+        self.level = level
+        self.records: list[Record] = []
+        self.end_ns = 0
+
+    def digest(self) -> str:
+        """SHA-256 over the state changes: equal digests mean equal histories (DESIGN §4)."""
+        sha = hashlib.sha256()
+        for record in self.records:
+            if isinstance(record, DIGESTED):
+                sha.update(f"{type(record).__name__}{tuple(record)!r}\n".encode())
+        return sha.hexdigest()
+
+    def json_lines(self) -> Iterator[str]:
+        """One JSON object a record: `{"kind": "StateChange", "at_ns": …}`; the last line is the end."""
+        for record in self.records:
+            yield json.dumps({"kind": type(record).__name__, **record._asdict()}, ensure_ascii=False)
+        yield json.dumps({"kind": "End", "at_ns": self.end_ns})
