@@ -1,0 +1,173 @@
+"""What happens to the cluster and when: the events of a scenario as frozen values.
+
+One `Event` is one verb. `parameters` is a value of the verb's own class; verbs that need nothing beyond
+their target carry `NoParameters`. Targets that name a role are resolved when the event fires.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import Literal
+
+from vrrpsim.config.values import Distribution
+from vrrpsim.protocol.configuration import RouterConfig
+
+Address = IPv4Address | IPv6Address
+Role = Literal["master", "backup"]
+Traffic = Literal["vrrp", "arp", "garp", "nd", "icmp", "app"]
+
+PROCESS_VERBS = ("kill", "stop", "start", "restart", "freeze", "thaw")  # NODE/PROCESS
+MACHINE_VERBS = ("power_off", "power_on", "pause")  # NODE
+LINK_VERBS = ("link_down", "link_up")  # NODE/IF
+SCRIPT_VERBS = ("hang", "fail", "pass")  # NODE/SCRIPT
+VERBS = (
+    *PROCESS_VERBS,
+    "reload",
+    *MACHINE_VERBS,
+    *LINK_VERBS,
+    "partition",
+    "impair",
+    *SCRIPT_VERBS,
+    "starve",
+    "flush_address",
+    "set",
+    "inject",
+)
+# Done once, with nothing to undo: `for:` is refused.
+INSTANT_VERBS = ("restart", "reload", "flush_address", "inject")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom an event meets. Exactly one of `node`, `role`, `segment`, `client` is set.
+
+    `item` is what stands after the slash: a process, an interface, a script or an instance.
+    `instance` is the name in `master(VI_1)`: the role is asked of that instance; None: of the only one.
+    """
+
+    text: str
+    node: str | None = None
+    role: Role | None = None
+    instance: str | None = None
+    item: str | None = None
+    segment: str | None = None
+    client: str | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """An instant: `plus` after the start of the run, or after the event named `after` fired."""
+
+    plus: Distribution
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoParameters:
+    """The verb and its target say everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """SIGHUP; `config` is what the daemon finds on disk then, None: the same as before."""
+
+    config: RouterConfig | None = None
+    file: str | None = None  # as the scenario writes it
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Frames between members of different groups vanish; `one_way`: only from the first to the others."""
+
+    groups: tuple[tuple[Target, ...], ...]
+    one_way: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Impairment:
+    """What a segment or one interface does to frames on top of what the segment does always.
+
+    None where the event says nothing. Fractions are 0..1, `burst` is the mean number of frames lost in
+    a row. `only`, `senders` and `receivers` restrict it; empty means everything.
+    """
+
+    loss: float | None = None
+    burst: float | None = None
+    delay: Distribution | None = None
+    jitter: Distribution | None = None
+    duplicate: float | None = None
+    reorder: float | None = None
+    corrupt: float | None = None
+    only: tuple[Traffic, ...] = ()
+    senders: tuple[Target, ...] = ()  # YAML `from:`
+    receivers: tuple[Target, ...] = ()  # YAML `to:`
+
+
+@dataclass(frozen=True, slots=True)
+class Starve:
+    """Each timer and packet of the node is served this much late."""
+
+    delay: Distribution
+
+
+@dataclass(frozen=True, slots=True)
+class FlushAddress:
+    """Somebody else removes this address from the node."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class SetPriority:
+    """The operator changes the base priority of an instance at run time."""
+
+    priority: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InjectedAdvert:
+    """A foreign or forged advert. `source` None: an address of the segment that nobody has."""
+
+    vrid: int
+    priority: int
+    source: Address | None = None
+    destination: Address | None = None  # None: the multicast group
+    version: int = 2
+    interval_ns: int = 1_000_000_000
+    addresses: tuple[Address, ...] = ()
+    ttl: int = 255
+    auth_type: Literal["none", "pass", "ah"] = "none"
+    auth_pass: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inject:
+    """The advert to put on the segment."""
+
+    advert: InjectedAdvert
+
+
+Parameters = NoParameters | Reload | Partition | Impairment | Starve | FlushAddress | SetPriority | Inject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One verb. `lasts` is the YAML's `for:`; `every` repeats it, `count` times or until the end.
+
+    `index` is its place in the file, from 0; `name` is the YAML's, or `VERB-INDEX` where it gives none.
+    `target` is None for `partition`, whose groups are parameters.
+    """
+
+    verb: str
+    at: When
+    index: int
+    name: str
+    target: Target | None = None
+    parameters: Parameters = NoParameters()
+    lasts: Distribution | None = None
+    every: Distribution | None = None
+    count: int | None = None
