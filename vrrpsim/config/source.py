@@ -1,0 +1,52 @@
+"""Where a word stands and what is wrong with it: shared by every reader of a text."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A position in a file; line and column are 1-based."""
+
+    file: str
+    line: int
+    col: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.col}"
+
+
+class Severity(Enum):
+    """How bad a finding is; only the reader of the finding decides what follows from it."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One remark about one place; `rule` names the sentence of the reference it rests on."""
+
+    place: Place
+    severity: Severity
+    rule: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.severity} {self.rule}: {self.message}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?" for the nearest known word, or "" if none is near."""
+    if len(word) > 100:  # difflib is quadratic, and nobody meant this
+        return ""
+    close = difflib.get_close_matches(word, sorted(set(known)), n=1, cutoff=0.7)
+    return f"; did you mean '{close[0]}'?" if close else ""
