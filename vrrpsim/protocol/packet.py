@@ -70,7 +70,7 @@ class Reject(Enum):
 
     @property
     def reaches_instance(self) -> bool:
-        """False: dropped before an instance was chosen, so no state and no timer may react (#0 … #5)."""
+        """False: dropped before the instance's own checks (#0 … #5), so no state and no timer may react."""
         return self not in _BEFORE_THE_INSTANCE
 
     @property
@@ -80,7 +80,14 @@ class Reject(Enum):
 
 
 _BEFORE_THE_INSTANCE = frozenset(
-    {Reject.PACKET_TOO_SHORT, Reject.IPV6_CHECKSUM, Reject.VRID, Reject.IPV6_CAST_MISMATCH, Reject.OWN_ECHO}
+    {
+        Reject.PACKET_TOO_SHORT,
+        Reject.IPV6_CHECKSUM,
+        Reject.OWN_ECHO,
+        Reject.VRID,
+        Reject.IPV6_CAST_MISMATCH,
+        Reject.OWNER,
+    }
 )
 _COUNTERS = {
     reason: reason.value
@@ -153,8 +160,8 @@ class Advertisement:
 class Accepted:
     """An advert that passed every check.
 
-    `old_unicast`: its checksum has the form of old keepalived, although the instance was not in that mode.
-    The engine must switch the instance to it ("Setting unicast VRRPv3 checksum to old version", §5.1).
+    `old_unicast` is how the instance computes checksums from now on: what it was before, or True because
+    this advert has old keepalived's form ("Setting unicast VRRPv3 checksum to old version", §5.1).
     `notes` are mismatches that are logged and counted, but do not drop the packet.
     """
 
@@ -169,7 +176,7 @@ class Accepted:
 def encode(
     advert: Advertisement, *, source: Address, destination: Address, checksum: Checksum, family: int
 ) -> bytes:
-    """The message of `advert`, without IP header.
+    """Write the message of `advert`, without IP header.
 
     `source` and `destination` serve the pseudo-header only: old unicast mode passes 224.0.0.18 here and
     sends elsewhere (see `checksum_form`).
@@ -191,7 +198,7 @@ def encode(
 
 
 def parse(payload: bytes, family: int, *, padded_ok: bool = False) -> Advertisement | DecodeError:
-    """The structure of a message: version, type and length, but not the checksum.
+    """Read a message by its structure: version, type and length, but not the checksum.
 
     The length follows from the packet's own version and count and must be exact; with `padded_ok` (K3)
     octets after the message are ignored.
@@ -211,7 +218,7 @@ def parse(payload: bytes, family: int, *, padded_ok: bool = False) -> Advertisem
 
 
 def peek_vrid(payload: bytes) -> int | None:
-    """The VRID, for choosing the instance (§5.2 #2); None if the packet is too short for any instance (#1)."""
+    """Read the VRID, to choose the instance (§5.2 #2); None if too short for any instance (#1)."""
     return payload[1] if len(payload) >= HEADER_BYTES else None
 
 
@@ -222,7 +229,7 @@ def message_length(payload: bytes, family: int) -> int:
 
 
 def _decode(payload: bytes, family: int) -> Advertisement:
-    """The fields, once version and length are known to be right."""
+    """Read the fields, once version and length are known to be right."""
     version, count, size = payload[0] >> 4, payload[3], _ADDRESS_BYTES[family]
     end = HEADER_BYTES + count * size
     build: Callable[[int], Address] = IPv4Address if family == 4 else IPv6Address
@@ -236,8 +243,15 @@ def _decode(payload: bytes, family: int) -> Advertisement:
     return Advertisement(2, payload[1], payload[2], payload[5], addresses, payload[4], auth_data)
 
 
+def effective_authentication(config: InstanceConfig, dialect: Dialect) -> Authentication:
+    """Give the configured authentication where it exists: version 2 over IPv4, in a dialect that has it."""
+    if dialect.authentication and config.version == 2 and config.family == 4:
+        return config.authentication
+    return Authentication()
+
+
 def authentication_data(authentication: Authentication) -> bytes:
-    """The 8 octets of Authentication Data: zeros, the zero-filled password, or the digest of the AH key."""
+    """Give the 8 octets of Authentication Data: zeros, zero-filled password, or digest of the AH key."""
     match authentication.auth_type:
         case AuthType.NONE:
             return bytes(AUTH_BYTES)
@@ -251,7 +265,7 @@ def authentication_data(authentication: Authentication) -> bytes:
 
 
 def ones_complement_sum(data: bytes) -> int:
-    """The folded sum of the 16-bit words (RFC 1071); an odd octet counts as a high one.
+    """Sum the 16-bit words and fold (RFC 1071); an odd octet counts as a high one.
 
     Folding carries back in is arithmetic modulo 0xFFFF, where 2^16 is 1: the whole string is one number.
     """
@@ -260,7 +274,7 @@ def ones_complement_sum(data: bytes) -> int:
 
 
 def pseudo_header(source: Address, destination: Address, length: int, protocol: int) -> bytes:
-    """The 12 octets of UDP's IPv4 pseudo-header, or the 40 of RFC 8200 §8.1."""
+    """Build the 12 octets of UDP's IPv4 pseudo-header, or the 40 of RFC 8200 §8.1."""
     if source.version == 4:
         return source.packed + destination.packed + bytes((0, protocol)) + length.to_bytes(2, "big")
     return source.packed + destination.packed + length.to_bytes(4, "big") + bytes((0, 0, 0, protocol))
@@ -269,7 +283,7 @@ def pseudo_header(source: Address, destination: Address, length: int, protocol: 
 def checksum_of(
     payload: bytes, *, source: Address, destination: Address, family: int, version: int, form: Checksum
 ) -> int:
-    """The checksum that belongs into `payload`; what its checksum field holds does not matter."""
+    """Compute the checksum that belongs into `payload`; what its checksum field holds does not matter."""
     blank = payload[:6] + bytes(2) + payload[8:]
     covered = _pseudo_header_or_none(blank, source, destination, family, version, form) + blank
     return ~ones_complement_sum(covered) & 0xFFFF
@@ -356,10 +370,7 @@ class _Reception:
 
     @property
     def authentication(self) -> Authentication:
-        """Ours, where there is any: version 2 over IPv4, in a dialect that has it."""
-        if self.dialect.authentication and self.config.version == 2 and self.family == 4:
-            return self.config.authentication
-        return Authentication()
+        return effective_authentication(self.config, self.dialect)
 
     @property
     def list_checked(self) -> bool:
@@ -386,17 +397,17 @@ def check_advert(
     destination: Address,
     ttl: int,
     own_source: Address | None,
-    own_addresses: tuple[Address, ...],
     from_remembered_master: bool,
     is_master: bool,
-    is_owner: bool,
     old_unicast: bool,
+    own_addresses: tuple[Address, ...] | None = None,
+    is_owner: bool | None = None,
 ) -> Accepted | DecodeError:
-    """The receive path of one instance: the first failing row of the dialect's order, or the advert.
+    """Take the receive path of one instance: the first failing row of the dialect's order, or the advert.
 
-    `own_addresses` are the advertised virtual addresses in configured order, `own_source` the primary
-    address, `old_unicast` whether the instance computes checksums the old way by now. Whoever drops a
-    packet without `DecodeError.reason.reaches_instance` must leave the state machine alone.
+    `own_source` is the primary address, `old_unicast` whether the instance computes checksums the old way
+    by now. `own_addresses` (the advertised virtual ones) and `is_owner` follow the configuration unless
+    given. A `DecodeError` whose reason does not `reaches_instance` must leave the state machine alone.
     """
     reception = _Reception(
         payload,
@@ -406,10 +417,10 @@ def check_advert(
         destination,
         ttl,
         own_source,
-        own_addresses,
+        tuple([virtual.address for virtual in config.addresses]) if own_addresses is None else own_addresses,
         from_remembered_master,
         is_master,
-        is_owner,
+        config.is_owner if is_owner is None else is_owner,
         old_unicast,
     )
     if not dialect.checks_in_rfc_order:
@@ -423,7 +434,7 @@ def check_advert(
             return error
     return Accepted(
         _decode(payload, config.family),
-        _needs_old_unicast(reception),
+        old_unicast or _needs_old_unicast(reception),
         tuple([note for row in notes if (note := row(reception)) is not None]),
     )
 
@@ -654,7 +665,7 @@ def _checksum_in_own_form(packet: _Reception) -> bool:
 
 
 def _needs_old_unicast(packet: _Reception) -> bool:
-    """An undecided keepalived instance with unicast peers hears the old checksum (§5.1)."""
+    """Tell whether an undecided keepalived instance with unicast peers hears the old checksum (§5.1)."""
     return (
         packet.config.checksum is ChecksumMode.DIALECT
         and not packet.old_unicast
