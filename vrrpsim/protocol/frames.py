@@ -54,7 +54,7 @@ def mac_text(mac: bytes) -> str:
     return mac.hex(":")
 
 
-def solicited_node(address: IPv6Address) -> IPv6Address:
+def solicited_node(address: Address) -> IPv6Address:
     """Give the solicited-node group ff02::1:ffXX:XXXX of an address (RFC 4291 §2.7.1)."""
     return IPv6Address(_SOLICITED_NODE_PREFIX | int(address) & 0xFFFFFF)
 
@@ -62,7 +62,7 @@ def solicited_node(address: IPv6Address) -> IPv6Address:
 # --- ARP ------------------------------------------------------------------------------------------
 
 
-def gratuitous_arp(mac: bytes, address: IPv4Address, *, target_mac: bytes) -> bytes:
+def gratuitous_arp(mac: bytes, address: Address, *, target_mac: bytes) -> bytes:
     """Announce `address` at `mac`: a broadcast request of 42 octets (GA-9, rfc.md §6.3).
 
     Daemons put the broadcast MAC into the target hardware field, RFC 9568 (EID 7947) the sender's.
@@ -71,22 +71,19 @@ def gratuitous_arp(mac: bytes, address: IPv4Address, *, target_mac: bytes) -> by
     return ethernet(BROADCAST_MAC, mac, ETHERTYPE_ARP, arp)
 
 
-def arp_request(
-    mac: bytes, source_ip: IPv4Address, target_ip: IPv4Address, dst_mac: bytes = BROADCAST_MAC
-) -> bytes:
+def arp_request(mac: bytes, source_ip: Address, target_ip: Address, dst_mac: bytes = BROADCAST_MAC) -> bytes:
     """Ask who has `target_ip`; a unicast `dst_mac` makes it the probe of a stale neighbour entry."""
     arp = _arp(ARP_REQUEST, mac, source_ip, bytes(6), target_ip)
     return ethernet(dst_mac, mac, ETHERTYPE_ARP, arp)
 
 
-def arp_reply(mac: bytes, address: IPv4Address, *, target_mac: bytes, target_ip: IPv4Address) -> bytes:
-    """Answer `target_ip` that `address` is at `mac` (§8.1.2: a Master puts the virtual MAC in both places)."""
+def arp_reply(mac: bytes, address: Address, target_mac: bytes, target_ip: Address) -> bytes:
+    """Answer `target_ip` that `address` is at `mac` (§8.1.2: from a Master both MACs are virtual)."""
     return ethernet(target_mac, mac, ETHERTYPE_ARP, _arp(ARP_REPLY, mac, address, target_mac, target_ip))
 
 
-def _arp(
-    operation: int, sender_mac: bytes, sender: IPv4Address, target_mac: bytes, target: IPv4Address
-) -> bytes:
+def _arp(operation: int, sender_mac: bytes, sender: Address, target_mac: bytes, target: Address) -> bytes:
+    assert sender.version == target.version == 4
     return (
         _ARP_ETHERNET_IPV4
         + operation.to_bytes(2, "big")
@@ -100,8 +97,8 @@ def _arp(
 # --- Neighbor Discovery ---------------------------------------------------------------------------
 
 
-def unsolicited_na(mac: bytes, address: IPv6Address, *, router: bool) -> bytes:
-    """Announce `address` at `mac` to all nodes, from the address itself, Override set (GA-10, rfc.md §6.4)."""
+def unsolicited_na(mac: bytes, address: Address, *, router: bool) -> bytes:
+    """Announce `address` at `mac` to all nodes, from itself, with Override (GA-10, rfc.md §6.4)."""
     flags = _FLAG_OVERRIDE | (_FLAG_ROUTER if router else 0)
     icmp = _neighbor(NEIGHBOR_ADVERTISEMENT, flags, address, _OPTION_TARGET_MAC, mac)
     return _icmpv6(multicast_mac(ALL_NODES), mac, address, ALL_NODES, icmp)
@@ -109,10 +106,10 @@ def unsolicited_na(mac: bytes, address: IPv6Address, *, router: bool) -> bytes:
 
 def neighbor_solicitation(
     mac: bytes,
-    source_ip: IPv6Address,
-    target_ip: IPv6Address,
+    source_ip: Address,
+    target_ip: Address,
     *,
-    destination: IPv6Address | None = None,
+    destination: Address | None = None,
     dst_mac: bytes | None = None,
 ) -> bytes:
     """Ask who has `target_ip`: its solicited-node group, or a unicast probe if `destination` is given."""
@@ -122,7 +119,7 @@ def neighbor_solicitation(
 
 
 def solicited_na(
-    mac: bytes, address: IPv6Address, *, target_mac: bytes, target_ip: IPv6Address, router: bool = True
+    mac: bytes, address: Address, target_mac: bytes, target_ip: Address, *, router: bool = True
 ) -> bytes:
     """Answer `target_ip` that `address` is at `mac`: Solicited and Override set (RFC 9568 §8.2.2)."""
     flags = _FLAG_SOLICITED | _FLAG_OVERRIDE | (_FLAG_ROUTER if router else 0)
@@ -130,14 +127,12 @@ def solicited_na(
     return _icmpv6(target_mac, mac, address, target_ip, icmp)
 
 
-def _neighbor(icmp_type: int, flags: int, target: IPv6Address, option: int, mac: bytes) -> bytes:
+def _neighbor(icmp_type: int, flags: int, target: Address, option: int, mac: bytes) -> bytes:
     """Build an NS or NA with a zero checksum (RFC 4861 §4.3, §4.4); options count units of 8 octets."""
     return bytes((icmp_type, 0, 0, 0, flags, 0, 0, 0)) + target.packed + bytes((option, 1)) + mac
 
 
-def _icmpv6(
-    dst_mac: bytes, src_mac: bytes, source: IPv6Address, destination: IPv6Address, icmp: bytes
-) -> bytes:
+def _icmpv6(dst_mac: bytes, src_mac: bytes, source: Address, destination: Address, icmp: bytes) -> bytes:
     covered = pseudo_header(source, destination, len(icmp), PROTOCOL_ICMPV6) + icmp
     checksum = (~ones_complement_sum(covered) & 0xFFFF).to_bytes(2, "big")
     packet = ipv6_packet(source, destination, ND_HOP_LIMIT, PROTOCOL_ICMPV6, icmp[:2] + checksum + icmp[4:])
@@ -148,8 +143,8 @@ def _icmpv6(
 
 
 def ipv4_packet(
-    source: IPv4Address,
-    destination: IPv4Address,
+    source: Address,
+    destination: Address,
     ttl: int,
     protocol: int,
     identification: int,
@@ -157,6 +152,7 @@ def ipv4_packet(
     tos: int = CS6,
 ) -> bytes:
     """Put a header of 20 octets before `payload`: no options, no DF (keepalived.md §5.1)."""
+    assert source.version == destination.version == 4
     head = (
         bytes((0x45, tos))
         + (20 + len(payload)).to_bytes(2, "big")
@@ -169,14 +165,15 @@ def ipv4_packet(
 
 
 def ipv6_packet(
-    source: IPv6Address,
-    destination: IPv6Address,
+    source: Address,
+    destination: Address,
     hop_limit: int,
     next_header: int,
     payload: bytes,
     traffic_class: int = CS6,
 ) -> bytes:
     """Put a header of 40 octets before `payload`: flow label 0, no extension headers."""
+    assert source.version == destination.version == 6
     return (
         (6 << 28 | traffic_class << 20).to_bytes(4, "big")
         + len(payload).to_bytes(2, "big")
