@@ -1,0 +1,123 @@
+"""Whether a run kept what its scenario expects: pass, fail or unknown.
+
+Unknown means that nothing exercised the expectation: a bound on failovers without a failover, on an
+outage without a client, or an outage that was within its bound when the run ended but was not over.
+Bounds on percentiles speak of a sweep; a single run leaves them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vrrpsim.config.scenario import Bound, Expect
+from vrrpsim.measure.failovers import Failover
+from vrrpsim.measure.outages import ClientView, Outage
+from vrrpsim.measure.ownership import Ownership
+
+SINGLE_RUN = ("max", "min")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One expectation judged. `measured` is ns, for `moves` a count, for `owner` names; None: nothing.
+
+    `ok` None is unknown. `span` is where the worst of it stood, start and end in ns.
+    """
+
+    measure: str  # "owner" or what a Bound measures, with ".CLIENT" where it names one
+    statistic: str  # "max", "min", or "at" for an owner
+    bound: int | str
+    measured: int | str | None
+    ok: bool | None
+    at_ns: int | None = None  # of an owner
+    span: tuple[int, int] | None = None
+    note: str = ""
+
+
+def overall(verdicts: Sequence[Verdict]) -> str:
+    """Return fail, unknown or pass, in that order of weight; nothing expected is a pass."""
+    answers = [verdict.ok for verdict in verdicts]
+    if False in answers:
+        return "fail"
+    return "unknown" if None in answers else "pass"
+
+
+def judge(
+    expect: Expect,
+    owned: Sequence[Ownership],
+    found: Sequence[Failover],
+    clients: Mapping[str, ClientView],
+    end_ns: int,
+) -> tuple[Verdict, ...]:
+    """Return the verdicts in the order of the scenario: owners first, then bounds."""
+    owners = (_owner(end_ns if at == "end" else at, node, owned, end_ns) for at, node in expect.owner)
+    bounds = (
+        _bound(bound, owned, found, clients) for bound in expect.bounds if bound.statistic in SINGLE_RUN
+    )
+    return (*owners, *bounds)
+
+
+def _owner(at_ns: int, node: str, owned: Sequence[Ownership], end_ns: int) -> Verdict:
+    """Every address must be owned by this node alone."""
+    lines = {"+".join(sorted(each.line.at(at_ns))) or "nobody" for each in owned}
+    if not lines or at_ns > end_ns:
+        return Verdict("owner", "at", node, None, None, at_ns, note="the run ended before")
+    return Verdict("owner", "at", node, ", ".join(sorted(lines)), lines == {node}, at_ns)
+
+
+def _bound(
+    bound: Bound, owned: Sequence[Ownership], found: Sequence[Failover], clients: Mapping[str, ClientView]
+) -> Verdict:
+    match bound.measure:
+        case "failover":
+            return _failover(bound, found)
+        case "outage":
+            return _outage(bound, clients)
+        case "moves":
+            return _compare(bound, max((each.moves for each in owned), default=None))
+        case "dual_master":
+            worst = max(owned, key=lambda each: each.dual_master_ns, default=None)
+            return _compare(bound, worst.dual_master_ns if worst else None)
+        case "vacancy":
+            worst = max(owned, key=lambda each: each.vacancy_ns, default=None)
+            return _compare(bound, worst.vacancy_ns if worst else None)
+
+
+def _failover(bound: Bound, found: Sequence[Failover]) -> Verdict:
+    pick = max if bound.statistic == "max" else min
+    worst = pick(found, key=lambda each: each.length_ns, default=None)
+    if worst is None:
+        return _compare(bound, None, note="no failover happened")
+    return _compare(bound, worst.length_ns, (worst.fault_ns, worst.owner_ns))
+
+
+def _outage(bound: Bound, clients: Mapping[str, ClientView]) -> Verdict:
+    views = [view for view in clients.values() if bound.client in (None, view.name)]
+    if not views:
+        return _compare(bound, None, note="no client asked")
+    worst: Outage | None = max(
+        (outage for view in views for outage in view.outages), key=lambda each: each.length_ns, default=None
+    )
+    if worst is None:
+        return _compare(bound, 0)
+    verdict = _compare(bound, worst.length_ns, (worst.start_ns, worst.end_ns))
+    if not worst.ended and verdict.ok and bound.statistic == "max":
+        return _compare(
+            bound, worst.length_ns, verdict.span, note="not over when the run ended", open_end=True
+        )
+    return verdict
+
+
+def _compare(
+    bound: Bound,
+    value: int | None,
+    span: tuple[int, int] | None = None,
+    note: str = "",
+    open_end: bool = False,
+) -> Verdict:
+    measure = f"{bound.measure}.{bound.client}" if bound.client else bound.measure
+    ok: bool | None = None
+    if value is not None and not open_end:
+        ok = value <= bound.limit if bound.statistic == "max" else value >= bound.limit
+    return Verdict(measure, bound.statistic, bound.limit, value, ok, span=span, note=note)

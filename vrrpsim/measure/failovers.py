@@ -1,0 +1,276 @@
+"""Failovers: changes of owner that answer a fault, and the waterfall of where their time went (DESIGN §6).
+
+A change of owner is an election that gives an address to a node while another one was the last to own it.
+It answers the latest event at or before it that can have caused it:
+
+- harm (kill, stop, power_off …, or the end of a repair) must have met the old owner,
+- repair (start, power_on …, or the end of harm) must have met the new owner: preemption, a *return*,
+- what may work either way (partition, impair, set, reload …) must have met one of them, or no node at all.
+
+Each event is answered at most once for each address. Everything else is a move, not a failover.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from operator import attrgetter
+
+from vrrpsim.measure.history import History, Reaction
+from vrrpsim.measure.keywords import Daemon, claim_keyword, detect_keyword, elect_keyword, relearn_keyword
+from vrrpsim.measure.ownership import Ownership, Tenure
+from vrrpsim.trace import Fault, FaultEnd, PriorityChange, Reachability, StateChange, TrackerChange
+
+HARM = ("kill", "stop", "freeze", "power_off", "pause", "link_down", "hang", "fail", "flush_address")
+REPAIR = ("start", "power_on", "link_up", "pass", "thaw")
+PARTS = ("detect", "elect", "claim", "relearn", "serve")
+
+
+class Effect(Enum):
+    """What an event does to the nodes it meets."""
+
+    HARM = "harm"
+    REPAIR = "repair"
+    EITHER = "either"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """An event of the scenario, or its end where `undone`. `nodes` are those it met."""
+
+    at_ns: int
+    number: int
+    verb: str
+    targets: tuple[str, ...]
+    nodes: tuple[str, ...]
+    undone: bool = False
+
+    def __str__(self) -> str:
+        text = " ".join((self.verb, " | ".join(self.targets)))
+        return f"end of {text}" if self.undone else text
+
+    @property
+    def effect(self) -> Effect:
+        """Harm, repair, or what may be both."""
+        if self.verb in HARM:
+            return Effect.REPAIR if self.undone else Effect.HARM
+        if self.verb in REPAIR:
+            return Effect.HARM if self.undone else Effect.REPAIR
+        return Effect.EITHER
+
+    def explains(self, old: str, new: str) -> bool:
+        """Whether the event can have moved an address from `old` to `new`."""
+        match self.effect:
+            case Effect.HARM:
+                return old in self.nodes
+            case Effect.REPAIR:
+                return new in self.nodes
+            case Effect.EITHER:
+                return not self.nodes or old in self.nodes or new in self.nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the waterfall; None where nothing shows its end. `keyword` governs its length."""
+
+    name: str
+    length_ns: int | None
+    keyword: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failover:
+    """One change of owner that answers a fault."""
+
+    address: str
+    old: str
+    new: str
+    cause: Cause
+    owner_ns: int
+    parts: tuple[Part, ...]
+    total_ns: int | None  # to the last good answer expected; None: no client got it before the horizon
+
+    @property
+    def fault_ns(self) -> int:
+        """When the fault, or the repair, happened."""
+        return self.cause.at_ns
+
+    @property
+    def length_ns(self) -> int:
+        """From the fault to the new owner: what `expect: failover` bounds."""
+        return self.owner_ns - self.cause.at_ns
+
+
+def causes(faults: Iterable[Fault | FaultEnd], nodes: Iterable[str]) -> tuple[Cause, ...]:
+    """Return the events and their ends in order of time."""
+    known = frozenset(nodes)
+    fired: dict[int, Cause] = {}
+    found: list[Cause] = []
+    for record in faults:
+        if isinstance(record, Fault):
+            met = (target.partition("/")[0] for target in record.resolved)
+            touched = tuple(dict.fromkeys(node for node in met if node in known))
+            cause = Cause(record.at_ns, record.number, record.verb, record.resolved, touched)
+            fired[record.number] = cause
+            found.append(cause)
+        elif record.number in fired:
+            cause = fired[record.number]
+            found.append(Cause(record.at_ns, cause.number, cause.verb, cause.targets, cause.nodes, True))
+    return tuple(found)
+
+
+def failovers(
+    past: History,
+    owned: Iterable[Ownership],
+    daemons: Mapping[str, Daemon],
+    watchers: Mapping[str, Mapping[str, int]],
+) -> tuple[Failover, ...]:
+    """Return the failovers of a run in order of time.
+
+    `watchers` gives, for each address, the clients that ask it and their period in ns.
+    """
+    events = causes(past.faults, daemons)
+    found: list[Failover] = []
+    for ownership in owned:
+        answered: set[Cause] = set()
+        for old, tenure in changes_of_owner(ownership):
+            cause = _cause(events, old, tenure)
+            if cause is None or cause in answered:
+                continue
+            answered.add(cause)
+            found.append(_failover(past, daemons, watchers.get(ownership.address, {}), old, tenure, cause))
+    return tuple(sorted(found, key=attrgetter("owner_ns", "address")))
+
+
+def changes_of_owner(ownership: Ownership) -> Iterator[tuple[str, Tenure]]:
+    """Return each tenure that began by election after another node's, with that other node."""
+    last: Tenure | None = None
+    for tenure in ownership.tenures:
+        if last and last.node != tenure.node and not tenure.resumed:
+            yield last.node, tenure
+        last = tenure
+
+
+def _cause(events: Sequence[Cause], old: str, tenure: Tenure) -> Cause | None:
+    reachable = events[: bisect_right(events, tenure.start_ns, key=attrgetter("at_ns"))]
+    return next((event for event in reversed(reachable) if event.explains(old, tenure.node)), None)
+
+
+def _failover(
+    past: History,
+    daemons: Mapping[str, Daemon],
+    watchers: Mapping[str, int],
+    old: str,
+    tenure: Tenure,
+    cause: Cause,
+) -> Failover:
+    new, address = tenure.node, tenure.address
+    reactions = _between(past.reactions, cause.at_ns, tenure.start_ns)
+    won = _won(reactions, daemons.get(new), address, new)
+    master_ns = won.at_ns if won else tenure.start_ns
+    first = next((r for r in reactions if r.at_ns <= master_ns and _reacts(r, cause, old, new)), None)
+    heard_ns = won.last_advert_ns if won else None
+    detected_ns = first.at_ns if first else min(max(cause.at_ns, heard_ns or 0), master_ns)
+    burst = [g.at_ns for g in past.gratuitous if g.node == new and g.address == address]
+    claimed_ns = next((at for at in burst if tenure.start_ns <= at < tenure.end_ns), tenure.start_ns)
+    relearnt_ns, served_ns = _clients_back(past.reachability, watchers, new, claimed_ns, tenure.end_ns)
+    priority = _priority(past.reactions, daemons.get(new), address, new, master_ns)
+    keywords = (
+        detect_keyword(first, daemons),
+        elect_keyword(daemons.get(old), daemons.get(new), address, priority, won, detected_ns),
+        claim_keyword(daemons.get(new), address),
+        relearn_keyword(daemons.get(new), address, burst, relearnt_ns, bool(watchers)),
+        f"a request every {min(watchers.values()) // 1_000_000} ms" if watchers else "no client asks",
+    )
+    instants = (cause.at_ns, detected_ns, master_ns, claimed_ns, relearnt_ns, served_ns)
+    parts = tuple(
+        Part(name, None if begin is None or end is None else end - begin, keyword)
+        for name, begin, end, keyword in zip(PARTS, instants[:-1], instants[1:], keywords, strict=True)
+    )
+    last_ns = served_ns if watchers else claimed_ns
+    total_ns = None if last_ns is None else last_ns - cause.at_ns
+    return Failover(address, old, new, cause, tenure.start_ns, parts, total_ns)
+
+
+def _between(reactions: Sequence[Reaction], start_ns: int, end_ns: int) -> Sequence[Reaction]:
+    when = attrgetter("at_ns")
+    return reactions[bisect_left(reactions, start_ns, key=when) : bisect_right(reactions, end_ns, key=when)]
+
+
+def _won(reactions: Sequence[Reaction], daemon: Daemon | None, address: str, new: str) -> StateChange | None:
+    """Return the last transition to MASTER of the instance that carries the address on the new owner."""
+    instance = daemon.instance_of(address) if daemon else None
+    for record in reversed(reactions):
+        if not isinstance(record, StateChange) or (record.node, record.new) != (new, "MASTER"):
+            continue
+        if instance is None or instance.name == record.instance:
+            return record
+    return None
+
+
+def _reacts(record: Reaction, cause: Cause, old: str, new: str) -> bool:
+    """Whether the record is somebody noticing the event: the old owner its harm, the new one its repair."""
+    worse = cause.effect is not Effect.REPAIR and record.node == old
+    better = cause.effect is not Effect.HARM and record.node == new
+    match record:
+        case TrackerChange(ok=ok):
+            return better if ok else worse
+        case PriorityChange():
+            return better if record.new > record.old else worse
+        case StateChange(new="FAULT") | StateChange(old="MASTER", new="BACKUP"):
+            return worse
+        case StateChange(new="INIT", reason="stop"):
+            return worse
+        case StateChange(old="INIT" | "FAULT"):
+            return better
+    return False
+
+
+def _priority(
+    reactions: Sequence[Reaction], daemon: Daemon | None, address: str, node: str, at_ns: int
+) -> int | None:
+    """Return the effective priority of the address's instance on a node at an instant."""
+    instance = daemon.instance_of(address) if daemon else None
+    if instance is None:
+        return None
+    priority = instance.priority
+    for record in reactions:
+        if record.at_ns > at_ns:
+            break
+        if isinstance(record, PriorityChange) and (record.node, record.instance) == (node, instance.name):
+            priority = record.new
+    return priority
+
+
+def _clients_back(
+    changes: Sequence[Reachability], watchers: Mapping[str, int], new: str, claimed_ns: int, end_ns: int
+) -> tuple[int | None, int | None]:
+    """When the last of the clients is led to the new owner, and when it gets its first answer there."""
+    led: list[int] = []
+    served: list[int] = []
+    for client, every_ns in watchers.items():
+        at_ns = _led_to(changes, client, new, claimed_ns, end_ns)
+        if at_ns is None:
+            return None, None
+        led.append(at_ns)
+        served.append(-(-at_ns // every_ns) * every_ns)
+    return max(led, default=None), max(served, default=None)
+
+
+def _led_to(
+    changes: Sequence[Reachability], client: str, new: str, claimed_ns: int, end_ns: int
+) -> int | None:
+    before = False
+    for change in changes:
+        if change.client != client:
+            continue
+        if change.at_ns >= end_ns:
+            break
+        if change.at_ns > claimed_ns and before:
+            return claimed_ns
+        before = change.reachable and change.node == new
+        if before and change.at_ns > claimed_ns:
+            return change.at_ns
+    return claimed_ns if before else None

@@ -1,0 +1,77 @@
+"""A trace sorted by kind in one pass, so that each measure reads only what it needs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vrrpsim.trace import (
+    AddressChange,
+    AdvertRejected,
+    AdvertSent,
+    Fault,
+    FaultEnd,
+    FrameLost,
+    Gratuitous,
+    Level,
+    NodeChange,
+    PriorityChange,
+    Reachability,
+    Record,
+    StateChange,
+    Trace,
+    TrackerChange,
+)
+
+Reaction = StateChange | PriorityChange | TrackerChange
+
+
+GROUPS: tuple[tuple[type[Record], ...], ...] = (  # in the order of the fields of `History`
+    (AddressChange, NodeChange),
+    (StateChange, PriorityChange, TrackerChange),
+    (Fault, FaultEnd),
+    (Gratuitous,),
+    (Reachability,),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The records of one run by kind, each in order of time."""
+
+    ownership: Sequence[AddressChange | NodeChange]
+    reactions: Sequence[Reaction]
+    faults: Sequence[Fault | FaultEnd]
+    gratuitous: Sequence[Gratuitous]
+    reachability: Sequence[Reachability]
+    counts: dict[str, int | None]  # None: not recorded at this level of the trace
+    end_ns: int
+
+
+def history(trace: Trace) -> History:
+    """Sort the records of a trace by kind."""
+    groups: list[list[Any]] = [[] for _ in GROUPS]
+    place = {kind: group for kinds, group in zip(GROUPS, groups, strict=True) for kind in kinds}
+    for record in trace.records:
+        group = place.get(type(record))
+        if group is not None:
+            group.append(record)
+    ownership, reactions, faults, gratuitous, reachability = groups
+    counts = _counts(trace)
+    return History(ownership, reactions, faults, gratuitous, reachability, counts, trace.end_ns)
+
+
+def _counts(trace: Trace) -> dict[str, int | None]:
+    seen = Counter(map(type, trace.records))
+    adverts, frames = trace.level >= Level.ADVERTS, trace.level >= Level.FRAMES
+    return {
+        "transitions": seen[StateChange],
+        "priority_changes": seen[PriorityChange],
+        "tracker_changes": seen[TrackerChange],
+        "adverts": seen[AdvertSent] if adverts else None,
+        "adverts_rejected": seen[AdvertRejected] if adverts else None,
+        "garps": seen[Gratuitous] if adverts else None,
+        "frames_lost": seen[FrameLost] if frames else None,
+    }

@@ -1,0 +1,217 @@
+"""Everything measured from one run, as values and as the JSON document of DESIGN §6."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vrrpsim.config.scenario import Scenario
+from vrrpsim.measure.expectations import Verdict, judge, overall
+from vrrpsim.measure.failovers import Failover, failovers
+from vrrpsim.measure.history import History, history
+from vrrpsim.measure.keywords import Daemon
+from vrrpsim.measure.outages import ClientView, Outage, client_view
+from vrrpsim.measure.ownership import Ownership, Span, ownerships
+from vrrpsim.measure.seconds import optional_seconds, seconds, to_json
+from vrrpsim.protocol.configuration import RouterConfig
+from vrrpsim.protocol.dialect import DIALECTS
+from vrrpsim.trace import Fault, FaultEnd, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class EventSeen:
+    """An event as it happened; `until_ns` is when it was undone, None: never within the run."""
+
+    at_ns: int
+    verb: str
+    targets: tuple[str, ...]
+    until_ns: int | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one run showed."""
+
+    name: str
+    seed: int
+    duration_ns: int
+    digest: str
+    ownerships: tuple[Ownership, ...]
+    failovers: tuple[Failover, ...]
+    clients: Mapping[str, ClientView]
+    events: tuple[EventSeen, ...]
+    counts: Mapping[str, int | None]
+    expectations: tuple[Verdict, ...]
+
+    @property
+    def verdict(self) -> str:
+        """`pass`, `fail` or `unknown`."""
+        return overall(self.expectations)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON document as plain values; times are `Decimal` seconds with nine decimals."""
+        return {
+            "scenario": self.name,
+            "seed": self.seed,
+            "duration_s": seconds(self.duration_ns),
+            "verdict": self.verdict,
+            "expectations": [_expectation(verdict) for verdict in self.expectations],
+            "failovers": [_failover(each) for each in self.failovers],
+            "tenures": [
+                _stretch(each.address, each.start_ns, each.end_ns, (each.node,), each.ended)
+                for owned in self.ownerships
+                for each in owned.tenures
+            ],
+            "dual_master": [_span(each) for owned in self.ownerships for each in owned.dual_master],
+            "vacancies": [_span(each) for owned in self.ownerships for each in owned.vacancies],
+            "moves": {owned.address: owned.moves for owned in self.ownerships},
+            "clients": {name: _client(view) for name, view in self.clients.items()},
+            "events": [_event(each) for each in self.events],
+            "counts": dict(self.counts),
+            "digest": self.digest,
+        }
+
+    def to_json(self) -> str:
+        """Return the document that `vrrpsim run --json` prints, without a final newline."""
+        return to_json(self.to_dict())
+
+
+def measure(scenario: Scenario, trace: Trace, *, seed: int | None = None) -> Result:
+    """Measure a trace of the scenario, whichever world wrote it. Pure."""
+    past = history(trace)
+    owned = ownerships(past.ownership, past.end_ns, addresses(scenario))
+    watchers: dict[str, dict[str, int]] = {}
+    for name, client in scenario.clients.items():
+        watchers.setdefault(str(client.target[0]), {})[name] = client.every_ns
+    clients = _clients(scenario, past)
+    found = failovers(past, owned, daemons(scenario), watchers)
+    judged = judge(scenario.expect, owned, found, clients, past.end_ns) if scenario.expect else ()
+    return Result(
+        name=scenario.name,
+        seed=scenario.seed if seed is None else seed,
+        duration_ns=past.end_ns,
+        digest=trace.digest(),
+        ownerships=owned,
+        failovers=found,
+        clients=clients,
+        events=events_seen(past),
+        counts=past.counts,
+        expectations=judged,
+    )
+
+
+def daemons(scenario: Scenario) -> dict[str, Daemon]:
+    """Return what each node runs, for every node: one without keepalived runs nothing."""
+    return {
+        name: Daemon(
+            node.keepalived.config if node.keepalived else RouterConfig(), DIALECTS[scenario.dialect_of(name)]
+        )
+        for name, node in scenario.nodes.items()
+    }
+
+
+def addresses(scenario: Scenario) -> tuple[str, ...]:
+    """Return the virtual addresses of the scenario, each once, in its order."""
+    return tuple(
+        dict.fromkeys(
+            str(virtual.address)
+            for node in scenario.nodes.values()
+            if node.keepalived
+            for instance in node.keepalived.config.instances
+            for virtual in (*instance.addresses, *instance.excluded)
+        )
+    )
+
+
+def _clients(scenario: Scenario, past: History) -> dict[str, ClientView]:
+    by_name = {name: [c for c in past.reachability if c.client == name] for name in scenario.clients}
+    return {
+        name: client_view(name, by_name[name], client.every_ns, past.end_ns)
+        for name, client in scenario.clients.items()
+    }
+
+
+def events_seen(past: History) -> tuple[EventSeen, ...]:
+    """Return the events that fired, in order, with the instants at which they were undone."""
+    ends = {record.number: record.at_ns for record in past.faults if isinstance(record, FaultEnd)}
+    return tuple(
+        EventSeen(f.at_ns, f.verb, f.resolved or (f.target,), ends.get(f.number, f.until_ns), f.name)
+        for f in past.faults
+        if isinstance(f, Fault)
+    )
+
+
+def _stretch(address: str, start_ns: int, end_ns: int, nodes: tuple[str, ...], ended: bool) -> dict[str, Any]:
+    return {
+        "address": address,
+        "start_s": seconds(start_ns),
+        "end_s": seconds(end_ns),
+        "nodes": list(nodes),
+        "ended": ended,
+    }
+
+
+def _span(span: Span) -> dict[str, Any]:
+    return _stretch(span.address, span.start_ns, span.end_ns, span.nodes, span.ended)
+
+
+def _failover(each: Failover) -> dict[str, Any]:
+    return {
+        "address": each.address,
+        "from": each.old,
+        "to": each.new,
+        "cause": str(each.cause),
+        "event": each.cause.number,
+        "fault_s": seconds(each.fault_ns),
+        "owner_s": seconds(each.owner_ns),
+        **{f"{part.name}_s": optional_seconds(part.length_ns) for part in each.parts},
+        "total_s": optional_seconds(each.total_ns),
+        "governed_by": {part.name: part.keyword for part in each.parts},
+    }
+
+
+def _client(view: ClientView) -> dict[str, Any]:
+    return {
+        "outages": [_outage(each) for each in view.outages],
+        "longest_outage_s": seconds(view.longest_ns),
+        "answered": view.answered,
+        "lost": view.lost,
+    }
+
+
+def _outage(each: Outage) -> dict[str, Any]:
+    return {
+        "start_s": seconds(each.start_ns),
+        "end_s": seconds(each.end_ns),
+        "length_s": seconds(each.length_ns),
+        "ended": each.ended,
+    }
+
+
+def _event(each: EventSeen) -> dict[str, Any]:
+    return {
+        "at_s": seconds(each.at_ns),
+        "verb": each.verb,
+        "target": " | ".join(each.targets),
+        "until_s": optional_seconds(each.until_ns),
+        "name": each.name,
+    }
+
+
+def _expectation(each: Verdict) -> dict[str, Any]:
+    return {
+        "measure": each.measure,
+        "statistic": each.statistic,
+        "at_s": optional_seconds(each.at_ns),
+        "bound": _quantity(each.measure, each.bound),
+        "measured": _quantity(each.measure, each.measured),
+        "ok": each.ok,
+        "note": each.note,
+    }
+
+
+def _quantity(measure: str, value: int | str | None) -> Any:
+    """Return times as seconds, counts and names as they are."""
+    return seconds(value) if isinstance(value, int) and measure != "moves" else value
