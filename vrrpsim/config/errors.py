@@ -16,4 +16,4 @@ class InputError(Exception):
         self.findings = findings
 
     def __str__(self) -> str:
-        return "\n".join(str(finding) for finding in self.findings)
+        return "\n".join(f"{finding.place}: {finding.message}" for finding in self.findings)

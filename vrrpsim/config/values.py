@@ -12,8 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
 from typing import Any, Literal, cast, get_args
+
+from vrrpsim.config.source import did_you_mean
 
 SECOND_NS = 1_000_000_000
 MAX_DURATION_NS = 366 * 86_400 * SECOND_NS  # a year: longer times are a slip of the unit
@@ -114,6 +115,12 @@ def format_duration(ns: int) -> str:
     return f"{ns} ns" if ns else "0 s"
 
 
+def exact_duration(ns: int) -> str:
+    """Write a time as a scenario does, without loss: `1500ms`, `2s`, `30us`."""
+    unit = next((unit for unit in ("s", "ms", "us") if ns % UNIT_NS[unit] == 0), "ns")
+    return f"{ns // UNIT_NS[unit]}{unit}"
+
+
 def _rounded(ns: int, unit: str) -> str:
     thousandths = (ns * 1000 + UNIT_NS[unit] // 2) // UNIT_NS[unit]
     whole, rest = divmod(thousandths, 1000)
@@ -199,6 +206,11 @@ class Distribution:
             case _:
                 return self.parameters[0]
 
+    def to_yaml(self) -> Any:
+        """Return what a scenario writes for it; `parse_distribution` reads it back."""
+        texts = [exact_duration(value) for value in self.parameters]
+        return texts[0] if self.kind == "fixed" else {self.kind: texts}
+
     def __str__(self) -> str:
         if self.kind == "fixed":
             return format_duration(self.parameters[0])
@@ -248,8 +260,7 @@ def _check_shape(kind: str, parameters: tuple[int, ...]) -> None:
 
 def unknown_key(key: str, known: Sequence[str]) -> str:
     """Write the message for a key nobody knows, with the nearest known one."""
-    near = get_close_matches(key, known, n=1)
-    return f"unknown key; did you mean '{near[0]}'?" if near else "unknown key"
+    return "unknown key" + did_you_mean(key, known)
 
 
 def _shown(value: object) -> str:

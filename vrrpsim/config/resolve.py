@@ -1,0 +1,370 @@
+"""A valid document to a `Scenario`: references checked, keepalived's configuration compiled.
+
+Every error goes to the tree and all are raised together. Where the shape of a part was wrong, checks that
+need that part are skipped, so that one slip gives one message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from vrrpsim.config.document import (
+    CLIENT_OUTAGE,
+    ClientDocument,
+    ExpectDocument,
+    KeepalivedFile,
+    NeighboursDocument,
+    NodeDocument,
+    ProbeDocument,
+    SegmentDocument,
+    SlopDocument,
+)
+from vrrpsim.config.inline import BESIDE_SCRIPT, statements_of
+from vrrpsim.config.overrides import apply_overrides
+from vrrpsim.config.resolve_events import resolve_events
+from vrrpsim.config.scenario import (
+    AddressWithPrefix,
+    Bound,
+    Client,
+    Expect,
+    Interface,
+    Keepalived,
+    Measure,
+    Neighbours,
+    Network,
+    Node,
+    Probe,
+    Process,
+    Scenario,
+    Segment,
+    Slop,
+    Stalls,
+)
+from vrrpsim.config.source import Finding, Severity, did_you_mean
+from vrrpsim.config.validate import Sound, validate
+from vrrpsim.config.values import format_duration
+from vrrpsim.config.yaml_places import Keys, Tree, read_tree
+from vrrpsim.protocol.configuration import RouterConfig
+from vrrpsim.protocol.dialect import DIALECTS
+
+ROLES = ("master", "backup")
+
+
+def read_scenario(path: Path, overrides: Mapping[str, str]) -> Scenario:
+    """Read, validate and resolve; raise `InputError` with all errors."""
+    tree = read_tree(path)
+    apply_overrides(tree, overrides)
+    sound = validate(tree)
+    scenario = Resolver(tree, sound, path).resolve() if sound.document else None
+    tree.raise_if_broken()
+    assert scenario is not None  # no document means at least one error
+    return scenario
+
+
+class Resolver:
+    """Builds the scenario from a document; keeps what the parts need to know of each other."""
+
+    def __init__(self, tree: Tree, sound: Sound, path: Path) -> None:
+        assert sound.document is not None
+        self.tree, self.sound, self.path = tree, sound, path
+        self.document = sound.document
+        self.addresses: dict[Any, Keys] = {}  # who has it: for duplicates
+        self.macs: dict[str, Keys] = {}
+        self.remarks: list[Finding] = []
+
+    def resolve(self) -> Scenario:
+        """Check everything and build the scenario."""
+        document = self.document
+        self._check_names()
+        segments = {name: _segment(segment) for name, segment in document.segments.items()}
+        nodes = {name: self._node(name, node) for name, node in document.nodes.items()}
+        clients = {name: self._client(name, client) for name, client in document.clients.items()}
+        self._check_targets(nodes, clients)
+        return Scenario(
+            version=document.version,
+            name=document.name or self.path.stem,
+            description=document.description,
+            duration_ns=document.duration,
+            seed=document.seed,
+            dialect=document.dialect,
+            segments=segments,
+            nodes=nodes,
+            clients=clients,
+            events=resolve_events(self, nodes),
+            expect=self._expect(document.expect) if document.expect else None,
+            path=self.path,
+            findings=tuple(self.remarks),
+        )
+
+    # --- names
+
+    def names(self, *path: str) -> list[str]:
+        """Return the keys of a mapping of the file, sound or not."""
+        try:
+            value = self.tree.lookup(path)
+        except KeyError:
+            return []
+        return list(value) if isinstance(value, dict) else []
+
+    def warn(self, path: Keys, message: str) -> None:
+        """Note something that runs but is probably not meant."""
+        place = self.tree.value_place(path)
+        self.remarks.append(Finding(place, Severity.WARNING, "scenario", message))
+
+    def _check_names(self) -> None:
+        nodes = self.names("nodes")
+        for node in nodes:
+            if node in ROLES:
+                self.tree.error(("nodes", node), "is a role in targets; name the node otherwise", at_key=True)
+        for kind in ("clients", "segments"):
+            for name in self.names(kind):
+                if name in ROLES:
+                    self.tree.error((kind, name), "is a role in targets; choose another name", at_key=True)
+                if name in nodes:
+                    self.tree.error((kind, name), "is also the name of a node", at_key=True)
+        for name in self.names("clients"):
+            if name in self.names("segments"):
+                self.tree.error(("clients", name), "is also the name of a segment", at_key=True)
+
+    def known(self, name: str, kind: str, path: Keys) -> bool:
+        """Check that `name` is one of the file's segments, nodes or clients; report it at `path` if not."""
+        names = self.names(kind)
+        if name not in names:
+            self.tree.error(path, f"no {kind.removesuffix('s')} '{name}'{did_you_mean(name, names)}")
+        return name in names
+
+    # --- nodes and clients
+
+    def _node(self, name: str, node: NodeDocument) -> Node:
+        path = ("nodes", name)
+        interfaces = {}
+        for label, interface in node.interfaces.items():
+            where = (*path, "interfaces", label)
+            subnet = self._subnet(interface.segment, where)
+            addresses = tuple(
+                self._address(address, subnet, (*where, "address")) for address in interface.address
+            )
+            if interface.mac:
+                self._claim(self.macs, interface.mac, (*where, "mac"))
+            interfaces[label] = Interface(segment=interface.segment, addresses=addresses, mac=interface.mac)
+        return Node(
+            interfaces=interfaces,
+            processes={
+                label: Process(serves=process.serves, starts=process.starts, starts_up=process.startup)
+                for label, process in node.processes.items()
+            },
+            keepalived=self._keepalived(name, node),
+            dialect=node.dialect,
+            slop=_slop(node.slop),
+            boots=node.boots,
+            neighbours=_neighbours(node.neighbours),
+        )
+
+    def _subnet(self, segment: str, path: Keys) -> Network | None:
+        self.known(segment, "segments", (*path, "segment"))
+        found = self.document.segments.get(segment)
+        return found.subnet if found else None
+
+    def _address(self, address: AddressWithPrefix, subnet: Network | None, path: Keys) -> AddressWithPrefix:
+        """Check one address; where it was written without a prefix length, take the segment's."""
+        self._claim(self.addresses, address.ip, path)
+        if subnet is None or subnet.version != address.version or address.ip.is_link_local:
+            return address
+        if address.ip not in subnet:
+            self.tree.error(path, f"{address.ip} is not in {subnet}, the subnet of the segment")
+        if address.network.prefixlen == address.max_prefixlen:
+            return type(address)(f"{address.ip}/{subnet.prefixlen}")
+        return address
+
+    def _claim(self, owners: dict[Any, Keys], value: Any, path: Keys) -> None:
+        if value in owners:
+            place = self.tree.value_place(owners[value])
+            self.tree.error(path, f"{value} is given twice; the first is on line {place.line}")
+        else:
+            owners[value] = path
+
+    def _client(self, name: str, client: ClientDocument) -> Client:
+        path = ("clients", name)
+        subnet = self._subnet(client.segment, path)
+        address = client.address
+        return Client(
+            segment=client.segment,
+            target=client.target,
+            every_ns=client.every,
+            timeout_ns=client.timeout,
+            address=self._address(address, subnet, (*path, "address")) if address else None,
+            neighbours=_neighbours(client.neighbours),
+        )
+
+    def _check_targets(self, nodes: dict[str, Node], clients: dict[str, Client]) -> None:
+        """Warn of clients that ask an address nobody can have."""
+        if self.sound.is_damaged("nodes"):
+            return
+        known = {
+            address.ip for node in nodes.values() for i in node.interfaces.values() for address in i.addresses
+        }
+        for instance in _instances(nodes):
+            known |= {virtual.address for virtual in (*instance.addresses, *instance.excluded)}
+        for name, client in clients.items():
+            if client.target[0] not in known:
+                self.warn(
+                    ("clients", name, "target"), f"clients.{name}.target: nobody has {client.target[0]}"
+                )
+
+    # --- keepalived
+
+    def _keepalived(self, name: str, node: NodeDocument) -> Keepalived | None:
+        form = node.keepalived
+        path = ("nodes", name, "keepalived")
+        if form is None or self.sound.is_damaged(*path):
+            return None
+        dialect = node.dialect or self.document.dialect
+        if isinstance(form, KeepalivedFile):
+            file: Path | None = self.path.parent / form.file
+            config = self.read_conf(form.file, form.config_id or name, dialect, (*path, "file"))
+        else:
+            file, config = None, self._inline(path, dialect)
+        if config is None:
+            return None
+        keepalived = Keepalived(
+            config=config,
+            starts=form.starts,
+            config_id=form.config_id,
+            file=file,
+            probes=self._probes(name, form, config),
+        )
+        self.check_config(name, node, config, (*path, "file") if file else path)
+        return keepalived
+
+    def read_conf(self, file: str, config_id: str, dialect: str, path: Keys) -> RouterConfig | None:
+        """Compile a keepalived.conf named in the scenario; its errors keep their own places."""
+        from vrrpsim.config.compiler import read_keepalived
+
+        conf = self.path.parent / file
+        if not conf.is_file():
+            self.tree.error(path, f"no such file: {conf}")
+            return None
+        return self._take(read_keepalived(conf, config_id=config_id, dialect=DIALECTS[dialect]))
+
+    def _inline(self, path: Keys, dialect: str) -> RouterConfig | None:
+        from vrrpsim.config.compiler import compile_statements
+
+        return self._take(compile_statements(statements_of(self.tree, path), dialect=DIALECTS[dialect]))
+
+    def _take(self, compiled: Any) -> RouterConfig | None:
+        if compiled.fatal:
+            errors = [finding for finding in compiled.findings if finding.severity is Severity.ERROR]
+            for finding in errors or compiled.findings:
+                self.tree.add(finding.place, finding.message)
+            return None
+        self.remarks.extend(compiled.findings)
+        return cast(RouterConfig, compiled.config)
+
+    def _probes(self, node: str, form: Any, config: RouterConfig) -> dict[str, Probe]:
+        path = ("nodes", node, "keepalived")
+        given: dict[str, tuple[Keys, ProbeDocument]] = {
+            script: ((*path, "probes", script), probe) for script, probe in form.probes.items()
+        }
+        for script, block in (getattr(form, "vrrp_scripts_", None) or {}).items():
+            if block.probe_ is not None:
+                given[script] = ((*path, "vrrp_scripts", script, BESIDE_SCRIPT), block.probe_)
+        return {script: self._probe(node, script, config, *found) for script, found in given.items()}
+
+    def _probe(self, node: str, script: str, config: RouterConfig, path: Keys, probe: ProbeDocument) -> Probe:
+        processes = self.names("nodes", node, "processes")
+        if probe.process is not None and probe.process not in (*processes, "keepalived"):
+            hint = did_you_mean(probe.process, processes)
+            self.tree.error((*path, "process"), f"no process '{probe.process}' on {node}{hint}")
+        scripts = [known.name for known in config.scripts]
+        if script not in scripts and path[-1] != BESIDE_SCRIPT:
+            self.tree.error(
+                path, f"no vrrp_script '{script}' in use{did_you_mean(script, scripts)}", at_key=True
+            )
+        return Probe(process=probe.process, serves=probe.serves)
+
+    def check_config(self, name: str, node: NodeDocument, config: RouterConfig, path: Keys) -> None:
+        """Compare what the configuration names with what the node has."""
+        if self.sound.is_damaged("nodes", name, "interfaces"):
+            return
+        own = {address.ip for interface in node.interfaces.values() for address in interface.address}
+        for instance in config.instances:
+            where = self._instance_path(path, instance.name)
+            label = f"vrrp_instance {instance.name}"
+            if instance.interface and instance.interface not in node.interfaces:
+                hint = did_you_mean(instance.interface, node.interfaces)
+                self.tree.error(
+                    (*where, "interface"), f"{label}: {name} has no interface '{instance.interface}'{hint}"
+                )
+            if instance.source is not None and instance.source not in own:
+                self.tree.error(
+                    (*where, "unicast_src_ip"), f"{label}: {name} has no address {instance.source}"
+                )
+            for track in instance.track_interfaces:
+                if track.name not in (*node.interfaces, instance.vmac_interface):
+                    message = f"{label}: tracks interface '{track.name}', which {name} does not have"
+                    self.warn((*where, "track_interface"), message)
+
+    def _instance_path(self, path: Keys, instance: str) -> Keys:
+        inline = (*path, "vrrp_instances", instance)
+        return inline if inline in self.tree.values else path
+
+    # --- expectations
+
+    def _expect(self, expect: ExpectDocument) -> Expect:
+        horizon = self.document.duration
+        owners: list[tuple[int | Literal["end"], str]] = []
+        for (at, node), key in zip(expect.owner.items(), self.names("expect", "owner"), strict=False):
+            self.known(node, "nodes", ("expect", "owner", key))
+            if at != "end" and at > horizon and not self.sound.is_damaged("duration"):
+                message = f"{format_duration(at)} is after the end, {format_duration(horizon)}"
+                self.tree.error(("expect", "owner", key), message, at_key=True)
+            owners.append((at, node))
+        owners.sort(key=lambda owner: (owner[0] == "end", owner[0] if owner[0] != "end" else 0))
+        return Expect(owner=tuple(owners), bounds=tuple(self._bounds(expect)))
+
+    def _bounds(self, expect: ExpectDocument) -> Iterator[Bound]:
+        for measure in ("failover", "outage", "dual_master", "vacancy", "moves"):
+            limits = getattr(expect, measure)
+            if limits is not None:
+                yield from self._bound(measure, None, measure, limits)
+        for key, limits in (expect.__pydantic_extra__ or {}).items():
+            client = key.removeprefix(CLIENT_OUTAGE)
+            if client not in self.names("clients"):
+                hint = did_you_mean(client, self.names("clients"))
+                self.tree.error(("expect", key), f"no client '{client}'{hint}", at_key=True)
+            yield from self._bound("outage", client, key, limits)
+
+    def _bound(self, measure: Measure, client: str | None, key: str, limits: Any) -> Iterator[Bound]:
+        for statistic in ("max", "min", "p50", "p95", "p99"):
+            limit = getattr(limits, statistic)
+            if limit is not None:
+                place = self.tree.key_place(("expect", key, statistic))
+                yield Bound(measure, client, statistic, limit, place)
+        if limits.min is not None and limits.max is not None and limits.min > limits.max:
+            self.tree.error(("expect", key, "min"), "is more than max")
+
+
+def _instances(nodes: Mapping[str, Node]) -> Iterable[Any]:
+    return [
+        instance
+        for node in nodes.values()
+        if node.keepalived
+        for instance in node.keepalived.config.instances
+    ]
+
+
+def _segment(segment: SegmentDocument) -> Segment:
+    return Segment(**{name: getattr(segment, name) for name in type(segment).model_fields})
+
+
+def _neighbours(document: NeighboursDocument) -> Neighbours:
+    return Neighbours(document.garp, document.reachable, document.lifetime)
+
+
+def _slop(document: SlopDocument | str) -> Slop:
+    if not isinstance(document, SlopDocument):
+        return Slop(cast(Literal["none", "default"], document))
+    stalls = document.stalls
+    return Slop("custom", document.drift, Stalls(stalls.every, stalls.lasts) if stalls else None)
