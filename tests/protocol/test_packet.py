@@ -631,7 +631,7 @@ KEEPALIVED_ROWS = [
     Row("22", peer_ttl, Reject.IP_TTL_ERR, "TTL/HL 255 not in range 200 - 240"),
 ]
 # One packet cannot fail both: #8 is for multicast instances and #21, #22 for unicast ones; an instance has
-# # one kind of authentication, and AH under another version or type is #6; a stranger has no TTL range.
+# one kind of authentication, and AH under another version or type is #6; a stranger has no TTL range.
 EXCLUSIVE = {("8", "21"), ("8", "22"), ("21", "22")} | {
     (earlier, "13") for earlier in ("9", "10", "11", "12")
 }

@@ -380,9 +380,7 @@ class _Reception:
     @property
     def source_checked(self) -> bool:
         """Whether #21 and #22 run (K16)."""
-        return self.config.unicast and (
-            self.list_checked if self.dialect.source_check_needs_list_check else True
-        )
+        return self.list_checked or not self.dialect.source_check_needs_list_check
 
 
 _Row = Callable[[_Reception], DecodeError | None]
@@ -706,6 +704,7 @@ def _unicast_source(packet: _Reception) -> DecodeError | None:
     """#21, K16."""
     if (
         packet.config.check_unicast_src
+        and packet.config.unicast
         and packet.source_checked
         and all(peer.address != packet.source for peer in packet.config.unicast_peers)
     ):
