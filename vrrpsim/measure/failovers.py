@@ -173,8 +173,9 @@ def _failover(
     first = next((r for r in reactions if r.at_ns <= master_ns and _reacts(r, cause, old, new)), None)
     heard_ns = won.last_advert_ns if won else None
     detected_ns = first.at_ns if first else min(max(cause.at_ns, heard_ns or 0), master_ns)
-    burst = [g.at_ns for g in past.gratuitous if g.node == new and g.address == address]
-    claimed_ns = next((at for at in burst if tenure.start_ns <= at < tenure.end_ns), tenure.start_ns)
+    frames = (g.at_ns for g in past.gratuitous if g.node == new and g.address == address)
+    burst = [at_ns for at_ns in frames if tenure.start_ns <= at_ns < tenure.end_ns]
+    claimed_ns = burst[0] if burst else tenure.start_ns
     relearnt_ns, served_ns = _clients_back(past.reachability, watchers, new, claimed_ns, tenure.end_ns)
     priority = _priority(past.reactions, daemons.get(new), address, new, master_ns)
     keywords = (

@@ -1,0 +1,439 @@
+"""The report of one run for a person: timeline, story, waterfalls, expectations, digest, verdict.
+
+Plain text in a fixed width. The same run gives the same bytes; nothing here knows how long the
+computation took. Words carry the meaning, colour only repeats it.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from vrrpsim.config.scenario import Scenario
+from vrrpsim.config.values import format_duration
+from vrrpsim.measure.expectations import Verdict
+from vrrpsim.measure.failovers import Cause, Failover, causes
+from vrrpsim.measure.ownership import Ownership
+from vrrpsim.measure.result import Result
+from vrrpsim.measure.seconds import fixed_s
+from vrrpsim.trace import (
+    Fault,
+    FaultEnd,
+    NodeChange,
+    PriorityChange,
+    ProcessChange,
+    Reachability,
+    Record,
+    Remark,
+    StateChange,
+    Trace,
+    TrackerChange,
+)
+
+GLYPHS = {"MASTER": "#", "BACKUP": "=", "INIT": "-", "FAULT": "x", "off": ".", "paused": "~"}
+LEGEND = "# MASTER  = BACKUP  - INIT  x FAULT  . off  ~ paused"
+NUMBERS = "123456789abcdefghijklmnopqrstuvwxyz"  # the owners in the address rows
+LIKE = 4  # lines of one shape that a story tells before it says "… n more"
+CARET_ROWS = 5
+BAR = 30  # columns of a waterfall
+ASCII = str.maketrans({"×": "x", "…": "...", "≤": "<=", "≥": ">=", "█": "#", "–": "-"})
+COLOURS = {"ok": 32, "passed": 32, "FAIL": 31, "failed": 31, "unknown": 33}
+REASONS = {
+    "init": "start of keepalived",
+    "higher_advert": "hears a higher priority",
+    "sync_group": "sync group",
+    "owner": "address owner",
+    "stop": "keepalived stops",
+    "recovered": "the fault is gone",
+    "address_lost": "its address was removed by others",
+    "timer_expired_backup": "was descheduled for too long",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How text may look: columns, whether more than ASCII, whether coloured."""
+
+    width: int = 80
+    unicode: bool = True
+    colour: bool = False
+
+    def dress(self, text: str) -> str:
+        """Fit finished text to what the terminal can show."""
+        if not self.unicode:
+            text = text.translate(ASCII)
+        return _coloured(text) if self.colour else text
+
+
+def report(
+    scenario: Scenario, trace: Trace, result: Result, *, command: str = "", look: Look = Look()
+) -> str:
+    """Return the whole report without a final newline; `command` is what repeats this run."""
+    blocks = [
+        [headline(scenario, result)],
+        list(timeline(scenario, trace, result, look.width)),
+        list(told(story(trace, result))),
+        *(list(waterfall(each)) for each in result.failovers[:LIKE]),
+        [f"  … {len(result.failovers) - LIKE} more failovers"] if len(result.failovers) > LIKE else [],
+        list(expectations(result.expectations, command)),
+        [f"digest {result.digest}"],
+        [verdict_line(result)],
+    ]
+    return look.dress("\n\n".join("\n".join(block) for block in blocks if block))
+
+
+def headline(scenario: Scenario, result: Result) -> str:
+    """Name what ran: nodes, simulated time, seed."""
+    nodes = len(scenario.nodes)
+    shown = f"{nodes} node{'s' * (nodes != 1)}, {format_duration(result.duration_ns)} simulated"
+    return f"{result.name or 'run'}: {shown}, seed {result.seed}"
+
+
+def verdict_line(result: Result) -> str:
+    """Return the last line: the verdict in words."""
+    answers = Counter(verdict.ok for verdict in result.expectations)
+    total = len(result.expectations)
+    noun = f"expectation{'s' * (total != 1)}"
+    match result.verdict:
+        case _ if not total:
+            return "done: nothing was expected"
+        case "pass":
+            return f"passed: {total} of {total} {noun}"
+        case "fail":
+            return f"failed: {answers[False]} of {total} {noun}"
+        case _:
+            return f"unknown: nothing exercised {answers[None]} of {total} {noun}"
+
+
+# --- timeline -------------------------------------------------------------------------------------
+
+
+def timeline(scenario: Scenario, trace: Trace, result: Result, width: int) -> Iterator[str]:
+    """Draw one strip for each instance and each address, scaled to the width, with the faults below."""
+    names = list(scenario.nodes)
+    strips = _instance_strips(trace.records, names)
+    owners = list(_address_strips(result, names))
+    label = max((len(name) for name, *_ in (*strips, *owners)), default=3)
+    columns = max(20, min(width, 200) - label - 5)
+    end_ns = max(result.duration_ns, 1)
+    indent = " " * (label + 4)
+    yield indent + _axis(end_ns, columns)
+    for name, instants, glyphs in (*strips, *owners):
+        yield f"  {name:{label}}  {_strip(instants, glyphs, end_ns, columns)}"
+    for row in _carets(causes(_faults(trace), names), end_ns, columns):
+        yield indent + row
+    yield f"  {LEGEND}"
+    if owners:
+        numbered = ", ".join(f"{number} {name}" for number, name in zip(NUMBERS, names, strict=False))
+        yield f"  owner: {numbered}, ! several, . nobody"
+
+
+Strip = tuple[str, list[int], list[str]]
+
+
+def _instance_strips(records: Iterable[Record], names: Sequence[str]) -> list[Strip]:
+    """Replay states and machines into (label, instants, glyphs) for each instance."""
+    strips: dict[tuple[str, str], Strip] = {}
+    states: dict[tuple[str, str], str] = {}
+    machines = dict.fromkeys(names, "on")
+    for record in records:
+        match record:
+            case StateChange():
+                states[record.node, record.instance] = record.new
+            case NodeChange():
+                machines[record.node] = record.state
+            case ProcessChange(process="keepalived", state="dead"):
+                states |= {key: "INIT" for key in states if key[0] == record.node}
+            case _:
+                continue
+        for key, state in states.items():
+            if key[0] == record.node:
+                glyph = GLYPHS.get(machines.get(key[0], "on"), GLYPHS.get(state, "?"))
+                _, instants, glyphs = strips.setdefault(key, (" ".join(key), [0], ["-"]))
+                instants.append(record.at_ns)
+                glyphs.append(glyph)
+    shared = Counter(node for node, _ in strips)
+    order = sorted(strips, key=lambda key: (names.index(key[0]) if key[0] in names else len(names), key))
+    return [(key[0] if shared[key[0]] == 1 else strips[key][0], *strips[key][1:]) for key in order]
+
+
+def _address_strips(result: Result, names: Sequence[str]) -> Iterator[Strip]:
+    numbers = dict(zip(names, NUMBERS, strict=False))
+    for label, owned in alike(result.ownerships):
+        glyphs = [
+            "!" if len(owners) > 1 else numbers.get(owners[0], "?") if owners else "."
+            for owners in owned.line.owners
+        ]
+        yield label, list(owned.line.instants), glyphs
+
+
+def alike(ownerships: Sequence[Ownership]) -> list[tuple[str, Ownership]]:
+    """Join addresses with the same owners at all times into one, labelled `ADDRESS +n`."""
+    groups: dict[object, list[Ownership]] = {}
+    for owned in ownerships:
+        groups.setdefault((owned.line.instants, owned.line.owners), []).append(owned)
+    return [
+        (group[0].address + (f" +{len(group) - 1}" if len(group) > 1 else ""), group[0])
+        for group in groups.values()
+    ]
+
+
+def _strip(instants: Sequence[int], glyphs: Sequence[str], end_ns: int, columns: int) -> str:
+    """Show in each column the glyph that held longest in it."""
+    return "".join(
+        _longest(instants, glyphs, column * end_ns // columns, (column + 1) * end_ns // columns)
+        for column in range(columns)
+    )
+
+
+def _longest(instants: Sequence[int], glyphs: Sequence[str], start_ns: int, stop_ns: int) -> str:
+    first, last = bisect_right(instants, start_ns) - 1, bisect_right(instants, stop_ns)
+    held: Counter[str] = Counter()
+    for at in range(first, last):
+        until_ns = instants[at + 1] if at + 1 < len(instants) else stop_ns
+        held[glyphs[at]] += min(until_ns, stop_ns) - max(instants[at], start_ns)
+    return held.most_common(1)[0][0]
+
+
+def _axis(end_ns: int, columns: int) -> str:
+    step = next(s for s in _steps() if s * columns >= 9 * end_ns)
+    axis = ""
+    for at_ns in range(0, end_ns + 1, step):
+        column = at_ns * columns // end_ns
+        axis = axis.ljust(column) + format_duration(at_ns).replace(" ", "")
+    return axis
+
+
+def _steps() -> Iterator[int]:
+    unit = 1_000
+    while True:
+        yield from (unit, 2 * unit, 5 * unit)
+        unit *= 10
+
+
+def _faults(trace: Trace) -> Iterator[Fault | FaultEnd]:
+    return (record for record in trace.records if isinstance(record, (Fault, FaultEnd)))
+
+
+def _carets(events: Sequence[Cause], end_ns: int, columns: int) -> Iterator[str]:
+    """Point at each event, in as few rows as their words need."""
+    rows: list[str] = []
+    dropped = 0
+    for event in events:
+        column, text = min(event.at_ns * columns // end_ns, columns - 1), str(event)
+        if column + len(text) >= columns and column >= len(text):
+            column, text = column - len(text), text + "^"
+        else:
+            text = "^" + text
+        row = next((index for index, row in enumerate(rows) if len(row) < column), len(rows))
+        if row == CARET_ROWS:
+            dropped += 1
+            continue
+        if row == len(rows):
+            rows.append("")
+        rows[row] = rows[row].ljust(column) + text
+    yield from rows
+    if dropped:
+        yield f"… {dropped} more events"
+
+
+# --- story ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One sentence of the story."""
+
+    at_ns: int
+    who: str
+    text: str
+
+
+def story(trace: Trace, result: Result) -> list[Line]:
+    """Tell what happened, in order of time."""
+    lines = [line for record in _merged(trace.records) if (line := _line(record, trace)) is not None]
+    lines += [line for label, owned in alike(result.ownerships) for line in _moves(label, owned)]
+    lines += _clients(trace, result)
+    return sorted(lines, key=lambda line: line.at_ns)
+
+
+def told(lines: Sequence[Line]) -> Iterator[str]:
+    """Write the lines; of one shape only the first few, then how many more there are and until when."""
+    who = max((len(line.who) for line in lines), default=0)
+    at = max((len(fixed_s(line.at_ns)) for line in lines), default=0)
+    like: dict[str, list[Line]] = {}
+    for line in lines:
+        like.setdefault(_shape(line), []).append(line)
+    seen: Counter[str] = Counter()
+    for line in lines:
+        shape, same = _shape(line), like[_shape(line)]
+        seen[shape] += 1
+        if seen[shape] <= LIKE or len(same) == LIKE + 1:
+            yield f"  {fixed_s(line.at_ns):>{at}}  {line.who:{who}}  {line.text}"
+        elif seen[shape] == LIKE + 1:
+            more = f"… {len(same) - LIKE} more like this until {fixed_s(same[-1].at_ns)}: {line.text}"
+            yield f"  {'':>{at}}  {line.who:{who}}  {more}"
+
+
+def _shape(line: Line) -> str:
+    return line.who + re.sub(r"\d+(\.\d+)?( [mun]?s\b)?", "0", line.text)
+
+
+Merged = Record | tuple[TrackerChange, PriorityChange]
+
+
+def _merged(records: Sequence[Record]) -> Iterator[Merged]:
+    """Join a tracker's change and the priority that follows from it at the same instant."""
+    news = [r for r in records if not isinstance(r, Reachability)]
+    for _, group in groupby(news, key=lambda record: record.at_ns):
+        waiting: TrackerChange | None = None
+        for record in group:
+            match record:
+                case PriorityChange() if waiting and waiting.node == record.node:
+                    yield waiting, record
+                    waiting = None
+                    continue
+                case _ if waiting:
+                    yield waiting
+            waiting = record if isinstance(record, TrackerChange) else None
+            if waiting is None:
+                yield record
+        if waiting:
+            yield waiting
+
+
+def _line(record: Merged, trace: Trace) -> Line | None:
+    match record:
+        case (TrackerChange() as tracker, PriorityChange() as moved):
+            text = f"{_tracker(tracker)}: effective priority {moved.old} -> {moved.new}"
+            return Line(tracker.at_ns, tracker.node, text)
+        case TrackerChange():
+            return Line(record.at_ns, record.node, _tracker(record))
+        case PriorityChange(reason=reason):
+            text = f"effective priority {record.old} -> {record.new}" + (f"  {reason}" if reason else "")
+            return Line(record.at_ns, record.node, text)
+        case StateChange():
+            return Line(record.at_ns, record.node, _state(record))
+        case Fault():
+            targets = " | ".join(record.resolved) or record.target
+            asked = f" ({record.target})" if record.target not in (targets, "") else ""
+            return Line(record.at_ns, "event", f"{record.verb} {targets}{asked}")
+        case FaultEnd():
+            [cause] = [c for c in causes(_faults(trace), ()) if c.number == record.number and c.undone]
+            return Line(record.at_ns, "event", str(cause))
+        case NodeChange():
+            return Line(record.at_ns, record.node, f"machine is {record.state}")
+        case Remark():
+            return Line(record.at_ns, "note", record.text)
+    return None
+
+
+def _tracker(change: TrackerChange) -> str:
+    return f"{change.name} {'succeeds' if change.ok else 'fails'}"
+
+
+def _state(change: StateChange) -> str:
+    why = REASONS.get(change.reason, change.reason)
+    if change.reason == "master_down_timer":
+        why = "no advert since the start"
+        if change.last_advert_ns is not None:
+            why = f"no advert for {fixed_s(change.at_ns - change.last_advert_ns)} s"
+    return f"{change.old} -> {change.new}" + (f"  {why}" if why else "")
+
+
+def _moves(label: str, owned: Ownership) -> Iterator[Line]:
+    for tenure in owned.tenures:
+        text = f"{label} is on {tenure.node}"
+        for span in owned.dual_master:
+            if span.start_ns == tenure.start_ns:
+                others = ", ".join(node for node in span.nodes if node != tenure.node)
+                until = f"for {format_duration(span.length_ns)}" if span.ended else "until the end"
+                text += f", {until} beside {others}"
+        for gap in owned.vacancies:
+            if gap.end_ns == tenure.start_ns and gap.start_ns:
+                text += f", after {format_duration(gap.length_ns)} without owner"
+        yield Line(tenure.start_ns, "address", text)
+    for gap in owned.vacancies:
+        if gap.start_ns and not gap.ended:
+            yield Line(gap.start_ns, "address", f"{label} has no owner until the end")
+
+
+def _clients(trace: Trace, result: Result) -> Iterator[Line]:
+    changes = [record for record in trace.records if isinstance(record, Reachability)]
+    for name, view in result.clients.items():
+        own = [change for change in changes if change.client == name]
+        when = [change.at_ns for change in own]
+        for outage in view.outages:
+            why = own[bisect_right(when, outage.start_ns) - 1].reason if own else ""
+            yield Line(outage.start_ns, name, "no answer" + (f": {why}" if why else ""))
+            if outage.ended:
+                node = own[bisect_right(when, outage.end_ns) - 1].node
+                by = f" by {node}" if node else ""
+                yield Line(outage.end_ns, name, f"answered{by} after {fixed_s(outage.length_ns)} s")
+
+
+# --- waterfall ------------------------------------------------------------------------------------
+
+
+def waterfall(failover: Failover) -> Iterator[str]:
+    """Draw where the time of a failover went, one bar for each part."""
+    yield f"FAILOVER  {failover.address}  {failover.old} -> {failover.new}   {failover.cause}"
+    known = [part for part in failover.parts if part.length_ns is not None]
+    total_ns = max(sum(part.length_ns or 0 for part in known), 1)
+    gone_ns = 0
+    for part in known:
+        length_ns = part.length_ns or 0
+        left, right = gone_ns * BAR // total_ns, (gone_ns + length_ns) * BAR // total_ns
+        bar = " " * left + ("█" * (right - left) or ("|" if length_ns else ""))
+        yield f"  {part.name:8}{fixed_s(length_ns):>8} s  {bar:{BAR + 1}}  {part.keyword}".rstrip()
+        gone_ns += length_ns
+    shown = "never" if failover.total_ns is None else f"{fixed_s(failover.total_ns)} s"
+    missing = "  no client was answered by the new owner" if failover.total_ns is None else ""
+    yield f"  {'total':8}{shown:>10}{missing}"
+
+
+# --- expectations ---------------------------------------------------------------------------------
+
+
+def expectations(verdicts: Sequence[Verdict], command: str) -> Iterator[str]:
+    """Write one line for each expectation; a failed one says how to see it again."""
+    if not verdicts:
+        return
+    yield "EXPECTATIONS"
+    rows = [(verdict, _wanted(verdict)) for verdict in verdicts]
+    wide = max(len(wanted) for _, wanted in rows)
+    for verdict, wanted in rows:
+        word = {True: "ok", False: "FAIL", None: "unknown"}[verdict.ok]
+        yield f"  {word:7}  {wanted:{wide}}  {_seen(verdict)}".rstrip()
+        if verdict.ok is False and command:
+            yield f"           {command}"
+
+
+def _wanted(verdict: Verdict) -> str:
+    if verdict.measure == "owner":
+        return f"owner at {format_duration(verdict.at_ns or 0)} is {verdict.bound}"
+    sign = "≤" if verdict.statistic == "max" else "≥"
+    return f"{verdict.measure} {sign} {_quantity(verdict, verdict.bound)}"
+
+
+def _seen(verdict: Verdict) -> str:
+    measured = "" if verdict.measured is None else _quantity(verdict, verdict.measured)
+    if verdict.measure == "owner" and verdict.ok:
+        measured = ""
+    where = f"({fixed_s(verdict.span[0])} .. {fixed_s(verdict.span[1])})" if verdict.span else ""
+    return "  ".join(part for part in (measured, where, verdict.note) if part)
+
+
+def _quantity(verdict: Verdict, value: int | str) -> str:
+    return str(value) if isinstance(value, str) or verdict.measure == "moves" else format_duration(value)
+
+
+def _coloured(text: str) -> str:
+    def paint(match: re.Match[str]) -> str:
+        return f"{match[1]}\x1b[{COLOURS[match[2]]}m{match[2]}\x1b[0m"
+
+    return re.sub(rf"(?m)^( *)({'|'.join(COLOURS)})\b", paint, text)
