@@ -9,9 +9,8 @@ trackers vanish, and each time a finding names the rule of keepalived.md. Where 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from vrrpsim.config.completion import Completion
 from vrrpsim.config.keywords import read_rows
@@ -37,7 +36,7 @@ class Compiled:
     groups: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
     unused_scripts: tuple[str, ...] = ()
-    places: Mapping[tuple[str, ...], Place] = MappingProxyType({})
+    places: Mapping[tuple[str, ...], Place] = field(default_factory=dict)
 
 
 def read_keepalived(
@@ -101,5 +100,5 @@ def _compile(rows: Sequence[Row], findings: list[Finding], dialect: Dialect, *, 
         groups=tuple(draft.groups),
         scripts=tuple(draft.scripts),
         unused_scripts=completion.unused_scripts,
-        places=MappingProxyType(draft.places),
+        places=draft.places,
     )
