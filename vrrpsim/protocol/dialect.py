@@ -71,10 +71,10 @@ class Dialect:
     # --- state machine (§1)
     answers_lower_advert: bool = True  # FSM-33, RFC 9568 §6.4.3
     lower_advert_restarts_timer: bool = True  # rfc.md §4.4 S4: False
-    fault_state: bool = True  # False: a fault is RFC "Shutdown" (S5)
     fault_priority_zero_adverts: int = 2  # FSM-38
     owner_starts_as_master: bool = True  # FSM-5, RFC 9568 §6.4.1
     owner_conflict: OwnerConflict = OwnerConflict.DROP_TO_254  # K9
+    owner_preempts_regardless: bool = False  # RFC9568-6.1-f
     startup_delay_discards: bool = False  # K4
     has_timer_expired_backup: bool = False  # K11
     reload_adverts: int = 1  # immediate adverts of a master before it re-reads (§1.7)
@@ -140,8 +140,8 @@ RFC9568 = Dialect(
     remaining_time_overwrites_down_time=False,
     rejected_restarts_advert_timer=False,
     lower_advert_restarts_timer=False,
-    fault_state=False,
     fault_priority_zero_adverts=0,
+    owner_preempts_regardless=True,
     owner_conflict=OwnerConflict.COMPARE_ADDRESS,
     reload_adverts=0,
     runs_overlapping_scripts=False,

@@ -1,0 +1,746 @@
+"""The state machine of one virtual router: keepalived.md §1, RFC 9568 §6.4.
+
+`transition(machine, state, deadline_ns, event, now_ns)` is total and pure. It answers with the new
+state, the new deadline and the actions in the order in which they must happen (order is contract).
+Time appears only in the deadline, so an instance that hears the same advert again is in the same state
+again; that is why the two are separate.
+
+What is *not* here: the receive checks (packet.py), trackers (tracking.py), what binds the members of a
+sync group, repeated GARP bursts and timers of scripts (router.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+from typing import NamedTuple, assert_never
+
+from .configuration import OWNER_PRIORITY, Address, InitialState, InstanceConfig
+from .dialect import Dialect, OwnerConflict
+from .packet import Advertisement
+from .timers import master_down_interval_ns, skew_time_ns
+
+NEVER_NS = 1 << 62  # the deadline of an instance that waits for nothing
+
+
+class State(IntEnum):
+    """RFC 9568 §6.4 and keepalived's FAULT; the numbers are keepalived's (§1)."""
+
+    INIT = 0
+    BACKUP = 1
+    MASTER = 2
+    FAULT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What never changes while an instance runs: its configuration and its dialect."""
+
+    config: InstanceConfig
+    dialect: Dialect
+
+    @property
+    def advert_int_ns(self) -> int:
+        """The locally configured Advertisement_Interval."""
+        return self.config.advert_int_ns
+
+    def skew_ns(self, state: InstanceState) -> int:
+        """Skew_Time for the effective priority and the learned interval (§2.1)."""
+        return _skew_ns(
+            self.config.version, state.priority, state.master_adver_interval_ns, self.dialect.skew_rounding
+        )
+
+    def down_ns(self, state: InstanceState) -> int:
+        """Master_Down_Interval for the effective priority and the learned interval (§2.1)."""
+        return _down_ns(
+            self.config.version,
+            state.priority,
+            state.master_adver_interval_ns,
+            self.config.down_timer_adverts,
+            self.dialect.skew_rounding,
+        )
+
+
+_skew_ns = lru_cache(maxsize=4096)(skew_time_ns)
+_down_ns = lru_cache(maxsize=4096)(master_down_interval_ns)
+
+
+class InstanceState(NamedTuple):
+    """The value that a transition maps to the next one. All times are nanoseconds."""
+
+    state: State
+    base: int  # configured priority; 254 after losing to another owner (FSM-36)
+    priority: int  # effective: what adverts carry
+    master_adver_interval_ns: int  # `madv`: own, or learned from an accepted v3 advert
+    down_ns: int  # `ms_down`: length of the current down timer, for FSM-24
+    source: Address | None  # own primary address: the tie-break key
+    wants_master: bool = False  # `want`: matters at start and in sync groups
+    master_address: Address | None = None
+    master_priority: int = 0
+    preempt_at_ns: int | None = None  # the preempt clock (FSM-13 … FSM-15)
+    delay_until_ns: int = 0  # end of vrrp_startup_delay (FSM-9)
+    rogue_until_ns: int = 0  # FSM-36 from 2.3.3
+
+
+def initial_state(machine: Machine, source: Address | None) -> InstanceState:
+    """An instance before Startup."""
+    config = machine.config
+    return InstanceState(State.INIT, config.priority, config.priority, config.advert_int_ns, 0, source)
+
+
+# --- events ---------------------------------------------------------------------------------------
+
+
+class Startup(NamedTuple):
+    """The daemon started and nothing is wrong with this instance (FSM-5, FSM-6)."""
+
+    delay_until_ns: int = 0
+
+
+class StartInFault(NamedTuple):
+    """Start-up with a fault (FSM-3), or silently while first script results are awaited (FSM-7)."""
+
+    silent: bool
+    reason: str = ""
+
+
+class Expired(NamedTuple):
+    """The deadline is reached and nothing holds the instance back."""
+
+
+class HeldBack(NamedTuple):
+    """The down timer ran out, but the sync group is not ready to be Master (SG-2)."""
+
+
+class Heard(NamedTuple):
+    """An advert passed every receive check."""
+
+    advert: Advertisement
+    source: Address
+
+
+class Rejected(NamedTuple):
+    """A packet for this virtual router failed a check (FSM-11, FSM-29)."""
+
+
+class PriorityMoved(NamedTuple):
+    """Trackers changed the effective priority (FSM-24, FSM-37)."""
+
+    priority: int
+    reason: str = ""
+
+
+class Failed(NamedTuple):
+    """First fault, or dragged down by the sync group (FSM-23, FSM-38, SG-5)."""
+
+    reason: str
+    dragged: bool = False
+
+
+class Recovered(NamedTuple):
+    """The last fault is gone (FSM-43); `from_wait`: the start-up script wait is over (FSM-7)."""
+
+    from_wait: bool = False
+
+
+class Forced(NamedTuple):
+    """The sync group takes the instance along (SG-2, SG-4)."""
+
+    state: State
+
+
+class AddressLost(NamedTuple):
+    """A third party removed one of our addresses (FSM-39)."""
+
+
+class SourceChanged(NamedTuple):
+    """The primary address of the interface is another one now (§1.5)."""
+
+    source: Address | None
+
+
+class Shutdown(NamedTuple):
+    """SIGTERM, or the instance left the configuration (§1.7)."""
+
+
+class Reloaded(NamedTuple):
+    """SIGHUP with a matching instance (§1.7): Master advertises now, Backup waits a full interval."""
+
+
+Event = (
+    Startup
+    | StartInFault
+    | Expired
+    | HeldBack
+    | Heard
+    | Rejected
+    | PriorityMoved
+    | Failed
+    | Recovered
+    | Forced
+    | AddressLost
+    | SourceChanged
+    | Shutdown
+    | Reloaded
+)
+
+
+# --- actions --------------------------------------------------------------------------------------
+
+
+class Advertise(NamedTuple):
+    """Send one advert to the group or to every peer."""
+
+    priority: int
+    periodic: bool = False
+
+
+class Enter(NamedTuple):
+    """The state changed; `silent` ones are neither logged nor notified (FSM-5, FSM-7)."""
+
+    state: State
+    reason: str
+    silent: bool = False
+
+
+class Acquire(NamedTuple):
+    """Put the virtual addresses on the interface."""
+
+
+class Release(NamedTuple):
+    """Take the virtual addresses off the interface."""
+
+
+class Announce(NamedTuple):
+    """Gratuitous ARP / unsolicited NA for every address, `rounds` times, `delay_ns` from now."""
+
+    rounds: int
+    delay_ns: int = 0
+
+
+class AnnounceSource(NamedTuple):
+    """One GARP / NA for the own source address (FSM-44)."""
+
+
+class Notify(NamedTuple):
+    """Run the notify scripts for this state (§7.3); "MASTER_RX_LOWER_PRI" and "STOP" included."""
+
+    state: str
+
+
+class Log(NamedTuple):
+    """A log line, formatted only if somebody reads it: `template.format(*arguments)`."""
+
+    template: str
+    arguments: tuple[object, ...] = ()
+    detail: bool = False  # only with `-D`
+
+    def __str__(self) -> str:
+        return self.template.format(*self.arguments)
+
+
+Action = Advertise | Enter | Acquire | Release | Announce | AnnounceSource | Notify | Log
+
+
+class Step(NamedTuple):
+    """The answer of a transition."""
+
+    state: InstanceState
+    deadline_ns: int
+    actions: tuple[Action, ...] = ()
+
+
+# --- the machine ----------------------------------------------------------------------------------
+
+
+def transition(machine: Machine, state: InstanceState, deadline_ns: int, event: Event, now_ns: int) -> Step:
+    """The next state, deadline and actions. Never raises for any event in any state."""
+    match state.state:
+        case State.BACKUP:
+            return _in_backup(machine, state, deadline_ns, event, now_ns)
+        case State.MASTER:
+            return _in_master(machine, state, deadline_ns, event, now_ns)
+        case State.INIT:
+            return _in_init(machine, state, event, now_ns)
+        case State.FAULT:
+            return _in_fault(machine, state, event, now_ns)
+        case _:
+            assert_never(state.state)
+
+
+def _in_init(machine: Machine, state: InstanceState, event: Event, now_ns: int) -> Step:
+    """RFC 9568 §6.4.1; FSM-1 … FSM-9. Everything but a start is ignored (FSM-26)."""
+    match event:
+        case Startup(delay_until_ns=delay_until_ns):
+            state = state._replace(
+                delay_until_ns=delay_until_ns, master_adver_interval_ns=machine.advert_int_ns
+            )
+            if _starts_as_master(machine, state):
+                return _become_master(machine, state, now_ns, "owner")
+            return _become_backup(machine, state, now_ns, "init")
+        case StartInFault(silent=True, reason=reason):
+            return Step(state._replace(state=State.FAULT), NEVER_NS, (Enter(State.FAULT, reason, True),))
+        case StartInFault(reason=reason):
+            return Step(
+                state._replace(state=State.FAULT),
+                NEVER_NS,
+                (
+                    Log("({}) entering FAULT state ({})", (machine.config.name, reason)),
+                    Enter(State.FAULT, reason),
+                    Notify("FAULT"),
+                ),
+            )
+        case PriorityMoved(priority=priority):
+            return Step(state._replace(priority=priority), NEVER_NS)
+        case SourceChanged(source=source):
+            return Step(state._replace(source=source), NEVER_NS)
+        case _:
+            return Step(state, NEVER_NS)
+
+
+def _in_backup(machine: Machine, state: InstanceState, deadline_ns: int, event: Event, now_ns: int) -> Step:
+    """RFC 9568 §6.4.2; FSM-11 … FSM-25."""
+    match event:
+        case Heard(advert=advert, source=source):
+            return _backup_hears(machine, state, deadline_ns, advert, source, now_ns)
+        case Expired():
+            return _become_master(machine, state, now_ns, "master_down_timer")
+        case HeldBack():  # SG-2
+            down_ns = machine.down_ns(state)
+            held = state._replace(wants_master=True, down_ns=down_ns)
+            return Step(held, now_ns + down_ns, (_timeout_log(machine),))
+        case Rejected():  # FSM-11
+            return Step(_remember_remaining(machine, state, deadline_ns, now_ns), deadline_ns)
+        case PriorityMoved(priority=priority):  # FSM-24
+            moved = state._replace(priority=priority)
+            new_down_ns = machine.down_ns(moved)
+            shift_ns = new_down_ns - state.down_ns
+            if machine.dialect.priority_change_shifts_deadline:
+                deadline_ns = max(deadline_ns + shift_ns, now_ns)
+            log = _priority_log(machine, state, priority)
+            return Step(moved._replace(down_ns=new_down_ns), deadline_ns, (log,))
+        case Failed(reason=reason):
+            return _fail(machine, state, reason, 0, now_ns)
+        case Forced(state=State.MASTER):
+            return _become_master(machine, state, now_ns, "sync_group")
+        case Shutdown():  # RFC 9568 §6.4.2 Shutdown; §1.7
+            return Step(state._replace(state=State.INIT), NEVER_NS, (Enter(State.INIT, "stop", True),))
+        case Reloaded():
+            down_ns = machine.down_ns(state)
+            return Step(state._replace(down_ns=down_ns), now_ns + down_ns)
+        case SourceChanged(source=source):
+            return Step(state._replace(source=source), deadline_ns)
+        case Startup() | StartInFault() | Recovered() | Forced() | AddressLost():
+            return Step(state, deadline_ns)
+        case _:
+            assert_never(event)
+
+
+def _backup_hears(
+    machine: Machine,
+    state: InstanceState,
+    deadline_ns: int,
+    advert: Advertisement,
+    source: Address,
+    now_ns: int,
+) -> Step:
+    """FSM-12 … FSM-16: order matters, and addresses are never compared (FSM-17)."""
+    config = machine.config
+    if advert.priority == 0:  # FSM-12: the Master resigns
+        skew_ns = machine.skew_ns(state)
+        log = Log("({}) Backup received priority 0 advertisement", (config.name,), True)
+        return Step(state._replace(down_ns=skew_ns), _from_start(state, now_ns) + skew_ns, (log,))
+    preempts = config.preempt or (machine.dialect.owner_preempts_regardless and config.is_owner)
+    delayed = config.preempt_delay_ns > 0 and (state.preempt_at_ns is None or now_ns < state.preempt_at_ns)
+    if preempts and advert.priority < state.priority and not delayed:  # FSM-16
+        log = Log(
+            "({}) received lower priority ({}) advert from {} - discarding",
+            (config.name, advert.priority, source),
+        )
+        if now_ns < state.delay_until_ns and not machine.dialect.startup_delay_discards:
+            deadline_ns = state.delay_until_ns + (deadline_ns - now_ns)  # FSM-9, quirk of 2.2.7
+        kept = _remember_remaining(machine, state, deadline_ns, now_ns)
+        return Step(kept._replace(master_address=source), deadline_ns, (log,))
+    accepted = state._replace(  # FSM-13
+        wants_master=False, master_address=source, master_priority=advert.priority
+    )
+    if config.preempt_delay_ns:
+        accepted = accepted._replace(preempt_at_ns=_preempt_clock(config, state, advert, now_ns))
+    down_ns = _learn(machine, state, advert)
+    accepted = accepted._replace(
+        down_ns=down_ns, master_adver_interval_ns=_learned_interval_ns(machine, state, advert)
+    )
+    return Step(accepted, _from_start(state, now_ns) + down_ns)
+
+
+def _in_master(machine: Machine, state: InstanceState, deadline_ns: int, event: Event, now_ns: int) -> Step:
+    """RFC 9568 §6.4.3; FSM-27 … FSM-41."""
+    restarted_ns = now_ns + machine.advert_int_ns
+    match event:
+        case Expired():
+            if _descheduled_too_long(machine, state, deadline_ns, now_ns):  # K11
+                return _leave_master(machine, state, now_ns, "timer_expired_backup")
+            return Step(state, restarted_ns, (Advertise(state.priority, True),))  # FSM-28
+        case Heard(advert=advert, source=source):
+            return _master_hears(machine, state, deadline_ns, advert, source, now_ns)
+        case Rejected():  # FSM-29, FSM-35
+            if machine.dialect.rejected_restarts_advert_timer and not machine.config.lower_prio_no_advert:
+                return Step(state, restarted_ns)
+            return Step(state, deadline_ns)
+        case PriorityMoved(priority=priority):  # FSM-37: no advert
+            moved = state._replace(priority=priority)
+            log = _priority_log(machine, state, priority)
+            return Step(moved._replace(down_ns=machine.down_ns(moved)), deadline_ns, (log,))
+        case Failed(reason=reason, dragged=dragged):  # FSM-38
+            adverts = machine.dialect.fault_priority_zero_adverts
+            return _fail(machine, state, reason, min(adverts, 1) if dragged else adverts, now_ns)
+        case AddressLost():  # FSM-39
+            return _abdicate(machine, state, now_ns)
+        case Forced(state=State.BACKUP):  # SG-4: no priority 0
+            return _leave_master(machine, state, now_ns, "sync_group")
+        case Shutdown():  # RFC 9568 §6.4.3 Shutdown; §1.7: one priority 0, then the addresses go
+            return Step(
+                state._replace(state=State.INIT),
+                NEVER_NS,
+                (
+                    Advertise(0),
+                    Log("({}) sent 0 priority", (machine.config.name,), True),
+                    Release(),
+                    Enter(State.INIT, "stop", True),
+                ),
+            )
+        case Reloaded():
+            return Step(state, now_ns)
+        case SourceChanged(source=source):
+            return Step(state._replace(source=source), deadline_ns)
+        case Startup() | StartInFault() | HeldBack() | Recovered() | Forced():
+            return Step(state, deadline_ns)
+        case _:
+            assert_never(event)
+
+
+def _master_hears(
+    machine: Machine,
+    state: InstanceState,
+    deadline_ns: int,
+    advert: Advertisement,
+    source: Address,
+    now_ns: int,
+) -> Step:
+    """FSM-30 … FSM-36, in keepalived's order."""
+    config = machine.config
+    restarts = not config.lower_prio_no_advert
+    restarted_ns = now_ns + config.advert_int_ns
+    if advert.priority == 0:  # FSM-30
+        log = Log("({}) Master received priority 0 message", (config.name,), True)
+        answer_ns = restarted_ns if restarts else deadline_ns
+        return Step(state, answer_ns, (log, Advertise(state.priority)))
+    if advert.priority == state.priority == OWNER_PRIORITY and source != state.source:
+        conflict = _owner_conflict(machine, state, deadline_ns, advert, source, now_ns)
+        if isinstance(conflict, Step):
+            return conflict
+        state = conflict
+    if advert.priority == state.priority and source == state.source:  # FSM-32
+        log = Log(
+            "({}) WARNING - equal priority advert received from remote host with our IP address.",
+            (config.name,),
+        )
+        return Step(state, restarted_ns if restarts else deadline_ns, (log,))
+    if _beats(advert.priority, source, state):
+        extra: tuple[Action, ...] = (Advertise(state.priority),) if config.higher_prio_send_advert else ()
+        return _yield_to(machine, state, advert, source, now_ns, extra)  # FSM-31, FSM-34
+    return _answer_lower(machine, state, deadline_ns, advert, source, now_ns)  # FSM-33
+
+
+def _answer_lower(
+    machine: Machine,
+    state: InstanceState,
+    deadline_ns: int,
+    advert: Advertisement,
+    source: Address,
+    now_ns: int,
+) -> Step:
+    """FSM-33, GA-4; RFC 9568 §6.4.3 answers once, RFC 5798 and 3768 stay silent."""
+    config, dialect, garp = machine.config, machine.dialect, machine.config.garp
+    answers = dialect.answers_lower_advert and not config.lower_prio_no_advert
+    actions: list[Action] = [
+        Log(
+            "({}) Received advert from {} with lower priority {}, ours {}"
+            + (", forcing new election" if answers else ""),
+            (config.name, source, advert.priority, state.priority),
+        )
+    ]
+    if answers:
+        actions.append(Advertise(state.priority))
+        if dialect.lower_advert_restarts_timer:
+            deadline_ns = now_ns + config.advert_int_ns
+    if dialect.garp_on_lower_advert and garp.lower_prio_repeat:
+        actions.append(Announce(garp.lower_prio_repeat))
+        if garp.lower_prio_delay_ns:
+            actions.append(Announce(garp.lower_prio_repeat, garp.lower_prio_delay_ns))
+    actions.append(Notify("MASTER_RX_LOWER_PRI"))
+    return Step(_restore_owner(machine, state), deadline_ns, tuple(actions))
+
+
+def _owner_conflict(
+    machine: Machine,
+    state: InstanceState,
+    deadline_ns: int,
+    advert: Advertisement,
+    source: Address,
+    now_ns: int,
+) -> Step | InstanceState:
+    """Another owner advertises (FSM-36): the final answer, or the state to go on with."""
+    config = machine.config
+    match machine.dialect.owner_conflict:
+        case OwnerConflict.DISCARD:
+            return Step(state, deadline_ns)
+        case OwnerConflict.DROP_TO_254:  # ≤ 2.3.2: for good, and FSM-34 follows
+            return state._replace(base=OWNER_PRIORITY - 1, priority=OWNER_PRIORITY - 1)
+        case OwnerConflict.COMPARE_ADDRESS:  # EID 8298
+            return state
+        case OwnerConflict.ROGUE:
+            if _beats(advert.priority, source, state):
+                return state
+            if now_ns < state.rogue_until_ns:
+                yielded = state._replace(base=OWNER_PRIORITY - 1, priority=OWNER_PRIORITY - 1)
+                return _yield_to(machine, yielded, advert, source, now_ns, ())
+            wait_ns = max(config.advert_int_ns, advert.interval_ns) * 6 // 5
+            suspicious = state._replace(rogue_until_ns=now_ns + wait_ns)
+            twice = (Advertise(state.priority), Advertise(state.priority))
+            return Step(suspicious, now_ns + config.advert_int_ns, twice)
+        case _:
+            assert_never(machine.dialect.owner_conflict)
+
+
+def _in_fault(machine: Machine, state: InstanceState, event: Event, now_ns: int) -> Step:
+    """FSM-26, FSM-42 … FSM-45: silent until every fault is gone."""
+    match event:
+        case Recovered(from_wait=from_wait):
+            cleared = state._replace(
+                master_adver_interval_ns=machine.advert_int_ns, wants_master=False, delay_until_ns=0
+            )
+            if from_wait and _starts_as_master(machine, state):  # FSM-7
+                return _become_master(machine, cleared, now_ns, "owner")
+            step = _become_backup(machine, cleared, now_ns, "recovered")
+            if machine.config.unicast and not from_wait:  # FSM-44
+                return step._replace(actions=(*step.actions, AnnounceSource()))
+            return step
+        case StartInFault():  # FSM-7: the awaited script failed, the state stays
+            return Step(state, NEVER_NS, (Notify("FAULT"),))
+        case PriorityMoved(priority=priority):
+            return Step(
+                state._replace(priority=priority), NEVER_NS, (_priority_log(machine, state, priority),)
+            )
+        case SourceChanged(source=source):
+            return Step(state._replace(source=source), NEVER_NS)
+        case Shutdown():
+            return Step(state._replace(state=State.INIT), NEVER_NS, (Enter(State.INIT, "stop", True),))
+        case _:
+            return Step(state, NEVER_NS)
+
+
+# --- the moves ------------------------------------------------------------------------------------
+
+
+def _become_backup(machine: Machine, state: InstanceState, now_ns: int, reason: str) -> Step:
+    """FSM-6, FSM-21, FSM-43."""
+    backup = state._replace(state=State.BACKUP, preempt_at_ns=None, wants_master=False)
+    down_ns = machine.down_ns(backup)
+    suffix = " (init)" if reason == "init" else ""
+    return Step(
+        backup._replace(down_ns=down_ns),
+        _from_start(state, now_ns) + down_ns,
+        (
+            Log("({}) Entering BACKUP STATE" + suffix, (machine.config.name,)),
+            Enter(State.BACKUP, reason),
+            Notify("BACKUP"),
+        ),
+    )
+
+
+def _become_master(machine: Machine, state: InstanceState, now_ns: int, reason: str) -> Step:
+    """FSM-27: advert first, then the addresses, then the announcement, then the notification."""
+    garp = machine.config.garp
+    state = _restore_owner(machine, state)
+    master = state._replace(
+        state=State.MASTER,
+        wants_master=True,
+        preempt_at_ns=None,
+        master_address=state.source,
+        master_priority=state.priority,
+    )
+    timeout = (_timeout_log(machine),) if reason == "master_down_timer" else ()
+    actions: list[Action] = [
+        *timeout,
+        Advertise(state.priority),
+        Log("({}) Entering MASTER STATE", (machine.config.name,)),
+        Enter(State.MASTER, reason),
+        Acquire(),
+        Announce(garp.master_repeat if machine.dialect.garp_repeats else 1),  # GA-1
+    ]
+    if garp.master_delay_ns and machine.dialect.garp_repeats:  # GA-2
+        actions.append(Announce(garp.master_repeat, garp.master_delay_ns))
+    actions.append(Notify("MASTER"))
+    return Step(master, now_ns + machine.advert_int_ns, tuple(actions))
+
+
+def _yield_to(
+    machine: Machine,
+    state: InstanceState,
+    advert: Advertisement,
+    source: Address,
+    now_ns: int,
+    before: tuple[Action, ...],
+) -> Step:
+    """FSM-34: a better Master is there; no priority 0."""
+    name = machine.config.name
+    if advert.priority > state.priority:
+        log = Log(
+            "({}) Master received advert from {} with higher priority {}, ours {}",
+            (name, source, advert.priority, state.priority),
+        )
+    else:
+        log = Log(
+            "({}) Master received advert from {} with same priority {} but higher IP address than ours",
+            (name, source, advert.priority),
+        )
+    learned = state._replace(
+        master_address=source,
+        master_priority=advert.priority,
+        master_adver_interval_ns=_learned_interval_ns(machine, state, advert),
+    )
+    step = _leave_master(machine, learned, now_ns, "higher_advert")
+    return step._replace(actions=(*before, log, *step.actions))
+
+
+def _leave_master(machine: Machine, state: InstanceState, now_ns: int, reason: str) -> Step:
+    """To Backup without a priority-0 advert."""
+    backup = state._replace(state=State.BACKUP, wants_master=False, preempt_at_ns=None)
+    down_ns = machine.down_ns(backup)
+    return Step(
+        backup._replace(down_ns=down_ns),
+        now_ns + down_ns,
+        (
+            Log("({}) Entering BACKUP STATE", (machine.config.name,)),
+            Enter(State.BACKUP, reason),
+            Release(),
+            Notify("BACKUP"),
+        ),
+    )
+
+
+def _abdicate(machine: Machine, state: InstanceState, now_ns: int) -> Step:
+    """FSM-39: one priority 0, all addresses removed, back after the own skew."""
+    backup = state._replace(state=State.BACKUP, wants_master=False, preempt_at_ns=None)
+    skew_ns = machine.skew_ns(backup)
+    return Step(
+        backup._replace(down_ns=skew_ns),
+        now_ns + skew_ns,
+        (
+            Log("({}) Entering BACKUP STATE", (machine.config.name,)),
+            Enter(State.BACKUP, "address_lost"),
+            Advertise(0),
+            Release(),
+            Notify("BACKUP"),
+        ),
+    )
+
+
+def _fail(machine: Machine, state: InstanceState, reason: str, farewells: int, now_ns: int) -> Step:
+    """FSM-23, FSM-38; without a FAULT state: Shutdown, and Startup on return (rfc.md §4.4 S5)."""
+    was_master = state.state is State.MASTER
+    actions: list[Action] = [
+        Log("({}) Entering FAULT STATE", (machine.config.name,)),
+        Enter(State.FAULT, reason),
+    ]
+    actions += [Advertise(0)] * farewells
+    if was_master:
+        actions.append(Release())
+    actions.append(Notify("FAULT"))
+    failed = state._replace(state=State.FAULT, wants_master=False, preempt_at_ns=None)
+    return Step(failed, NEVER_NS, tuple(actions))
+
+
+# --- small questions ------------------------------------------------------------------------------
+
+
+def _starts_as_master(machine: Machine, state: InstanceState) -> bool:
+    """FSM-5, RFC 9568 §6.4.1: an owner that is meant to be Master needs no election."""
+    config = machine.config
+    return (
+        state.priority == OWNER_PRIORITY
+        and machine.dialect.owner_starts_as_master
+        and config.initial_state is InitialState.MASTER
+    )
+
+
+def _beats(priority: int, source: Address, state: InstanceState) -> bool:
+    """Unsigned comparison in network order (RFC 9568 §6.4.3)."""
+    if priority != state.priority:
+        return priority > state.priority
+    return state.source is None or int(source) > int(state.source)
+
+
+def _restore_owner(machine: Machine, state: InstanceState) -> InstanceState:
+    """FSM-36 from 2.3.3: the rogue owner is gone, so 255 is ours again."""
+    if machine.dialect.owner_conflict is not OwnerConflict.ROGUE or not machine.config.is_owner:
+        return state
+    return state._replace(base=OWNER_PRIORITY, priority=OWNER_PRIORITY, rogue_until_ns=0)
+
+
+def _learned_interval_ns(machine: Machine, state: InstanceState, advert: Advertisement) -> int:
+    """v3 learns the Master's interval, v2 keeps its own (§2.1)."""
+    return advert.interval_ns if machine.config.version == 3 else state.master_adver_interval_ns
+
+
+def _learn(machine: Machine, state: InstanceState, advert: Advertisement) -> int:
+    """Master_Down_Interval after learning; RFC 5798 read literally keeps the old Skew_Time."""
+    learned = state._replace(master_adver_interval_ns=_learned_interval_ns(machine, state, advert))
+    if machine.dialect.skew_recomputed_on_learning:
+        return machine.down_ns(learned)
+    return machine.down_ns(learned) - machine.skew_ns(learned) + machine.skew_ns(state)
+
+
+def _preempt_clock(
+    config: InstanceConfig, state: InstanceState, advert: Advertisement, now_ns: int
+) -> int | None:
+    """FSM-14: stop; FSM-15: start."""
+    if advert.priority >= state.priority:
+        return None
+    return now_ns + config.preempt_delay_ns if state.preempt_at_ns is None else state.preempt_at_ns
+
+
+def _from_start(state: InstanceState, now_ns: int) -> int:
+    """FSM-9: during vrrp_startup_delay a Backup's deadline counts from its end."""
+    return max(now_ns, state.delay_until_ns)
+
+
+def _remember_remaining(
+    machine: Machine, state: InstanceState, deadline_ns: int, now_ns: int
+) -> InstanceState:
+    """FSM-11, FSM-16: `ms_down` := remaining time, the quirk behind FSM-24."""
+    if not machine.dialect.remaining_time_overwrites_down_time:
+        return state
+    return state._replace(down_ns=max(deadline_ns - now_ns, 0))
+
+
+def _descheduled_too_long(machine: Machine, state: InstanceState, deadline_ns: int, now_ns: int) -> bool:
+    """K11: `timer_expired_backup P` with nopreempt: later than last advert + 3·adv + skew(P)."""
+    config = machine.config
+    if config.timer_expired_backup is None or config.preempt:
+        return False
+    expected = state._replace(priority=config.timer_expired_backup or state.priority)
+    patience_ns = 3 * config.advert_int_ns + machine.skew_ns(expected)
+    return now_ns > deadline_ns - config.advert_int_ns + patience_ns
+
+
+def _timeout_log(machine: Machine) -> Log:
+    return Log("({}) Receive advertisement timeout", (machine.config.name,), True)
+
+
+def _priority_log(machine: Machine, state: InstanceState, priority: int) -> Log:
+    return Log(
+        "({}) Changing effective priority from {} to {}", (machine.config.name, state.priority, priority)
+    )

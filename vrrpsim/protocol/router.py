@@ -1,0 +1,985 @@
+"""`VrrpRouter`: everything one daemon runs, without I/O and with one deadline (DESIGN §3).
+
+A shell calls the methods with what happened and the current time, and obeys the outputs in order. It
+asks `next_deadline_ns()` when it must call `advance()`. Instances, sync groups (§1.6), trackers (§3) and
+announcements (§4) meet here; each of them decides in its own module.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from . import fsm, tracking
+from .agenda import Agenda, Timer
+from .announcements import Pacer
+from .configuration import (
+    SECOND_NS,
+    Address,
+    ChecksumMode,
+    GroupConfig,
+    InstanceConfig,
+    InterfaceDelay,
+    ProcessConfig,
+    RouterConfig,
+    ScriptConfig,
+    VirtualAddress,
+)
+from .dialect import Dialect
+from .frames import virtual_mac
+from .fsm import NEVER_NS, Log, State
+from .outputs import (
+    AddAddresses,
+    AdvertDropped,
+    KillScript,
+    Output,
+    PriorityChanged,
+    RemoveAddresses,
+    RunNotify,
+    RunScript,
+    SendAdvert,
+    SendGratuitous,
+    StateChanged,
+    TrackerChanged,
+)
+from .packet import (
+    Advertisement,
+    DecodeError,
+    authentication_data,
+    check_advert,
+    checksum_form,
+    effective_authentication,
+    encode,
+)
+
+NOTHING: tuple[Output, ...] = ()
+KILL_AFTER_NS = 2 * SECOND_NS  # SC-4: SIGKILL two seconds after SIGTERM, and once more
+KILL_AGAIN_NS = 10 * SECOND_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the daemon finds on its machine when it starts.
+
+    `sources`: primary address by (interface, family); `addresses`: every configured address;
+    `files`: contents of tracked files by name; `processes`: matching processes by tracker name.
+    """
+
+    sources: Mapping[tuple[str, int], Address]
+    addresses: frozenset[Address]
+    interfaces_down: frozenset[str] = frozenset()
+    files: Mapping[str, int] = field(default_factory=dict)
+    processes: Mapping[str, int] = field(default_factory=dict)
+
+
+class Instance:
+    """One vrrp_instance at run time: its value state, its deadline and what it heard last."""
+
+    __slots__ = (
+        "counters",
+        "group",
+        "last_advert_ns",
+        "machine",
+        "memo_delay_ns",
+        "memo_payload",
+        "memo_source",
+        "memo_state",
+        "memo_ttl",
+        "old_unicast",
+        "owns_addresses",
+        "payloads",
+        "received",
+        "refresh_timer",
+        "refreshed_ns",
+        "sent",
+        "standing",
+        "state",
+        "timer",
+        "virtual_mac",
+    )
+
+    def __init__(self, machine: fsm.Machine, source: Address | None, standing: tracking.Standing) -> None:
+        config = machine.config
+        self.machine = machine
+        self.state = fsm.initial_state(machine, source)
+        self.standing = standing
+        self.timer: Timer
+        self.group: Group | None = None
+        self.owns_addresses = False
+        self.last_advert_ns: int | None = None
+        self.counters: Counter[str] = Counter()
+        self.sent = self.received = 0
+        self.old_unicast = config.checksum is ChecksumMode.OLD_UNICAST
+        self.payloads: dict[tuple[int, Address, Address], bytes] = {}
+        self.refreshed_ns = 0
+        self.refresh_timer: Timer | None = None
+        self.forget()
+        uses_vmac = config.use_vmac or machine.dialect.always_vmac
+        self.virtual_mac = virtual_mac(config.family, config.vrid) if uses_vmac else None
+
+    @property
+    def config(self) -> InstanceConfig:
+        """The configuration this instance runs."""
+        return self.machine.config
+
+    @property
+    def held(self) -> bool:
+        """A fault, or a first script result that is still awaited."""
+        return bool(self.standing.faults) or self.standing.waiting
+
+    def forget(self) -> None:
+        """Drop the memo of the last accepted advert."""
+        self.memo_payload: bytes | None = None
+        self.memo_source: Address | None = None
+        self.memo_state: fsm.InstanceState | None = None
+        self.memo_ttl = self.memo_delay_ns = 0
+
+
+class Group:
+    """One vrrp_sync_group at run time (SG-1 … SG-9)."""
+
+    __slots__ = ("config", "members", "state")
+
+    def __init__(self, config: GroupConfig, members: list[Instance]) -> None:
+        self.config = config
+        self.members = members
+        self.state = State.INIT
+
+    def others(self, instance: Instance) -> list[Instance]:
+        """The members besides this one, in the order of the configuration."""
+        return [member for member in self.members if member is not instance]
+
+
+class Script:
+    """One vrrp_script at run time: its verdict, its next start and the runs under way."""
+
+    __slots__ = ("config", "health", "runs", "status", "timer")
+
+    def __init__(self, config: ScriptConfig, timer: Timer) -> None:
+        self.config = config
+        self.health = tracking.unknown_health(config)
+        self.timer = timer
+        self.runs: dict[int, Run] = {}
+        self.status = 0  # last exit status, for "now returning N" (SC-9)
+
+
+class Run:
+    """One execution of a script: how far we are in killing it (SC-4)."""
+
+    __slots__ = ("kills", "number", "timer")
+
+    def __init__(self, number: int, timer: Timer) -> None:
+        self.number = number
+        self.timer = timer
+        self.kills = 0
+
+
+class Settling:
+    """A two-valued observation that may have to last before it counts (§1.5, §3.3)."""
+
+    __slots__ = ("good", "timer", "wanted")
+
+    def __init__(self, good: bool, timer: Timer) -> None:
+        self.good = good
+        self.wanted = good
+        self.timer = timer
+
+
+class VrrpRouter:
+    """The whole daemon without I/O."""
+
+    def __init__(self, config: RouterConfig, dialect: Dialect) -> None:
+        self.config = config
+        self.dialect = dialect
+        self._agenda = Agenda()
+        self._out: list[Output] = []
+        self._next_run = 0
+        self._pacer = Pacer(config.garp_groups, dialect.garp_interval_collapses)
+        self._pace_timer = self._agenda.timer(self._send_paced)
+        self._host = Host({}, frozenset())
+        self._files: dict[str, int] = {}
+        self._process_counts: dict[str, int] = {}
+        self._interfaces: dict[str, Settling] = {}
+        self._processes: dict[str, Settling] = {}
+        self.instances: dict[str, Instance] = {}
+        self.groups: list[Group] = []
+        self.scripts: dict[str, Script] = {}
+        self._dispatch: dict[tuple[str, int, int], list[Instance]] = {}
+        self._delay_until_ns = 0
+        self.running = False
+
+    # --- what a shell asks
+
+    def next_deadline_ns(self) -> int:
+        """Wake me no later than this; `NEVER_NS` if nothing is pending."""
+        return self._agenda.wake_ns()
+
+    def state_of(self, instance: str) -> State:
+        """The state of one instance; INIT before the start and after the stop."""
+        return self.instances[instance].state.state if instance in self.instances else State.INIT
+
+    # --- life cycle (§1.1, §1.7)
+
+    def start(self, host: Host, now_ns: int) -> list[Output]:
+        """The dispatcher starts: leftovers go, scripts run, every instance takes its first state."""
+        self._host = host
+        self.running = True
+        self._files = dict(host.files)
+        self._delay_until_ns = now_ns + self.config.startup_delay_ns if self.config.startup_delay_ns else 0
+        for name, process in self._process_configs().items():
+            count = self._process_counts[name] = host.processes.get(name, 0)
+            good = tracking.quorum_ok(process, count)
+            self._processes[name] = self._settling(good, self._settle_process(name))
+        for script in self.config.scripts:
+            self._add_script(script, now_ns)
+        for config in self.config.instances:
+            self._add_instance(config)
+        self._bind()
+        for instance in self.instances.values():  # FSM-4
+            self._emit_addresses(instance, RemoveAddresses)
+        for instance in self.instances.values():
+            self._start_instance(instance, now_ns)
+        return self._take()
+
+    def stop(self, now_ns: int) -> list[Output]:
+        """SIGTERM: scripts are killed, each Master resigns, addresses go, STOP is notified (§1.7)."""
+        for script in self.scripts.values():
+            self._kill_runs(script)
+        for instance in self.instances.values():
+            self._step(instance, fsm.Shutdown(), now_ns)
+        for instance in self.instances.values():
+            self._out.append(RunNotify("INSTANCE", instance.config.name, "STOP", instance.state.priority))
+        for group in self.groups:
+            self._out.append(RunNotify("GROUP", group.config.name, "STOP", 0))
+        self._agenda = Agenda()
+        self.running = False
+        return self._take()
+
+    def reload(self, config: RouterConfig, now_ns: int) -> list[Output]:
+        """SIGHUP: matching instances keep state and addresses, the rest is deleted and added (§1.7)."""
+        for instance in self.instances.values():
+            if instance.state.state is State.MASTER:
+                for _ in range(self.dialect.reload_adverts):
+                    self._advertise(instance, instance.state.priority)
+        old_instances, old_scripts = self.instances, self.scripts
+        self.config = config
+        self._delay_until_ns = 0
+        self._pacer = Pacer(config.garp_groups, self.dialect.garp_interval_collapses)
+        self._reload_scripts(old_scripts, now_ns)
+        for name, process in self._process_configs().items():
+            if name not in self._processes:
+                good = tracking.quorum_ok(process, self._process_counts.get(name, 0))
+                self._processes[name] = self._settling(good, self._settle_process(name))
+        self.instances = {}
+        kept = {_identity(old.config): old for old in old_instances.values()}
+        resumed: list[Instance] = []
+        fresh: list[Instance] = []
+        for instance_config in config.instances:
+            old = kept.pop(_identity(instance_config), None)
+            (resumed if old else fresh).append(self._add_instance(instance_config, old))
+        for old in kept.values():  # deleted: priority 0, addresses removed, notify FAULT
+            self._step(old, fsm.Shutdown(), now_ns)
+            self._agenda.arm(old.timer, NEVER_NS)
+            self._out.append(RunNotify("INSTANCE", old.config.name, "FAULT", old.state.priority))
+        self._bind()
+        for instance in resumed:
+            self._resume(instance, now_ns)
+        for instance in fresh:
+            self._start_instance(instance, now_ns)
+        self._review(now_ns, "reload")
+        return self._take()
+
+    # --- what happens to it
+
+    def advance(self, now_ns: int) -> list[Output]:
+        """Time passed: serve everything that is due, earliest first."""
+        while (timer := self._agenda.pop_due(now_ns)) is not None:
+            timer.fire(now_ns)
+        return self._take()
+
+    def receive(
+        self,
+        interface: str,
+        source: Address,
+        destination: Address,
+        ttl: int,
+        payload: bytes,
+        now_ns: int,
+    ) -> list[Output] | tuple[Output, ...]:
+        """A datagram of protocol 112 arrived on the interface; `payload` starts with the version."""
+        if now_ns < self._delay_until_ns and self.dialect.startup_delay_discards:  # K4
+            return NOTHING
+        if len(payload) < 8:  # §5.2 #1
+            self._log("IPv{} VRRP packet too short - {} bytes", source.version, len(payload))
+            return self._take()
+        candidates = self._dispatch.get((interface, source.version, payload[1]))
+        if not candidates:  # §5.2 #2
+            if self.config.log_unknown_vrids:
+                self._log("Unknown VRID({}) received on interface({}). ignoring...", payload[1], interface)
+            return self._take()
+        instance = candidates[0] if len(candidates) == 1 else _pick(candidates, source)
+        if instance is None:
+            return NOTHING
+        if (
+            payload is instance.memo_payload
+            and instance.state is instance.memo_state
+            and source is instance.memo_source
+            and ttl == instance.memo_ttl
+        ):  # the same advert in the same state has the same answer, only later
+            instance.received += 1
+            instance.last_advert_ns = now_ns
+            timer = instance.timer
+            timer.at_ns = at_ns = now_ns + instance.memo_delay_ns
+            if at_ns < timer.queued_ns:
+                self._agenda.arm(timer, at_ns)
+            return NOTHING
+        if instance.state.state in (State.INIT, State.FAULT):  # §5.2 #4, FSM-26
+            return NOTHING
+        self._hear(instance, source, destination, ttl, payload, now_ns)
+        return self._take()
+
+    def script_finished(self, run: int, code: int | None, signal: int | None, now_ns: int) -> list[Output]:
+        """A run ended with an exit code, or by a signal. An unknown run is one from before a reload."""
+        for script in self.scripts.values():
+            ended = script.runs.pop(run, None)
+            if ended is not None:
+                self._agenda.arm(ended.timer, NEVER_NS)
+                self._judge(script, ended, code, signal, now_ns)
+        return self._take()
+
+    def interface_changed(self, interface: str, up: bool, now_ns: int) -> list[Output]:
+        """IFF_UP and IFF_RUNNING together changed (§1.5), debounced by interface_up_down_delays."""
+        state = self._interfaces.get(interface)
+        if state is None:
+            state = self._settling(interface not in self._host.interfaces_down, self._settle(interface))
+            self._interfaces[interface] = state
+        delay = next(
+            (d for d in self.config.interface_delays if d.interface == interface),
+            InterfaceDelay(interface=interface),
+        )
+        self._observe(state, up, delay.up_ns if up else delay.down_ns, now_ns)
+        return self._take()
+
+    def source_changed(
+        self, interface: str, family: int, address: Address | None, now_ns: int
+    ) -> list[Output]:
+        """The primary address of the interface is another one, or none (§1.5, FSM-25)."""
+        sources = {**self._host.sources}
+        if address is None:
+            sources.pop((interface, family), None)
+        else:
+            sources[interface, family] = address
+        self._host = Host(sources, self._host.addresses, self._host.interfaces_down)
+        for instance in self.instances.values():
+            if instance.config.interface == interface and instance.config.family == family:
+                self._step(instance, fsm.SourceChanged(self._source_of(instance.config)), now_ns)
+        self._review(now_ns, f"address of {interface}")
+        return self._take()
+
+    def address_removed(self, interface: str, address: Address, now_ns: int) -> list[Output]:
+        """Somebody else took an address off an interface (FSM-39)."""
+        for instance in self.instances.values():
+            ours = [*instance.config.addresses, *instance.config.excluded]
+            if instance.state.state is State.MASTER and any(
+                entry.address == address
+                and not entry.no_track
+                and interface
+                in (entry.interface or instance.config.owned_interface, instance.config.interface)
+                for entry in ours
+            ):
+                self._log_detail("Netlink reflector reports IP {} removed from {}", address, interface)
+                self._step(instance, fsm.AddressLost(), now_ns)
+        return self._take()
+
+    def file_changed(self, name: str, value: int, now_ns: int) -> list[Output]:
+        """A tracked file has another value; deleted, empty or not a number is 0 (§3.3)."""
+        if self._files.get(name, 0) != value:
+            self._files[name] = value
+            self._out.append(TrackerChanged("file", name, value == 0, f"value {value}"))
+            self._review(now_ns, name)
+        return self._take()
+
+    def process_count(self, name: str, count: int, now_ns: int) -> list[Output]:
+        """The number of processes that match a vrrp_track_process changed (§3.3)."""
+        config = self._process_configs()[name]
+        self._process_counts[name] = count
+        good = tracking.quorum_ok(config, count)
+        self._observe(
+            self._processes[name], good, config.fork_delay_ns if good else config.terminate_delay_ns, now_ns
+        )
+        return self._take()
+
+    def set_priority(self, instance: str, priority: int, now_ns: int) -> list[Output]:
+        """The operator changes the configured priority at run time, as a reload with it would."""
+        changed = self.instances[instance]
+        changed.state = changed.state._replace(base=priority)
+        self._review(now_ns, "operator")
+        return self._take()
+
+    # --- building
+
+    def _add_instance(self, config: InstanceConfig, old: Instance | None = None) -> Instance:
+        machine = fsm.Machine(config, self.dialect)
+        source = self._source_of(config)
+        if old is None:
+            instance = Instance(machine, source, tracking.standing(config, config.priority, self._known()))
+            instance.timer = self._agenda.timer(self._expiry(instance))
+        else:
+            instance = old
+            instance.machine = machine
+            instance.payloads.clear()
+            instance.forget()
+        self.instances[config.name] = instance
+        return instance
+
+    def _bind(self) -> None:
+        """Sync groups and the dispatch table by (interface, family, VRID)."""
+        self.groups = []
+        for instance in self.instances.values():
+            instance.group = None
+        for group_config in self.config.groups:
+            members = [self.instances[name] for name in group_config.members if name in self.instances]
+            group = Group(group_config, members)
+            for member in members:
+                member.group = group
+            if members and all(member.state.state is State.MASTER for member in members):
+                group.state = State.MASTER
+            self.groups.append(group)
+        self._dispatch = {}
+        for instance in self.instances.values():
+            config = instance.config
+            self._dispatch.setdefault((config.interface, config.family, config.vrid), []).append(instance)
+
+    def _start_instance(self, instance: Instance, now_ns: int) -> None:
+        """FSM-2 … FSM-9, SG-1: a held member holds its whole group."""
+        standing = instance.standing = self._standing(instance)
+        priority = tracking.effective_priority(instance.state.base, standing.total)
+        instance.state = instance.state._replace(priority=priority)
+        held = [member for member in _companions(instance) if self._standing(member).faults]
+        if standing.faults or held:
+            reason = standing.faults[0] if standing.faults else f"sync group member {held[0].config.name}"
+            self._step(instance, fsm.StartInFault(False, reason), now_ns)
+        elif any(self._standing(member).waiting for member in _companions(instance)):
+            self._step(instance, fsm.StartInFault(True, "awaiting first script result"), now_ns)
+        else:
+            self._step(instance, fsm.Startup(self._delay_until_ns), now_ns)
+
+    def _standing(self, instance: Instance) -> tracking.Standing:
+        standing = tracking.standing(instance.config, instance.state.base, self._known())
+        if self._source_of(instance.config) is None:
+            standing = standing._replace(faults=(*standing.faults, "no usable source address"))
+        return standing
+
+    def _source_of(self, config: InstanceConfig) -> Address | None:
+        """The address that adverts carry: configured, or the interface's primary one (§5.1)."""
+        primary = self._host.sources.get((config.interface, config.family))
+        if config.source is None:
+            return primary
+        missing = config.source not in self._host.addresses
+        return None if missing and self.dialect.missing_source_is_fault else config.source  # K15
+
+    def _known(self) -> tracking.Known:
+        down = {name for name, state in self._interfaces.items() if not state.good}
+        down |= {name for name in self._host.interfaces_down if name not in self._interfaces}
+        return tracking.Known(
+            interfaces_down=frozenset(down),
+            scripts={
+                name: script.health.ok(script.config)
+                for name, script in self.scripts.items()
+                if script.health.known
+            },
+            files=self._files,
+            processes={name: state.good for name, state in self._processes.items()},
+        )
+
+    def _process_configs(self) -> dict[str, ProcessConfig]:
+        return {process.name: process for process in self.config.processes}
+
+    # --- instances
+
+    def _expiry(self, instance: Instance) -> Callable[[int], None]:
+        def expired(now_ns: int) -> None:
+            group = instance.group
+            if group is not None and instance.state.state is State.BACKUP and group.state is not State.MASTER:
+                others = group.others(instance)
+                if any(not other.state.wants_master for other in others):  # SG-2, SG-3
+                    self._step(instance, fsm.HeldBack(), now_ns)
+                    return
+            self._step(instance, fsm.Expired(), now_ns)
+
+        return expired
+
+    def _hear(
+        self, instance: Instance, source: Address, destination: Address, ttl: int, payload: bytes, now_ns: int
+    ) -> None:
+        """§5.2 from row 6 on, then the state machine."""
+        state = instance.state
+        verdict = check_advert(
+            payload,
+            config=instance.config,
+            dialect=self.dialect,
+            source=source,
+            destination=destination,
+            ttl=ttl,
+            own_source=state.source,
+            from_remembered_master=source == state.master_address,
+            is_master=state.state is State.MASTER,
+            old_unicast=instance.old_unicast,
+        )
+        if isinstance(verdict, DecodeError):
+            instance.counters[verdict.reason.value] += 1
+            self._log("({}) {}", instance.config.name, verdict.detail)
+            self._out.append(AdvertDropped(instance.config.name, source, verdict.reason))
+            if verdict.reason.reaches_instance:
+                self._step(instance, fsm.Rejected(), now_ns)
+            return
+        for note in verdict.notes:  # accepted, but worth a line (K1 from 2.3.3)
+            instance.counters[note.reason.value] += 1
+            self._log("({}) {}", instance.config.name, note.detail)
+        if verdict.old_unicast is not instance.old_unicast:
+            self._log("({}) Setting unicast VRRPv3 checksum to old version", instance.config.name)
+            instance.old_unicast = verdict.old_unicast
+            instance.payloads.clear()
+        instance.received += 1
+        if verdict.advert.priority == 0:
+            instance.counters["pri_zero_rcvd"] += 1
+        self._step(instance, fsm.Heard(verdict.advert, source), now_ns)
+        self._remember(instance, verdict.advert.priority, source, ttl, payload, now_ns)
+
+    def _remember(
+        self, instance: Instance, priority: int, source: Address, ttl: int, payload: bytes, now_ns: int
+    ) -> None:
+        """If a Backup accepted the advert, the same one will have the same answer next time."""
+        after = instance.state
+        accepted = after.state is State.BACKUP and priority == after.master_priority != 0
+        if not (accepted and after.master_address == source):
+            return
+        if instance.timer.at_ns != now_ns + after.down_ns:
+            return
+        instance.last_advert_ns = now_ns
+        if not instance.config.preempt_delay_ns:  # with a clock running, time is part of the answer
+            instance.memo_payload, instance.memo_source = payload, source
+            instance.memo_state, instance.memo_ttl = after, ttl
+            instance.memo_delay_ns = after.down_ns
+
+    def _step(self, instance: Instance, event: fsm.Event, now_ns: int) -> None:
+        """One transition, its actions, then what they mean for the sync group."""
+        before = instance.state
+        step = fsm.transition(instance.machine, before, instance.timer.at_ns, event, now_ns)
+        if step.state != before:
+            instance.state = step.state
+        self._agenda.arm(instance.timer, step.deadline_ns)
+        for action in step.actions:
+            self._perform(instance, before, action, now_ns)
+        if before.priority != instance.state.priority and not isinstance(event, fsm.PriorityMoved):
+            self._out.append(
+                PriorityChanged(
+                    instance.config.name, before.priority, instance.state.priority, "owner conflict"
+                )
+            )
+        if instance.group is not None and before.state is not instance.state.state:
+            self._sync(instance.group, instance, before.state, event, now_ns)
+
+    def _perform(
+        self, instance: Instance, before: fsm.InstanceState, action: fsm.Action, now_ns: int
+    ) -> None:
+        config = instance.config
+        match action:
+            case fsm.Advertise(priority=priority, periodic=periodic):
+                self._advertise(instance, priority)
+                if periodic:
+                    self._piggyback_refresh(instance, now_ns)
+            case fsm.Enter(state=state, reason=reason):
+                if state is State.MASTER:
+                    instance.counters["become_master"] += 1
+                elif before.state is State.MASTER:
+                    instance.counters["release_master"] += 1
+                self._out.append(
+                    StateChanged(config.name, before.state, state, reason, instance.last_advert_ns)
+                )
+            case fsm.Acquire():
+                instance.owns_addresses = True
+                instance.refreshed_ns = now_ns
+                self._emit_addresses(instance, AddAddresses)
+                self._start_refresh(instance, now_ns)
+            case fsm.Release():
+                instance.owns_addresses = False
+                self._pacer.drop(config.name)
+                self._emit_addresses(instance, RemoveAddresses)
+            case fsm.Announce(rounds=rounds, delay_ns=delay_ns):
+                self._announce_in(instance, rounds, delay_ns, now_ns)
+            case fsm.AnnounceSource():
+                if instance.state.source is not None:
+                    self._out.append(
+                        SendGratuitous(config.name, config.interface, instance.state.source, None)
+                    )
+            case fsm.Notify(state=state):
+                self._notify(instance, state, now_ns)
+            case Log():
+                self._out.append(action)
+
+    def _advertise(self, instance: Instance, priority: int) -> None:
+        """One advert to the group, or to each peer in list order (§5.1, §5.3)."""
+        config = instance.config
+        source = instance.state.source
+        instance.sent += 1
+        if priority == 0:
+            instance.counters["pri_zero_sent"] += 1
+        if source is None:
+            return
+        mac = None if config.vmac_xmit_base else instance.virtual_mac
+        peers = [peer.address for peer in config.unicast_peers] or [config.multicast_group]
+        for destination in peers:
+            key = (priority, source, destination)
+            payload = instance.payloads.get(key)
+            if payload is None:
+                payload = instance.payloads[key] = self._encode(instance, priority, source, destination)
+            self._out.append(
+                SendAdvert(
+                    config.name, config.interface, source, destination, config.ttl, payload, priority, mac
+                )
+            )
+
+    def _encode(self, instance: Instance, priority: int, source: Address, destination: Address) -> bytes:
+        config = instance.config
+        authentication = effective_authentication(config, self.dialect)
+        unit_ns = 10_000_000 if config.version == 3 else SECOND_NS
+        advert = Advertisement(
+            version=config.version,
+            vrid=config.vrid,
+            priority=priority,
+            interval_wire=config.advert_int_ns // unit_ns,
+            addresses=tuple(entry.address for entry in config.addresses),
+            auth_type=authentication.auth_type.value,
+            auth_data=authentication_data(authentication),
+        )
+        form, covered = checksum_form(
+            config, self.dialect, destination=destination, old_unicast=instance.old_unicast
+        )
+        return encode(advert, source=source, destination=covered, checksum=form, family=config.family)
+
+    def _emit_addresses(self, instance: Instance, kind: type[AddAddresses] | type[RemoveAddresses]) -> None:
+        """One output per interface that carries addresses of the instance."""
+        config = instance.config
+        by_interface: dict[str, list[VirtualAddress]] = {}
+        for entry in (*config.addresses, *config.excluded):
+            by_interface.setdefault(entry.interface or config.owned_interface, []).append(entry)
+        for interface, entries in by_interface.items():
+            if kind is AddAddresses:
+                self._out.append(AddAddresses(config.name, interface, tuple(entries), instance.virtual_mac))
+            else:
+                self._out.append(RemoveAddresses(config.name, interface, tuple(entries)))
+
+    def _resume(self, instance: Instance, now_ns: int) -> None:
+        """A matching instance after a reload: priority now, adverts or a full interval next (§1.7)."""
+        state = instance.state
+        standing = instance.standing = tracking.standing(
+            instance.config, instance.config.priority, self._known()
+        )
+        priority = tracking.effective_priority(instance.config.priority, standing.total)
+        if priority != state.priority:
+            self._out.append(PriorityChanged(instance.config.name, state.priority, priority, "reload"))
+        instance.state = state._replace(base=instance.config.priority, priority=priority)
+        if state.state is State.MASTER:
+            self._emit_addresses(instance, AddAddresses)
+        self._step(instance, fsm.Reloaded(), now_ns)
+
+    # --- sync groups (§1.6)
+
+    def _sync(self, group: Group, instance: Instance, old: State, event: fsm.Event, now_ns: int) -> None:
+        """Take the other members along when one of them moved by itself."""
+        new = instance.state.state
+        if isinstance(event, (fsm.Forced, fsm.Shutdown, fsm.Startup, fsm.StartInFault)) or (
+            isinstance(event, fsm.Failed) and event.dragged
+        ):
+            return
+        if new is State.MASTER and group.state is not State.MASTER:  # SG-2
+            self._syncing(group, State.MASTER)
+            for other in group.others(instance):
+                if other.state.state is State.BACKUP:
+                    self._step(other, fsm.Forced(State.MASTER), now_ns)
+            self._group_notify(group, State.MASTER)
+        elif new is State.BACKUP and old is State.MASTER:  # SG-4, FSM-39
+            if group.state is not State.BACKUP:
+                self._syncing(group, State.BACKUP)
+            follow = event if isinstance(event, fsm.AddressLost) else fsm.Forced(State.BACKUP)
+            for other in group.others(instance):
+                if other.state.state is State.MASTER:
+                    self._step(other, follow, now_ns)
+            self._group_notify(group, State.BACKUP)
+        elif new is State.FAULT and group.state is not State.FAULT:  # SG-5
+            self._syncing(group, State.FAULT)
+            for other in group.others(instance):
+                if other.state.state in (State.BACKUP, State.MASTER):
+                    self._step(other, fsm.Failed("sync_group", True), now_ns)
+            self._group_notify(group, State.FAULT)
+        elif new is State.BACKUP and old is State.FAULT:
+            group.state = State.BACKUP
+
+    def _syncing(self, group: Group, state: State) -> None:
+        group.state = state
+        self._log("VRRP_Group({}) Syncing instances to {} state", group.config.name, state.name)
+
+    def _group_notify(self, group: Group, state: State) -> None:
+        self._out.append(RunNotify("GROUP", group.config.name, state.name, 0))  # SG-8: after the members
+
+    def _notify(self, instance: Instance, state: str, now_ns: int) -> None:
+        """§7.3. A lower advert makes the whole group announce itself again (FSM-33)."""
+        self._out.append(RunNotify("INSTANCE", instance.config.name, state, instance.state.priority))
+        if state == "MASTER_RX_LOWER_PRI" and instance.group is not None:
+            for other in instance.group.others(instance):
+                garp = other.config.garp
+                if other.state.state is State.MASTER and garp.lower_prio_repeat:
+                    self._announce_in(other, garp.lower_prio_repeat, 0, now_ns)
+                    self._announce_in(other, garp.lower_prio_repeat, garp.lower_prio_delay_ns, now_ns)
+
+    # --- trackers (§3)
+
+    def _review(self, now_ns: int, reason: str) -> None:
+        """Something known changed: priorities first, then new faults, then recoveries."""
+        waited = {name: instance.standing.waiting for name, instance in self.instances.items()}
+        for instance in self.instances.values():
+            standing = instance.standing = self._standing(instance)
+            priority = tracking.effective_priority(instance.state.base, standing.total)
+            if priority != instance.state.priority:
+                old = instance.state.priority
+                self._step(instance, fsm.PriorityMoved(priority, reason), now_ns)
+                self._out.append(PriorityChanged(instance.config.name, old, priority, reason))
+                if self.config.notify_priority_changes or instance.config.notify.priority_changes:
+                    self._notify_priority(instance)
+        for name, instance in self.instances.items():
+            if not instance.standing.faults:
+                continue
+            if instance.state.state is not State.FAULT:
+                self._step(instance, fsm.Failed(instance.standing.faults[0]), now_ns)
+            elif waited[name] and not instance.standing.waiting:  # FSM-7: the awaited result is a failure
+                self._step(instance, fsm.StartInFault(False, instance.standing.faults[0]), now_ns)
+        for name, instance in self.instances.items():
+            if instance.state.state is State.FAULT and not any(m.held for m in _companions(instance)):
+                self._step(instance, fsm.Recovered(waited[name]), now_ns)
+
+    def _notify_priority(self, instance: Instance) -> None:
+        state = instance.state.state
+        if state in (State.MASTER, State.BACKUP):
+            self._out.append(
+                RunNotify("INSTANCE", instance.config.name, f"{state.name}_PRIORITY", instance.state.priority)
+            )
+
+    def _add_script(self, config: ScriptConfig, first_ns: int) -> Script:
+        script = Script(config, self._agenda.timer(lambda now_ns: self._tick(script, now_ns)))
+        self.scripts[config.name] = script
+        self._agenda.arm(script.timer, first_ns)
+        return script
+
+    def _tick(self, script: Script, now_ns: int) -> None:
+        """SC-2, SC-3: the next start is set before this one is forked."""
+        self._agenda.arm(script.timer, now_ns + script.config.interval_ns)
+        if script.runs:
+            doing = "being timed out" if any(run.kills for run in script.runs.values()) else "already running"
+            self._log("Track script {} is {}, expect idle - skipping run", script.config.name, doing)
+            if not self.dialect.runs_overlapping_scripts:  # K5
+                return
+        self._next_run += 1
+        number = self._next_run
+        run = Run(number, self._agenda.timer(lambda at_ns: self._time_out(script, run, at_ns)))
+        script.runs[number] = run
+        self._agenda.arm(run.timer, now_ns + script.config.effective_timeout_ns)
+        self._out.append(RunScript(script.config.name, number))
+
+    def _time_out(self, script: Script, run: Run, now_ns: int) -> None:
+        """SC-4: TERM, two seconds later KILL, again, then every ten seconds."""
+        if run.kills >= 2:
+            self._log("Child (run {}) failed to terminate after kill", run.number)
+        self._out.append(KillScript(script.config.name, run.number, "KILL" if run.kills else "TERM"))
+        run.kills += 1
+        self._agenda.arm(run.timer, now_ns + (KILL_AFTER_NS if run.kills < 3 else KILL_AGAIN_NS))
+
+    def _judge(self, script: Script, run: Run, code: int | None, signal: int | None, now_ns: int) -> None:
+        """SC-5, SC-7, SC-9: what the end of a run means for the verdict."""
+        config = script.config
+        success = code == 0
+        if code is not None and code != script.status:
+            self._log("Script `{}` now returning {}", config.name, code)
+            script.status = code
+        before, known = script.health.ok(config), script.health.known
+        script.health = tracking.after_result(config, script.health, success)
+        after = script.health.ok(config)
+        if known and before == after:
+            return
+        if after:
+            how = "succeeded"
+        elif run.kills and code is None:
+            how = "timed_out"
+        else:
+            how = (
+                f"failed (exited with status {code})"
+                if code is not None
+                else f"failed (due to signal {signal})"
+            )
+        self._log("VRRP_Script({}) {}", config.name, how)
+        self._out.append(TrackerChanged("script", config.name, after, how))
+        self._review(now_ns, config.name)
+
+    def _reload_scripts(self, old: dict[str, Script], now_ns: int) -> None:
+        """SC-10: verdicts are kept by name, running ones are killed and yield nothing."""
+        self.scripts = {}
+        for script in old.values():
+            self._kill_runs(script)
+            self._agenda.arm(script.timer, NEVER_NS)
+        for config in self.config.scripts:
+            script = self._add_script(config, now_ns)
+            previous = old.get(config.name)
+            if previous is not None:
+                script.health = tracking.after_reload(previous.config, config, previous.health)
+            else:  # "init-reload": a new script does not hold the instance
+                script.health = script.health._replace(counter=config.rise, known=True)
+
+    def _kill_runs(self, script: Script) -> None:
+        for run in script.runs.values():
+            self._out.append(KillScript(script.config.name, run.number, "TERM"))
+            self._agenda.arm(run.timer, NEVER_NS)
+        script.runs = {}
+
+    def _settling(self, good: bool, settled: Callable[[Settling], None]) -> Settling:
+        state = Settling(good, self._agenda.timer(lambda now_ns: self._settled(state, settled, now_ns)))
+        return state
+
+    def _observe(self, state: Settling, good: bool, delay_ns: int, now_ns: int) -> None:
+        """A change that reverts before its delay is over is forgotten (§1.5, §3.3)."""
+        state.wanted = good
+        if good == state.good:
+            self._agenda.arm(state.timer, NEVER_NS)
+        elif delay_ns:
+            self._agenda.arm(state.timer, now_ns + delay_ns)
+        else:
+            self._agenda.arm(state.timer, NEVER_NS)
+            state.timer.fire(now_ns)
+
+    def _settled(self, state: Settling, settled: Callable[[Settling], None], now_ns: int) -> None:
+        state.good = state.wanted
+        settled(state)
+        self._review(now_ns, self._last_settled)
+
+    def _settle(self, interface: str) -> Callable[[Settling], None]:
+        def settled(state: Settling) -> None:
+            word = "up" if state.good else "down"
+            self._last_settled = interface
+            self._log("Netlink reports {} {}", interface, word)
+            self._out.append(TrackerChanged("interface", interface, state.good, word))
+
+        return settled
+
+    def _settle_process(self, name: str) -> Callable[[Settling], None]:
+        def settled(state: Settling) -> None:
+            word = "gained" if state.good else "lost"
+            self._last_settled = name
+            self._log("Quorum {} for tracked process {}", word, name)
+            self._out.append(TrackerChanged("process", name, state.good, f"quorum {word}"))
+
+        return settled
+
+    # --- announcements (§4)
+
+    def _announce_in(self, instance: Instance, rounds: int, delay_ns: int, now_ns: int) -> None:
+        """GA-2: a later burst is not cancelled by leaving MASTER, but needs the addresses then."""
+        if delay_ns == 0:
+            self._announce(instance, rounds, now_ns)
+        else:
+            timer = self._agenda.timer(lambda at_ns: self._announce(instance, rounds, at_ns))
+            self._agenda.arm(timer, now_ns + delay_ns)
+
+    def _announce(self, instance: Instance, rounds: int, now_ns: int) -> None:
+        """GA-1: rounds outside, addresses inside; nothing without addresses."""
+        if not instance.owns_addresses or not self.running:
+            return
+        config = instance.config
+        frames = [
+            SendGratuitous(
+                config.name,
+                entry.interface or config.owned_interface,
+                entry.address,
+                instance.virtual_mac,
+                self.dialect.garp_target_is_sender_mac,
+            )
+            for _ in range(rounds)
+            for entry in (*config.addresses, *config.excluded)
+        ]
+        self._out.extend(self._pacer.offer(config.interface, frames, now_ns))
+        self._agenda.arm(self._pace_timer, self._pacer.next_ns())
+
+    def _send_paced(self, now_ns: int) -> None:
+        self._out.extend(self._pacer.due(now_ns))
+        self._agenda.arm(self._pace_timer, self._pacer.next_ns())
+
+    def _piggyback_refresh(self, instance: Instance, now_ns: int) -> None:
+        """GA-3 ≤ 2.3.1: checked at each advert, so its grain is the interval."""
+        garp = instance.config.garp
+        if (
+            garp.master_refresh_ns
+            and self.dialect.garp_refresh_on_adverts
+            and now_ns > instance.refreshed_ns + garp.master_refresh_ns
+        ):
+            instance.refreshed_ns = now_ns
+            self._announce(instance, garp.master_refresh_repeat, now_ns)
+
+    def _start_refresh(self, instance: Instance, now_ns: int) -> None:
+        """GA-3 ≥ 2.3.2: a timer of its own, first at garp_master_delay + refresh."""
+        garp = instance.config.garp
+        if not garp.master_refresh_ns or self.dialect.garp_refresh_on_adverts:
+            return
+        if instance.refresh_timer is None:
+            timer = instance.refresh_timer = self._agenda.timer(
+                lambda at_ns: self._refresh(instance, timer, at_ns)
+            )
+        self._agenda.arm(instance.refresh_timer, now_ns + garp.master_delay_ns + garp.master_refresh_ns)
+
+    def _refresh(self, instance: Instance, timer: Timer, now_ns: int) -> None:
+        if instance.owns_addresses:
+            garp = instance.config.garp
+            self._announce(instance, garp.master_refresh_repeat, now_ns)
+            self._agenda.arm(timer, now_ns + garp.master_refresh_ns)
+
+    # --- outputs
+
+    def _log(self, template: str, *arguments: object) -> None:
+        self._out.append(Log(template, arguments))
+
+    def _log_detail(self, template: str, *arguments: object) -> None:
+        self._out.append(Log(template, arguments, True))
+
+    def _take(self) -> list[Output]:
+        outputs, self._out = self._out, []
+        return outputs
+
+    _last_settled = ""
+
+
+def _companions(instance: Instance) -> list[Instance]:
+    """The instance and the other members of its sync group."""
+    return instance.group.members if instance.group else [instance]
+
+
+def _pick(candidates: Iterable[Instance], source: Address) -> Instance | None:
+    """§5.2 #3: duplicate VRIDs in unicast: by the last sender, then by the peer list."""
+    candidates = list(candidates)
+    for instance in candidates:
+        if instance.state.master_address == source:
+            return instance
+    for instance in candidates:
+        if any(peer.address == source for peer in instance.config.unicast_peers):
+            return instance
+    return None
+
+
+def _identity(config: InstanceConfig) -> tuple[object, ...]:
+    """What makes an instance the same one across a reload (§1.7)."""
+    return (
+        config.vrid,
+        config.family,
+        config.interface,
+        config.unicast,
+        config.source,
+        config.use_vmac,
+        config.multicast_group,
+    )

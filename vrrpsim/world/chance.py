@@ -1,0 +1,120 @@
+"""Randomness that adding a client or skipping a packet does not reshuffle (DESIGN §4).
+
+A stream belongs to one purpose and is seeded by its name. Delays are drawn by the number of the frame,
+losses as the gap to the next lost frame, so quiet stretches can be skipped without changing a draw.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from random import Random
+from statistics import NormalDist
+
+from vrrpsim.config.values import Distribution
+
+_MASK = (1 << 64) - 1
+_NORMAL = NormalDist()
+
+
+class Streams:
+    """The random streams of one run."""
+
+    __slots__ = ("seed",)
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def stream(self, purpose: str) -> Random:
+        """A generator for one purpose, e.g. `loss/lan/lb1:eth0->lb2:eth0`."""
+        return Random(f"{self.seed}/{purpose}")
+
+    def draw_ns(self, distribution: Distribution, purpose: str) -> int:
+        """One draw of its own stream."""
+        return distribution.sample_ns(self.stream(purpose))
+
+    def numbered(self, purpose: str) -> Numbered:
+        """Draws that depend on a number instead of on the draws before."""
+        digest = hashlib.sha256(f"{self.seed}/{purpose}".encode()).digest()
+        return Numbered(int.from_bytes(digest[:8], "big"))
+
+
+class Numbered:
+    """A counter-based generator (splitmix64 of key and number)."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: int) -> None:
+        self._key = key
+
+    def fraction(self, number: int) -> float:
+        """A value in (0, 1) for the n-th occasion."""
+        z = (self._key + (number + 1) * 0x9E3779B97F4A7C15) & _MASK
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+        return ((z ^ (z >> 31)) + 0.5) / 2.0**64
+
+    def draw_ns(self, distribution: Distribution, number: int) -> int:
+        """The n-th draw of a distribution, by its quantile function."""
+        parameters = distribution.parameters
+        if distribution.kind == "fixed":
+            return parameters[0]
+        u = self.fraction(number)
+        match distribution.kind:
+            case "uniform":
+                return parameters[0] + int(u * (parameters[1] - parameters[0] + 1))
+            case "normal":
+                return max(0, round(parameters[0] + parameters[1] * _NORMAL.inv_cdf(u)))
+            case "lognormal":
+                median, p99 = parameters
+                sigma = math.log(p99 / median) / _NORMAL.inv_cdf(0.99)
+                return round(median * math.exp(sigma * _NORMAL.inv_cdf(u)))
+            case "exponential":
+                return round(-math.log(1 - u) * parameters[0])
+            case "choice":
+                return parameters[int(u * len(parameters))]
+            case _:
+                return parameters[0]
+
+
+class Gaps:
+    """Losses of one path as gaps between them; with a mean burst length, as good and bad stretches.
+
+    `loss` is the long-run fraction of frames lost; bursts are Gilbert's: geometric in both states.
+    """
+
+    __slots__ = ("_burst", "_loss", "_rng", "bad", "left")
+
+    def __init__(self, loss: float, burst: float | None, rng: Random) -> None:
+        self._loss = loss
+        self._burst = burst if burst and burst > 1 else None
+        self._rng = rng
+        self.bad = False
+        self.left = self._next_good()
+
+    def hit(self) -> bool:
+        """Whether the next frame is lost."""
+        if self._loss <= 0.0:
+            return False
+        if self._loss >= 1.0:
+            return True
+        while self.left == 0:
+            self.bad = not self.bad
+            self.left = self._next_bad() if self.bad else self._next_good()
+        self.left -= 1
+        return self.bad
+
+    def _next_good(self) -> int:
+        if not 0.0 < self._loss < 1.0:
+            return 0
+        mean = (1 - self._loss) / self._loss * (self._burst or 1.0)
+        if self._burst is None:  # independent: a gap may be empty, and the bad stretch is one frame
+            return self._geometric(self._loss) - 1
+        return self._geometric(1 / max(mean, 1.0))
+
+    def _next_bad(self) -> int:
+        return 1 if self._burst is None else self._geometric(1 / self._burst)
+
+    def _geometric(self, p: float) -> int:
+        """Number of trials up to the first success, at least 1."""
+        return 1 + int(math.log(1.0 - self._rng.random()) / math.log(1.0 - p)) if p < 1.0 else 1

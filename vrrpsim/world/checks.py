@@ -1,0 +1,62 @@
+"""What a check command really sees (DESIGN §5): that a process exists, or that a port serves.
+
+A presence check is satisfied by a frozen process; a request to a frozen one hangs until it is answered
+or killed. Commands nobody here knows always succeed, and the run says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from vrrpsim.config.scenario import Probe, Process
+from vrrpsim.protocol.configuration import ScriptConfig
+
+PRESENCE = ("pkill", "killall", "pidof", "pgrep", "systemctl")
+REQUEST = ("curl", "wget", "nc", "ncat")
+LOCAL = re.compile(r"(?:https?://)?(?:localhost|127\.0\.0\.1|\[::1\])(?::(\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`process` must exist, or `port` ("80/tcp") must answer; neither: always succeeds."""
+
+    process: str | None = None
+    port: str | None = None
+
+
+def check_of(script: ScriptConfig, probe: Probe | None, processes: Mapping[str, Process]) -> Check:
+    """The meaning of a vrrp_script on a node with these processes."""
+    if probe is not None:
+        return Check(probe.process, probe.serves)
+    command = script.command
+    pid_file = re.search(r"\$\(\s*cat\s+\S*?([\w-]+)\.pid\s*\)|`cat\s+\S*?([\w-]+)\.pid`", command)
+    if pid_file:
+        return Check(process=pid_file[1] or pid_file[2])
+    words = [word for word in command.replace('"', " ").replace("'", " ").split() if word]
+    for position, word in enumerate(words):
+        name = PurePosixPath(word).name
+        arguments = [rest for rest in words[position + 1 :] if not rest.startswith("-")]
+        if name in PRESENCE and arguments:
+            if name == "systemctl":
+                arguments = arguments[1:]
+            target = arguments[0].removesuffix(".service") if arguments else ""
+            return Check(process=PurePosixPath(target).name) if target else Check()
+        if name in REQUEST:
+            port = _port_of(name, words[position + 1 :])
+            return Check(port=f"{port}/tcp") if port else Check()
+    return Check()
+
+
+def _port_of(tool: str, arguments: list[str]) -> int | None:
+    """The local port a request goes to; None if it does not go to this machine."""
+    if tool in ("nc", "ncat"):
+        numbers = [int(word) for word in arguments if word.isdigit()]
+        return numbers[-1] if numbers else None
+    for word in arguments:
+        match = LOCAL.search(word)
+        if match:
+            return int(match[1]) if match[1] else (443 if word.startswith("https") else 80)
+    return None

@@ -1,0 +1,158 @@
+"""A client: an open loop of requests to one address, seen through its own neighbour cache.
+
+Reachability changes only when something in the world changes, so it is computed then and not per request
+(DESIGN §6). Only while a path loses a part of its frames does each request take its own chance.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_interface
+from typing import TYPE_CHECKING
+
+from vrrpsim.config.scenario import Client as ClientModel
+from vrrpsim.protocol.configuration import Address
+from vrrpsim.trace import Reachability
+
+from .calendar import Call, Kind
+from .frame import VrrpFrame
+from .neighbours import Entry, Nud
+from .node import Node
+from .port import Port
+
+if TYPE_CHECKING:
+    from .world import World
+
+
+class Client:
+    """One client of the scenario."""
+
+    kernel_runs = True
+
+    def __init__(self, world: World, name: str, rank: int, model: ClientModel, address: Address) -> None:
+        self.world = world
+        self.name = name
+        self.rank = rank
+        self.model = model
+        self.address = address
+        mac = bytes((2, 0, 0, 1, rank >> 8 & 0xFF, rank & 0xFF))
+        self.port = Port(world, world.segments[model.segment], name, rank, mac, self, model.neighbours)
+        self.port.local[address] = mac
+        self.target, self.target_port = model.target
+        self.reachable = False
+        self._recorded = (False, "", "")
+        self._doubt: Call | None = None
+        self._probe: Call | None = None
+        self._chance = world.streams.stream(f"client/{name}")
+
+    def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
+        """Clients do not care."""
+
+    def neighbour_moved(self, port: Port, entry: Entry) -> None:
+        """The address is at another MAC now, or at none."""
+        self.world.reconsider()
+
+    def evaluate(self) -> None:
+        """Record whether a request sent now is answered, by whom, and if not, why not."""
+        cache = self.port.cache
+        entry = cache.entry(self.target)
+        was_reachable = self.reachable
+        if was_reachable:  # answers came up to this instant
+            entry.confirmed_ns = self._now_ns
+        mac = cache.use(entry, self.address)
+        node, reason, share = self._follow(mac)
+        self.reachable = node is not None
+        self._record(self.reachable, node.name if node else "", reason)
+        if node is not None:
+            cache.confirm(entry)
+            self._cancel_doubt()
+            self._answered_by(node)
+            if share < 1.0:
+                self._probe_on()
+        elif entry.state is Nud.REACHABLE and self._doubt is None:
+            self._doubt = self.world.calendar.at(
+                entry.confirmed_ns + cache.reachable_ns(), Kind.CLIENT, self.rank, self._doubt_now
+            )
+
+    def _doubt_now(self) -> None:
+        self._doubt = None
+        self.evaluate()
+
+    def _cancel_doubt(self) -> None:
+        if self._doubt is not None:
+            self._doubt.cancel()
+            self._doubt = None
+
+    def _follow(self, mac: bytes | None) -> tuple[Node | None, str, float]:
+        """Where a frame to this MAC ends, and whether an answer comes back."""
+        if mac is None:
+            return None, "nobody answers for the address", 0.0
+        segment = self.port.segment
+        port = segment.mac_table.get(mac) or next((p for p in segment.ports if p.has_mac(mac)), None)
+        if port is None or port is self.port:
+            return None, "the MAC is nowhere", 0.0
+        node = port.owner
+        if not isinstance(node, Node):
+            return None, f"the switch sends it to {port.name}", 0.0
+        if not node.kernel_runs:
+            return None, f"{node.name} is {'paused' if node.up else 'off'}", 0.0
+        share = segment.passes(self.port, port, ("app",)) * segment.passes(port, self.port, ("app",))
+        if share <= 0.0:
+            return None, f"no path to {node.name}", 0.0
+        if not port.has_mac(mac):
+            return None, f"the switch sends it to {node.name}, which does not have the MAC", 0.0
+        if self.target not in port.local:
+            return None, f"{node.name} does not have the address (stale neighbour entry)", 0.0
+        if not node.serves(f"{self.target_port}/tcp"):
+            return None, f"nothing serves port {self.target_port} on {node.name}", 0.0
+        return node, "", share
+
+    def _answered_by(self, node: Node) -> None:
+        """The node needs the client's MAC for its answer, and asks with the virtual address as sender."""
+        for port in node.ports.values():
+            if self.target in port.local and port.segment is self.port.segment:
+                entry = port.cache.entry(self.address)
+                if entry.state in (Nud.NONE, Nud.FAILED):
+                    port.cache.use(entry, self.target)
+
+    def _record(self, reachable: bool, node: str, reason: str) -> None:
+        if (reachable, node, reason) != self._recorded:
+            self._recorded = (reachable, node, reason)
+            self.world.trace.records.append(Reachability(self._now_ns, self.name, reachable, node, reason))
+
+    # --- while a path loses some frames, request by request
+
+    def _probe_on(self) -> None:
+        if self._probe is None:
+            every_ns = self.model.every_ns
+            next_ns = (self._now_ns // every_ns + 1) * every_ns
+            self._probe = self.world.calendar.at(next_ns, Kind.CLIENT, self.rank, self._request)
+
+    def _request(self) -> None:
+        self._probe = None
+        node, reason, share = self._follow(self.port.cache.entry(self.target).mac)
+        if node is None or share >= 1.0:
+            self.world.reconsider()
+            return
+        if self._chance.random() < share:
+            self._record(True, node.name, reason)
+        else:
+            self._record(False, "", f"the request or its answer to {node.name} was lost")
+        self._probe_on()
+
+    @property
+    def _now_ns(self) -> int:
+        return self.world.calendar.now_ns
+
+
+def free_address(world: World, segment: str, number: int) -> Address:
+    """An address of the segment's subnet that nobody else has, from its end."""
+    subnet = world.scenario.segments[segment].subnet
+    if subnet is None:
+        return ip_interface(f"198.18.255.{254 - number}/16").ip
+    taken = world.taken_addresses()
+    candidate = int(subnet.broadcast_address) - 1
+    address = type(subnet.network_address)(candidate)
+    while address in taken:
+        candidate -= 1
+        address = type(subnet.network_address)(candidate)
+    return address

@@ -1,0 +1,589 @@
+"""keepalived on a node: a `VrrpRouter` driven by the calendar. It obeys and decides nothing.
+
+A daemon can be frozen (SIGSTOP), stalled (steal time) or on a paused machine; what happens meanwhile
+waits in its inbox, as it would in a socket, and overdue timers fire once. Outputs take the time that a
+real machine takes (personality.py) and are done one after the other.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from vrrpsim.config.scenario import Keepalived
+from vrrpsim.config.values import Distribution
+from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig
+from vrrpsim.protocol.dialect import Dialect
+from vrrpsim.protocol.frames import mac_text, multicast_mac
+from vrrpsim.protocol.fsm import NEVER_NS, Log, State
+from vrrpsim.protocol.outputs import (
+    AddAddresses,
+    AdvertDropped,
+    KillScript,
+    Output,
+    PriorityChanged,
+    RemoveAddresses,
+    RunNotify,
+    RunScript,
+    SendAdvert,
+    SendGratuitous,
+    StateChanged,
+    TrackerChanged,
+)
+from vrrpsim.protocol.router import Host, VrrpRouter
+from vrrpsim.trace import (
+    AdvertRejected,
+    AdvertSent,
+    Gratuitous,
+    Level,
+    LogLine,
+    Notification,
+    PriorityChange,
+    StateChange,
+    TrackerChange,
+)
+
+from . import personality
+from .calendar import Call, Kind
+from .checks import Check, check_of
+from .frame import BROADCAST, GRATUITOUS, NeighbourFrame, VrrpFrame
+
+if TYPE_CHECKING:
+    from .node import Node
+    from .port import Port
+
+
+class ScriptRun:
+    """A check under way: when it would end by itself, or that it hangs."""
+
+    __slots__ = ("call", "check", "hanging", "script")
+
+    def __init__(self, script: str, check: Check) -> None:
+        self.script = script
+        self.check = check
+        self.call: Call | None = None
+        self.hanging = False
+
+
+class Daemon:
+    """The keepalived process of a node: dead, starting, running, frozen or stopping."""
+
+    name = "keepalived"
+
+    def __init__(self, node: Node, model: Keepalived, dialect: Dialect) -> None:
+        self.node = node
+        self.world = node.world
+        self.model = model
+        self.dialect = dialect
+        self.config = model.config
+        self.router = VrrpRouter(self.config, dialect)
+        self.life = "dead"
+        self.forced: dict[str, str] = {}  # script name -> hang, fail, pass
+        self._runs: dict[int, ScriptRun] = {}
+        self._run_count = 0
+        self._wake: Call | None = None
+        self._wake_ns = NEVER_NS
+        self._woken = False
+        self._todo: deque[Output] = deque()
+        self._busy: Call | None = None
+        self._inbox: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
+        self._stalled_until_ns = 0
+        self._restarted_by_packet = False
+        self._pending: Call | None = None
+        name = node.name
+        streams = self.world.streams
+        self._drift_ns = streams.draw_ns(node.wake_up, f"drift/{name}")
+        self._jitter = streams.stream(f"jitter/{name}")
+        self._work = streams.stream(f"work/{name}")
+        self._script_times = streams.numbered(f"scripts/{name}")
+        self._coin = streams.stream(f"coin/{name}")
+        self._checks = self._checks_of(self.config)
+        if node.stalls is not None:
+            self._stall_stream = streams.stream(f"stalls/{name}")
+            self._next_stall()
+
+    @property
+    def exists(self) -> bool:
+        """It is in the process table."""
+        return self.life != "dead"
+
+    # --- life
+
+    def start(self) -> None:
+        """Exec: the dispatcher runs a few milliseconds later."""
+        if self.exists:
+            return
+        self._become("starting")
+        delay_ns = self._draw(personality.DAEMON_START)
+        self._pending = self._later(delay_ns, self._dispatch)
+
+    def _dispatch(self) -> None:
+        self._pending = None
+        if not self.node.kernel_runs:
+            self._inbox.append((self._dispatch, ()))
+            return
+        self.router = VrrpRouter(self.config, self.dialect)
+        self._become("running")
+        self._join_groups(True)
+        self._obey(self.router.start(self._host(), self._now_ns))
+
+    def stop(self) -> None:
+        """SIGTERM: graceful; the process is gone a second later (§1.7)."""
+        if self.life == "starting":
+            self.kill()
+        elif self.life == "running":
+            self._become("stopping")
+            self._obey(self.router.stop(self._now_ns))
+            self._pending = self._later(self._draw(personality.DAEMON_EXIT), self.kill)
+
+    def kill(self) -> None:
+        """SIGKILL to all of it: silence, and the addresses stay (§1.7)."""
+        if not self.exists:
+            return
+        self._forget()
+        self._join_groups(False)
+        self.router = VrrpRouter(self.config, self.dialect)
+        self._become("dead")
+
+    def restart(self) -> None:
+        """SIGTERM, wait for the exit, start: what systemctl restart does."""
+        if self.exists:
+            self.stop()
+            self._later(self._draw(personality.DAEMON_EXIT) + 1_000_000, self.start)
+        else:
+            self.start()
+
+    def freeze(self) -> None:
+        """SIGSTOP: the kernel goes on, packets wait in the socket."""
+        if self.life == "running":
+            self._become("frozen")
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        if self.life == "frozen":
+            self._become("running")
+            self.resume()
+
+    def reload(self, config: RouterConfig | None) -> None:
+        """SIGHUP, with another configuration on disk if given."""
+        self.happen(self._reload, config or self.config)
+
+    def _reload(self, config: RouterConfig) -> None:
+        if self.life != "running":
+            self.config = config
+            return
+        self._join_groups(False)
+        self.config = config
+        self._checks = self._checks_of(config)
+        self._join_groups(True)
+        for run in self._runs.values():
+            if run.call is not None:
+                run.call.cancel()
+        self._runs.clear()
+        self._obey(self.router.reload(config, self._now_ns))
+
+    def _become(self, life: str) -> None:
+        self.life = life
+        self.node.daemon_changed(self)
+
+    def _forget(self) -> None:
+        for call in (self._wake, self._busy, self._pending):
+            if call is not None:
+                call.cancel()
+        for run in self._runs.values():
+            if run.call is not None:
+                run.call.cancel()
+        self._wake = self._busy = self._pending = None
+        self._wake_ns = NEVER_NS
+        self._woken = False
+        self._todo.clear()
+        self._inbox.clear()
+        self._runs.clear()
+
+    # --- what happens to it
+
+    @property
+    def _blocked(self) -> bool:
+        return self.life == "frozen" or not self.node.kernel_runs or self._now_ns < self._stalled_until_ns
+
+    def happen(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Something for the daemon: now, or when it can look again."""
+        if self._blocked:
+            self._inbox.append((function, arguments))
+        elif self.node.starved is not None:
+            delay_ns = self.node.starved.sample_ns(self._jitter)
+            self._later(delay_ns, self._happen_late, function, arguments)
+        else:
+            function(*arguments)
+
+    def _happen_late(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        if self._blocked:
+            self._inbox.append((function, arguments))
+        else:
+            function(*arguments)
+
+    def resume(self) -> None:
+        """It runs again: overdue timers and what waited, in an order nobody can know (§1.7)."""
+        if self._blocked or not self.exists:
+            return
+        timer_first = self._coin.random() < 0.5
+        if timer_first:
+            self._wake_up_again()
+        inbox, self._inbox = self._inbox, deque()
+        for function, arguments in inbox:
+            self.happen(function, *arguments)
+        if not timer_first:
+            self._wake_up_again()
+        self._work_on()
+
+    def _wake_up_again(self) -> None:
+        if self._woken:
+            self._woken = False
+            self._advance()
+
+    def receive(self, port: Port, frame: VrrpFrame) -> None:
+        """A VRRP packet on the socket."""
+        if self.life in ("running", "frozen"):
+            if self._blocked or self.node.starved is not None:
+                self.happen(self._receive, port, frame)
+            else:
+                self._receive(port, frame)
+
+    def _receive(self, port: Port, frame: VrrpFrame) -> None:
+        if self.life != "running":
+            return
+        outputs = self.router.receive(
+            port.interface, frame.source, frame.destination, frame.ttl, frame.payload, self._now_ns
+        )
+        if outputs:
+            self._obey(outputs)
+        elif self.router.next_deadline_ns() + self._drift_ns < self._wake_ns:
+            self._arm()
+
+    def interface_changed(self, interface: str, up: bool) -> None:
+        """Netlink reports a change of carrier or IFF_UP."""
+        self._netlink(lambda: self.router.interface_changed(interface, up, self._now_ns))
+
+    def address_removed(self, interface: str, address: Any) -> None:
+        """Netlink reports that somebody removed an address."""
+        self._netlink(lambda: self.router.address_removed(interface, address, self._now_ns))
+
+    def process_changed(self, process: str) -> None:
+        """The kernel's process connector reports a start or an end."""
+        for tracked in self.config.processes:
+            if tracked.process.rpartition("/")[2] == process:
+                count = self.node.process_count(process)
+                self._netlink(self._count_changed, tracked.name, count)
+
+    def _count_changed(self, name: str, count: int) -> list[Output]:
+        return self.router.process_count(name, count, self._now_ns)
+
+    def _netlink(self, ask: Callable[..., list[Output]], *arguments: Any) -> None:
+        if self.life in ("running", "frozen"):
+            self._later(self._draw(personality.NETLINK), self.happen, self._hear_kernel, ask, arguments)
+
+    def _hear_kernel(self, ask: Callable[..., list[Output]], arguments: tuple[Any, ...]) -> None:
+        if self.life == "running":
+            self._obey(ask(*arguments))
+
+    def set_priority(self, instance: str, priority: int) -> None:
+        """The operator changes a base priority."""
+        if self.life == "running":
+            self.happen(lambda: self._obey(self.router.set_priority(instance, priority, self._now_ns)))
+
+    # --- time
+
+    def _arm(self) -> None:
+        deadline_ns = self.router.next_deadline_ns()
+        if deadline_ns >= NEVER_NS:
+            return
+        wake_ns = deadline_ns + self._lateness_ns()
+        if wake_ns >= self._wake_ns:
+            return
+        if self._wake is not None:
+            self._wake.cancel()
+        self._wake_ns = wake_ns
+        self._wake = self.world.calendar.at(wake_ns, Kind.TIMER, self.node.rank, self._wake_up)
+
+    def _lateness_ns(self) -> int:
+        """The node's constant drift; after a packet moved a Master's timer, a fresh draw.
+
+        A lone Master's rhythm is regular and skippable; two Masters that restart each other's timers race
+        on scheduling jitter (FSM-35), so there it must vary.
+        """
+        late_ns = self._drift_ns
+        if self._restarted_by_packet:
+            self._restarted_by_packet = False
+            late_ns = self.node.wake_up.sample_ns(self._jitter)
+        if self.node.starved is not None:
+            late_ns += self.node.starved.sample_ns(self._jitter)
+        return late_ns
+
+    def _wake_up(self) -> None:
+        self._wake = None
+        self._wake_ns = NEVER_NS
+        if self._blocked:
+            self._woken = True
+        else:
+            self._advance()
+
+    def _advance(self) -> None:
+        if self.life == "running":
+            outputs = self.router.advance(self._now_ns)
+            if outputs:
+                self._obey(outputs)
+            else:
+                self._arm()
+
+    def _next_stall(self) -> None:
+        stalls = self.node.stalls
+        assert stalls is not None
+        self._later(stalls.every.sample_ns(self._stall_stream), self._stall)
+
+    def _stall(self) -> None:
+        stalls = self.node.stalls
+        assert stalls is not None
+        lasts_ns = stalls.lasts.sample_ns(self._stall_stream)
+        self._stalled_until_ns = self._now_ns + lasts_ns
+        self._later(lasts_ns, self.resume)
+        self._next_stall()
+
+    # --- obeying
+
+    def _obey(self, outputs: list[Output] | tuple[Output, ...]) -> None:
+        """Outputs in order; each takes its time before it has happened."""
+        self._todo.extend(outputs)
+        self._work_on()
+        self._arm()
+
+    def _work_on(self) -> None:
+        """Do what takes no time at once, and come back for the rest."""
+        while self._todo and self._busy is None and not self._blocked:
+            output = self._todo.popleft()
+            cost_ns = self._cost_ns(output)
+            if cost_ns:
+                self._busy = self._later(cost_ns, self._finish, output)
+            else:
+                self._do(output)
+
+    def _finish(self, output: Output) -> None:
+        self._busy = None
+        if self._blocked:
+            self._todo.appendleft(output)
+            return
+        self._do(output)
+        self._work_on()
+
+    def _cost_ns(self, output: Output) -> int:
+        match output:
+            case AddAddresses():
+                return self._draw(personality.ADD_ADDRESS)
+            case RemoveAddresses() if any(self._has(output, entry.address) for entry in output.addresses):
+                return self._draw(personality.REMOVE_ADDRESS)
+            case SendGratuitous():
+                return self._draw(personality.GRATUITOUS_FRAME)
+            case _:
+                return 0
+
+    def _do(self, output: Output) -> None:
+        record = self.world.trace.records.append
+        now_ns, name, level = self._now_ns, self.node.name, self.world.trace.level
+        match output:
+            case SendAdvert():
+                self._send_advert(output)
+            case StateChanged(instance=instance, old=old, new=new, reason=reason, last_advert_ns=last_ns):
+                record(StateChange(now_ns, name, instance, old.name, new.name, reason, last_ns))
+            case PriorityChanged(instance=instance, old=before, new=after, reason=reason):
+                record(PriorityChange(now_ns, name, instance, before, after, reason))
+            case TrackerChanged(kind=kind, name=tracker, ok=ok, reason=reason):
+                record(TrackerChange(now_ns, name, kind, tracker, ok, reason))
+            case AddAddresses():
+                self._add(output)
+            case RemoveAddresses():
+                self._remove(output)
+            case SendGratuitous():
+                self._announce(output)
+            case RunScript(script=script, run=number):
+                self._run(script, number)
+            case KillScript(run=number, signal=signal):
+                self._kill_run(number, signal)
+            case AdvertDropped(instance=instance, source=source, reason=why):
+                if self.router.state_of(instance) is State.MASTER:
+                    self._restarted_by_packet = True
+                if level >= Level.ADVERTS:
+                    record(AdvertRejected(now_ns, name, instance, str(source), why.value))
+            case RunNotify(kind=kind, name=notified, state=state, priority=priority):
+                if level >= Level.FRAMES:
+                    record(Notification(now_ns, name, kind, notified, state, priority))
+            case Log():
+                if level >= Level.FRAMES and not output.detail:
+                    record(LogLine(now_ns, name, str(output)))
+
+    def _send_advert(self, output: SendAdvert) -> None:
+        port = self.node.ports.get(output.interface)
+        if port is None:
+            return
+        trace = self.world.trace
+        if trace.level >= Level.ADVERTS:
+            trace.records.append(
+                AdvertSent(
+                    self._now_ns, self.node.name, output.instance, output.priority, str(output.destination)
+                )
+            )
+        source_mac = output.virtual_mac or port.mac
+        frame = VrrpFrame(
+            source_mac, BROADCAST, output.source, output.destination, output.ttl, output.payload
+        )
+        port.send_ip(frame)
+
+    def _port_of(self, instance: str, interface: str) -> Port | None:
+        """The card behind an interface; a macvlan lives on its instance's card."""
+        port = self.node.ports.get(interface)
+        if port is None:
+            for config in self.config.instances:
+                if config.name == instance or config.vmac_interface == interface:
+                    return self.node.ports.get(config.interface)
+        return port
+
+    def _has(self, output: RemoveAddresses, address: Any) -> bool:
+        port = self._port_of(output.instance, output.interface)
+        return port is not None and address in port.local
+
+    def _add(self, output: AddAddresses) -> None:
+        port = self._port_of(output.instance, output.interface)
+        if port is None:
+            return
+        if output.virtual_mac is not None:
+            port.virtual_macs[output.interface] = output.virtual_mac
+        for entry in output.addresses:
+            self.node.add_address(port, entry.address, output.virtual_mac or port.mac)
+
+    def _remove(self, output: RemoveAddresses) -> None:
+        port = self._port_of(output.instance, output.interface)
+        if port is None:
+            return
+        port.virtual_macs.pop(output.interface, None)
+        for entry in output.addresses:
+            self.node.remove_address(port, entry.address)
+
+    def _announce(self, output: SendGratuitous) -> None:
+        port = self._port_of(output.instance, output.interface)
+        if port is None:
+            return
+        mac = output.virtual_mac or port.mac
+        trace = self.world.trace
+        if trace.level >= Level.ADVERTS:
+            trace.records.append(
+                Gratuitous(self._now_ns, self.node.name, output.interface, str(output.address), mac_text(mac))
+            )
+        frame = NeighbourFrame(GRATUITOUS, mac, output.address, output.address)
+        if output.target_is_sender:
+            frame.target_mac = mac
+        port.transmit(frame)
+
+    # --- checks
+
+    def _checks_of(self, config: RouterConfig) -> dict[str, Check]:
+        checks = {}
+        for script in config.scripts:
+            check = check_of(script, self.model.probes.get(script.name), self.node.model.processes)
+            if check == Check() or (check.process and check.process not in self.node.known_processes):
+                self.world.remark(f"{self.node.name}/{script.name}: '{script.command}' always succeeds here")
+                check = Check()
+            checks[script.name] = check
+        return checks
+
+    def _run(self, script: str, number: int) -> None:
+        """Fork and exec; the check looks when it ends, unless it hangs."""
+        run = ScriptRun(script, self._checks.get(script, Check()))
+        self._runs[number] = run
+        self._run_count += 1
+        delay_ns = self._script_times.draw_ns(self.node.time(personality.SCRIPT_RUN), self._run_count)
+        run.call = self._later(delay_ns, self._look, number)
+
+    def _look(self, number: int) -> None:
+        run = self._runs.get(number)
+        if run is None:
+            return
+        verdict = self.forced.get(run.script) or self.node.answer(run.check)
+        if verdict == "hang":
+            run.hanging = True
+        else:
+            self._end_run(number, 0 if verdict == "pass" else 1, None)
+
+    def look_again(self) -> None:
+        """Something that checks wait for may answer now: a thawed server works off its backlog."""
+        for number, run in self._runs.items():
+            if run.hanging:
+                run.hanging = False
+                run.call = self._later(self._draw(personality.THAW_BACKLOG), self._look, number)
+
+    def _kill_run(self, number: int, signal: str) -> None:
+        run = self._runs.get(number)
+        if run is not None:
+            if run.call is not None:
+                run.call.cancel()
+            run.call = self._later(self._draw(personality.NETLINK), self._end_run, number, None, 15)
+
+    def _end_run(self, number: int, code: int | None, signal: int | None) -> None:
+        if self._runs.pop(number, None) is not None:
+            self.happen(self._report_run, number, code, signal)
+
+    def _report_run(self, number: int, code: int | None, signal: int | None) -> None:
+        if self.life == "running":
+            outputs = self.router.script_finished(number, code, signal, self._now_ns)
+            self._obey(outputs)
+
+    # --- its machine
+
+    def _host(self) -> Host:
+        node = self.node
+        return Host(
+            sources={
+                (name, family): address
+                for name, port in node.ports.items()
+                for family in (4, 6)
+                if (address := node.primary_address(port, family)) is not None
+            },
+            addresses=frozenset(a for port in node.ports.values() for a in node.own_addresses(port)),
+            interfaces_down=frozenset(name for name, port in node.ports.items() if not port.reported),
+            processes={
+                tracked.name: node.process_count(tracked.process.rpartition("/")[2])
+                for tracked in self.config.processes
+            },
+        )
+
+    def _join_groups(self, join: bool) -> None:
+        for instance in self.config.instances:
+            port = self.node.ports.get(instance.interface)
+            if port is not None and not instance.unicast:
+                group = multicast_mac(instance.multicast_group)
+                (port.groups.add if join else port.groups.discard)(group)
+
+    def is_master(self, instance: str | None) -> bool:
+        """Whether the instance (any, if None) is Master here and the machine runs."""
+        names = [instance] if instance else [config.name for config in self.config.instances]
+        return self.life in ("running", "frozen") and any(
+            self.router.state_of(name) is State.MASTER for name in names
+        )
+
+    def runs_instance(self, instance: str | None) -> InstanceConfig | None:
+        """The configuration of an instance by name, or of the only one."""
+        for config in self.config.instances:
+            if instance in (None, config.name):
+                return config
+        return None
+
+    # --- small things
+
+    @property
+    def _now_ns(self) -> int:
+        return self.world.calendar.now_ns
+
+    def _draw(self, distribution: Distribution) -> int:
+        return self.node.time(distribution).sample_ns(self._work)
+
+    def _later(self, delay_ns: int, function: Callable[..., Any], *arguments: Any) -> Call:
+        calendar = self.world.calendar
+        return calendar.at(calendar.now_ns + delay_ns, Kind.TIMER, self.node.rank, function, *arguments)

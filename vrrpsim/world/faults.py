@@ -1,0 +1,418 @@
+"""The events of a scenario: when they fire, whom they meet, what they do and how they are undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
+
+from vrrpsim.config.events import (
+    Event,
+    FlushAddress,
+    Impairment,
+    Inject,
+    InjectedAdvert,
+    Partition,
+    Reload,
+    SetPriority,
+    Starve,
+    Target,
+)
+from vrrpsim.protocol.configuration import Address, Authentication, AuthType
+from vrrpsim.protocol.frames import multicast_mac
+from vrrpsim.protocol.packet import Advertisement, authentication_data, encode
+from vrrpsim.trace import Fault, FaultEnd
+
+from .calendar import Kind
+from .frame import VrrpFrame
+from .node import Node
+from .port import Port
+from .segment import Effect, Segment
+
+if TYPE_CHECKING:
+    from .world import World
+
+Undo = Callable[[], None]
+
+
+class Faults:
+    """Schedules events and applies their verbs."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._fired = 0
+        self._verbs: dict[str, Callable[[Event, str], tuple[tuple[str, ...], Undo | None]]] = {
+            "kill": self._process("kill", "start"),
+            "stop": self._process("stop", "start"),
+            "start": self._process("start", "stop"),
+            "restart": self._process("restart", None),
+            "freeze": self._process("freeze", "thaw"),
+            "thaw": self._process("thaw", "freeze"),
+            "reload": self._reload,
+            "power_off": self._machine(Node.power_off, Node.power_on),
+            "power_on": self._machine(Node.power_on, Node.power_off),
+            "pause": self._machine(Node.pause, Node.resume),
+            "link_down": self._link(False),
+            "link_up": self._link(True),
+            "partition": self._partition,
+            "impair": self._impair,
+            "hang": self._script,
+            "fail": self._script,
+            "pass": self._script,
+            "starve": self._starve,
+            "flush_address": self._flush_address,
+            "set": self._set_priority,
+            "inject": self._inject,
+        }
+
+    def schedule(self) -> None:
+        """Put the events with an absolute time on the calendar; `after:` ones follow their event."""
+        for event in self.world.scenario.events:
+            if event.at.after is None:
+                self._at(event, self._when_ns(event), 0)
+
+    def _when_ns(self, event: Event) -> int:
+        return self.world.streams.draw_ns(event.at.plus, f"event/{event.name}")
+
+    def _at(self, event: Event, at_ns: int, repetition: int) -> None:
+        self.world.calendar.at(at_ns, Kind.FAULT, event.index, self._fire, event, repetition)
+
+    def _fire(self, event: Event, repetition: int) -> None:
+        """Resolve the role, apply the verb, write it down, plan the end, the repetition, the followers."""
+        now_ns = self.world.calendar.now_ns
+        number = self._fired
+        self._fired += 1
+        purpose = f"event/{event.name}/{repetition}"
+        lasts_ns = None
+        if event.lasts is not None:
+            lasts_ns = self.world.streams.draw_ns(event.lasts, f"{purpose}/for")
+        fault_at = len(self.world.trace.records)
+        resolved, undo = self._verbs[event.verb](event, f"{purpose}/{number}")
+        text = str(event.target) if event.target else _partition_text(event)
+        until_ns = now_ns + lasts_ns if lasts_ns is not None and undo is not None else None
+        name = event.name if event.name != f"{event.verb}-{event.index}" else ""
+        fault = Fault(now_ns, number, name, event.verb, text, resolved, until_ns)
+        self.world.trace.records.insert(fault_at, fault)  # before its own consequences
+        if not resolved:
+            self.world.remark(f"{event.verb} {text}: nobody is that at {now_ns / 1e9:.3f} s")
+        if until_ns is not None and undo is not None:
+            self.world.calendar.at(until_ns, Kind.FAULT, event.index, self._end, number, undo)
+        if event.every is not None and (event.count is None or repetition + 1 < event.count):
+            every_ns = max(self.world.streams.draw_ns(event.every, f"{purpose}/every"), 1_000)
+            self._at(event, now_ns + every_ns, repetition + 1)
+        if repetition == 0:
+            for follower in self.world.scenario.events:
+                if follower.at.after == event.name:
+                    self._at(follower, now_ns + self._when_ns(follower), 0)
+
+    def _end(self, number: int, undo: Undo) -> None:
+        self.world.trace.records.append(FaultEnd(self.world.calendar.now_ns, number))
+        undo()
+        self.world.reconsider()
+
+    # --- targets
+
+    def _node(self, target: Target | None) -> Node | None:
+        """The node a target means now: by name, or the lowest-ranked one in that role."""
+        if target is None:
+            return None
+        if target.node is not None:
+            return self.world.nodes[target.node]
+        for node in self.world.nodes.values():
+            daemon = node.daemon
+            if daemon is None or not node.kernel_runs or not daemon.exists:
+                continue
+            if daemon.runs_instance(target.instance) is None:
+                continue
+            if daemon.is_master(target.instance) == (target.role == "master"):
+                return node
+        return None
+
+    def _ports(self, target: Target) -> list[Port]:
+        """All ports a target of a partition or an impairment stands for."""
+        if target.client is not None:
+            return [self.world.clients[target.client].port]
+        node = self._node(target)
+        if node is None:
+            return []
+        if target.item is not None:
+            return [node.ports[target.item]]
+        return list(node.ports.values())
+
+    # --- verbs: each answers whom it met and how to undo it
+
+    def _process(
+        self, verb: str, opposite: str | None
+    ) -> Callable[[Event, str], tuple[tuple[str, ...], Undo | None]]:
+        def apply(event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+            node = self._node(event.target)
+            if node is None or event.target is None or event.target.item is None:
+                return (), None
+            item = event.target.item
+            self._signal(node, item, verb)
+            undo = (lambda: self._signal(node, item, opposite)) if opposite else None
+            return (f"{node.name}/{item}",), undo
+
+        return apply
+
+    @staticmethod
+    def _signal(node: Node, item: str, verb: str) -> None:
+        process = node.daemon if item == "keepalived" else node.services[item]
+        if process is None or not node.up:
+            return
+        if verb == "restart" and item != "keepalived":
+            process.kill()
+            process.start()
+        elif verb == "stop" and item != "keepalived":
+            process.kill()
+        else:
+            getattr(process, verb)()
+
+    def _reload(self, event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+        node = self._node(event.target)
+        assert isinstance(event.parameters, Reload)
+        if node is None or node.daemon is None:
+            return (), None
+        node.daemon.reload(event.parameters.config)
+        return (node.name,), None
+
+    def _machine(
+        self, apply: Callable[[Node], None], undo: Callable[[Node], None]
+    ) -> Callable[[Event, str], tuple[tuple[str, ...], Undo | None]]:
+        def fire(event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+            node = self._node(event.target)
+            if node is None:
+                return (), None
+            apply(node)
+            return (node.name,), lambda: undo(node)
+
+        return fire
+
+    def _link(self, up: bool) -> Callable[[Event, str], tuple[tuple[str, ...], Undo | None]]:
+        def fire(event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+            node = self._node(event.target)
+            if node is None or event.target is None or event.target.item is None:
+                return (), None
+            interface = event.target.item
+            node.set_link(interface, up)
+            return (f"{node.name}/{interface}",), lambda: node.set_link(interface, not up)
+
+        return fire
+
+    def _partition(self, event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+        """Frames between the groups vanish; one way: only those from the first group to the others."""
+        parameters = event.parameters
+        assert isinstance(parameters, Partition)
+        groups = [[port for target in group for port in self._ports(target)] for group in parameters.groups]
+        pairs = [
+            (sender, receiver)
+            for first, group in enumerate(groups)
+            for second, other in enumerate(groups)
+            if first != second and not (parameters.one_way and first != 0)
+            for sender in group
+            for receiver in other
+            if sender.segment is receiver.segment
+        ]
+
+        def cut(by: int) -> None:
+            for sender, receiver in pairs:
+                sender.segment.block(sender.name, receiver.name, by)
+            self.world.reconsider()
+
+        cut(1)
+        met = dict.fromkeys(port.name.partition(":")[0] for group in groups for port in group)
+        return tuple(met), lambda: cut(-1)
+
+    def _impair(self, event: Event, purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+        impairment = event.parameters
+        assert isinstance(impairment, Impairment)
+        assert event.target is not None
+        if event.target.segment is not None:
+            segments = [self.world.segments[event.target.segment]]
+            either: frozenset[str] | None = None
+            met: tuple[str, ...] = (event.target.segment,)
+        else:
+            ports = self._ports(event.target)
+            segments = list(dict.fromkeys(port.segment for port in ports))
+            either = frozenset(port.name for port in ports)
+            met = tuple(port.name.replace(":", "/") for port in ports)
+        senders = self._names(impairment.senders)
+        receivers = self._names(impairment.receivers)
+        undos = [
+            undo
+            for segment in segments
+            for undo in self._add_effects(segment, purpose, impairment, either, senders, receivers)
+        ]
+        self.world.reconsider()
+
+        def undo_all() -> None:
+            for undo in undos:
+                undo()
+
+        return met, undo_all
+
+    def _add_effects(
+        self,
+        segment: Segment,
+        purpose: str,
+        impairment: Impairment,
+        either: frozenset[str] | None,
+        senders: frozenset[str] | None,
+        receivers: frozenset[str] | None,
+    ) -> list[Undo]:
+        """An impaired interface suffers in both directions, unless `from:` or `to:` says which."""
+        if either is None or senders or receivers:
+            effects = [Effect(self.world, purpose, impairment, senders, receivers)]
+            if either is not None:
+                effects = [Effect(self.world, purpose, impairment, senders or either, receivers or either)]
+        else:
+            effects = [
+                Effect(self.world, f"{purpose}/out", impairment, either, None),
+                Effect(self.world, f"{purpose}/in", impairment, None, either),
+            ]
+        segment.effects.extend(effects)
+        return [lambda effect=effect: segment.effects.remove(effect) for effect in effects]  # type: ignore[misc]
+
+    def _names(self, targets: tuple[Target, ...]) -> frozenset[str] | None:
+        if not targets:
+            return None
+        return frozenset(port.name for target in targets for port in self._ports(target))
+
+    def _script(self, event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+        node = self._node(event.target)
+        if node is None or node.daemon is None or event.target is None or event.target.item is None:
+            return (), None
+        daemon, script = node.daemon, event.target.item
+        before = daemon.forced.get(script)
+        daemon.forced[script] = event.verb
+
+        def undo() -> None:
+            if before is None:
+                daemon.forced.pop(script, None)
+            else:
+                daemon.forced[script] = before
+            daemon.look_again()
+
+        if event.verb != "hang":
+            daemon.look_again()
+        return (f"{node.name}/{script}",), undo
+
+    def _starve(self, event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+        node = self._node(event.target)
+        assert isinstance(event.parameters, Starve)
+        if node is None:
+            return (), None
+        node.starved = event.parameters.delay
+
+        def undo() -> None:
+            node.starved = None
+
+        return (node.name,), undo
+
+    def _flush_address(self, event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+        node = self._node(event.target)
+        assert isinstance(event.parameters, FlushAddress)
+        if node is None:
+            return (), None
+        node.flush_address(event.parameters.address)
+        return (node.name,), None
+
+    def _set_priority(self, event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+        node = self._node(event.target)
+        assert isinstance(event.parameters, SetPriority)
+        if node is None or node.daemon is None or event.target is None:
+            return (), None
+        daemon = node.daemon
+        instance = daemon.runs_instance(event.target.item)
+        if instance is None:
+            return (), None
+        daemon.set_priority(instance.name, event.parameters.priority)
+        return (f"{node.name}/{instance.name}",), lambda: daemon.set_priority(
+            instance.name, instance.priority
+        )
+
+    def _inject(self, event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+        """A forged or foreign advert, from a card that nobody knows."""
+        assert isinstance(event.parameters, Inject)
+        assert event.target is not None
+        assert event.target.segment is not None
+        segment = self.world.segments[event.target.segment]
+        advert = event.parameters.advert
+        frame = _forged(advert, segment)
+        source = next((port for port in segment.ports if port.name == "inject"), None)
+        if source is None:
+            stranger = next(iter(self.world.nodes.values()))
+            source = Port(
+                self.world,
+                segment,
+                "inject",
+                0,
+                b"\x02\0\0\x02\0\x01",
+                _Stranger(),
+                stranger.model.neighbours,
+            )
+        if frame.destination.is_multicast:
+            frame.dst_mac = multicast_mac(frame.destination)
+        else:
+            for port in segment.ports:
+                if frame.destination in port.local:
+                    frame.dst_mac = port.mac
+        segment.transmit(source, frame)
+        return (segment.name,), None
+
+
+class _Stranger:
+    """The owner of the card that injected frames come from: it answers nothing."""
+
+    kernel_runs = True
+
+    def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
+        """Deaf."""
+
+    def neighbour_moved(self, port: Port, entry: object) -> None:
+        """Indifferent."""
+
+
+def _forged(advert: InjectedAdvert, segment: Segment) -> VrrpFrame:
+    """The frame of an injected advert, with a correct checksum."""
+    from vrrpsim.protocol.dialect import DIALECTS
+
+    v6 = segment.model.subnet is not None and segment.model.subnet.version == 6
+    source: Address = advert.source or (
+        IPv6Address("fe80::bad") if v6 else _last_address(segment) or IPv4Address("198.18.255.1")
+    )
+    group: Address = IPv6Address("ff02::12") if source.version == 6 else IPv4Address("224.0.0.18")
+    destination = advert.destination or group
+    kind = {"none": AuthType.NONE, "pass": AuthType.PASS, "ah": AuthType.AH}[advert.auth_type]
+    authentication = Authentication(kind, advert.auth_pass.encode())
+    unit_ns = 10_000_000 if advert.version == 3 else 1_000_000_000
+    dialect = DIALECTS[segment.world.scenario.dialect]
+    payload = encode(
+        Advertisement(
+            version=advert.version,
+            vrid=advert.vrid,
+            priority=advert.priority,
+            interval_wire=advert.interval_ns // unit_ns,
+            addresses=advert.addresses,
+            auth_type=kind.value,
+            auth_data=authentication_data(authentication),
+        ),
+        source=source,
+        destination=destination,
+        checksum=dialect.checksum,
+        family=source.version,
+    )
+    return VrrpFrame(b"\x02\0\0\x02\0\x01", b"\xff" * 6, source, destination, advert.ttl, payload)
+
+
+def _last_address(segment: Segment) -> Address | None:
+    """The last host address of the subnet: an address nobody is likely to have."""
+    subnet = segment.model.subnet
+    return None if subnet is None else subnet.broadcast_address - 1
+
+
+def _partition_text(event: Event) -> str:
+    if not isinstance(event.parameters, Partition):
+        return ""
+    sides = (", ".join(str(target) for target in group) for group in event.parameters.groups)
+    return (" -> " if event.parameters.one_way else " | ").join(sides)

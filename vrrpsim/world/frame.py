@@ -1,0 +1,89 @@
+"""Frames on a segment. Protocol fields for speed, exact bytes on demand (DESIGN §3)."""
+
+from __future__ import annotations
+
+from vrrpsim.protocol import frames
+from vrrpsim.protocol.configuration import Address
+
+BROADCAST = b"\xff" * 6
+REQUEST, REPLY, GRATUITOUS = "request", "reply", "gratuitous"
+
+
+class Frame:
+    """What all frames have.
+
+    `kinds` are the words of `impair … only:` that mean this frame; `flow` names the conversation whose
+    frames are numbered together, so that another conversation does not change its draws (DESIGN §4).
+    """
+
+    __slots__ = ("dst_mac", "flow", "kinds", "src_mac")
+
+    def __init__(self, src_mac: bytes, dst_mac: bytes, kinds: tuple[str, ...], flow: str) -> None:
+        self.flow = flow
+        self.src_mac = src_mac
+        self.dst_mac = dst_mac
+        self.kinds = kinds
+
+    def encode(self, identification: int = 0) -> bytes:
+        """The Ethernet frame without FCS."""
+        raise NotImplementedError
+
+
+class VrrpFrame(Frame):
+    """An advert in its IP packet."""
+
+    __slots__ = ("destination", "payload", "source", "ttl")
+
+    def __init__(
+        self, src_mac: bytes, dst_mac: bytes, source: Address, destination: Address, ttl: int, payload: bytes
+    ) -> None:
+        super().__init__(src_mac, dst_mac, ("vrrp",), "vrrp")
+        self.source = source
+        self.destination = destination
+        self.ttl = ttl
+        self.payload = payload
+
+    def encode(self, identification: int = 0) -> bytes:
+        """Ethernet, IPv4 or IPv6 header, VRRP; `identification` is the IPv4 id (§5.1: one per advert)."""
+        if self.source.version == 4:
+            packet = frames.ipv4_packet(
+                self.source, self.destination, self.ttl, 112, identification, self.payload
+            )
+            return frames.ethernet(self.dst_mac, self.src_mac, 0x0800, packet)
+        packet = frames.ipv6_packet(self.source, self.destination, self.ttl, 112, self.payload)
+        return frames.ethernet(self.dst_mac, self.src_mac, 0x86DD, packet)
+
+
+class NeighbourFrame(Frame):
+    """ARP or ND: who has `target`, or that `sender` is at `sender_mac`."""
+
+    __slots__ = ("operation", "sender", "sender_mac", "target", "target_mac")
+
+    def __init__(
+        self, operation: str, sender_mac: bytes, sender: Address, target: Address, dst_mac: bytes = BROADCAST
+    ) -> None:
+        base = "arp" if sender.version == 4 else "nd"
+        kinds = (base, "garp") if operation == GRATUITOUS else (base,)
+        super().__init__(sender_mac, dst_mac, kinds, f"{base}/{target}")
+        self.operation = operation
+        self.sender_mac = sender_mac
+        self.sender = sender
+        self.target = target
+        self.target_mac = BROADCAST  # of a gratuitous ARP; the other operations know their own
+
+    def encode(self, identification: int = 0) -> bytes:
+        """The ARP frame, or the Neighbour Solicitation or Advertisement in its IPv6 packet."""
+        v4 = self.sender.version == 4
+        match self.operation:
+            case "gratuitous" if v4:
+                return frames.gratuitous_arp(self.sender_mac, self.sender, target_mac=self.target_mac)
+            case "gratuitous":
+                return frames.unsolicited_na(self.sender_mac, self.sender, router=True)
+            case "request" if v4:
+                return frames.arp_request(self.sender_mac, self.sender, self.target, self.dst_mac)
+            case "request":
+                return frames.neighbor_solicitation(self.sender_mac, self.sender, self.target)
+            case _ if v4:
+                return frames.arp_reply(self.sender_mac, self.sender, self.dst_mac, self.target)
+            case _:
+                return frames.solicited_na(self.sender_mac, self.sender, self.dst_mac, self.target)

@@ -1,0 +1,247 @@
+"""Neighbour caches (ARP and ND) of nodes and clients, as Linux keeps them.
+
+REACHABLE lasts as long as confirmations come and then a random 15–45 s; a stale entry that is used is
+DELAYed for 5 s, PROBEd three times by unicast and only then resolved anew by broadcast. So a wrong entry
+black-holes its user for 23–53 s, and a peer whose entry FAILED gets nothing at all (groundtruth README).
+REACHABLE ends by comparing time stamps when the entry is used; only the short states have timers.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from vrrpsim.config.scenario import Neighbours as Personality
+from vrrpsim.protocol.configuration import Address
+
+from .calendar import Call, Kind
+from .frame import GRATUITOUS, REPLY, REQUEST, Frame, NeighbourFrame
+
+if TYPE_CHECKING:
+    from .port import Port
+
+TICK_NS = 4_000_000  # the kernel's timers end on the next tick (HZ = 250)
+DELAY_NS = 5_000_000_000 + TICK_NS  # delay_first_probe_time
+RETRANSMIT_NS = 1_000_000_000 + TICK_NS  # retrans_time
+LOCKTIME_NS = 1_000_000_000  # within it only a gratuitous frame changes a MAC
+PROBES = 3  # ucast_solicit and mcast_solicit
+QUEUE = 101  # unres_qlen in frames: older ones are dropped
+EPOCH_NS = 300_000_000_000  # the kernel draws reachable_time anew every five minutes
+
+
+class Nud(Enum):
+    """Neighbour unreachability detection (RFC 4861 §7.3.2), in the kernel's words."""
+
+    NONE = "none"
+    INCOMPLETE = "incomplete"
+    REACHABLE = "reachable"
+    STALE = "stale"
+    DELAY = "delay"
+    PROBE = "probe"
+    FAILED = "failed"
+
+
+USABLE = (Nud.REACHABLE, Nud.STALE, Nud.DELAY, Nud.PROBE)
+
+
+class Entry:
+    """What a host knows of one neighbour."""
+
+    __slots__ = (
+        "address",
+        "confirmed_ns",
+        "mac",
+        "probes",
+        "queue",
+        "source",
+        "state",
+        "timer",
+        "updated_ns",
+    )
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.mac: bytes | None = None
+        self.state = Nud.NONE
+        self.confirmed_ns = 0
+        self.updated_ns = -LOCKTIME_NS - 1
+        self.probes = 0
+        self.queue: list[Frame] = []
+        self.timer: Call | None = None
+        self.source: Address | None = None  # the address its requests are sent from
+
+
+class NeighbourCache:
+    """The cache of one port. `lifetime` personalities expire instead of probing."""
+
+    def __init__(self, port: Port, personality: Personality) -> None:
+        self.port = port
+        self.personality = personality
+        self.entries: dict[Address, Entry] = {}
+        self._draws = port.world.streams.numbered(f"reachable/{port.name}")
+
+    # --- use
+
+    def send(self, address: Address, frame: Frame, source: Address) -> None:
+        """Send a frame to a neighbour: now, after resolution, or never."""
+        entry = self.entry(address)
+        mac = self.use(entry, source)
+        if mac is not None:
+            frame.dst_mac = mac
+            self.port.transmit(frame)
+            return
+        if len(entry.queue) >= QUEUE:
+            entry.queue.pop(0)
+        entry.queue.append(frame)
+
+    def entry(self, address: Address) -> Entry:
+        """The entry of an address, new or old."""
+        entry = self.entries.get(address)
+        if entry is None:
+            entry = self.entries[address] = Entry(address)
+        return entry
+
+    def use(self, entry: Entry, source: Address) -> bytes | None:
+        """The MAC to send to now, or None while it is not known. Using a stale entry starts its doubts."""
+        entry.source = source
+        now_ns = self.port.now_ns
+        if entry.state is Nud.REACHABLE:
+            if now_ns < entry.confirmed_ns + self.reachable_ns():
+                return entry.mac
+            entry.state = Nud.STALE
+        if self.personality.lifetime is not None:
+            return self._use_simple(entry, now_ns)
+        if entry.state is Nud.STALE:
+            entry.state = Nud.DELAY
+            self._after(entry, DELAY_NS, self._delay_over)
+        if entry.state in (Nud.NONE, Nud.FAILED):
+            self._start_resolving(entry)
+        return entry.mac if entry.state in USABLE else None
+
+    def _use_simple(self, entry: Entry, now_ns: int) -> bytes | None:
+        """A cache that believes its entries until their lifetime is over."""
+        lifetime = self.personality.lifetime
+        assert lifetime is not None
+        lifetime_ns = self._draws.draw_ns(lifetime, 0)
+        if entry.mac is not None and now_ns < entry.updated_ns + lifetime_ns:
+            return entry.mac
+        if entry.state is not Nud.INCOMPLETE:
+            self._start_resolving(entry)
+        return None
+
+    def reachable_ns(self) -> int:
+        """reachable_time: the same for all entries of a port, drawn anew every five minutes."""
+        return self._draws.draw_ns(self.personality.reachable, 1 + self.port.now_ns // EPOCH_NS)
+
+    def confirm(self, entry: Entry) -> None:
+        """An answer at a higher layer proved the entry (for example a TCP segment)."""
+        entry.confirmed_ns = self.port.now_ns
+        if entry.state in USABLE:
+            entry.state = Nud.REACHABLE
+            self._cancel(entry)
+
+    # --- what is heard
+
+    def hear(self, frame: NeighbourFrame, solicited: bool, for_us: bool) -> None:
+        """Learn from an ARP or ND frame (arp_process in the kernel).
+
+        Only a request for one of our addresses creates an entry (arp_accept = 0), and only it or a
+        gratuitous frame replaces a MAC that is younger than the locktime.
+        """
+        gratuitous = frame.operation == GRATUITOUS
+        if gratuitous and not self.personality.garp:
+            return
+        entry = self.entries.get(frame.sender)
+        if entry is None:
+            if not for_us:
+                return
+            entry = self.entry(frame.sender)
+        now_ns = self.port.now_ns
+        new_mac = entry.mac != frame.sender_mac
+        locked = entry.state in USABLE and now_ns - entry.updated_ns <= LOCKTIME_NS
+        if new_mac and locked and not (gratuitous or for_us):
+            return
+        if frame.operation == REPLY and solicited:
+            self._settle(entry, frame.sender_mac, Nud.REACHABLE)
+            entry.confirmed_ns = now_ns
+        elif new_mac or entry.state not in USABLE:
+            self._settle(entry, frame.sender_mac, Nud.STALE)
+        if new_mac:
+            entry.updated_ns = now_ns
+            self.port.neighbour_moved(entry)
+        elif self.personality.lifetime is not None:
+            entry.updated_ns = now_ns
+
+    def _settle(self, entry: Entry, mac: bytes, state: Nud) -> None:
+        """The MAC is known: what waited for it leaves."""
+        entry.mac = mac
+        entry.state = state
+        self._cancel(entry)
+        queue, entry.queue = entry.queue, []
+        for frame in queue:
+            frame.dst_mac = mac
+            self.port.transmit(frame)
+
+    # --- timers
+
+    def _start_resolving(self, entry: Entry) -> None:
+        """INCOMPLETE: a broadcast now and two more, a second apart."""
+        entry.state = Nud.INCOMPLETE
+        entry.probes = 0
+        self._resolve(entry)
+
+    def _resolve(self, entry: Entry) -> None:
+        if entry.probes >= PROBES:
+            self._fail(entry)
+            return
+        entry.probes += 1
+        self._after(entry, RETRANSMIT_NS, self._resolve)
+        self.port.ask(entry, None)
+
+    def _delay_over(self, entry: Entry) -> None:
+        entry.state = Nud.PROBE
+        entry.probes = 0
+        self._probe(entry)
+
+    def _probe(self, entry: Entry) -> None:
+        if entry.probes >= PROBES:
+            self._fail(entry)
+            return
+        entry.probes += 1
+        self._after(entry, RETRANSMIT_NS, self._probe)
+        self.port.ask(entry, entry.mac)
+
+    def _fail(self, entry: Entry) -> None:
+        """Nobody answered: the waiting frames are dropped, the next use begins anew."""
+        entry.state = Nud.FAILED
+        entry.timer = None
+        for frame in entry.queue:
+            self.port.segment.lose(self.port, None, frame, "unresolved")
+        entry.queue = []
+        self.port.neighbour_moved(entry)
+
+    def _after(self, entry: Entry, delay_ns: int, function: object) -> None:
+        self._cancel(entry)
+        calendar = self.port.world.calendar
+        entry.timer = calendar.at(
+            calendar.now_ns + delay_ns, Kind.KERNEL, self.port.rank, self._fire, entry, function
+        )
+
+    def _fire(self, entry: Entry, function: object) -> None:
+        entry.timer = None
+        if self.port.alive:
+            function(entry)  # type: ignore[operator]  # a bound method of ours
+
+    def _cancel(self, entry: Entry) -> None:
+        if entry.timer is not None:
+            entry.timer.cancel()
+            entry.timer = None
+
+    def clear(self) -> None:
+        """The machine lost power: everything is forgotten."""
+        for entry in self.entries.values():
+            self._cancel(entry)
+        self.entries.clear()
+
+
+__all__ = ["REQUEST", "Entry", "NeighbourCache", "Nud"]

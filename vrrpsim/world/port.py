@@ -1,0 +1,129 @@
+"""A port on a segment: a network card with its kernel's neighbour discovery behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from vrrpsim.config.scenario import Neighbours as Personality
+from vrrpsim.protocol.configuration import Address
+from vrrpsim.protocol.frames import multicast_mac
+
+from .frame import BROADCAST, GRATUITOUS, REPLY, REQUEST, Frame, NeighbourFrame, VrrpFrame
+from .neighbours import Entry, NeighbourCache
+
+if TYPE_CHECKING:
+    from .segment import Segment
+    from .world import World
+
+
+class Owner(Protocol):
+    """Whoever has the port: a node's interface or a client."""
+
+    @property
+    def kernel_runs(self) -> bool:
+        """Powered and not paused."""
+
+    def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
+        """An IP packet of protocol 112 arrived."""
+
+    def neighbour_moved(self, port: Port, entry: Entry) -> None:
+        """A neighbour has another MAC now, or none."""
+
+
+class Port:
+    """One attachment. `local` maps each address that the kernel answers for to the MAC it answers with."""
+
+    def __init__(
+        self,
+        world: World,
+        segment: Segment,
+        name: str,
+        rank: int,
+        mac: bytes,
+        owner: Owner,
+        personality: Personality,
+    ) -> None:
+        self.world = world
+        self.segment = segment
+        self.name = name
+        self.interface = name.rpartition(":")[2]
+        self.rank = rank
+        self.mac = mac
+        self.owner = owner
+        self.carrier = True
+        self.reported = True  # IFF_UP and IFF_RUNNING as the kernel tells its processes
+        self.local: dict[Address, bytes] = {}
+        self.virtual_macs: dict[str, bytes] = {}  # by macvlan name
+        self.groups: set[bytes] = set()  # multicast MACs joined for VRRP
+        self.cache = NeighbourCache(self, personality)
+        segment.ports.append(self)
+
+    @property
+    def now_ns(self) -> int:
+        """Simulated time."""
+        return self.world.calendar.now_ns
+
+    @property
+    def alive(self) -> bool:
+        """The kernel behind it runs."""
+        return self.owner.kernel_runs
+
+    def has_mac(self, mac: bytes) -> bool:
+        """The card, or a macvlan on it, has this MAC."""
+        return mac == self.mac or mac in self.virtual_macs.values()
+
+    def neighbour_moved(self, entry: Entry) -> None:
+        """Tell the owner."""
+        self.owner.neighbour_moved(self, entry)
+
+    def wants(self, frame: Frame) -> bool:
+        """Adverts to a group reach only who joined it; broadcasts reach everybody."""
+        return frame.dst_mac == BROADCAST or not isinstance(frame, VrrpFrame) or frame.dst_mac in self.groups
+
+    def transmit(self, frame: Frame) -> None:
+        """Put a frame on the segment, if the machine can."""
+        if self.alive:
+            self.segment.transmit(self, frame)
+
+    def send_ip(self, frame: VrrpFrame) -> None:
+        """Send an IP packet: multicast at once, unicast when the neighbour is known."""
+        if frame.destination.is_multicast:
+            frame.dst_mac = multicast_mac(frame.destination)
+            self.transmit(frame)
+        elif self.alive:
+            self.cache.send(frame.destination, frame, frame.source)
+
+    def ask(self, entry: Entry, mac: bytes | None) -> None:
+        """Solicit a neighbour, by unicast if its MAC is believed. The card's own MAC shows (34c)."""
+        if entry.source is not None:
+            self.transmit(NeighbourFrame(REQUEST, self.mac, entry.source, entry.address, mac or BROADCAST))
+
+    def receive(self, frame: Frame) -> None:
+        """A frame arrived at the card."""
+        if not self.carrier:
+            self.segment.lose(self, self, frame, "carrier")
+        elif not self.alive:
+            self.segment.lose(self, self, frame, "down")
+        elif not (frame.dst_mac[0] & 1 or self.has_mac(frame.dst_mac)):
+            return
+        elif isinstance(frame, VrrpFrame):
+            if frame.dst_mac[0] & 1 or frame.destination in self.local:
+                self.owner.hear_vrrp(self, frame)
+        elif isinstance(frame, NeighbourFrame):
+            self._hear_neighbour(frame)
+
+    def _hear_neighbour(self, frame: NeighbourFrame) -> None:
+        """arp_process: answer for our addresses, learn of the others.
+
+        A gratuitous ARP *request* for an address that is still here is answered too; IPv6's unsolicited
+        advertisement is not a question.
+        """
+        mac = self.local.get(frame.target)
+        asks = frame.operation == REQUEST or (frame.operation == GRATUITOUS and frame.sender.version == 4)
+        if mac is not None and asks:
+            if frame.sender not in self.local:
+                self.cache.hear(frame, False, True)
+            self.transmit(NeighbourFrame(REPLY, mac, frame.target, frame.sender, frame.sender_mac))
+        elif frame.sender not in self.local:
+            entry = self.cache.entries.get(frame.sender)
+            self.cache.hear(frame, entry is not None and frame.operation == REPLY, False)

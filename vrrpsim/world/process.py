@@ -1,0 +1,97 @@
+"""Processes on a node that checks and clients can see: HAProxy and its like."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from vrrpsim.config.scenario import Process as ProcessModel
+
+from .calendar import Call, Kind
+
+if TYPE_CHECKING:
+    from .node import Node
+
+
+class Life(Enum):
+    """What a process is doing; the values stand in the trace."""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    FROZEN = "frozen"
+    RELOADING = "reloading"
+    DEAD = "dead"
+
+
+class Service:
+    """One process. It exists unless dead; it serves while serving, and while reloading without a gap."""
+
+    def __init__(self, node: Node, name: str, model: ProcessModel) -> None:
+        self.node = node
+        self.name = name
+        self.model = model
+        self.life = Life.DEAD
+        self._thawed_life = Life.DEAD
+        self._starts = 0
+        self._pending: Call | None = None
+
+    @property
+    def exists(self) -> bool:
+        """It is in the process table: a frozen one is, too."""
+        return self.life is not Life.DEAD
+
+    @property
+    def serves(self) -> bool:
+        """It answers requests."""
+        return self.life in (Life.SERVING, Life.RELOADING)
+
+    def start(self) -> None:
+        """Exec; it serves after its start-up time."""
+        if not self.exists:
+            self._become(Life.STARTING)
+            self._ready_later()
+
+    def kill(self) -> None:
+        """Gone, whatever it did: SIGKILL, or SIGTERM to something that does not linger."""
+        self._cancel()
+        if self.exists:
+            self._become(Life.DEAD)
+
+    def freeze(self) -> None:
+        """SIGSTOP: it exists and accepts connections in its backlog, and answers nothing."""
+        if self.exists and self.life is not Life.FROZEN:
+            self._thawed_life = self.life
+            self._cancel()
+            self._become(Life.FROZEN)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        if self.life is Life.FROZEN:
+            life = self._thawed_life
+            self._become(life)
+            if life is not Life.SERVING:
+                self._ready_later()
+
+    def reload(self) -> None:
+        """A new process takes over the sockets: no gap, but it takes the start-up time."""
+        if self.life is Life.SERVING:
+            self._become(Life.RELOADING)
+            self._ready_later()
+
+    def _ready_later(self) -> None:
+        calendar = self.node.world.calendar
+        self._starts += 1
+        purpose = f"startup/{self.node.name}/{self.name}/{self._starts}"
+        delay_ns = self.node.world.streams.draw_ns(self.model.starts_up, purpose)
+        self._pending = calendar.at(
+            calendar.now_ns + delay_ns, Kind.KERNEL, self.node.rank, self._become, Life.SERVING
+        )
+
+    def _become(self, life: Life) -> None:
+        self.life = life
+        self.node.process_changed(self)
+
+    def _cancel(self) -> None:
+        if self._pending is not None:
+            self._pending.cancel()
+            self._pending = None

@@ -1,0 +1,212 @@
+"""A shared L2 domain: a switch that learns MACs, and what befalls frames between two of its ports."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from vrrpsim.config.events import Impairment
+from vrrpsim.config.scenario import Segment as SegmentModel
+
+from .calendar import Kind
+from .chance import Gaps, Numbered
+from .frame import Frame, VrrpFrame
+
+if TYPE_CHECKING:
+    from .port import Port
+    from .world import World
+
+
+class Effect:
+    """One impairment at work: what it does to the frames it matches, path by path."""
+
+    __slots__ = ("_gaps", "_name", "_receivers", "_senders", "_world", "impairment")
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        impairment: Impairment,
+        senders: frozenset[str] | None = None,
+        receivers: frozenset[str] | None = None,
+    ) -> None:
+        self._world = world
+        self._name = name
+        self._senders = senders  # port names; None: any
+        self._receivers = receivers
+        self._gaps: dict[tuple[str, str, str, str], Gaps] = {}
+        self.impairment = impairment
+
+    def matches(self, sender: Port, receiver: Port, kinds: tuple[str, ...]) -> bool:
+        """Whether it touches a frame of these kinds on this path."""
+        only = self.impairment.only
+        return (
+            (not only or any(kind in only for kind in kinds))
+            and (self._senders is None or sender.name in self._senders)
+            and (self._receivers is None or receiver.name in self._receivers)
+        )
+
+    def strikes(self, what: str, chance: float | None, sender: Port, receiver: Port, frame: Frame) -> bool:
+        """Whether this frame is the one: losses, duplicates … each have their own gaps per path and flow."""
+        if not chance:
+            return False
+        key = (what, sender.name, receiver.name, frame.flow)
+        gaps = self._gaps.get(key)
+        if gaps is None:
+            path = f"{sender.name}->{receiver.name}/{frame.flow}"
+            rng = self._world.streams.stream(f"{what}/{self._name}/{path}")
+            burst = self.impairment.burst if what == "loss" else None
+            gaps = self._gaps[key] = Gaps(chance, burst, rng)
+        return gaps.hit()
+
+
+class Segment:
+    """The switch. Frames reach the other ports after the delay, unless something takes them."""
+
+    def __init__(self, world: World, name: str, rank: int, model: SegmentModel) -> None:
+        self.world = world
+        self.name = name
+        self.rank = rank
+        self.model = model
+        self.ports: list[Port] = []
+        self.mac_table: dict[bytes, Port] = {}
+        self.blocked: Counter[tuple[str, str]] = Counter()  # partitions by (sender, receiver)
+        self.effects: list[Effect] = []
+        self.taps: list[Callable[[int, Port, Frame, str], None]] = []
+        self._numbers: Counter[tuple[str, str]] = Counter()  # frames so far by (sender, flow)
+        self._draws: dict[tuple[str, str], Numbered] = {}
+        always = Impairment(
+            loss=model.loss or None,
+            burst=model.burst,
+            duplicate=model.duplicate or None,
+            reorder=model.reorder or None,
+            corrupt=model.corrupt or None,
+        )
+        if any((model.loss, model.duplicate, model.reorder, model.corrupt)):
+            self.effects.append(Effect(world, f"segment/{name}", always))
+
+    def transmit(self, sender: Port, frame: Frame) -> None:
+        """A port sends: the switch learns, then forwards or floods."""
+        if not sender.carrier:
+            self.lose(sender, None, frame, "carrier")
+            return
+        if self.mac_table.get(frame.src_mac) is not sender:
+            self.mac_table[frame.src_mac] = sender
+            self.world.reconsider()
+        for tap in self.taps:
+            tap(self.world.calendar.now_ns, sender, frame, "")
+        number = self._numbers[sender.name, frame.flow]
+        self._numbers[sender.name, frame.flow] = number + 1
+        if frame.dst_mac[0] & 1:
+            receivers = [port for port in self.ports if port is not sender and port.wants(frame)]
+        else:
+            known = self.mac_table.get(frame.dst_mac)
+            if known is sender:
+                return
+            receivers = [known] if known else [port for port in self.ports if port is not sender]
+        if self.blocked or self.effects:
+            self._forward_through(sender, frame, receivers, number)
+        else:
+            self._deliver(receivers, frame, self._delay_ns(sender, frame, number))
+
+    def _forward_through(self, sender: Port, frame: Frame, receivers: list[Port], number: int) -> None:
+        """Each path has its own fate."""
+        for receiver in receivers:
+            if self.blocked.get((sender.name, receiver.name)):
+                self.lose(sender, receiver, frame, "partition")
+                continue
+            effects = [effect for effect in self.effects if effect.matches(sender, receiver, frame.kinds)]
+            self._suffer(sender, receiver, frame, effects, number)
+
+    def _suffer(self, sender: Port, receiver: Port, frame: Frame, effects: list[Effect], number: int) -> None:
+        delay_ns = self._delay_ns(sender, frame, number)
+        copies = 1
+        for effect in effects:
+            impairment = effect.impairment
+            if effect.strikes("loss", impairment.loss, sender, receiver, frame):
+                self.lose(sender, receiver, frame, "burst" if impairment.burst else "loss")
+                return
+            if effect.strikes("corrupt", impairment.corrupt, sender, receiver, frame):
+                damaged = self._damaged(frame, sender, receiver, number)
+                if damaged is None:  # a bad frame check sequence: the receiver's card drops it
+                    self.lose(sender, receiver, frame, "corrupt")
+                    return
+                frame = damaged
+            if effect.strikes("duplicate", impairment.duplicate, sender, receiver, frame):
+                copies += 1
+            extra_ns = self._extra_ns(impairment, sender, receiver, frame, number)
+            if not effect.strikes("reorder", impairment.reorder, sender, receiver, frame):
+                delay_ns += extra_ns  # netem: a reordered frame overtakes the delayed ones
+        for _ in range(copies):
+            self._deliver([receiver], frame, delay_ns)
+
+    def _extra_ns(
+        self, impairment: Impairment, sender: Port, receiver: Port, frame: Frame, number: int
+    ) -> int:
+        if impairment.delay is None and impairment.jitter is None:
+            return 0
+        path = f"{self.name}/{sender.name}->{receiver.name}/{frame.flow}"
+        draws = self.world.streams.numbered(f"impair/{path}")
+        extra_ns = 0
+        if impairment.delay is not None:
+            extra_ns += draws.draw_ns(impairment.delay, 2 * number)
+        if impairment.jitter is not None:
+            extra_ns += draws.draw_ns(impairment.jitter, 2 * number + 1)
+        return extra_ns
+
+    def _damaged(self, frame: Frame, sender: Port, receiver: Port, number: int) -> Frame | None:
+        """An advert with one bit of its payload flipped, as netem's corrupt does; others are dropped."""
+        if not isinstance(frame, VrrpFrame):
+            return None
+        draws = self.world.streams.numbered(f"bit/{self.name}/{sender.name}->{receiver.name}")
+        bit = int(draws.fraction(number) * len(frame.payload) * 8)
+        payload = bytearray(frame.payload)
+        payload[bit // 8] ^= 1 << bit % 8
+        return VrrpFrame(
+            frame.src_mac, frame.dst_mac, frame.source, frame.destination, frame.ttl, bytes(payload)
+        )
+
+    def _delay_ns(self, sender: Port, frame: Frame, number: int) -> int:
+        """The delay of the n-th frame, the same to every receiver: it is the sender's queue that varies."""
+        delay, jitter = self.model.delay, self.model.jitter
+        if delay.kind == "fixed" and jitter is None:
+            return delay.parameters[0]
+        draws = self._draws.get((sender.name, frame.flow))
+        if draws is None:
+            purpose = f"delay/{self.name}/{sender.name}/{frame.flow}"
+            draws = self._draws[sender.name, frame.flow] = self.world.streams.numbered(purpose)
+        delay_ns = draws.draw_ns(delay, 2 * number)
+        return delay_ns + draws.draw_ns(jitter, 2 * number + 1) if jitter is not None else delay_ns
+
+    def _deliver(self, receivers: list[Port], frame: Frame, delay_ns: int) -> None:
+        calendar = self.world.calendar
+        calendar.at(calendar.now_ns + delay_ns, Kind.PACKET, self.rank, _arrive, receivers, frame)
+
+    def lose(self, sender: Port, receiver: Port | None, frame: Frame, reason: str) -> None:
+        """A frame vanishes; the trace says where and why."""
+        destination = receiver.name if receiver else ""
+        self.world.frame_lost(self.name, sender.name, destination, frame.kinds[-1], reason)
+        for tap in self.taps:
+            tap(self.world.calendar.now_ns, sender, frame, reason)
+
+    def passes(self, sender: Port, receiver: Port, kinds: tuple[str, ...]) -> float:
+        """The fraction of frames of these kinds that get from one port to the other."""
+        if not (sender.carrier and receiver.carrier) or self.blocked.get((sender.name, receiver.name)):
+            return 0.0
+        share = 1.0
+        for effect in self.effects:
+            if effect.matches(sender, receiver, kinds):
+                share *= 1.0 - (effect.impairment.loss or 0.0)
+        return share
+
+    def block(self, sender: str, receiver: str, by: int) -> None:
+        """Cut (+1) or restore (−1) one direction between two ports; cuts add up."""
+        self.blocked[sender, receiver] += by
+        if not self.blocked[sender, receiver]:
+            del self.blocked[sender, receiver]
+
+
+def _arrive(receivers: list[Port], frame: Frame) -> None:
+    for receiver in receivers:
+        receiver.receive(frame)

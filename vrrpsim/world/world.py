@@ -1,0 +1,91 @@
+"""One run: the scenario's segments, nodes and clients on one calendar, and the trace they leave."""
+
+from __future__ import annotations
+
+from vrrpsim.config.scenario import Scenario
+from vrrpsim.protocol.configuration import Address
+from vrrpsim.trace import FrameLost, Level, Remark, Trace
+
+from .calendar import Calendar, Kind
+from .chance import Streams
+from .client import Client, free_address
+from .faults import Faults
+from .node import Node
+from .segment import Segment
+
+
+class World:
+    """Everything there is in one simulated run. Two worlds never meet."""
+
+    def __init__(self, scenario: Scenario, seed: int, level: Level = Level.ADVERTS) -> None:
+        self.scenario = scenario
+        self.streams = Streams(seed)
+        self.calendar = Calendar()
+        self.trace = Trace(level)
+        self._reconsidering = False
+        self._remarks: set[str] = set()
+        self.segments = {
+            name: Segment(self, name, rank, model)
+            for rank, (name, model) in enumerate(scenario.segments.items(), 1)
+        }
+        self.nodes = {
+            name: Node(self, name, rank, model)
+            for rank, (name, model) in enumerate(scenario.nodes.items(), 1)
+        }
+        self.clients: dict[str, Client] = {}
+        for number, (name, client) in enumerate(scenario.clients.items()):
+            address = client.address.ip if client.address else free_address(self, client.segment, number)
+            self.clients[name] = Client(self, name, len(self.nodes) + 1 + number, client, address)
+        self.faults = Faults(self)
+
+    def run(self) -> Trace:
+        """From the start to the scenario's duration."""
+        for node in self.nodes.values():
+            node.start_processes()
+        self.faults.schedule()
+        self.reconsider()
+        self.calendar.run(self.scenario.duration_ns)
+        self.trace.end_ns = self.scenario.duration_ns
+        return self.trace
+
+    def reconsider(self) -> None:
+        """Something changed that clients could notice: look at them once, after all else of this instant."""
+        if not self._reconsidering:
+            self._reconsidering = True
+            self.calendar.at(self.calendar.now_ns, Kind.CLIENT, 0, self._evaluate_clients)
+
+    def _evaluate_clients(self) -> None:
+        self._reconsidering = False
+        for client in self.clients.values():
+            client.evaluate()
+
+    def frame_lost(self, segment: str, source: str, destination: str, kind: str, reason: str) -> None:
+        """Record a frame that did not arrive."""
+        if self.trace.level >= Level.ADVERTS:
+            self.trace.records.append(
+                FrameLost(self.calendar.now_ns, segment, source, destination, kind, reason)
+            )
+
+    def remark(self, text: str) -> None:
+        """Say something about the run itself, once."""
+        if text not in self._remarks:
+            self._remarks.add(text)
+            self.trace.records.append(Remark(self.calendar.now_ns, text))
+
+    def taken_addresses(self) -> set[Address]:
+        """Addresses that a new client must not get."""
+        taken = {
+            address for node in self.nodes.values() for port in node.ports.values() for address in port.local
+        }
+        taken |= {client.address for client in self.clients.values()}
+        taken |= {client.address.ip for client in self.scenario.clients.values() if client.address}
+        for node in self.scenario.nodes.values():
+            if node.keepalived is not None:
+                for instance in node.keepalived.config.instances:
+                    taken |= {entry.address for entry in (*instance.addresses, *instance.excluded)}
+        return taken
+
+
+def simulate(scenario: Scenario, *, seed: int | None = None, level: Level = Level.ADVERTS) -> Trace:
+    """Run a scenario once; the seed is the scenario's own unless given."""
+    return World(scenario, scenario.seed if seed is None else seed, level).run()
