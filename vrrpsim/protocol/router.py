@@ -544,7 +544,10 @@ class VrrpRouter:
         instance.received += 1
         if verdict.advert.priority == 0:
             instance.counters["pri_zero_rcvd"] += 1
+        deadline_ns = instance.timer.at_ns
         self._step(instance, fsm.Heard(verdict.advert, source), now_ns)
+        if instance.timer.at_ns == deadline_ns:  # discarded
+            return
         self._remember(instance, verdict.advert.priority, source, ttl, payload, now_ns)
 
     def _remember(
