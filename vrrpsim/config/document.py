@@ -150,13 +150,13 @@ def _at(value: object) -> When:
         return When(parse_distribution(value))
     for key in value:
         if key not in ("after", "plus"):
-            raise ValueSyntaxError(unknown_key(key, ("after", "plus")), key)
+            raise ValueSyntaxError(unknown_key(key, ("after", "plus")), key, at_key=True)
     if not isinstance(value.get("after"), str):
         raise ValueSyntaxError("'after:' names another event", *(("after",) if "after" in value else ()))
     try:
         plus = parse_distribution(value.get("plus", 0))
     except ValueSyntaxError as error:
-        raise ValueSyntaxError(str(error), "plus", *error.path) from None
+        raise ValueSyntaxError(str(error), "plus", *error.path, at_key=error.at_key) from None
     return When(plus, value["after"])
 
 
@@ -816,7 +816,7 @@ class ExpectDocument(Document):
             if key not in cls.model_fields and not (
                 key.startswith(CLIENT_OUTAGE) and len(key) > len(CLIENT_OUTAGE)
             ):
-                raise ValueSyntaxError(unknown_key(key, (*cls.model_fields, "outage.NAME")), key)
+                raise ValueSyntaxError(unknown_key(key, (*cls.model_fields, "outage.NAME")), key, at_key=True)
         return value
 
 
@@ -828,11 +828,11 @@ def _owners(value: object) -> dict[int | str, str]:
         try:
             instant = _instant(key)
         except ValueSyntaxError as error:
-            raise ValueSyntaxError(str(error), key) from None
+            raise ValueSyntaxError(str(error), key, at_key=True) from None
         if not isinstance(node, str):
             raise ValueSyntaxError("needs the name of a node", key)
         if instant in owners:
-            raise ValueSyntaxError("the same instant is given twice", key)
+            raise ValueSyntaxError("the same instant is given twice", key, at_key=True)
         owners[instant] = node
     return owners
 

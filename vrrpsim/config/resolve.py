@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from vrrpsim.config.compiler import Compiled, compile_statements, read_keepalived
 from vrrpsim.config.document import (
     CLIENT_OUTAGE,
     ClientDocument,
@@ -42,11 +43,10 @@ from vrrpsim.config.scenario import (
     Slop,
     Stalls,
 )
-from vrrpsim.config.source import Finding, Severity, did_you_mean
+from vrrpsim.config.source import Finding, Place, Severity, did_you_mean
 from vrrpsim.config.validate import Sound, validate
 from vrrpsim.config.values import format_duration
 from vrrpsim.config.yaml_places import Keys, Tree, read_tree
-from vrrpsim.protocol.configuration import RouterConfig
 from vrrpsim.protocol.dialect import DIALECTS
 
 ROLES = ("master", "backup")
@@ -223,46 +223,41 @@ class Resolver:
         dialect = node.dialect or self.document.dialect
         if isinstance(form, KeepalivedFile):
             file: Path | None = self.path.parent / form.file
-            config = self.read_conf(form.file, form.config_id or name, dialect, (*path, "file"))
+            compiled = self.read_conf(form.file, form.config_id or name, dialect, (*path, "file"))
         else:
-            file, config = None, self._inline(path, dialect)
-        if config is None:
+            file, compiled = None, self._inline(path, dialect)
+        if compiled is None or compiled.config is None:
             return None
-        keepalived = Keepalived(
-            config=config,
+        self.check_config(name, node, compiled)
+        return Keepalived(
+            config=compiled.config,
             starts=form.starts,
             config_id=form.config_id,
             file=file,
-            probes=self._probes(name, form, config),
+            probes=self._probes(name, form, compiled),
         )
-        self.check_config(name, node, config, (*path, "file") if file else path)
-        return keepalived
 
-    def read_conf(self, file: str, config_id: str, dialect: str, path: Keys) -> RouterConfig | None:
+    def read_conf(self, file: str, config_id: str, dialect: str, path: Keys) -> Compiled | None:
         """Compile a keepalived.conf named in the scenario; its errors keep their own places."""
-        from vrrpsim.config.compiler import read_keepalived
-
         conf = self.path.parent / file
-        if not conf.is_file():
+        if "\0" in file or not conf.is_file():
             self.tree.error(path, f"no such file: {conf}")
             return None
         return self._take(read_keepalived(conf, config_id=config_id, dialect=DIALECTS[dialect]))
 
-    def _inline(self, path: Keys, dialect: str) -> RouterConfig | None:
-        from vrrpsim.config.compiler import compile_statements
-
+    def _inline(self, path: Keys, dialect: str) -> Compiled | None:
         return self._take(compile_statements(statements_of(self.tree, path), dialect=DIALECTS[dialect]))
 
-    def _take(self, compiled: Any) -> RouterConfig | None:
+    def _take(self, compiled: Compiled) -> Compiled | None:
         if compiled.fatal:
             errors = [finding for finding in compiled.findings if finding.severity is Severity.ERROR]
             for finding in errors or compiled.findings:
                 self.tree.add(finding.place, finding.message)
             return None
         self.remarks.extend(compiled.findings)
-        return cast(RouterConfig, compiled.config)
+        return compiled
 
-    def _probes(self, node: str, form: Any, config: RouterConfig) -> dict[str, Probe]:
+    def _probes(self, node: str, form: Any, compiled: Compiled) -> dict[str, Probe]:
         path = ("nodes", node, "keepalived")
         given: dict[str, tuple[Keys, ProbeDocument]] = {
             script: ((*path, "probes", script), probe) for script, probe in form.probes.items()
@@ -270,45 +265,38 @@ class Resolver:
         for script, block in (getattr(form, "vrrp_scripts_", None) or {}).items():
             if block.probe_ is not None:
                 given[script] = ((*path, "vrrp_scripts", script, BESIDE_SCRIPT), block.probe_)
-        return {script: self._probe(node, script, config, *found) for script, found in given.items()}
+        return {script: self._probe(node, script, compiled, *found) for script, found in given.items()}
 
-    def _probe(self, node: str, script: str, config: RouterConfig, path: Keys, probe: ProbeDocument) -> Probe:
+    def _probe(self, node: str, script: str, compiled: Compiled, path: Keys, probe: ProbeDocument) -> Probe:
         processes = self.names("nodes", node, "processes")
         if probe.process is not None and probe.process not in (*processes, "keepalived"):
             hint = did_you_mean(probe.process, processes)
             self.tree.error((*path, "process"), f"no process '{probe.process}' on {node}{hint}")
-        scripts = [known.name for known in config.scripts]
-        if script not in scripts and path[-1] != BESIDE_SCRIPT:
-            self.tree.error(
-                path, f"no vrrp_script '{script}' in use{did_you_mean(script, scripts)}", at_key=True
-            )
+        if script not in compiled.scripts:
+            hint = did_you_mean(script, compiled.scripts)
+            self.tree.error(path, f"no vrrp_script '{script}'{hint}", at_key=True)
         return Probe(process=probe.process, serves=probe.serves)
 
-    def check_config(self, name: str, node: NodeDocument, config: RouterConfig, path: Keys) -> None:
-        """Compare what the configuration names with what the node has."""
-        if self.sound.is_damaged("nodes", name, "interfaces"):
+    def check_config(self, name: str, node: NodeDocument, compiled: Compiled) -> None:
+        """Compare what the configuration names with what the node has; the places are the configuration's."""
+        if self.sound.is_damaged("nodes", name, "interfaces") or compiled.config is None:
             return
         own = {address.ip for interface in node.interfaces.values() for address in interface.address}
-        for instance in config.instances:
-            where = self._instance_path(path, instance.name)
+        for instance in compiled.config.instances:
             label = f"vrrp_instance {instance.name}"
             if instance.interface and instance.interface not in node.interfaces:
                 hint = did_you_mean(instance.interface, node.interfaces)
-                self.tree.error(
-                    (*where, "interface"), f"{label}: {name} has no interface '{instance.interface}'{hint}"
-                )
+                place = _place(compiled, "instance", instance.name, "interface")
+                self.tree.add(place, f"{label}: {name} has no interface '{instance.interface}'{hint}")
             if instance.source is not None and instance.source not in own:
-                self.tree.error(
-                    (*where, "unicast_src_ip"), f"{label}: {name} has no address {instance.source}"
-                )
+                word = "unicast_src_ip" if instance.unicast else "mcast_src_ip"
+                place = _place(compiled, "instance", instance.name, word)
+                self.tree.add(place, f"{label}: {name} has no address {instance.source}")
             for track in instance.track_interfaces:
                 if track.name not in (*node.interfaces, instance.vmac_interface):
                     message = f"{label}: tracks interface '{track.name}', which {name} does not have"
-                    self.warn((*where, "track_interface"), message)
-
-    def _instance_path(self, path: Keys, instance: str) -> Keys:
-        inline = (*path, "vrrp_instances", instance)
-        return inline if inline in self.tree.values else path
+                    place = _place(compiled, "track_interface", instance.name, track.name)
+                    self.remarks.append(Finding(place, Severity.WARNING, "scenario", message))
 
     # --- expectations
 
@@ -353,6 +341,15 @@ def _instances(nodes: Mapping[str, Node]) -> Iterable[Any]:
         if node.keepalived
         for instance in node.keepalived.config.instances
     ]
+
+
+def _place(compiled: Compiled, kind: str, owner: str, word: str) -> Place:
+    """Return where the keyword stands, else its block, else the first line that has a place."""
+    places = compiled.places
+    for key in ((kind, owner, word), (kind, owner), ("instance", owner)):
+        if key in places:
+            return places[key]
+    return next(iter(places.values()))
 
 
 def _segment(segment: SegmentDocument) -> Segment:

@@ -122,10 +122,11 @@ class _Events:
             return Reload()
         dialect = node.dialect or self.resolver.document.dialect
         config_id = getattr(node.keepalived, "config_id", None) or document.reload
-        config = self.resolver.read_conf(document.config, config_id, dialect, where)
-        if config is not None:
-            self.resolver.check_config(document.reload, node, config, where)
-        return Reload(config, document.config)
+        compiled = self.resolver.read_conf(document.config, config_id, dialect, where)
+        if compiled is None:
+            return Reload()
+        self.resolver.check_config(document.reload, node, compiled)
+        return Reload(compiled.config, document.config)
 
     def impairment(self, document: ImpairEvent, path: Keys) -> Impairment:
         words = ("loss", "delay", "jitter", "duplicate", "reorder", "corrupt")

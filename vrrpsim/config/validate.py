@@ -73,7 +73,9 @@ def _report(
             tree.error(original[:-1], f"'{original[-1]}:' is missing", at_key=True)
         return path[:-1]
     where = (*original, *inner)
-    at_key = is_key or kind == "extra_forbidden" or str(cause).startswith("unknown key")
+    if sound.is_damaged(*where):  # only because a part of it is gone
+        return path
+    at_key = is_key or kind == "extra_forbidden" or getattr(cause, "at_key", False)
     tree.error(where, _message(root, path, item, classes), at_key=at_key)
     deeper = inner and id(_at(root, path)) in classes
     return (*path, *inner) if deeper else path

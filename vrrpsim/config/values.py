@@ -36,11 +36,15 @@ Z99 = 2.3263478740408408
 
 
 class ValueSyntaxError(ValueError):
-    """A value that is not what its key wants; `path` leads from the value to the culprit inside it."""
+    """A value that is not what its key wants; `path` leads from the value to the culprit inside it.
 
-    def __init__(self, message: str, *path: str | int) -> None:
+    `at_key`: the last step of the path is itself wrong, not what stands there.
+    """
+
+    def __init__(self, message: str, *path: str | int, at_key: bool = False) -> None:
         super().__init__(message)
         self.path = path
+        self.at_key = at_key
 
 
 def parse_duration_ns(text: object) -> int:
@@ -223,7 +227,7 @@ def parse_distribution(value: object) -> Distribution:
         return Distribution.fixed(parse_duration_ns(value))
     for key in value:
         if key not in KINDS:
-            raise ValueSyntaxError(unknown_key(str(key), KINDS), str(key))
+            raise ValueSyntaxError(unknown_key(str(key), KINDS), str(key), at_key=True)
     if len(value) != 1:
         raise ValueSyntaxError(f"a distribution has exactly one of: {', '.join(KINDS)}")
     [(kind, raw)] = value.items()

@@ -117,6 +117,8 @@ def read_tree(path: Path) -> Tree:
 def _read_bytes(path: Path) -> bytes:
     file = str(path)
     try:
+        if "\0" in file:
+            raise unusable(file.replace("\0", "?"), "is not a file name")
         if path.is_dir():
             raise unusable(file, "is a directory; name a scenario file")
         if not path.exists():
@@ -125,8 +127,6 @@ def _read_bytes(path: Path) -> bytes:
             raise unusable(file, "is not a regular file")
         with path.open("rb") as handle:
             data = handle.read(MAX_BYTES + 1)
-    except ValueError:  # a NUL byte in the name
-        raise unusable(file, "is not a file name") from None
     except OSError as error:
         raise unusable(file, f"cannot be read: {error.strerror or error}") from None
     if len(data) > MAX_BYTES:
@@ -147,6 +147,8 @@ def _decode(file: str, data: bytes) -> str:
 
 def compose(file: str, text: str) -> Node | None:
     """Parse one YAML document to its node graph; None for an empty one."""
+    if _open_brackets(text) > 10 * MAX_DEPTH:  # ruamel would take seconds to find out
+        raise unusable(file, "nested too deeply")
     try:
         yaml = YAML(typ="safe", pure=True)
         node: Node | None = yaml.compose(text)
@@ -164,6 +166,14 @@ def compose(file: str, text: str) -> Node | None:
     return node
 
 
+def _open_brackets(text: str) -> int:
+    deepest = depth = 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
 def _line_and_column(text: str, position: int) -> tuple[int, int]:
     before = text[:position]
     return before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
@@ -171,6 +181,8 @@ def _line_and_column(text: str, position: int) -> tuple[int, int]:
 
 def _explain(error: MarkedYAMLError) -> str:
     problem = str(error.problem or error.context or "syntax error")
+    if problem == "but found another document":
+        return "a scenario is a single document; remove the '---'"
     if r"'\t'" in problem:
         return "a tab cannot indent; use spaces"
     context = str(error.context or "")
