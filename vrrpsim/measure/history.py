@@ -65,7 +65,7 @@ def history(trace: Trace) -> History:
 
 def _counts(trace: Trace) -> dict[str, int | None]:
     seen = Counter(map(type, trace.records))
-    adverts, frames = trace.level >= Level.ADVERTS, trace.level >= Level.FRAMES
+    adverts = trace.level >= Level.ADVERTS
     return {
         "transitions": seen[StateChange],
         "priority_changes": seen[PriorityChange],
@@ -73,5 +73,5 @@ def _counts(trace: Trace) -> dict[str, int | None]:
         "adverts": seen[AdvertSent] if adverts else None,
         "adverts_rejected": seen[AdvertRejected] if adverts else None,
         "garps": seen[Gratuitous] if adverts else None,
-        "frames_lost": seen[FrameLost] if frames else None,
+        "frames_lost": seen[FrameLost] if adverts else None,
     }

@@ -351,11 +351,11 @@ def _moves(label: str, owned: Ownership) -> Iterator[Line]:
         for span in owned.dual_master:
             if span.start_ns == tenure.start_ns:
                 others = ", ".join(node for node in span.nodes if node != tenure.node)
-                until = f"for {format_duration(span.length_ns)}" if span.ended else "until the end"
+                until = f"for {brief(span.length_ns)}" if span.ended else "until the end"
                 text += f", {until} beside {others}"
         for gap in owned.vacancies:
             if gap.end_ns == tenure.start_ns and gap.start_ns:
-                text += f", after {format_duration(gap.length_ns)} without owner"
+                text += f", after {brief(gap.length_ns)} without owner"
         yield Line(tenure.start_ns, "address", text)
     for gap in owned.vacancies:
         if gap.start_ns and not gap.ended:
@@ -421,7 +421,14 @@ def _wanted(verdict: Verdict) -> str:
 
 
 def _seen(verdict: Verdict) -> str:
-    measured = "" if verdict.measured is None else _quantity(verdict, verdict.measured)
+    value = verdict.measured
+    measured = (
+        brief(value)
+        if isinstance(value, int) and verdict.measure != "moves"
+        else ""
+        if value is None
+        else str(value)
+    )
     if verdict.measure == "owner" and verdict.ok:
         measured = ""
     where = f"({fixed_s(verdict.span[0])} .. {fixed_s(verdict.span[1])})" if verdict.span else ""
@@ -430,6 +437,11 @@ def _seen(verdict: Verdict) -> str:
 
 def _quantity(verdict: Verdict, value: int | str) -> str:
     return str(value) if isinstance(value, str) or verdict.measure == "moves" else format_duration(value)
+
+
+def brief(ns: int) -> str:
+    """Write a measured time: seconds with three decimals, below one second milliseconds with one."""
+    return f"{fixed_s(ns)} s" if ns >= 1_000_000_000 or not ns else f"{fixed_s(ns * 1000, 1)} ms"
 
 
 def _coloured(text: str) -> str:

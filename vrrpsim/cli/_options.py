@@ -1,0 +1,84 @@
+"""Options that mean the same in every command, and how output meets the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from vrrpsim.report.text import Look
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def _settings(_: click.Context, __: click.Parameter, values: Iterable[str]) -> dict[str, str]:
+    settings = {}
+    for text in values:
+        path, equals, value = text.partition("=")
+        if not (path and equals):
+            raise click.BadParameter(f"{text!r} is not PATH=VALUE, such as segments.lan.loss=10%")
+        settings[path] = value
+    return settings
+
+
+def _option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
+    return click.option(*names, **settings)
+
+
+seed_option = _option(
+    "-s", "--seed", type=click.IntRange(min=0), help="Seed; the scenario's own if not given."
+)
+set_option = _option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="PATH=VALUE",
+    callback=_settings,
+    help="Change one value of the scenario, e.g. segments.lan.loss=10%. Repeatable.",
+)
+json_option = _option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+quiet_option = _option("-q", "--quiet", is_flag=True, help="Print the verdict only.")
+verbose_option = _option("-v", "--verbose", is_flag=True, help="Say on stderr what is going on.")
+
+
+def file_arguments(name: str) -> Callable[[Decorated], Decorated]:
+    """Take one file or several; whether they exist is for the reader to say."""
+    return click.argument("files", nargs=-1, required=True, metavar=name, type=click.Path(path_type=Path))
+
+
+def look() -> Look:
+    """What stdout can show: COLUMNS, NO_COLOR and the encoding are honoured."""
+    from shutil import get_terminal_size
+
+    from vrrpsim.report.text import Look
+
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    return Look(
+        width=get_terminal_size((80, 24)).columns,
+        unicode=encoding.startswith("utf"),
+        colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"),
+    )
+
+
+def write_whole(path: Path, lines: Iterable[str]) -> None:
+    """Write a file completely or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="\n") as out:
+            out.writelines(f"{line}\n" for line in lines)
+        part.replace(path)
+    except OSError as error:
+        raise CannotWrite(f"{path}: cannot write: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class CannotWrite(Exception):
+    """An output file cannot be written here."""
+
+    exit_code = 4

@@ -1,0 +1,120 @@
+"""`vrrpsim run`: one run of each scenario, and its verdict."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vrrpsim.cli import BAD, GOOD, INPUT, worst
+from vrrpsim.cli._options import (
+    file_arguments,
+    json_option,
+    look,
+    quiet_option,
+    seed_option,
+    set_option,
+    verbose_option,
+    write_whole,
+)
+from vrrpsim.config.errors import InputError
+
+if TYPE_CHECKING:
+    from vrrpsim.api import Run
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  vrrpsim run scenarios/haproxy-crash.yaml
+  vrrpsim run scenarios/*.yaml -q --set segments.lan.loss=10%
+"""
+)
+@file_arguments("SCENARIO...")
+@seed_option
+@set_option
+@json_option
+@click.option(
+    "--trace",
+    "trace_file",
+    metavar="F.jsonl",
+    type=click.Path(path_type=Path),
+    help="Write every record of the run, one JSON object a line.",
+)
+@quiet_option
+@verbose_option
+def command(
+    files: tuple[Path, ...],
+    seed: int | None,
+    overrides: dict[str, str],
+    as_json: bool,
+    trace_file: Path | None,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Run scenarios once and judge what they expect.
+
+    The same scenario and seed give the same bytes. With several files the worst exit code wins,
+    and --json prints a list.
+    """
+    if trace_file and len(files) > 1:
+        raise click.UsageError("--trace takes one scenario")
+    codes: list[int] = []
+    documents: list[str] = []
+    for number, file in enumerate(files):
+        run = _run(file, seed, overrides, trace_file, verbose)
+        if run is None:
+            codes.append(INPUT)
+            continue
+        codes.append(GOOD if run.verdict == "pass" else BAD)
+        if as_json:
+            documents.append(run.to_json())
+        else:
+            _print(run, quiet, several=len(files) > 1, first=number == 0)
+    if as_json:
+        _print_json(documents, several=len(files) > 1)
+    return worst(codes)
+
+
+def _run(
+    file: Path, seed: int | None, overrides: dict[str, str], trace_file: Path | None, verbose: bool
+) -> Run | None:
+    """Run one file; None if it cannot be used, which stderr then says."""
+    from vrrpsim.api import load
+    from vrrpsim.trace import Level
+
+    began = time.perf_counter()
+    try:
+        study = load(file, overrides)
+    except InputError as error:
+        click.echo(str(error), err=True)
+        return None
+    for finding in study.scenario.findings:
+        click.echo(str(finding), err=True)
+    run = study.run(seed, level=Level.FRAMES if trace_file else Level.ADVERTS)
+    if trace_file:
+        write_whole(trace_file, run.trace.json_lines())
+    if verbose:
+        click.echo(f"{file}: {time.perf_counter() - began:.2f} s, {len(run.trace.records)} records", err=True)
+    return run
+
+
+def _print(run: Run, quiet: bool, *, several: bool, first: bool) -> None:
+    from vrrpsim.report.text import report, verdict_line
+
+    if quiet:
+        name = f"{run.scenario.path}: " if several else ""
+        click.echo(name + look().dress(verdict_line(run.result)))
+        return
+    if not first:
+        click.echo()
+    click.echo(report(run.scenario, run.trace, run.result, command=run.command, look=look()))
+
+
+def _print_json(documents: list[str], *, several: bool) -> None:
+    if several:
+        click.echo("[" + ",\n".join(documents) + "]")
+    elif documents:
+        click.echo(documents[0])

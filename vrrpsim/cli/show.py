@@ -1,0 +1,186 @@
+"""`vrrpsim show`: what a scenario means before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vrrpsim.cli._options import look, set_option
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from vrrpsim.config.lint import Member
+    from vrrpsim.config.scenario import Scenario
+    from vrrpsim.measure.forecast import Forecast, VirtualRouter
+    from vrrpsim.measure.keywords import Daemon
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  vrrpsim show scenarios/haproxy-crash.yaml
+  vrrpsim show scenarios/haproxy-crash.yaml --graph mermaid
+"""
+)
+@click.argument("file", metavar="SCENARIO", type=click.Path(path_type=Path))
+@set_option
+@click.option("--graph", type=click.Choice(["text", "mermaid"]), help="Print the topology only.")
+def command(file: Path, overrides: dict[str, str], graph: str | None) -> None:
+    """Show the effective configuration, derived timers and failover times by formula."""
+    from vrrpsim.config.scenario import load_scenario
+
+    scenario = load_scenario(file, overrides=overrides)
+    if graph == "mermaid":
+        lines = list(mermaid(topology(scenario)))
+    elif graph == "text":
+        lines = list(topology_text(scenario))
+    else:
+        lines = [*_routers(scenario), "TOPOLOGY", *topology_text(scenario)]
+    click.echo(look().dress("\n".join(lines)))
+
+
+def _routers(scenario: Scenario) -> Iterator[str]:
+    from vrrpsim.measure.forecast import virtual_routers
+    from vrrpsim.measure.result import daemons
+
+    running = daemons(scenario)
+    for router in virtual_routers(scenario):
+        yield f"VIRTUAL ROUTER {router.vrid}  {', '.join(router.addresses)}"
+        for node, daemon in running.items():
+            for instance in daemon.config.instances:
+                if (instance.vrid, instance.family) == (router.vrid, router.master.config.family):
+                    yield from _instance(node, daemon, instance.name, scenario)
+        yield ""
+        yield from _failovers(router)
+        yield ""
+
+
+def _instance(node: str, daemon: Daemon, name: str, scenario: Scenario) -> Iterator[str]:
+    from vrrpsim.config.lint import members_of
+    from vrrpsim.measure.seconds import fixed_s, short_s
+
+    [member] = [each for each in members_of(node, daemon.config, daemon.dialect) if each.config.name == name]
+    config = member.config
+    priority = member.priority()
+    shown = (
+        f"{config.priority}" if priority == config.priority else f"{config.priority}, {priority} with checks"
+    )
+    skew_ns = daemon.skew_ns(config, priority, config.advert_int_ns)
+    down_ns = daemon.down_ns(config, priority, config.advert_int_ns)
+    dialect = scenario.dialect_of(node)
+    yield f"  {node}  {name} on {config.owned_interface}, {dialect}, VRRP version {config.version}"
+    yield f"      priority {shown}; {_preemption(member)}"
+    yield (
+        f"      advert_int {short_s(config.advert_int_ns)} s, skew {fixed_s(skew_ns)} s, "
+        f"master down after {fixed_s(down_ns)} s"
+    )
+    peers = ", ".join(str(peer.address) for peer in config.unicast_peers)
+    yield f"      unicast to {peers}" if peers else f"      multicast to {config.multicast_group}"
+    for line in _trackers(daemon, member):
+        yield f"      {line}"
+
+
+def _preemption(member: Member) -> str:
+    from vrrpsim.measure.seconds import short_s
+
+    if not member.config.preempt:
+        return "nopreempt"
+    delay_ns = member.config.preempt_delay_ns
+    return f"preempts after {short_s(delay_ns)} s" if delay_ns else "preempts"
+
+
+def _trackers(daemon: Daemon, member: Member) -> Iterator[str]:
+    from vrrpsim.measure.seconds import short_s
+
+    scripts = {script.name: script for script in daemon.config.scripts}
+    for track in member.config.track_scripts:
+        script = scripts[track.name]
+        yield (
+            f"script {track.name} every {short_s(script.interval_ns)} s, fall {script.fall}, "
+            f"rise {script.rise}, timeout {short_s(script.effective_timeout_ns)} s: {_effect(track.weight)}"
+        )
+    kinds = {
+        "interface": member.config.track_interfaces,
+        "process": member.config.track_processes,
+        "file": member.config.track_files,
+    }
+    for kind, tracks in kinds.items():
+        for track in tracks:
+            yield f"{kind} {track.name}: {_effect(track.weight)}"
+
+
+def _effect(weight: int) -> str:
+    return f"weight {weight:+d}" if weight else "FAULT if it fails"
+
+
+def _failovers(router: VirtualRouter) -> Iterator[str]:
+    if router.rival is None:
+        yield "  nobody takes over: there is one node"
+        return
+    yield f"  FAILOVER BY FORMULA  {router.master.node} -> {router.rival.node}"
+    rows = [(each.failure, _range(each), each.because) for each in router.forecasts]
+    wide, times = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for failure, time, because in rows:
+        yield f"    {failure:{wide}}  {time:>{times}}  {because}"
+
+
+def _range(forecast: Forecast) -> str:
+    from vrrpsim.measure.seconds import fixed_s
+
+    if forecast.best_ns is None or forecast.worst_ns is None:
+        return "never"
+    best, worst = fixed_s(forecast.best_ns), fixed_s(forecast.worst_ns)
+    return f"{worst} s" if best == worst else f"{best} .. {worst} s"
+
+
+# --- topology -------------------------------------------------------------------------------------
+
+
+def topology(scenario: Scenario) -> nx.Graph[str]:
+    """Return nodes, clients and segments as a graph; `kind` on vertices, `label` on edges."""
+    import networkx as nx
+
+    graph: nx.Graph[str] = nx.Graph()
+    for name, segment in scenario.segments.items():
+        graph.add_node(name, kind="segment", label=f"{name} {segment.subnet or ''}".strip())
+    for name, node in scenario.nodes.items():
+        graph.add_node(name, kind="node", label=name)
+        for interface, attachment in node.interfaces.items():
+            addresses = ", ".join(str(address) for address in attachment.addresses)
+            graph.add_edge(name, attachment.segment, label=f"{interface} {addresses}".strip())
+    for name, client in scenario.clients.items():
+        address, port = client.target
+        graph.add_node(name, kind="client", label=name)
+        graph.add_edge(name, client.segment, label=f"asks {address} port {port}")
+    return graph
+
+
+def topology_text(scenario: Scenario) -> Iterator[str]:
+    """List each segment with what is attached, then the points whose loss splits the rest."""
+    import networkx as nx
+
+    graph = topology(scenario)
+    for segment in scenario.segments:
+        yield f"  {graph.nodes[segment]['label']}"
+        attached = [(each, graph.edges[each, segment]["label"]) for each in graph.neighbors(segment)]
+        wide = max((len(name) for name, _ in attached), default=0)
+        yield from (f"    {name:{wide}}  {label}" for name, label in attached)
+    weak = sorted(nx.articulation_points(graph))
+    if weak:
+        yield f"  single points of failure: {', '.join(weak)}"
+
+
+def mermaid(graph: nx.Graph[str]) -> Iterator[str]:
+    """Write the graph for Markdown: segments are round, clients slanted."""
+    shapes = {"segment": ("((", "))"), "node": ("[", "]"), "client": ("[/", "/]")}
+    names = {name: f"v{number}" for number, name in enumerate(graph.nodes)}
+    yield "graph LR"
+    for name, data in graph.nodes(data=True):
+        left, right = shapes[data["kind"]]
+        yield f'  {names[name]}{left}"{data["label"]}"{right}'
+    for one, other, data in graph.edges(data=True):
+        yield f'  {names[one]} ---|"{data["label"]}"| {names[other]}'
