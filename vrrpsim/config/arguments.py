@@ -19,7 +19,7 @@ TRUE = ("on", "true", "yes")
 FALSE = ("off", "false", "no")
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)\Z")
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 _ESCAPES = {
     "a": "\a",
     "b": "\b",
@@ -106,14 +106,17 @@ class Line:
     def decimal_ns(self, index: int, low_us: int, high_us: int, *, rule: str = "LX-10") -> int | None:
         """Read seconds with up to six decimals, in nanoseconds; further decimals are cut off."""
         text = self.word(index).text
-        if not _DECIMAL.match(text) or len(text) > 40:
+        match = _DECIMAL.match(text)
+        if not match or len(match[0]) > 40:
             self.warn("LX-10", f"{self.keyword}: {self.shown(index)} is not a number", index)
             return None
-        us = int(Decimal(text) * 1_000_000)
+        us = int(Decimal(match[0]) * 1_000_000)
         if not low_us <= us <= high_us:
             limits = f"{low_us / 1e6:g} to {high_us / 1e6:g}"
             self.warn(rule, f"{self.keyword}: {self.shown(index)} is outside {limits}", index)
             return None
+        if match[0] != text:
+            self.warn("LX-10", f"{self.keyword}: {self.shown(index)} is read as {match[0]}", index)
         return us * 1000
 
     def boolean(self, index: int = 1) -> bool | None:
@@ -152,11 +155,6 @@ def parse_address(text: str) -> Address | None:
         return IPv6Address(text) if "%" not in text else None
     except AddressValueError:
         return None
-
-
-def family_of(address: Address) -> int:
-    """4 or 6."""
-    return address.version
 
 
 def split_command(text: str) -> list[str]:

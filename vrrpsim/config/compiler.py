@@ -94,7 +94,7 @@ def _compile(rows: Sequence[Row], findings: list[Finding], dialect: Dialect, *, 
     fatal = completion.fatal or config is None
     return Compiled(
         config=None if fatal else config,
-        findings=tuple(sorted(findings, key=lambda finding: (finding.place.file, finding.place.line))),
+        findings=tuple(sorted(findings, key=lambda finding: finding.place)),
         fatal=fatal,
         instances=tuple(draft.instances),
         groups=tuple(draft.groups),

@@ -57,6 +57,7 @@ class Keyword:
     entry: Handler | None = None
     skip: bool = False
     repeatable: bool = False  # saying it twice is normal, or has its own rule
+    most: int = 2  # words that mean something; more are dropped (LX-6)
     needs: str = ""  # the dialect's switch without which the keyword is unknown
 
 
@@ -114,6 +115,12 @@ class Walker:
         if line.keyword in seen and not (keyword.repeatable or keyword.opens or keyword.entry):
             line.warn("LX-9", f"{line.keyword} is repeated; the last one wins")
         seen[line.keyword] = line
+        if len(line.row.words) > keyword.most and not keyword.skip:
+            line.warn(
+                "LX-6",
+                f"{line.keyword}: the words from {line.shown(keyword.most)} on are ignored",
+                keyword.most,
+            )
         if draft is not None:
             draft.places[line.keyword] = line.place
         try:
@@ -271,6 +278,8 @@ def flag(name: str, value: bool = True) -> Handler:
     """Store a constant: the word alone says it."""
 
     def handle(line: Line, target: Any) -> None:
+        if line.has(1):
+            line.warn("LX-6", f"{line.keyword} takes no value; {line.shown(1)} is ignored", 1)
         setattr(target, name, value)
 
     return handle
@@ -416,8 +425,6 @@ def auth_pass(line: Line, draft: InstanceDraft) -> None:
     key = line.word().text.encode("utf-8", "surrogatepass")
     if len(key) > 8:
         line.warn("N05", "auth_pass is longer than 8 bytes; the rest is cut off", 1)
-    if line.has(2):
-        line.warn("LX-6", "auth_pass: only the first word counts", 2)
     draft.auth_key = key[:8]
 
 
@@ -660,7 +667,7 @@ def script(line: Line, draft: ScriptDraft) -> None:
     """Store the command, split without a shell (LX-19, SC-15)."""
     command = line.command()
     words = split_command(command)
-    if line.row.raw is not None and len(split_command(line.row.raw)) > 2:
+    if line.row.raw is not None and len(split_command(line.row.raw)) > 2:  # LX-6
         line.warn("LX-6", "words behind the command are ignored; quote command and parameters together", 2)
     shell = bool(words) and words[0].rsplit("/", 1)[-1] in SHELLS
     existence_test = command.startswith("</")  # SC-12
@@ -814,7 +821,11 @@ def open_process(line: Line, router: RouterDraft) -> ProcessDraft:
 
 def process(line: Line, draft: ProcessDraft) -> None:
     """`process CMD [ARGS…]`."""
-    words = split_command(line.row.raw)[1:] if line.row.raw is not None else split_command(line.word().text)
+    line.word()
+    if line.row.raw is not None:
+        words = split_command(line.row.raw)[1:]
+    else:
+        words = line.texts if line.has(2) else split_command(line.word().text)
     draft.process, *parameters = words or [line.word().text]
     draft.parameters = tuple(parameters)
 
@@ -928,9 +939,12 @@ def host(names: str) -> dict[str, Keyword]:
     return {name: Keyword(nothing, skip=True, repeatable=True) for name in names.split()}
 
 
-def plain(handlers: Mapping[str, Handler]) -> dict[str, Keyword]:
+ANY = 1000  # words
+
+
+def plain(handlers: Mapping[str, Handler], *, most: int = 2) -> dict[str, Keyword]:
     """Keywords with a value of their own."""
-    return {name: Keyword(handler) for name, handler in handlers.items()}
+    return {name: Keyword(handler, most=most) for name, handler in handlers.items()}
 
 
 def garp_keywords(prefix: str) -> dict[str, Keyword]:
@@ -968,9 +982,9 @@ GLOBAL: Table = {
             "vrrp_notify_priority_changes": boolean("notify_priority_changes"),
             "notify_fifo": text("notify_fifo"),
             "vrrp_notify_fifo": text("notify_fifo"),
-            "script_user": script_user,
         }
     ),
+    "script_user": Keyword(script_user, most=3),
     "vrrp_owner_ignore_adverts": Keyword(boolean("owner_ignore_adverts"), needs="has_owner_ignore_adverts"),
     **host(
         """
@@ -1003,16 +1017,16 @@ GLOBAL: Table = {
 }
 
 TRACK_KEYWORDS: Table = {
-    "track_interface": Keyword(entry=track_interface),
-    "track_script": Keyword(entry=tracker("script", "scripts", 253)),
-    "track_file": Keyword(entry=tracker("file", "files", 254)),
-    "track_process": Keyword(entry=tracker("process", "processes", 254)),
-    "track_bfd": Keyword(entry=track_bfd),
+    "track_interface": Keyword(most=1, entry=track_interface),
+    "track_script": Keyword(most=1, entry=tracker("script", "scripts", 253)),
+    "track_file": Keyword(most=1, entry=tracker("file", "files", 254)),
+    "track_process": Keyword(most=1, entry=tracker("process", "processes", 254)),
+    "track_bfd": Keyword(most=1, entry=track_bfd),
 }
 
 NOTIFY_KEYWORDS: Table = {
     **{
-        keyword: Keyword(notify(kind), repeatable=True)
+        keyword: Keyword(notify(kind), repeatable=True, most=ANY)
         for keyword, kind in {
             "notify_master": "master",
             "notify_backup": "backup",
@@ -1054,23 +1068,23 @@ INSTANCE: Table = {
             "higher_prio_send_advert": boolean("higher_prio_send_advert"),
             "dont_track_primary": flag("dont_track_primary"),
             "native_ipv6": native_ipv6,
-            "use_vmac": use_vmac,
             "vmac_xmit_base": flag("vmac_xmit_base"),
             "accept": flag("accept"),
             "no_accept": flag("accept", False),
         }
     ),
-    "notify_deleted": Keyword(notify("deleted"), repeatable=True),
-    "notify_master_rx_lower_pri": Keyword(notify("master_rx_lower_pri"), repeatable=True),
+    "notify_deleted": Keyword(notify("deleted"), repeatable=True, most=ANY),
+    "notify_master_rx_lower_pri": Keyword(notify("master_rx_lower_pri"), repeatable=True, most=ANY),
     "v3_checksum_as_v2": Keyword(v3_checksum_as_v2, needs="has_v3_checksum_as_v2"),
     "timer_expired_backup": Keyword(timer_expired_backup, needs="has_timer_expired_backup"),
     "thread_timer_expired": Keyword(timer_expired_backup, needs="has_timer_expired_backup"),
     "no_virtual_ipaddress": Keyword(flag("no_virtual_ipaddress"), needs="has_no_virtual_ipaddress"),
     "owner_ignore_adverts": Keyword(boolean("owner_ignore_adverts"), needs="has_owner_ignore_adverts"),
-    "authentication": Keyword(table={**plain({"auth_type": auth_type, "auth_pass": auth_pass})}),
-    "virtual_ipaddress": Keyword(entry=add_address),
-    "virtual_ipaddress_excluded": Keyword(entry=add_excluded),
-    "unicast_peer": Keyword(entry=add_peer),
+    "authentication": Keyword(table=plain({"auth_type": auth_type, "auth_pass": auth_pass}), most=1),
+    "use_vmac": Keyword(use_vmac, most=3),
+    "virtual_ipaddress": Keyword(most=1, entry=add_address),
+    "virtual_ipaddress_excluded": Keyword(most=1, entry=add_excluded),
+    "unicast_peer": Keyword(most=1, entry=add_peer),
     **host(
         """
         track_src_ip garp_extra_if vmac_garp_intvl use_vmac_addr use_ipvlan vrf virtual_routes
@@ -1083,35 +1097,35 @@ INSTANCE: Table = {
 GROUP: Table = {
     **TRACK_KEYWORDS,
     **NOTIFY_KEYWORDS,
-    "group": Keyword(entry=add_members),
+    "group": Keyword(most=1, entry=add_members),
     "sync_group_tracking_weight": Keyword(flag("tracking_weight")),
     "global_tracking": Keyword(flag("tracking_weight")),
 }
 
-SCRIPT: Table = plain(
-    {
-        "script": script,
-        "interval": script_interval,
-        "timeout": script_timeout,
-        "weight": script_weight,
-        "rise": rise_or_fall,
-        "fall": rise_or_fall,
-        "user": script_user,
-        "init_fail": init_fail,
-    }
-)
+SCRIPT: Table = {
+    **plain({"script": script, "weight": script_weight, "user": script_user}, most=ANY),
+    **plain(
+        {
+            "interval": script_interval,
+            "timeout": script_timeout,
+            "rise": rise_or_fall,
+            "fall": rise_or_fall,
+            "init_fail": init_fail,
+        }
+    ),
+}
 
 FILE: Table = {
     "file": Keyword(file_path, repeatable=True),
-    "weight": Keyword(tracker_weight, repeatable=True),
-    "init_file": Keyword(init_file),
+    "weight": Keyword(tracker_weight, repeatable=True, most=3),
+    "init_file": Keyword(init_file, most=3),
 }
 
 PROCESS: Table = {
-    "weight": Keyword(tracker_weight, repeatable=True),
+    "process": Keyword(process, most=ANY),
+    "weight": Keyword(tracker_weight, repeatable=True, most=3),
     **plain(
         {
-            "process": process,
             "param_match": param_match,
             "full_command": flag("full_command"),
             "quorum": integer("quorum", 1, 65535),
@@ -1127,21 +1141,21 @@ GARP_GROUP: Table = {
     "garp_interval": Keyword(seconds("garp_interval_ns")),
     "gna_interval": Keyword(seconds("gna_interval_ns")),
     "interface": Keyword(add_interface, repeatable=True),
-    "interfaces": Keyword(entry=add_interfaces),
+    "interfaces": Keyword(most=1, entry=add_interfaces),
 }
 
 _FILE_BLOCK = Keyword(opens=open_file, table=FILE, closes=close_file)
 _OTHER_SUBSYSTEM = Keyword(not_simulated, skip=True, repeatable=True)
 
 ROOT: Table = {
-    "global_defs": Keyword(global_defs, table=GLOBAL, repeatable=True),
+    "global_defs": Keyword(global_defs, table=GLOBAL, repeatable=True, most=1),
     "vrrp_instance": Keyword(opens=open_instance, table=INSTANCE),
     "vrrp_sync_group": Keyword(opens=open_group, table=GROUP),
     "vrrp_script": Keyword(opens=open_script, table=SCRIPT, closes=close_script),
     "vrrp_track_process": Keyword(opens=open_process, table=PROCESS, closes=close_process),
     "track_file": _FILE_BLOCK,
     "vrrp_track_file": _FILE_BLOCK,
-    "interface_up_down_delays": Keyword(entry=interface_delay),
+    "interface_up_down_delays": Keyword(most=1, entry=interface_delay),
     "garp_group": Keyword(opens=open_garp_group, table=GARP_GROUP, closes=close_garp_group),
     "bfd_instance": Keyword(bfd_instance, skip=True, repeatable=True),
     "virtual_server": _OTHER_SUBSYSTEM,
