@@ -1,5 +1,8 @@
 """Whatever is wrong with an input, the answer is a line with a place, never a traceback."""
 
+import copy
+import io
+import random
 import re
 import subprocess
 import sys
@@ -7,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 import pytest
+from ruamel.yaml import YAML
 
 from vrrpsim.config.scenario import InputError, load_scenario
 
@@ -168,7 +172,7 @@ SEMANTIC = [
     Row("outage: {max: 6s}", "outage: {max: 6s, min: 7s}", "20:26", "is more than max"),
     Row("nodes:\n", "nodes:\n  lb0: {keepalived: {file: x.conf}}\n", "7:28", "no such file"),
 ]
-YAML = [
+SYNTAX = [
     Row("name: good", "name: good\nname: better", "3:1", "duplicate key; the first is on line 2"),
     Row("name: good", "name: [good", "", "not valid YAML"),
     Row("  lan: {", "\tlan: {", "5:1", "a tab cannot indent"),
@@ -202,7 +206,7 @@ def test_the_good_one_is_good(tmp_path):
     assert load_scenario(path).name == "good"
 
 
-@pytest.mark.parametrize("row", STRUCTURAL + SEMANTIC + YAML, ids=lambda row: row.fragment[:40])
+@pytest.mark.parametrize("row", STRUCTURAL + SEMANTIC + SYNTAX, ids=lambda row: row.fragment[:40])
 def test_a_broken_scenario_says_what_and_where(row, tmp_path):
     path = tmp_path / "broken.yaml"
     path.write_text(broken(row))
@@ -259,6 +263,69 @@ def test_a_file_that_is_no_scenario(content, fragment, tmp_path):
     assert all(re.match(re.escape(str(path)) + r":\d+:\d+: ", line) for line in lines)
 
 
+JUNK = [
+    None,
+    True,
+    -1,
+    0,
+    3.5,
+    float("inf"),
+    "",
+    "x",
+    "1s",
+    "lb1",
+    "a/b",
+    "10.0.0.1",
+    [],
+    {},
+    [None],
+    {"x": 1},
+    [[]],
+]
+
+
+def paths_of(value, path=()):
+    yield path
+    children = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for step, child in children:
+        yield from paths_of(child, (*path, step))
+
+
+def put(tree, path, value):
+    """Put the value there, unless an earlier one has cut the path."""
+    *parents, last = path
+    for step in parents:
+        try:
+            tree = tree[step]
+        except (KeyError, IndexError, TypeError):
+            return
+    if isinstance(tree, dict) or (isinstance(tree, list) and len(tree) > last):
+        tree[last] = copy.deepcopy(value)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_value_anywhere_gives_a_scenario_or_input_errors(seed, tmp_path):
+    good = YAML(typ="safe", pure=True).load(GOOD)
+    rng = random.Random(f"junk/{seed}")
+    path = tmp_path / "junk.yaml"
+    paths = [found for found in paths_of(good) if found]
+    for _ in range(40):
+        tree = copy.deepcopy(good)
+        for target in rng.sample(paths, 2):
+            put(tree, target, rng.choice(JUNK))
+        text = io.StringIO()
+        YAML(typ="safe", pure=True).dump(tree, text)
+        path.write_text(text.getvalue())
+        lines: list[str] = []
+        try:
+            load_scenario(path)
+        except InputError as error:
+            lines = str(error).splitlines()
+        assert all(re.match(re.escape(str(path)) + r":\d+:\d+: ", line) for line in lines)
+
+
 def test_missing_file_and_directory(tmp_path):
     assert "no such file" in errors_of(tmp_path / "none.yaml")[0]
     assert "is a directory" in errors_of(tmp_path)[0]
@@ -271,7 +338,7 @@ def test_the_command_line_says_the_same_and_exits_3(tmp_path):
         "no main"
     )
     path = tmp_path / "broken.yaml"
-    for row in (STRUCTURAL[0], SEMANTIC[0], YAML[0]):
+    for row in (STRUCTURAL[0], SEMANTIC[0], SYNTAX[0]):
         path.write_text(broken(row))
         started = time.perf_counter()
         command = [

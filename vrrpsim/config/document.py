@@ -71,7 +71,10 @@ DURATION_SCHEMA: Schema = {
     "description": "250us, 10ms, 2s, 1m30s; a bare number is seconds",
 }
 POSITIVE_SCHEMA: Schema = {
-    "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": DURATION_PATTERN}],
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "string", "pattern": DURATION_PATTERN.replace("^", "^(?=.*[1-9])", 1)},
+    ],
     "description": "250us, 10ms, 2s, 1m30s; a bare number is seconds; more than 0",
 }
 FRACTION_SCHEMA: Schema = {
@@ -552,8 +555,8 @@ class EventDocument(Document):
     """For `after:` of other events and for reports."""
     every: Annotated[
         Distribution | None,
-        BeforeValidator(lambda value: _never_zero(parse_distribution(value))),
-        WithJsonSchema(DISTRIBUTION_SCHEMA),
+        PlainValidator(lambda value: _never_zero(parse_distribution(value))),
+        WithJsonSchema({"anyOf": [*POSITIVE_SCHEMA["anyOf"], *DISTRIBUTION_SCHEMA["anyOf"][2:]]}),
     ] = None
     """Repeat so often."""
     count: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = None
