@@ -926,8 +926,8 @@ def bfd_instance(line: Line, router: RouterDraft) -> None:
 
 def not_simulated(line: Line, router: RouterDraft) -> None:
     """Class O: another subsystem."""
-    if ("not simulated", line.keyword) not in router.places:
-        router.places["not simulated", line.keyword] = line.place
+    if line.keyword not in router.not_simulated:
+        router.not_simulated.add(line.keyword)
         line.say(Severity.INFO, "§6.2", f"{line.keyword} is not simulated; the block is skipped")
 
 

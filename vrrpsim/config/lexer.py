@@ -261,7 +261,7 @@ class Lexer:
     def _logical_line(self, text: _Text, *, glued: bool = False, depth: int = 0) -> None:
         if depth > MAX_DEPTH:
             raise _TooMuch("definitions refer to themselves")
-        self._spend(100)
+        self._spend(1000 if depth else 0)
         text = text.strip()
         if text.chars.startswith("@"):
             kept = self._conditional(text)
