@@ -301,7 +301,7 @@ def put(tree, path, value):
             tree = tree[step]
         except (KeyError, IndexError, TypeError):
             return
-    if isinstance(tree, dict) or (isinstance(tree, list) and len(tree) > last):
+    if isinstance(tree, dict) or (isinstance(tree, list) and isinstance(last, int) and last < len(tree)):
         tree[last] = copy.deepcopy(value)
 
 
