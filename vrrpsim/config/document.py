@@ -42,7 +42,15 @@ from vrrpsim.config.events import (
     When,
 )
 from vrrpsim.config.inline import BESIDE_SCRIPT, BLOCKS, DELAYS, Keywords, Takes
-from vrrpsim.config.scenario import AddressWithPrefix, Network, Starts
+from vrrpsim.config.scenario import (
+    LINUX_REACHABLE,
+    PROCESS_STARTUP,
+    SEGMENT_DELAY,
+    ZERO,
+    AddressWithPrefix,
+    Network,
+    Starts,
+)
 from vrrpsim.config.values import (
     DURATION_PATTERN,
     FRACTION_PATTERN,
@@ -301,8 +309,8 @@ class SegmentDocument(Document):
 
     subnet: Subnet | None = None
     """The network of the segment; interfaces and clients must lie in it."""
-    delay: Dist = Distribution("fixed", (100_000,))
-    """One way, per frame; 100us where nothing is given."""
+    delay: Dist = SEGMENT_DELAY
+    """One way, per frame."""
     jitter: Dist | None = None
     """Added to the delay."""
     loss: Fraction = 0.0
@@ -332,9 +340,9 @@ class ProcessDocument(Document):
         WithJsonSchema(_one_or_list(_text_schema(PORT_PATTERN, "80/tcp"))),
     ] = ()
     """The ports that answer while it runs."""
-    starts: StartsAt = Distribution("fixed", (0,))
-    startup: Dist = Distribution("fixed", (20_000_000,))
-    """From its start until it serves; 20ms where nothing is given."""
+    starts: StartsAt = ZERO
+    startup: Dist = PROCESS_STARTUP
+    """From its start until it serves."""
 
 
 class ProbeDocument(Document):
@@ -361,7 +369,7 @@ class KeepalivedFile(Document):
     """keepalived.conf, relative to this file."""
     config_id: StrictStr | None = None
     """Chooses the `@id` lines; the node's name where nothing is given."""
-    starts: StartsAt = Distribution("fixed", (0,))
+    starts: StartsAt = ZERO
     probes: dict[str, ProbeDocument] = {}
     """What scripts look at whose command says nothing, by script name."""
 
@@ -370,7 +378,7 @@ class _InlineOwn(Document):
     """What stands beside keepalived's keywords in the inline form."""
 
     config_id: StrictStr | None = None
-    starts: StartsAt = Distribution("fixed", (0,))
+    starts: StartsAt = ZERO
     probes: dict[str, ProbeDocument] = {}
 
 
@@ -512,7 +520,7 @@ class NeighboursDocument(Document):
 
     garp: StrictBool = True
     """Whether gratuitous ARP is honoured."""
-    reachable: Dist = Distribution("uniform", (15_000_000_000, 45_000_000_000))
+    reachable: Dist = LINUX_REACHABLE
     """Linux: how long an entry is trusted."""
     lifetime: Dist | None = None
     """A simple cache: entries expire after this long (a router: 4h)."""
@@ -526,7 +534,7 @@ class NodeDocument(Document):
     keepalived: KeepalivedDocument | None = None
     dialect: Literal[tuple(DIALECTS)] | None = None  # type: ignore[valid-type]  # one list of names
     slop: SlopField = "default"
-    boots: Dist = Distribution("fixed", (0,))
+    boots: Dist = ZERO
     """From power_on until processes start."""
     neighbours: NeighboursDocument = Field(default_factory=NeighboursDocument)
 
