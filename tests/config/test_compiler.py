@@ -796,6 +796,13 @@ def test_statements_compile_like_text():
 # --- nothing raises
 
 
+def test_a_flood_of_findings_is_cut_and_keeps_the_errors():
+    findings = compiled("foo bar\n" * 3000 + conf("nosuch")).findings
+    assert len(findings) == 1001
+    assert findings[-1].message == "2001 more findings left out"
+    assert "LX-5" in [finding.rule for finding in compiled("foo bar\n" * 3000 + "{").findings]
+
+
 @given(st.text(max_size=300))
 def test_any_text_compiles_to_something(text):
     assert isinstance(compiled(text), Compiled)

@@ -15,9 +15,11 @@ from pathlib import Path
 from vrrpsim.config.completion import Completion
 from vrrpsim.config.keywords import read_rows
 from vrrpsim.config.lexer import Lexer, Row, Statement, flatten
-from vrrpsim.config.source import Finding, Place
+from vrrpsim.config.source import Finding, Place, Severity
 from vrrpsim.protocol.configuration import RouterConfig
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT, Dialect
+
+MAX_FINDINGS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def _compile(rows: Sequence[Row], findings: list[Finding], dialect: Dialect, *, 
     fatal = completion.fatal or config is None
     return Compiled(
         config=None if fatal else config,
-        findings=tuple(sorted(findings, key=lambda finding: finding.place)),
+        findings=_in_order(findings),
         fatal=fatal,
         instances=tuple(draft.instances),
         groups=tuple(draft.groups),
@@ -102,3 +104,15 @@ def _compile(rows: Sequence[Row], findings: list[Finding], dialect: Dialect, *, 
         unused_scripts=completion.unused_scripts,
         places=draft.places,
     )
+
+
+def _in_order(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Sort by place; of too many the errors stay, and the last one says that there were more."""
+    if len(findings) > MAX_FINDINGS:
+        more = len(findings) - MAX_FINDINGS
+        worst = sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR)[:MAX_FINDINGS]
+        rest = Finding(
+            max(one.place for one in worst), Severity.INFO, "LX-1", f"{more} more findings left out"
+        )
+        findings = [*worst, rest]
+    return tuple(sorted(findings, key=lambda finding: finding.place))

@@ -7,7 +7,7 @@ the tables. A handler stores one value in a draft and reports what keepalived ma
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from vrrpsim.config.arguments import Line, MissingParameterError, parse_address, split_command
@@ -41,6 +41,7 @@ from vrrpsim.protocol.configuration import (
 from vrrpsim.protocol.dialect import Dialect
 
 INT_MAX = 2**31 - 1
+MAX_HINTS = 200  # looking for similar words is slow, and this is no configuration any more
 SECONDS_MAX = 4294  # keepalived's limit: microseconds in 32 bits
 
 Handler = Callable[[Line, Any], None]
@@ -76,7 +77,8 @@ class Walker:
     router: RouterDraft
     findings: list[Finding]
     position: int = 0
-    secret: bool = field(default=False)  # inside `authentication`: unknown words may be passwords
+    unknown: int = 0
+    secret: bool = False  # inside `authentication`: unknown words may be passwords
 
     def walk(self) -> None:
         """Read everything; raises FatalError where keepalived would exit."""
@@ -153,8 +155,9 @@ class Walker:
         if self.secret or line.row.secret:
             line.warn("N20", "unknown keyword (not shown, it may be a password)")
             return
+        self.unknown += 1
         known = [name for name, keyword in table.items() if self._has(keyword)]
-        hint = did_you_mean(line.keyword, known)
+        hint = did_you_mean(line.keyword, known) if self.unknown <= MAX_HINTS else ""
         elsewhere = any(line.keyword in other for other in ALL_TABLES if other is not table)
         reason = "does not belong here" if elsewhere and not hint else f"is unknown{hint}"
         line.warn("N20", f"keyword '{line.keyword[:60]}' {reason}; ignored")
@@ -592,7 +595,10 @@ def _track(line: Line, draft: Draft, kind: str, default: Track, limit: int) -> N
         if option == "weight" and line.has(index + 1):
             index += 1
             value = line.integer(index, -254, 254)
-            weight = weight if value is None else max(-limit, min(limit, value))
+            if value is not None:
+                weight = max(-limit, min(limit, value))
+            if value is not None and value != weight:
+                line.warn("LX-10", f"weight {value} of {name} is read as {weight}", index)
         elif option in ("reverse", "noreverse"):
             reverse = option == "reverse"
         else:
