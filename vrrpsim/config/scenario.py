@@ -52,7 +52,7 @@ Statistic = Literal["max", "min", "p50", "p95", "p99"]
 
 ZERO = Distribution.fixed(0)
 SEGMENT_DELAY = Distribution.fixed(100_000)  # 100 us
-PROCESS_STARTUP = Distribution.fixed(20_000_000)  # 20 ms
+PROCESS_STARTUP = Distribution.fixed(50_000_000)  # 50 ms: HAProxy (groundtruth 17a)
 LINUX_REACHABLE = Distribution.uniform(15 * SECOND_NS, 45 * SECOND_NS)  # base_reachable_time 30 s
 
 

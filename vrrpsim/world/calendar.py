@@ -35,10 +35,12 @@ class Call(SimpyEvent):
         self._ok = True
         self._value = None
         self._defused = False
+        self.done = False
         self.function: Callable[..., object] | None = function
         self.arguments = arguments
 
     def _run(self, _event: SimpyEvent) -> None:
+        self.done = True
         if self.function is not None:
             self.function(*self.arguments)
 

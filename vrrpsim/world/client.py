@@ -13,6 +13,7 @@ from vrrpsim.config.scenario import Client as ClientModel
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.trace import Reachability
 
+from . import personality
 from .calendar import Call, Kind
 from .frame import VrrpFrame
 from .neighbours import Entry, Nud
@@ -42,6 +43,9 @@ class Client:
         self._recorded = (False, "", "")
         self._doubt: Call | None = None
         self._probe: Call | None = None
+        self._lost_ns = 0  # since when requests are not answered
+        self._settled: Call | None = None  # the first answer is on its way
+        self._answers = world.streams.stream(f"answers/{name}")
         self._chance = world.streams.stream(f"client/{name}")
 
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
@@ -60,7 +64,12 @@ class Client:
             entry.confirmed_ns = self._now_ns
         mac = cache.use(entry, self.address)
         node, reason, share = self._follow(mac)
+        if node is not None and not was_reachable and self._first_answer_is_late():
+            return
         self.reachable = node is not None
+        if was_reachable and node is None:
+            self._lost_ns = self._now_ns
+        self._cancel_settling()
         self._record(self.reachable, node.name if node else "", reason)
         if node is not None:
             cache.confirm(entry)
@@ -72,6 +81,24 @@ class Client:
             self._doubt = self.world.calendar.at(
                 entry.confirmed_ns + cache.reachable_ns(), Kind.CLIENT, self.rank, self._doubt_now
             )
+
+    def _first_answer_is_late(self) -> bool:
+        """After requests failed, the first answer takes longer than the path explains (groundtruth)."""
+        if self._settled is not None:
+            return not self._settled.done
+        every_ns = self.model.every_ns
+        if (self._now_ns - 1) // every_ns * every_ns < self._lost_ns:
+            return False  # no request fell into the gap
+        delay_ns = personality.FIRST_ANSWER.sample_ns(self._answers)
+        self._settled = self.world.calendar.at(
+            self._now_ns + delay_ns, Kind.CLIENT, self.rank, self.world.reconsider
+        )
+        return True
+
+    def _cancel_settling(self) -> None:
+        if self._settled is not None:
+            self._settled.cancel()
+            self._settled = None
 
     def _doubt_now(self) -> None:
         self._doubt = None

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from .node import Node
     from .port import Port
 
+RIVALRY_NS = 10_000_000_000  # how long a rejected advert keeps the wake-ups irregular
+
 
 class ScriptRun:
     """A check under way: when it would end by itself, or that it hangs."""
@@ -89,7 +91,7 @@ class Daemon:
         self._busy: Call | None = None
         self._inbox: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._stalled_until_ns = 0
-        self._restarted_by_packet = False
+        self._rivals_until_ns = 0
         self._pending: Call | None = None
         name = node.name
         streams = self.world.streams
@@ -307,14 +309,13 @@ class Daemon:
         self._wake = self.world.calendar.at(wake_ns, Kind.TIMER, self.node.rank, self._wake_up)
 
     def _lateness_ns(self) -> int:
-        """The node's constant drift; after a packet moved a Master's timer, a fresh draw.
+        """The node's constant drift; while rejected adverts are heard, a fresh draw for each wake-up.
 
-        A lone Master's rhythm is regular and skippable; two Masters that restart each other's timers race
-        on scheduling jitter (FSM-35), so there it must vary.
+        A lone Master's rhythm is regular and skippable; Masters that restart each other's timers race on
+        scheduling jitter (FSM-35), so there it must vary.
         """
         late_ns = self._drift_ns
-        if self._restarted_by_packet:
-            self._restarted_by_packet = False
+        if self._now_ns < self._rivals_until_ns:
             late_ns = self.node.wake_up.sample_ns(self._jitter)
         if self.node.starved is not None:
             late_ns += self.node.starved.sample_ns(self._jitter)
@@ -409,8 +410,7 @@ class Daemon:
             case KillScript(run=number, signal=signal):
                 self._kill_run(number, signal)
             case AdvertDropped(instance=instance, source=source, reason=why):
-                if self.router.state_of(instance) is State.MASTER:
-                    self._restarted_by_packet = True
+                self._rivals_until_ns = now_ns + RIVALRY_NS
                 if level >= Level.ADVERTS:
                     record(AdvertRejected(now_ns, name, instance, str(source), why.value))
             case RunNotify(kind=kind, name=notified, state=state, priority=priority):

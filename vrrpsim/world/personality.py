@@ -25,4 +25,5 @@ DAEMON_EXIT = Distribution.fixed(1_000 * _MS)  # after SIGTERM it stays a second
 SCRIPT_RUN = _lognormal(8 * _MS, 25 * _MS)  # fork, exec, exit, reap (§2.4)
 NETLINK = _lognormal(500 * _US, 2 * _MS)  # an event reaches the daemon (§2.4: about 1 ms)
 CARRIER_UP = Distribution.uniform(30 * _MS, 1_030 * _MS)  # the kernel's link watch (groundtruth README)
+FIRST_ANSWER = Distribution.uniform(20 * _MS, 40 * _MS)  # after requests failed: measured, cause unknown
 THAW_BACKLOG = Distribution.uniform(180 * _MS, 250 * _MS)  # a thawed server answers what waited (16a, 16b)
