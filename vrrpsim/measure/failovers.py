@@ -3,7 +3,7 @@
 A change of owner is an election that gives an address to a node while another one was the last to own it.
 It answers the latest event at or before it that can have caused it:
 
-- harm (kill, stop, power_off …, or the end of a repair) must have met the old owner,
+- harm (kill, stop, power_off …, or the end of a repair) must have met the old owner while it owned,
 - repair (start, power_on …, or the end of harm) must have met the new owner: preemption, a *return*,
 - what may work either way (partition, impair, set, reload …) must have met one of them, or no node at all.
 
@@ -60,15 +60,16 @@ class Cause:
             return Effect.HARM if self.undone else Effect.REPAIR
         return Effect.EITHER
 
-    def explains(self, old: str, new: str) -> bool:
-        """Whether the event can have moved an address from `old` to `new`."""
+    def explains(self, old: Tenure, new: Tenure) -> bool:
+        """Whether the event can have ended `old` or begun `new`."""
+        owned = self.at_ns <= old.end_ns
         match self.effect:
             case Effect.HARM:
-                return old in self.nodes
+                return old.node in self.nodes and owned
             case Effect.REPAIR:
-                return new in self.nodes
+                return new.node in self.nodes
             case Effect.EITHER:
-                return not self.nodes or old in self.nodes or new in self.nodes
+                return not self.nodes or (old.node in self.nodes and owned) or new.node in self.nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,22 +141,23 @@ def failovers(
             if cause is None or cause in answered:
                 continue
             answered.add(cause)
-            found.append(_failover(past, daemons, watchers.get(ownership.address, {}), old, tenure, cause))
+            clients = watchers.get(ownership.address, {})
+            found.append(_failover(past, daemons, clients, old.node, tenure, cause))
     return tuple(sorted(found, key=attrgetter("owner_ns", "address")))
 
 
-def changes_of_owner(ownership: Ownership) -> Iterator[tuple[str, Tenure]]:
-    """Return each tenure that began by election after another node's, with that other node."""
+def changes_of_owner(ownership: Ownership) -> Iterator[tuple[Tenure, Tenure]]:
+    """Return each tenure that began by election after another node's, preceded by that one."""
     last: Tenure | None = None
     for tenure in ownership.tenures:
         if last and last.node != tenure.node and not tenure.resumed:
-            yield last.node, tenure
+            yield last, tenure
         last = tenure
 
 
-def _cause(events: Sequence[Cause], old: str, tenure: Tenure) -> Cause | None:
-    reachable = events[: bisect_right(events, tenure.start_ns, key=attrgetter("at_ns"))]
-    return next((event for event in reversed(reachable) if event.explains(old, tenure.node)), None)
+def _cause(events: Sequence[Cause], old: Tenure, new: Tenure) -> Cause | None:
+    before = events[: bisect_right(events, new.start_ns, key=attrgetter("at_ns"))]
+    return next((event for event in reversed(before) if event.explains(old, new)), None)
 
 
 def _failover(

@@ -21,6 +21,7 @@ from vrrpsim.measure.ownership import Ownership
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
 from vrrpsim.trace import (
+    AdvertSent,
     Fault,
     FaultEnd,
     NodeChange,
@@ -73,12 +74,13 @@ def report(
     scenario: Scenario, trace: Trace, result: Result, *, command: str = "", look: Look = Look()
 ) -> str:
     """Return the whole report without a final newline; `command` is what repeats this run."""
+    together = failovers_alike(result.failovers)
     blocks = [
         [headline(scenario, result)],
         list(timeline(scenario, trace, result, look.width)),
         list(told(story(trace, result))),
-        *(list(waterfall(each)) for each in result.failovers[:LIKE]),
-        [f"  … {len(result.failovers) - LIKE} more failovers"] if len(result.failovers) > LIKE else [],
+        *(list(waterfall(*each)) for each in together[:LIKE]),
+        [f"  … {len(together) - LIKE} more failovers"] if len(together) > LIKE else [],
         list(expectations(result.expectations, command)),
         [f"digest {result.digest}"],
         [verdict_line(result)],
@@ -255,7 +257,7 @@ class Line:
 
 def story(trace: Trace, result: Result) -> list[Line]:
     """Tell what happened, in order of time."""
-    lines = [line for record in _merged(trace.records) if (line := _line(record, trace)) is not None]
+    lines = list(_record_lines(trace))
     lines += [line for label, owned in alike(result.ownerships) for line in _moves(label, owned)]
     lines += _clients(trace, result)
     return sorted(lines, key=lambda line: line.at_ns)
@@ -306,42 +308,54 @@ def _merged(records: Sequence[Record]) -> Iterator[Merged]:
             yield waiting
 
 
-def _line(record: Merged, trace: Trace) -> Line | None:
-    match record:
-        case (TrackerChange() as tracker, PriorityChange() as moved):
-            text = f"{_tracker(tracker)}: effective priority {moved.old} -> {moved.new}"
-            return Line(tracker.at_ns, tracker.node, text)
-        case TrackerChange():
-            return Line(record.at_ns, record.node, _tracker(record))
-        case PriorityChange(reason=reason):
-            text = f"effective priority {record.old} -> {record.new}" + (f"  {reason}" if reason else "")
-            return Line(record.at_ns, record.node, text)
-        case StateChange():
-            return Line(record.at_ns, record.node, _state(record))
-        case Fault():
-            targets = " | ".join(record.resolved) or record.target
-            asked = f" ({record.target})" if record.target not in (targets, "") else ""
-            return Line(record.at_ns, "event", f"{record.verb} {targets}{asked}")
-        case FaultEnd():
-            [cause] = [c for c in causes(_faults(trace), ()) if c.number == record.number and c.undone]
-            return Line(record.at_ns, "event", str(cause))
-        case NodeChange():
-            return Line(record.at_ns, record.node, f"machine is {record.state}")
-        case Remark():
-            return Line(record.at_ns, "note", record.text)
-    return None
+def _record_lines(trace: Trace) -> Iterator[Line]:
+    """Tell the records that say something by themselves."""
+    ends = {cause.number: cause for cause in causes(_faults(trace), ()) if cause.undone}
+    instances = {(r.node, r.instance) for r in trace.records if isinstance(r, StateChange)}
+    several = {node for node, count in Counter(node for node, _ in instances).items() if count > 1}
+    resigned: dict[str, int] = {}  # when a master of an instance last sent priority 0
+    for record in _merged(trace.records):
+        match record:
+            case AdvertSent(priority=0):
+                resigned[record.instance] = record.at_ns
+            case (TrackerChange() as tracker, PriorityChange() as moved):
+                text = f"{_tracker(tracker)}: effective priority {moved.old} -> {moved.new}"
+                yield Line(tracker.at_ns, tracker.node, text)
+            case TrackerChange():
+                yield Line(record.at_ns, record.node, _tracker(record))
+            case PriorityChange(reason=reason):
+                text = f"effective priority {record.old} -> {record.new}" + (f"  {reason}" if reason else "")
+                yield Line(record.at_ns, record.node, text)
+            case StateChange():
+                who = f"{record.instance} " if record.node in several else ""
+                yield Line(record.at_ns, record.node, who + _state(record, resigned.get(record.instance)))
+            case Fault():
+                targets = " | ".join(record.resolved) or record.target
+                asked = f" ({record.target})" if record.target not in (targets, "") else ""
+                yield Line(record.at_ns, "event", f"{record.verb} {targets}{asked}")
+            case FaultEnd() if record.number in ends:
+                yield Line(record.at_ns, "event", str(ends[record.number]))
+            case NodeChange():
+                yield Line(record.at_ns, record.node, f"machine is {record.state}")
+            case Remark():
+                yield Line(record.at_ns, "note", record.text)
 
 
 def _tracker(change: TrackerChange) -> str:
+    if change.tracker == "interface":
+        return f"{change.name} is {'up' if change.ok else 'down'}"
     return f"{change.name} {'succeeds' if change.ok else 'fails'}"
 
 
-def _state(change: StateChange) -> str:
+def _state(change: StateChange, resigned_ns: int | None) -> str:
     why = REASONS.get(change.reason, change.reason)
     if change.reason == "master_down_timer":
-        why = "no advert since the start"
-        if change.last_advert_ns is not None:
-            why = f"no advert for {fixed_s(change.at_ns - change.last_advert_ns)} s"
+        heard_ns = change.last_advert_ns
+        why = "hears nobody better"
+        if resigned_ns is not None and resigned_ns >= max(heard_ns or 0, change.at_ns - 1_000_000_000):
+            why = f"the master resigned {fixed_s(change.at_ns - resigned_ns)} s ago"
+        elif heard_ns is not None:
+            why += f" for {fixed_s(change.at_ns - heard_ns)} s"
     return f"{change.old} -> {change.new}" + (f"  {why}" if why else "")
 
 
@@ -379,9 +393,21 @@ def _clients(trace: Trace, result: Result) -> Iterator[Line]:
 # --- waterfall ------------------------------------------------------------------------------------
 
 
-def waterfall(failover: Failover) -> Iterator[str]:
+def failovers_alike(failovers: Sequence[Failover]) -> list[tuple[str, Failover]]:
+    """Join what one event did to several addresses of one owner: the slowest stands for all."""
+    groups: dict[tuple[Cause, str, str], list[Failover]] = {}
+    for each in failovers:
+        groups.setdefault((each.cause, each.old, each.new), []).append(each)
+    slowest = [max(group, key=lambda each: each.total_ns or 1 << 62) for group in groups.values()]
+    return [
+        (each.address + (f" +{len(group) - 1}" if len(group) > 1 else ""), each)
+        for each, group in zip(slowest, groups.values(), strict=True)
+    ]
+
+
+def waterfall(label: str, failover: Failover) -> Iterator[str]:
     """Draw where the time of a failover went, one bar for each part."""
-    yield f"FAILOVER  {failover.address}  {failover.old} -> {failover.new}   {failover.cause}"
+    yield f"FAILOVER  {label}  {failover.old} -> {failover.new}   {failover.cause}"
     known = [part for part in failover.parts if part.length_ns is not None]
     total_ns = max(sum(part.length_ns or 0 for part in known), 1)
     gone_ns = 0
@@ -440,8 +466,10 @@ def _quantity(verdict: Verdict, value: int | str) -> str:
 
 
 def brief(ns: int) -> str:
-    """Write a measured time: seconds with three decimals, below one second milliseconds with one."""
-    return f"{fixed_s(ns)} s" if ns >= 1_000_000_000 or not ns else f"{fixed_s(ns * 1000, 1)} ms"
+    """Write a measured time: seconds with three decimals, below one second ms or us with one."""
+    if ns >= 1_000_000_000 or not ns:
+        return f"{fixed_s(ns)} s"
+    return f"{fixed_s(ns * 1000, 1)} ms" if ns >= 100_000 else f"{fixed_s(ns * 1_000_000, 1)} us"
 
 
 def _coloured(text: str) -> str:
