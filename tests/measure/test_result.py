@@ -8,7 +8,7 @@ from pair import MS, VIP, S, scenario, trace
 from vrrpsim.config.scenario import Bound, Expect
 from vrrpsim.measure import measure
 from vrrpsim.measure.seconds import fixed_s, seconds, short_s, to_json
-from vrrpsim.trace import Fault, Level, Trace
+from vrrpsim.trace import AddressChange, Fault, FaultEnd, Level, Trace
 
 
 @pytest.fixture
@@ -148,3 +148,22 @@ def test_seconds_are_exact(ns, text):
 def test_short_and_fixed_seconds():
     assert [short_s(ns) for ns in (S, 250 * MS, 0)] == ["1", "0.25", "0"]
     assert [fixed_s(ns) for ns in (999_999_999, 499_999, 500_000)] == ["1.000", "0.000", "0.001"]
+
+
+def test_harm_after_the_old_owner_lost_the_address_explains_nothing():
+    run = trace()
+    lost = next(r for r in run.records if isinstance(r, AddressChange) and not r.present)
+    run.records.remove(lost)
+    run.records += [lost._replace(at_ns=13 * S), Fault(14 * S, 1, "", "link_down", "", ("lb1/eth0",))]
+    run.records.sort(key=lambda record: record.at_ns)
+    assert str(measure(scenario(), run).failovers[0].cause) == "kill lb1/haproxy"
+
+
+def test_a_fault_is_answered_once():
+    run = trace()
+    run.records = [r for r in run.records if not isinstance(r, FaultEnd)]
+    flap = [AddressChange(at * S, "lb2", "eth0", VIP, at % 2 == 0) for at in (36, 37, 38, 39)]
+    run.records += flap
+    result = measure(scenario(), run)
+    assert result.ownerships[0].moves == 4
+    assert [(each.old, each.new) for each in result.failovers] == [("lb1", "lb2")]
