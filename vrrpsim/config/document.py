@@ -284,7 +284,10 @@ class Document(BaseModel):
     """A mapping of the file: no unknown keys; its class is noted so that messages can name the known ones."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, serialize_by_alias=True
+        extra="forbid",
+        frozen=True,
+        serialize_by_alias=True,
+        defer_build=True,  # built when first used
     )
 
     @model_validator(mode="before")
