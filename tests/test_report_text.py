@@ -78,3 +78,8 @@ def test_any_width_will_do(width):
     busy = trace()
     busy.records += [StateChange(44 * S + n, "lb1", "VI_1", "MASTER", "FAULT", "x") for n in range(100)]
     assert report(scenario(), busy, measure(scenario(), busy), look=Look(width=width))
+
+
+def test_a_bound_on_a_percentile_is_not_silently_kept():
+    expect = Expect(bounds=(Bound("outage", "web", "p95", 4 * S),))
+    assert "not asked  p95 of outage.web ≤ 4 s: it takes a sweep" in written(scenario={"expect": expect})

@@ -167,3 +167,12 @@ def test_a_fault_is_answered_once():
     result = measure(scenario(), run)
     assert result.ownerships[0].moves == 4
     assert [(each.old, each.new) for each in result.failovers] == [("lb1", "lb2")]
+
+
+def test_who_comes_to_help_in_a_vacancy_did_not_cause_the_failover():
+    run = trace()
+    lost = next(r for r in run.records if isinstance(r, AddressChange) and not r.present)
+    run.records.remove(lost)
+    run.records += [lost._replace(at_ns=13 * S), Fault(14 * S, 1, "", "start", "", ("lb2/keepalived",))]
+    run.records.sort(key=lambda record: record.at_ns)
+    assert str(measure(scenario(), run).failovers[0].cause) == "kill lb1/haproxy"

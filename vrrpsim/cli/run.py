@@ -63,18 +63,20 @@ def command(
         raise click.UsageError("--trace takes one scenario")
     codes: list[int] = []
     documents: list[str] = []
-    for number, file in enumerate(files):
-        run = _run(file, seed, overrides, trace_file, verbose)
-        if run is None:
-            codes.append(INPUT)
-            continue
-        codes.append(GOOD if run.verdict == "pass" else BAD)
+    try:
+        for number, file in enumerate(files):
+            run = _run(file, seed, overrides, trace_file, verbose)
+            if run is None:
+                codes.append(INPUT)
+                continue
+            codes.append(GOOD if run.verdict == "pass" else BAD)
+            if as_json:
+                documents.append(run.to_json())
+            else:
+                _print(run, quiet, several=len(files) > 1, first=number == 0)
+    finally:  # interrupted, what is finished is printed
         if as_json:
-            documents.append(run.to_json())
-        else:
-            _print(run, quiet, several=len(files) > 1, first=number == 0)
-    if as_json:
-        _print_json(documents, several=len(files) > 1)
+            _print_json(documents, several=len(files) > 1)
     return worst(codes)
 
 

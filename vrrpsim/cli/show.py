@@ -30,7 +30,10 @@ Examples:
 @set_option
 @click.option("--graph", type=click.Choice(["text", "mermaid"]), help="Print the topology only.")
 def command(file: Path, overrides: dict[str, str], graph: str | None) -> None:
-    """Show the effective configuration, derived timers and failover times by formula."""
+    """Show timers, failover times by formula, topology.
+
+    Everything that follows from the configuration before anything runs.
+    """
     from vrrpsim.config.scenario import load_scenario
 
     scenario = load_scenario(file, overrides=overrides)

@@ -8,7 +8,7 @@ Bounds on percentiles speak of a sweep; a single run leaves them out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vrrpsim.config.scenario import Bound, Expect
 from vrrpsim.measure.failovers import Failover
@@ -101,23 +101,17 @@ def _outage(bound: Bound, clients: Mapping[str, ClientView]) -> Verdict:
     )
     if worst is None:
         return _compare(bound, 0)
-    verdict = _compare(bound, worst.length_ns, (worst.start_ns, worst.end_ns))
-    if not worst.ended and verdict.ok and bound.statistic == "max":
-        return _compare(
-            bound, worst.length_ns, verdict.span, note="not over when the run ended", open_end=True
-        )
-    return verdict
+    span = (worst.start_ns, worst.end_ns)
+    if worst.ended:
+        return _compare(bound, worst.length_ns, span)
+    verdict = _compare(bound, worst.length_ns, span, "not over when the run ended")
+    within = verdict.ok and bound.statistic == "max"  # but how long it really was nobody knows
+    return replace(verdict, ok=None) if within else verdict
 
 
-def _compare(
-    bound: Bound,
-    value: int | None,
-    span: tuple[int, int] | None = None,
-    note: str = "",
-    open_end: bool = False,
-) -> Verdict:
+def _compare(bound: Bound, value: int | None, span: tuple[int, int] | None = None, note: str = "") -> Verdict:
     measure = f"{bound.measure}.{bound.client}" if bound.client else bound.measure
     ok: bool | None = None
-    if value is not None and not open_end:
+    if value is not None:
         ok = value <= bound.limit if bound.statistic == "max" else value >= bound.limit
     return Verdict(measure, bound.statistic, bound.limit, value, ok, span=span, note=note)

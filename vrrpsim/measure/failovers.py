@@ -1,9 +1,10 @@
 """Failovers: changes of owner that answer a fault, and the waterfall of where their time went (DESIGN §6).
 
 A change of owner is an election that gives an address to a node while another one was the last to own it.
-It answers the latest event at or before it that can have caused it:
+It answers the latest event that can have caused it, no later than the new owner's first instant and the old
+one's last (who comes to help in a vacancy did not cause it):
 
-- harm (kill, stop, power_off …, or the end of a repair) must have met the old owner while it owned,
+- harm (kill, stop, power_off …, or the end of a repair) must have met the old owner,
 - repair (start, power_on …, or the end of harm) must have met the new owner: preemption, a *return*,
 - what may work either way (partition, impair, set, reload …) must have met one of them, or no node at all.
 
@@ -60,16 +61,15 @@ class Cause:
             return Effect.HARM if self.undone else Effect.REPAIR
         return Effect.EITHER
 
-    def explains(self, old: Tenure, new: Tenure) -> bool:
-        """Whether the event can have ended `old` or begun `new`."""
-        owned = self.at_ns <= old.end_ns
+    def explains(self, old: str, new: str) -> bool:
+        """Whether the event can have moved an address from `old` to `new`."""
         match self.effect:
             case Effect.HARM:
-                return old.node in self.nodes and owned
+                return old in self.nodes
             case Effect.REPAIR:
-                return new.node in self.nodes
+                return new in self.nodes
             case Effect.EITHER:
-                return not self.nodes or (old.node in self.nodes and owned) or new.node in self.nodes
+                return not self.nodes or old in self.nodes or new in self.nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +156,9 @@ def changes_of_owner(ownership: Ownership) -> Iterator[tuple[Tenure, Tenure]]:
 
 
 def _cause(events: Sequence[Cause], old: Tenure, new: Tenure) -> Cause | None:
-    before = events[: bisect_right(events, new.start_ns, key=attrgetter("at_ns"))]
-    return next((event for event in reversed(before) if event.explains(old, new)), None)
+    last_ns = min(old.end_ns, new.start_ns)
+    before = events[: bisect_right(events, last_ns, key=attrgetter("at_ns"))]
+    return next((event for event in reversed(before) if event.explains(old.node, new.node)), None)
 
 
 def _failover(
