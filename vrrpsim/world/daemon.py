@@ -95,7 +95,7 @@ class Daemon:
         self._pending: Call | None = None
         name = node.name
         streams = self.world.streams
-        self._drift_ns = streams.draw_ns(node.wake_up, f"drift/{name}")
+        self._drift_ns = streams.draw_ns(node.drift, f"drift/{name}")
         self._jitter = streams.stream(f"jitter/{name}")
         self._work = streams.stream(f"work/{name}")
         self._script_times = streams.numbered(f"scripts/{name}")
@@ -316,7 +316,7 @@ class Daemon:
         """
         late_ns = self._drift_ns
         if self._now_ns < self._rivals_until_ns:
-            late_ns = self.node.wake_up.sample_ns(self._jitter)
+            late_ns = self.node.time(personality.WAKE_UP).sample_ns(self._jitter)
         if self.node.starved is not None:
             late_ns += self.node.starved.sample_ns(self._jitter)
         return late_ns

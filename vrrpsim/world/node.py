@@ -37,7 +37,7 @@ class Node:
         self.paused = False
         self.starved: Distribution | None = None
         self._timeless = model.slop.kind == "none"
-        self.wake_up = self.time(model.slop.drift or personality.WAKE_UP)
+        self.drift = self.time(model.slop.drift or personality.DRIFT)
         self.stalls: Stalls | None = model.slop.stalls
         self.ports: dict[str, Port] = {}
         self._own: dict[str, tuple[Address, ...]] = {}
