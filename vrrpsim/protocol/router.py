@@ -77,6 +77,7 @@ class Instance:
     """One vrrp_instance at run time: its value state, its deadline and what it heard last."""
 
     __slots__ = (
+        "adverts",
         "counters",
         "group",
         "last_advert_ns",
@@ -88,10 +89,10 @@ class Instance:
         "memo_ttl",
         "old_unicast",
         "owns_addresses",
-        "payloads",
         "received",
         "refresh_timer",
         "refreshed_ns",
+        "rhythm_state",
         "sent",
         "standing",
         "state",
@@ -111,7 +112,7 @@ class Instance:
         self.counters: Counter[str] = Counter()
         self.sent = self.received = 0
         self.old_unicast = config.checksum is ChecksumMode.OLD_UNICAST
-        self.payloads: dict[tuple[int, Address, Address], bytes] = {}
+        self.adverts: dict[int, tuple[SendAdvert, ...]] = {}  # by priority, as long as nothing else moves
         self.refreshed_ns = 0
         self.refresh_timer: Timer | None = None
         self.forget()
@@ -128,8 +129,14 @@ class Instance:
         """A fault, or a first script result that is still awaited."""
         return bool(self.standing.faults) or self.standing.waiting
 
+    @property
+    def has_plain_rhythm(self) -> bool:
+        """Whether a Master's timer does nothing but send the same advert (no GA-3, no K11)."""
+        return not self.config.garp.master_refresh_ns and self.config.timer_expired_backup is None
+
     def forget(self) -> None:
-        """Drop the memo of the last accepted advert."""
+        """Drop the memo of the last accepted advert, and the rhythm."""
+        self.rhythm_state: fsm.InstanceState | None = None
         self.memo_payload: bytes | None = None
         self.memo_source: Address | None = None
         self.memo_state: fsm.InstanceState | None = None
@@ -373,6 +380,7 @@ class VrrpRouter:
         self._host = Host(sources, self._host.addresses, self._host.interfaces_down)
         for instance in self.instances.values():
             if instance.config.interface == interface and instance.config.family == family:
+                instance.adverts.clear()
                 self._step(instance, fsm.SourceChanged(self._source_of(instance.config)), now_ns)
         self._review(now_ns, f"address of {interface}")
         return self._take()
@@ -428,7 +436,7 @@ class VrrpRouter:
         else:
             instance = old
             instance.machine = machine
-            instance.payloads.clear()
+            instance.adverts.clear()
             instance.forget()
         self.instances[config.name] = instance
         return instance
@@ -500,6 +508,11 @@ class VrrpRouter:
 
     def _expiry(self, instance: Instance) -> Callable[[int], None]:
         def expired(now_ns: int) -> None:
+            before = instance.state
+            if before is instance.rhythm_state:  # nothing changed since the last advert: FSM-28 again
+                self._advertise(instance, before.priority)
+                self._agenda.arm(instance.timer, now_ns + instance.machine.config.advert_int_ns)
+                return
             group = instance.group
             if group is not None and instance.state.state is State.BACKUP and group.state is not State.MASTER:
                 others = group.others(instance)
@@ -507,6 +520,8 @@ class VrrpRouter:
                     self._step(instance, fsm.HeldBack(), now_ns)
                     return
             self._step(instance, fsm.Expired(), now_ns)
+            if instance.state is before and before.state is State.MASTER and instance.has_plain_rhythm:
+                instance.rhythm_state = before
 
         return expired
 
@@ -540,7 +555,7 @@ class VrrpRouter:
         if verdict.old_unicast is not instance.old_unicast:
             self._log("({}) Setting unicast VRRPv3 checksum to old version", instance.config.name)
             instance.old_unicast = verdict.old_unicast
-            instance.payloads.clear()
+            instance.adverts.clear()
         instance.received += 1
         if verdict.advert.priority == 0:
             instance.counters["pri_zero_rcvd"] += 1
@@ -623,26 +638,34 @@ class VrrpRouter:
                 self._out.append(action)
 
     def _advertise(self, instance: Instance, priority: int) -> None:
-        """One advert to the group, or to each peer in list order (§5.1, §5.3)."""
-        config = instance.config
-        source = instance.state.source
+        """One advert to the group, or to each peer in list order (§5.1, §5.3); encoded once per priority."""
         instance.sent += 1
         if priority == 0:
             instance.counters["pri_zero_sent"] += 1
+        adverts = instance.adverts.get(priority)
+        if adverts is None:
+            adverts = instance.adverts[priority] = self._adverts(instance, priority)
+        self._out.extend(adverts)
+
+    def _adverts(self, instance: Instance, priority: int) -> tuple[SendAdvert, ...]:
+        config = instance.config
+        source = instance.state.source
         if source is None:
-            return
+            return ()
         mac = None if config.vmac_xmit_base else instance.virtual_mac
-        peers = [peer.address for peer in config.unicast_peers] or [config.multicast_group]
-        for destination in peers:
-            key = (priority, source, destination)
-            payload = instance.payloads.get(key)
-            if payload is None:
-                payload = instance.payloads[key] = self._encode(instance, priority, source, destination)
-            self._out.append(
-                SendAdvert(
-                    config.name, config.interface, source, destination, config.ttl, payload, priority, mac
-                )
+        return tuple(
+            SendAdvert(
+                config.name,
+                config.interface,
+                source,
+                destination,
+                config.ttl,
+                self._encode(instance, priority, source, destination),
+                priority,
+                mac,
             )
+            for destination in [peer.address for peer in config.unicast_peers] or [config.multicast_group]
+        )
 
     def _encode(self, instance: Instance, priority: int, source: Address, destination: Address) -> bytes:
         config = instance.config

@@ -8,7 +8,7 @@ real machine takes (personality.py) and are done one after the other.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vrrpsim.config.scenario import Keepalived
@@ -40,6 +40,7 @@ from vrrpsim.trace import (
     LogLine,
     Notification,
     PriorityChange,
+    Record,
     StateChange,
     TrackerChange,
 )
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from .node import Node
     from .port import Port
 
+COSTLY = (AddAddresses, RemoveAddresses, SendGratuitous)  # the others take no time of their own
+ADVERTS_KEPT = 4096  # frames remembered; an instance repeats a handful
 RIVALRY_NS = 10_000_000_000  # how long a rejected advert keeps the wake-ups irregular
 
 
@@ -101,6 +104,21 @@ class Daemon:
         self._script_times = streams.numbered(f"scripts/{name}")
         self._coin = streams.stream(f"coin/{name}")
         self._checks = self._checks_of(self.config)
+        self._adverts: dict[int, tuple[Port, VrrpFrame, str, SendAdvert]] = {}
+        self._doers: dict[type[Output], Callable[[Any], None]] = {
+            SendAdvert: self._send_advert,
+            StateChanged: self._state_changed,
+            PriorityChanged: self._priority_changed,
+            TrackerChanged: self._tracker_changed,
+            AddAddresses: self._add,
+            RemoveAddresses: self._remove,
+            SendGratuitous: self._announce,
+            RunScript: self._run,
+            KillScript: self._kill_run,
+            AdvertDropped: self._advert_dropped,
+            RunNotify: self._notify,
+            Log: self._log,
+        }
         if node.stalls is not None:
             self._stall_stream = streams.stream(f"stalls/{name}")
             self._next_stall()
@@ -298,7 +316,7 @@ class Daemon:
 
     def _arm(self) -> None:
         deadline_ns = self.router.next_deadline_ns()
-        if deadline_ns >= NEVER_NS:
+        if deadline_ns + self._drift_ns >= self._wake_ns or deadline_ns >= NEVER_NS:
             return
         wake_ns = deadline_ns + self._lateness_ns()
         if wake_ns >= self._wake_ns:
@@ -352,7 +370,7 @@ class Daemon:
 
     # --- obeying
 
-    def _obey(self, outputs: list[Output] | tuple[Output, ...]) -> None:
+    def _obey(self, outputs: Sequence[Output]) -> None:
         """Outputs in order; each takes its time before it has happened."""
         self._todo.extend(outputs)
         self._work_on()
@@ -360,82 +378,105 @@ class Daemon:
 
     def _work_on(self) -> None:
         """Do what takes no time at once, and come back for the rest."""
-        while self._todo and self._busy is None and not self._blocked:
-            output = self._todo.popleft()
-            cost_ns = self._cost_ns(output)
+        if self._blocked:
+            return
+        todo, do = self._todo, self._doers
+        while todo and self._busy is None:
+            output = todo.popleft()
+            kind = type(output)
+            cost_ns = self._cost_ns(output) if kind in COSTLY else 0
             if cost_ns:
                 self._busy = self._later(cost_ns, self._finish, output)
             else:
-                self._do(output)
+                do[kind](output)
 
     def _finish(self, output: Output) -> None:
         self._busy = None
         if self._blocked:
             self._todo.appendleft(output)
             return
-        self._do(output)
+        self._doers[type(output)](output)
         self._work_on()
 
     def _cost_ns(self, output: Output) -> int:
         match output:
-            case AddAddresses():
-                return self._draw(personality.ADD_ADDRESS)
-            case RemoveAddresses() if any(self._has(output, entry.address) for entry in output.addresses):
-                return self._draw(personality.REMOVE_ADDRESS)
-            case SendGratuitous():
-                return self._draw(personality.GRATUITOUS_FRAME)
+            case AddAddresses(addresses=addresses):
+                more_ns = (len(addresses) - 1) * self._draw(personality.ANOTHER_ADDRESS)
+                return self._draw(personality.ADD_ADDRESS) + more_ns
+            case RemoveAddresses(addresses=addresses):
+                there = sum(self._has(output, entry.address) for entry in addresses)
+                if not there:
+                    return 0
+                more_ns = (there - 1) * self._draw(personality.ANOTHER_ADDRESS)
+                return self._draw(personality.REMOVE_ADDRESS) + more_ns
             case _:
-                return 0
+                return self._draw(personality.GRATUITOUS_FRAME)
 
-    def _do(self, output: Output) -> None:
-        record = self.world.trace.records.append
-        now_ns, name, level = self._now_ns, self.node.name, self.world.trace.level
-        match output:
-            case SendAdvert():
-                self._send_advert(output)
-            case StateChanged(instance=instance, old=old, new=new, reason=reason, last_advert_ns=last_ns):
-                record(StateChange(now_ns, name, instance, old.name, new.name, reason, last_ns))
-            case PriorityChanged(instance=instance, old=before, new=after, reason=reason):
-                record(PriorityChange(now_ns, name, instance, before, after, reason))
-            case TrackerChanged(kind=kind, name=tracker, ok=ok, reason=reason):
-                record(TrackerChange(now_ns, name, kind, tracker, ok, reason))
-            case AddAddresses():
-                self._add(output)
-            case RemoveAddresses():
-                self._remove(output)
-            case SendGratuitous():
-                self._announce(output)
-            case RunScript(script=script, run=number):
-                self._run(script, number)
-            case KillScript(run=number, signal=signal):
-                self._kill_run(number, signal)
-            case AdvertDropped(instance=instance, source=source, reason=why):
-                self._rivals_until_ns = now_ns + RIVALRY_NS
-                if level >= Level.ADVERTS:
-                    record(AdvertRejected(now_ns, name, instance, str(source), why.value))
-            case RunNotify(kind=kind, name=notified, state=state, priority=priority):
-                if level >= Level.FRAMES:
-                    record(Notification(now_ns, name, kind, notified, state, priority))
-            case Log():
-                if level >= Level.FRAMES and not output.detail:
-                    record(LogLine(now_ns, name, str(output)))
+    def _record(self, record: Record, level: Level = Level.STATES) -> None:
+        trace = self.world.trace
+        if trace.level >= level:
+            trace.records.append(record)
+
+    def _state_changed(self, output: StateChanged) -> None:
+        old, new = output.old.name, output.new.name
+        self._record(
+            StateChange(
+                self._now_ns,
+                self.node.name,
+                output.instance,
+                old,
+                new,
+                output.reason,
+                output.last_advert_ns,
+            )
+        )
+
+    def _priority_changed(self, output: PriorityChanged) -> None:
+        self._record(PriorityChange(self._now_ns, self.node.name, *output))
+
+    def _tracker_changed(self, output: TrackerChanged) -> None:
+        self._record(TrackerChange(self._now_ns, self.node.name, *output))
+
+    def _advert_dropped(self, output: AdvertDropped) -> None:
+        now_ns = self._now_ns
+        self._rivals_until_ns = now_ns + RIVALRY_NS
+        source, reason = str(output.source), output.reason.value
+        self._record(AdvertRejected(now_ns, self.node.name, output.instance, source, reason), Level.ADVERTS)
+
+    def _notify(self, output: RunNotify) -> None:
+        self._record(Notification(self._now_ns, self.node.name, *output), Level.FRAMES)
+
+    def _log(self, output: Log) -> None:
+        if self.world.trace.level >= Level.FRAMES and not output.detail:
+            self._record(LogLine(self._now_ns, self.node.name, str(output)))
 
     def _send_advert(self, output: SendAdvert) -> None:
-        port = self.node.ports.get(output.interface)
-        if port is None:
-            return
+        known = self._adverts.get(id(output))
+        if known is None:
+            known = self._advert_frame(output)
+            if known is None:
+                return
+        port, frame, destination, _ = known
         trace = self.world.trace
         if trace.level >= Level.ADVERTS:
             trace.records.append(
-                AdvertSent(
-                    self._now_ns, self.node.name, output.instance, output.priority, str(output.destination)
-                )
+                AdvertSent(self._now_ns, self.node.name, output.instance, output.priority, destination)
             )
+        port.send_ip(frame)
+
+    def _advert_frame(self, output: SendAdvert) -> tuple[Port, VrrpFrame, str, SendAdvert] | None:
+        """The frame of an advert. The router repeats the same output, so it is built once."""
+        port = self.node.ports.get(output.interface)
+        if port is None:
+            return None
         source_mac = output.virtual_mac or port.mac
         frame = VrrpFrame(
             source_mac, BROADCAST, output.source, output.destination, output.ttl, output.payload
         )
-        port.send_ip(frame)
+        if len(self._adverts) > ADVERTS_KEPT:
+            self._adverts.clear()
+        known = self._adverts[id(output)] = (port, frame, str(output.destination), output)
+        return known
 
     def _port_of(self, instance: str, interface: str) -> Port | None:
         """The card behind an interface; a macvlan lives on its instance's card."""
@@ -494,8 +535,9 @@ class Daemon:
             checks[script.name] = check
         return checks
 
-    def _run(self, script: str, number: int) -> None:
+    def _run(self, output: RunScript) -> None:
         """Fork and exec; the check looks when it ends, unless it hangs."""
+        script, number = output
         run = ScriptRun(script, self._checks.get(script, Check()))
         self._runs[number] = run
         self._run_count += 1
@@ -519,12 +561,12 @@ class Daemon:
                 run.hanging = False
                 run.call = self._later(self._draw(personality.THAW_BACKLOG), self._look, number)
 
-    def _kill_run(self, number: int, signal: str) -> None:
-        run = self._runs.get(number)
+    def _kill_run(self, output: KillScript) -> None:
+        run = self._runs.get(output.run)
         if run is not None:
             if run.call is not None:
                 run.call.cancel()
-            run.call = self._later(self._draw(personality.NETLINK), self._end_run, number, None, 15)
+            run.call = self._later(self._draw(personality.NETLINK), self._end_run, output.run, None, 15)
 
     def _end_run(self, number: int, code: int | None, signal: int | None) -> None:
         if self._runs.pop(number, None) is not None:

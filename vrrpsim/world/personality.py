@@ -20,6 +20,7 @@ DRIFT = _lognormal(60 * _US, 150 * _US)  # how late a node serves its timers on 
 WAKE_UP = _lognormal(150 * _US, 1 * _MS)  # how late it serves one of them (§2.4)
 ADD_ADDRESS = _lognormal(550 * _US, 2_500 * _US)  # advert to first GARP, one address (§2.4)
 REMOVE_ADDRESS = _lognormal(650 * _US, 4_000 * _US)  # from the packet's arrival to the address gone
+ANOTHER_ADDRESS = Distribution.fixed(80 * _US)  # each further address of the same instance
 GRATUITOUS_FRAME = Distribution.fixed(15 * _US)  # back to back (§2.4)
 DAEMON_START = _lognormal(16 * _MS, 45 * _MS)  # exec to dispatcher (groundtruth 30a, 46, 52)
 DAEMON_EXIT = Distribution.fixed(1_000 * _MS)  # after SIGTERM it stays a second (§1.7)
