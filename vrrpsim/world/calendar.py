@@ -69,8 +69,8 @@ class Calendar:
     def at(self, at_ns: int, kind: Kind, rank: int, function: Callable[..., object], *arguments: Any) -> Call:
         """Call `function(*arguments)` at an instant; the past counts as now."""
         call = Call(function, arguments)
-        delay_ns = at_ns - self.env._now
-        self.env.schedule(call, (kind << 20) + rank, delay_ns if delay_ns > 0 else 0)  # type: ignore[arg-type]
+        delay_ns = at_ns - self.env._now  # priority 0 is SimPy's own: the end of a run, before all else then
+        self.env.schedule(call, (kind << 20) + rank + 1, delay_ns if delay_ns > 0 else 0)  # type: ignore[arg-type]
         return call
 
     def run(self, until_ns: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import lru_cache
 from random import Random
 from statistics import NormalDist
 
@@ -15,6 +16,7 @@ from vrrpsim.config.values import Distribution
 
 _MASK = (1 << 64) - 1
 _NORMAL = NormalDist()
+QUANTILES = 4096
 
 
 class Streams:
@@ -52,7 +54,7 @@ class Numbered:
         z = (self._key + (number + 1) * 0x9E3779B97F4A7C15) & _MASK
         z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
         z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
-        return ((z ^ (z >> 31)) + 0.5) / 2.0**64
+        return (((z ^ (z >> 31)) >> 12) + 0.5) / 2.0**52  # 52 bits: with more, the sum may round up to 1
 
     def draw_ns(self, distribution: Distribution, number: int) -> int:
         """The n-th draw of a distribution, by its quantile function."""
@@ -63,12 +65,8 @@ class Numbered:
         match distribution.kind:
             case "uniform":
                 return parameters[0] + int(u * (parameters[1] - parameters[0] + 1))
-            case "normal":
-                return max(0, round(parameters[0] + parameters[1] * _NORMAL.inv_cdf(u)))
-            case "lognormal":
-                median, p99 = parameters
-                sigma = math.log(p99 / median) / _NORMAL.inv_cdf(0.99)
-                return round(median * math.exp(sigma * _NORMAL.inv_cdf(u)))
+            case "normal" | "lognormal":
+                return _quantiles(distribution)[int(u * QUANTILES)]
             case "exponential":
                 return round(-math.log(1 - u) * parameters[0])
             case "choice":
@@ -77,17 +75,30 @@ class Numbered:
                 return parameters[0]
 
 
+@lru_cache(maxsize=256)
+def _quantiles(distribution: Distribution) -> tuple[int, ...]:
+    """The distribution's curve at the middles of `QUANTILES` equal steps: its logarithms are taken once."""
+    first, second = distribution.parameters
+    steps = [_NORMAL.inv_cdf((step + 0.5) / QUANTILES) for step in range(QUANTILES)]
+    if distribution.kind == "normal":
+        return tuple(max(0, round(first + second * z)) for z in steps)
+    sigma = math.log(second / first) / _NORMAL.inv_cdf(0.99)
+    return tuple(round(first * math.exp(sigma * z)) for z in steps)
+
+
 class Gaps:
     """Losses of one path as gaps between them; with a mean burst length, as good and bad stretches.
 
-    `loss` is the long-run fraction of frames lost; bursts are Gilbert's: geometric in both states.
+    `loss` is the long-run fraction of frames lost; bursts are Gilbert's: geometric in both states. Between
+    two bursts at least one frame gets through, so a high loss makes bursts longer than asked for.
     """
 
     __slots__ = ("_burst", "_loss", "_rng", "bad", "left")
 
     def __init__(self, loss: float, burst: float | None, rng: Random) -> None:
         self._loss = loss
-        self._burst = burst if burst and burst > 1 else None
+        shortest = loss / (1 - loss) if loss < 1.0 else 1.0
+        self._burst = max(burst, shortest) if burst and burst > 1 else None
         self._rng = rng
         self.bad = False
         self.left = self._next_good()
@@ -107,14 +118,13 @@ class Gaps:
     def _next_good(self) -> int:
         if not 0.0 < self._loss < 1.0:
             return 0
-        mean = (1 - self._loss) / self._loss * (self._burst or 1.0)
         if self._burst is None:  # independent: a gap may be empty, and the bad stretch is one frame
             return self._geometric(self._loss) - 1
-        return self._geometric(1 / max(mean, 1.0))
+        return self._geometric(min(self._loss / (1 - self._loss) / self._burst, 1.0))
 
     def _next_bad(self) -> int:
         return 1 if self._burst is None else self._geometric(1 / self._burst)
 
     def _geometric(self, p: float) -> int:
         """Number of trials up to the first success, at least 1."""
-        return 1 + int(math.log(1.0 - self._rng.random()) / math.log(1.0 - p)) if p < 1.0 else 1
+        return 1 + int(math.log(1.0 - self._rng.random()) / math.log1p(-p)) if p < 1.0 else 1

@@ -77,10 +77,8 @@ class Client:
             self._answered_by(node)
             if share < 1.0:
                 self._probe_on()
-        elif entry.state is Nud.REACHABLE and self._doubt is None:
-            self._doubt = self.world.calendar.at(
-                entry.confirmed_ns + cache.reachable_ns(), Kind.CLIENT, self.rank, self._doubt_now
-            )
+        elif (until_ns := cache.believed_until_ns(entry)) is not None and self._doubt is None:
+            self._doubt = self.world.calendar.at(until_ns, Kind.CLIENT, self.rank, self._doubt_now)
 
     def _first_answer_is_late(self) -> bool:
         """After requests failed, the first answer takes longer than the path explains (groundtruth)."""

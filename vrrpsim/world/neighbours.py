@@ -8,6 +8,7 @@ REACHABLE ends by comparing time stamps when the entry is used; only the short s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,7 @@ class NeighbourCache:
         self.personality = personality
         self.entries: dict[Address, Entry] = {}
         self._draws = port.world.streams.numbered(f"reachable/{port.name}")
+        self._overdue: list[tuple[Entry, Callable[[Entry], None]]] = []  # timers of a paused machine
 
     # --- use
 
@@ -91,7 +93,7 @@ class NeighbourCache:
             self.port.transmit(frame)
             return
         if len(entry.queue) >= QUEUE:
-            entry.queue.pop(0)
+            self.port.segment.lose(self.port, None, entry.queue.pop(0), "unresolved")
         entry.queue.append(frame)
 
     def entry(self, address: Address) -> Entry:
@@ -104,13 +106,15 @@ class NeighbourCache:
     def use(self, entry: Entry, source: Address) -> bytes | None:
         """The MAC to send to now, or None while it is not known. Using a stale entry starts its doubts."""
         entry.source = source
-        now_ns = self.port.now_ns
-        if entry.state is Nud.REACHABLE:
-            if now_ns < entry.confirmed_ns + self.reachable_ns():
+        until_ns = self.believed_until_ns(entry)
+        if until_ns is not None:
+            if self.port.now_ns < until_ns:
                 return entry.mac
             entry.state = Nud.STALE
         if self.personality.lifetime is not None:
-            return self._use_simple(entry, now_ns)
+            if entry.state is not Nud.INCOMPLETE:
+                self._start_resolving(entry)
+            return None
         if entry.state is Nud.STALE:
             entry.state = Nud.DELAY
             self._after(entry, DELAY_NS, self._delay_over)
@@ -118,16 +122,19 @@ class NeighbourCache:
             self._start_resolving(entry)
         return entry.mac if entry.state in USABLE else None
 
-    def _use_simple(self, entry: Entry, now_ns: int) -> bytes | None:
-        """A cache that believes its entries until their lifetime is over."""
-        lifetime = self.personality.lifetime
-        assert lifetime is not None
-        lifetime_ns = self._draws.draw_ns(lifetime, 0)
-        if entry.mac is not None and now_ns < entry.updated_ns + lifetime_ns:
-            return entry.mac
-        if entry.state is not Nud.INCOMPLETE:
-            self._start_resolving(entry)
-        return None
+    def believed_until_ns(self, entry: Entry) -> int | None:
+        """When a belief that nothing disturbs ends; None if it is doubted already or there is none.
+
+        A `lifetime` counts from when the MAC was learned; while answers came, it was renewed on time.
+        """
+        if self.personality.lifetime is None:
+            reachable = entry.state is Nud.REACHABLE
+            return entry.confirmed_ns + self.reachable_ns() if reachable else None
+        if entry.state not in USABLE:
+            return None
+        lifetime_ns = max(self._draws.draw_ns(self.personality.lifetime, 0), 1)
+        renewals = max(entry.confirmed_ns - entry.updated_ns, 0) // lifetime_ns
+        return entry.updated_ns + (renewals + 1) * lifetime_ns
 
     def reachable_ns(self) -> int:
         """reachable_time: the same for all entries of a port, drawn anew every five minutes."""
@@ -158,19 +165,19 @@ class NeighbourCache:
             entry = self.entry(frame.sender)
         now_ns = self.port.now_ns
         new_mac = entry.mac != frame.sender_mac
-        locked = entry.state in USABLE and now_ns - entry.updated_ns <= LOCKTIME_NS
+        was_usable = entry.state in USABLE
+        locked = was_usable and now_ns - entry.updated_ns <= LOCKTIME_NS
         if new_mac and locked and not (gratuitous or for_us):
             return
         if frame.operation == REPLY and solicited:
             self._settle(entry, frame.sender_mac, Nud.REACHABLE)
             entry.confirmed_ns = now_ns
-        elif new_mac or entry.state not in USABLE:
+        elif new_mac or not was_usable:
             self._settle(entry, frame.sender_mac, Nud.STALE)
-        if new_mac:
+        if new_mac or self.personality.lifetime is not None:
             entry.updated_ns = now_ns
+        if new_mac or not was_usable:
             self.port.neighbour_moved(entry)
-        elif self.personality.lifetime is not None:
-            entry.updated_ns = now_ns
 
     def _settle(self, entry: Entry, mac: bytes, state: Nud) -> None:
         """The MAC is known: what waited for it leaves."""
@@ -220,17 +227,26 @@ class NeighbourCache:
         entry.queue = []
         self.port.neighbour_moved(entry)
 
-    def _after(self, entry: Entry, delay_ns: int, function: object) -> None:
+    def _after(self, entry: Entry, delay_ns: int, function: Callable[[Entry], None]) -> None:
         self._cancel(entry)
         calendar = self.port.world.calendar
         entry.timer = calendar.at(
             calendar.now_ns + delay_ns, Kind.KERNEL, self.port.rank, self._fire, entry, function
         )
 
-    def _fire(self, entry: Entry, function: object) -> None:
+    def _fire(self, entry: Entry, function: Callable[[Entry], None]) -> None:
         entry.timer = None
         if self.port.alive:
-            function(entry)  # type: ignore[operator]  # a bound method of ours
+            function(entry)
+        else:
+            self._overdue.append((entry, function))
+
+    def resume(self) -> None:
+        """The machine was paused: what came due meanwhile happens now."""
+        overdue, self._overdue = self._overdue, []
+        for entry, function in overdue:
+            if entry.timer is None:
+                function(entry)
 
     def _cancel(self, entry: Entry) -> None:
         if entry.timer is not None:
@@ -242,6 +258,7 @@ class NeighbourCache:
         for entry in self.entries.values():
             self._cancel(entry)
         self.entries.clear()
+        self._overdue.clear()
 
 
 __all__ = ["REQUEST", "Entry", "NeighbourCache", "Nud"]
