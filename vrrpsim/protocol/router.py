@@ -161,13 +161,14 @@ class Group:
 class Script:
     """One vrrp_script at run time: its verdict, its next start and the runs under way."""
 
-    __slots__ = ("config", "health", "runs", "status", "timer")
+    __slots__ = ("config", "health", "runs", "spare", "status", "timer")
 
     def __init__(self, config: ScriptConfig, timer: Timer) -> None:
         self.config = config
         self.health = tracking.unknown_health(config)
         self.timer = timer
         self.runs: dict[int, Run] = {}
+        self.spare: Run | None = None  # one that ended, to be used again
         self.status = 0  # last exit status, for "now returning N" (SC-9)
 
 
@@ -176,8 +177,8 @@ class Run:
 
     __slots__ = ("kills", "number", "timer")
 
-    def __init__(self, number: int, timer: Timer) -> None:
-        self.number = number
+    def __init__(self, timer: Timer) -> None:
+        self.number = 0
         self.timer = timer
         self.kills = 0
 
@@ -353,7 +354,20 @@ class VrrpRouter:
             if ended is not None:
                 self._agenda.arm(ended.timer, NEVER_NS)
                 self._judge(script, ended, code, signal, now_ns)
+                ended.kills = 0
+                script.spare = ended
+                break
         return self._take()
+
+    def script_of(self, run: int) -> str | None:
+        """The name of the script that a run belongs to."""
+        return next((name for name, script in self.scripts.items() if run in script.runs), None)
+
+    def confirms(self, script: str, success: bool) -> bool:
+        """Whether one more such result would change nothing: the counter is at its end (SC-7)."""
+        health, config = self.scripts[script].health, self.scripts[script].config
+        end = config.rise + config.fall - 1 if success else 0
+        return health.known and health.counter == end and self.scripts[script].status == (not success)
 
     def interface_changed(self, interface: str, up: bool, now_ns: int) -> list[Output]:
         """IFF_UP and IFF_RUNNING together changed (§1.5), debounced by interface_up_down_delays."""
@@ -807,11 +821,16 @@ class VrrpRouter:
             if not self.dialect.runs_overlapping_scripts:  # K5
                 return
         self._next_run += 1
-        number = self._next_run
-        run = Run(number, self._agenda.timer(lambda at_ns: self._time_out(script, run, at_ns)))
-        script.runs[number] = run
+        run = script.spare or self._new_run(script)
+        script.spare = None
+        run.number = self._next_run
+        script.runs[run.number] = run
         self._agenda.arm(run.timer, now_ns + script.config.effective_timeout_ns)
-        self._out.append(RunScript(script.config.name, number))
+        self._out.append(RunScript(script.config.name, run.number))
+
+    def _new_run(self, script: Script) -> Run:
+        run = Run(self._agenda.timer(lambda now_ns: self._time_out(script, run, now_ns)))
+        return run
 
     def _time_out(self, script: Script, run: Run, now_ns: int) -> None:
         """SC-4: TERM, two seconds later KILL, again, then every ten seconds."""

@@ -48,7 +48,7 @@ from vrrpsim.trace import (
 from . import personality
 from .calendar import Call, Kind
 from .checks import Check, check_of
-from .frame import BROADCAST, GRATUITOUS, NeighbourFrame, VrrpFrame
+from .frame import GRATUITOUS, NeighbourFrame, VrrpFrame
 
 if TYPE_CHECKING:
     from .node import Node
@@ -79,6 +79,8 @@ class Daemon:
     def __init__(self, node: Node, model: Keepalived, dialect: Dialect) -> None:
         self.node = node
         self.world = node.world
+        self._env: Any = node.world.calendar.env  # its `_now` is read more often than anything else
+        self._script_run = node.time(personality.SCRIPT_RUN)
         self.model = model
         self.dialect = dialect
         self.config = model.config
@@ -94,6 +96,9 @@ class Daemon:
         self._busy: Call | None = None
         self._inbox: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._stalled_until_ns = 0
+        self._blocked = False  # cannot do anything at the moment
+        self._brisk = False  # runs, and at once
+        self._quiet: deque[tuple[int, int, int]] = deque()  # (end, run, code) of runs that confirm
         self._rivals_until_ns = 0
         self._pending: Call | None = None
         name = node.name
@@ -153,6 +158,7 @@ class Daemon:
         if self.life == "starting":
             self.kill()
         elif self.life == "running":
+            self.disturb()
             self._become("stopping")
             self._obey(self.router.stop(self._now_ns))
             self._pending = self._later(self._draw(personality.DAEMON_EXIT), self.kill)
@@ -177,6 +183,7 @@ class Daemon:
     def freeze(self) -> None:
         """SIGSTOP: the kernel goes on, packets wait in the socket."""
         if self.life == "running":
+            self.disturb()
             self._become("frozen")
 
     def thaw(self) -> None:
@@ -197,6 +204,7 @@ class Daemon:
         self.config = config
         self._checks = self._checks_of(config)
         self._join_groups(True)
+        self.disturb()
         for run in self._runs.values():
             if run.call is not None:
                 run.call.cancel()
@@ -205,6 +213,7 @@ class Daemon:
 
     def _become(self, life: str) -> None:
         self.life = life
+        self.look_up()
         self.node.daemon_changed(self)
 
     def _forget(self) -> None:
@@ -220,12 +229,16 @@ class Daemon:
         self._todo.clear()
         self._inbox.clear()
         self._runs.clear()
+        self._quiet.clear()
 
     # --- what happens to it
 
-    @property
-    def _blocked(self) -> bool:
-        return self.life == "frozen" or not self.node.kernel_runs or self._now_ns < self._stalled_until_ns
+    def look_up(self) -> None:
+        """Whether it can do anything may have changed: freeze, pause, power, stall."""
+        self._blocked = (
+            self.life == "frozen" or not self.node.kernel_runs or self._now_ns < self._stalled_until_ns
+        )
+        self._brisk = self.life == "running" and not self._blocked and self.node.starved is None
 
     def happen(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Something for the daemon: now, or when it can look again."""
@@ -245,6 +258,7 @@ class Daemon:
 
     def resume(self) -> None:
         """It runs again: overdue timers and what waited, in an order nobody can know (§1.7)."""
+        self.look_up()
         if self._blocked or not self.exists:
             return
         timer_first = self._coin.random() < 0.5
@@ -264,17 +278,16 @@ class Daemon:
 
     def receive(self, port: Port, frame: VrrpFrame) -> None:
         """A VRRP packet on the socket."""
-        if self.life in ("running", "frozen"):
-            if self._blocked or self.node.starved is not None:
-                self.happen(self._receive, port, frame)
-            else:
-                self._receive(port, frame)
+        if self._brisk:
+            self._receive(port, frame)
+        elif self.life in ("running", "frozen"):
+            self.happen(self._receive, port, frame)
 
     def _receive(self, port: Port, frame: VrrpFrame) -> None:
         if self.life != "running":
             return
         outputs = self.router.receive(
-            port.interface, frame.source, frame.destination, frame.ttl, frame.payload, self._now_ns
+            port.interface, frame.source, frame.destination, frame.ttl, frame.payload, self._env._now
         )
         if outputs:
             self._obey(outputs)
@@ -349,7 +362,9 @@ class Daemon:
 
     def _advance(self) -> None:
         if self.life == "running":
-            outputs = self.router.advance(self._now_ns)
+            if self._quiet:
+                self._report_quiet()
+            outputs = self.router.advance(self._env._now)
             if outputs:
                 self._obey(outputs)
             else:
@@ -365,6 +380,7 @@ class Daemon:
         assert stalls is not None
         lasts_ns = stalls.lasts.sample_ns(self._stall_stream)
         self._stalled_until_ns = self._now_ns + lasts_ns
+        self.look_up()
         self._later(lasts_ns, self.resume)
         self._next_stall()
 
@@ -470,9 +486,7 @@ class Daemon:
         if port is None:
             return None
         source_mac = output.virtual_mac or port.mac
-        frame = VrrpFrame(
-            source_mac, BROADCAST, output.source, output.destination, output.ttl, output.payload
-        )
+        frame = VrrpFrame(source_mac, output.source, output.destination, output.ttl, output.payload)
         if len(self._adverts) > ADVERTS_KEPT:
             self._adverts.clear()
         known = self._adverts[id(output)] = (port, frame, str(output.destination), output)
@@ -538,11 +552,32 @@ class Daemon:
     def _run(self, output: RunScript) -> None:
         """Fork and exec; the check looks when it ends, unless it hangs."""
         script, number = output
-        run = ScriptRun(script, self._checks.get(script, Check()))
-        self._runs[number] = run
         self._run_count += 1
-        delay_ns = self._script_times.draw_ns(self.node.time(personality.SCRIPT_RUN), self._run_count)
+        delay_ns = self._script_times.draw_ns(self._script_run, self._run_count)
+        check = self._checks[script]
+        verdict = self.forced.get(script) or self.node.answer(check)
+        if self._brisk and verdict != "hang" and self.router.confirms(script, verdict == "pass"):
+            self._quiet.append((self._env._now + delay_ns, number, int(verdict == "fail")))
+            return
+        run = self._runs[number] = ScriptRun(script, check)
         run.call = self._later(delay_ns, self._look, number)
+
+    def _report_quiet(self) -> None:
+        """Ends of runs that confirmed what was known; reported late, because nobody can tell."""
+        now_ns = self._env._now
+        while self._quiet and self._quiet[0][0] <= now_ns:
+            end_ns, number, code = self._quiet.popleft()
+            self.router.script_finished(number, code, None, end_ns)
+
+    def disturb(self) -> None:
+        """What checks see is about to change: the runs under way look for themselves."""
+        self._report_quiet()
+        for end_ns, number, _ in self._quiet:
+            script = self.router.script_of(number)
+            if script is not None:
+                run = self._runs[number] = ScriptRun(script, self._checks[script])
+                run.call = self._later(end_ns - self._env._now, self._look, number)
+        self._quiet.clear()
 
     def _look(self, number: int) -> None:
         run = self._runs.get(number)
@@ -602,6 +637,7 @@ class Daemon:
             if port is not None and not instance.unicast:
                 group = multicast_mac(instance.multicast_group)
                 (port.groups.add if join else port.groups.discard)(group)
+                port.segment.membership_changed()
 
     def is_master(self, instance: str | None) -> bool:
         """Whether the instance (any, if None) is Master here and the machine runs."""
@@ -621,11 +657,13 @@ class Daemon:
 
     @property
     def _now_ns(self) -> int:
-        return self.world.calendar.now_ns
+        now_ns: int = self._env._now
+        return now_ns
 
     def _draw(self, distribution: Distribution) -> int:
         return self.node.time(distribution).sample_ns(self._work)
 
     def _later(self, delay_ns: int, function: Callable[..., Any], *arguments: Any) -> Call:
-        calendar = self.world.calendar
-        return calendar.at(calendar.now_ns + delay_ns, Kind.TIMER, self.node.rank, function, *arguments)
+        return self.world.calendar.at(
+            self._env._now + delay_ns, Kind.TIMER, self.node.rank, function, *arguments
+        )

@@ -19,7 +19,6 @@ from vrrpsim.config.events import (
     Target,
 )
 from vrrpsim.protocol.configuration import Address, Authentication, AuthType
-from vrrpsim.protocol.frames import multicast_mac
 from vrrpsim.protocol.packet import Advertisement, authentication_data, encode
 from vrrpsim.trace import Fault, FaultEnd
 
@@ -284,6 +283,7 @@ class Faults:
             return (), None
         daemon, script = node.daemon, event.target.item
         before = daemon.forced.get(script)
+        daemon.disturb()
         daemon.forced[script] = event.verb
 
         def undo() -> None:
@@ -302,12 +302,8 @@ class Faults:
         assert isinstance(event.parameters, Starve)
         if node is None:
             return (), None
-        node.starved = event.parameters.delay
-
-        def undo() -> None:
-            node.starved = None
-
-        return (node.name,), undo
+        node.starve(event.parameters.delay)
+        return (node.name,), lambda: node.starve(None)
 
     def _flush_address(self, event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
         node = self._node(event.target)
@@ -351,9 +347,7 @@ class Faults:
                 _Stranger(),
                 stranger.model.neighbours,
             )
-        if frame.destination.is_multicast:
-            frame.dst_mac = multicast_mac(frame.destination)
-        else:
+        if not frame.multicast:
             for port in segment.ports:
                 if frame.destination in port.local:
                     frame.dst_mac = port.mac
@@ -402,7 +396,7 @@ def _forged(advert: InjectedAdvert, segment: Segment) -> VrrpFrame:
         checksum=dialect.checksum,
         family=source.version,
     )
-    return VrrpFrame(b"\x02\0\0\x02\0\x01", b"\xff" * 6, source, destination, advert.ttl, payload)
+    return VrrpFrame(b"\x02\0\0\x02\0\x01", source, destination, advert.ttl, payload)
 
 
 def _last_address(segment: Segment) -> Address | None:

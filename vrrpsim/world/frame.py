@@ -30,13 +30,15 @@ class Frame:
 
 
 class VrrpFrame(Frame):
-    """An advert in its IP packet."""
+    """An advert in its IP packet. To a group its MAC is the group's, else the neighbour's, found later."""
 
-    __slots__ = ("destination", "payload", "source", "ttl")
+    __slots__ = ("destination", "multicast", "payload", "source", "ttl")
 
     def __init__(
-        self, src_mac: bytes, dst_mac: bytes, source: Address, destination: Address, ttl: int, payload: bytes
+        self, src_mac: bytes, source: Address, destination: Address, ttl: int, payload: bytes
     ) -> None:
+        self.multicast = destination.is_multicast
+        dst_mac = frames.multicast_mac(destination) if self.multicast else BROADCAST
         super().__init__(src_mac, dst_mac, ("vrrp",), "vrrp")
         self.source = source
         self.destination = destination
@@ -81,8 +83,12 @@ class NeighbourFrame(Frame):
                 return frames.unsolicited_na(self.sender_mac, self.sender, router=True)
             case "request" if v4:
                 return frames.arp_request(self.sender_mac, self.sender, self.target, self.dst_mac)
-            case "request":
+            case "request" if self.dst_mac == BROADCAST:
                 return frames.neighbor_solicitation(self.sender_mac, self.sender, self.target)
+            case "request":  # the probe of a stale entry goes to the neighbour alone
+                return frames.neighbor_solicitation(
+                    self.sender_mac, self.sender, self.target, destination=self.target, dst_mac=self.dst_mac
+                )
             case _ if v4:
                 return frames.arp_reply(self.sender_mac, self.sender, self.dst_mac, self.target)
             case _:

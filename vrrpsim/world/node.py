@@ -178,6 +178,9 @@ class Node:
         """The whole machine stands still; frames to it are lost."""
         if self.kernel_runs:
             self.paused = True
+            if self.daemon is not None:
+                self.daemon.disturb()
+                self.daemon.look_up()
             self.world.trace.records.append(NodeChange(self._now_ns, self.name, "paused"))
             self.world.reconsider()
 
@@ -186,9 +189,17 @@ class Node:
         if self.up and self.paused:
             self.paused = False
             self.world.trace.records.append(NodeChange(self._now_ns, self.name, "on"))
+            for port in self.ports.values():
+                port.cache.resume()
             if self.daemon is not None:
                 self.daemon.resume()
             self.world.reconsider()
+
+    def starve(self, delay: Distribution | None) -> None:
+        """Serve timers and packets this much late; None: no longer."""
+        self.starved = delay
+        if self.daemon is not None:
+            self.daemon.look_up()
 
     # --- interfaces and addresses
 
@@ -258,6 +269,7 @@ class Node:
             ProcessChange(self._now_ns, self.name, service.name, service.life.value)
         )
         if self.daemon is not None:
+            self.daemon.disturb()
             self.daemon.process_changed(service.name)
             if service.serves:
                 self.daemon.look_again()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from vrrpsim.config.scenario import Neighbours as Personality
 from vrrpsim.protocol.configuration import Address
-from vrrpsim.protocol.frames import multicast_mac
 
 from .frame import BROADCAST, GRATUITOUS, REPLY, REQUEST, Frame, NeighbourFrame, VrrpFrame
 from .neighbours import Entry, NeighbourCache
@@ -57,6 +56,7 @@ class Port:
         self.groups: set[bytes] = set()  # multicast MACs joined for VRRP
         self.cache = NeighbourCache(self, personality)
         segment.ports.append(self)
+        segment.membership_changed()
 
     @property
     def now_ns(self) -> int:
@@ -87,8 +87,7 @@ class Port:
 
     def send_ip(self, frame: VrrpFrame) -> None:
         """Send an IP packet: multicast at once, unicast when the neighbour is known."""
-        if frame.destination.is_multicast:
-            frame.dst_mac = multicast_mac(frame.destination)
+        if frame.multicast:
             self.transmit(frame)
         elif self.alive:
             self.cache.send(frame.destination, frame, frame.source)
@@ -107,7 +106,7 @@ class Port:
         elif not (frame.dst_mac[0] & 1 or self.has_mac(frame.dst_mac)):
             return
         elif isinstance(frame, VrrpFrame):
-            if frame.dst_mac[0] & 1 or frame.destination in self.local:
+            if frame.multicast or frame.destination in self.local:
                 self.owner.hear_vrrp(self, frame)
         elif isinstance(frame, NeighbourFrame):
             self._hear_neighbour(frame)

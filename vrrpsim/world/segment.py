@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Effect:
     """One impairment at work: what it does to the frames it matches, path by path."""
 
-    __slots__ = ("_gaps", "_name", "_receivers", "_senders", "_world", "impairment")
+    __slots__ = ("_draws", "_gaps", "_name", "_receivers", "_senders", "_world", "impairment")
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class Effect:
         self._senders = senders  # port names; None: any
         self._receivers = receivers
         self._gaps: dict[tuple[str, str, str, str], Gaps] = {}
+        self._draws: dict[tuple[str, str, str], Numbered] = {}
         self.impairment = impairment
 
     def matches(self, sender: Port, receiver: Port, kinds: tuple[str, ...]) -> bool:
@@ -60,6 +61,35 @@ class Effect:
             gaps = self._gaps[key] = Gaps(chance, burst, rng)
         return gaps.hit()
 
+    def extra_ns(self, sender: Port, receiver: Port, frame: Frame, number: int) -> int:
+        """How much later the n-th frame of its sender and flow arrives."""
+        delay, jitter = self.impairment.delay, self.impairment.jitter
+        if delay is None and jitter is None:
+            return 0
+        draws = self._numbered(sender, receiver, frame)
+        extra_ns = draws.draw_ns(delay, 3 * number) if delay is not None else 0
+        return extra_ns + draws.draw_ns(jitter, 3 * number + 1) if jitter is not None else extra_ns
+
+    def damaged(self, sender: Port, receiver: Port, frame: Frame, number: int) -> Frame | None:
+        """An advert with one bit of its payload flipped, as netem's corrupt does; others are dropped."""
+        if not isinstance(frame, VrrpFrame):
+            return None
+        draws = self._numbered(sender, receiver, frame)
+        bit = int(draws.fraction(3 * number + 2) * len(frame.payload) * 8)
+        payload = bytearray(frame.payload)
+        payload[bit // 8] ^= 1 << bit % 8
+        copy = VrrpFrame(frame.src_mac, frame.source, frame.destination, frame.ttl, bytes(payload))
+        copy.dst_mac = frame.dst_mac
+        return copy
+
+    def _numbered(self, sender: Port, receiver: Port, frame: Frame) -> Numbered:
+        key = (sender.name, receiver.name, frame.flow)
+        draws = self._draws.get(key)
+        if draws is None:
+            purpose = f"impair/{self._name}/{sender.name}->{receiver.name}/{frame.flow}"
+            draws = self._draws[key] = self._world.streams.numbered(purpose)
+        return draws
+
 
 class Segment:
     """The switch. Frames reach the other ports after the delay, unless something takes them."""
@@ -74,6 +104,9 @@ class Segment:
         self.blocked: Counter[tuple[str, str]] = Counter()  # partitions by (sender, receiver)
         self.effects: list[Effect] = []
         self.taps: list[Callable[[int, Port, Frame, str], None]] = []
+        self._members: dict[tuple[str, bytes, type[Frame]], list[Port]] = {}
+        fixed = model.delay.kind == "fixed" and model.jitter is None
+        self._plain_delay_ns = model.delay.parameters[0] if fixed else None
         self._numbers: Counter[tuple[str, str]] = Counter()  # frames so far by (sender, flow)
         self._draws: dict[tuple[str, str], Numbered] = {}
         always = Impairment(
@@ -96,19 +129,34 @@ class Segment:
             self.world.reconsider()
         for tap in self.taps:
             tap(self.world.calendar.now_ns, sender, frame, "")
+        receivers = self._receivers(sender, frame)
+        if self._plain_delay_ns is not None and not self.blocked and not self.effects:
+            self._deliver(receivers, frame, self._plain_delay_ns)
+            return
         number = self._numbers[sender.name, frame.flow]
         self._numbers[sender.name, frame.flow] = number + 1
-        if frame.dst_mac[0] & 1:
-            receivers = [port for port in self.ports if port is not sender and port.wants(frame)]
-        else:
-            known = self.mac_table.get(frame.dst_mac)
-            if known is sender:
-                return
-            receivers = [known] if known else [port for port in self.ports if port is not sender]
         if self.blocked or self.effects:
             self._forward_through(sender, frame, receivers, number)
         else:
             self._deliver(receivers, frame, self._delay_ns(sender, frame, number))
+
+    def _receivers(self, sender: Port, frame: Frame) -> list[Port]:
+        """The ports the switch forwards to; groups are looked up once until somebody joins or leaves."""
+        if not frame.dst_mac[0] & 1:
+            known = self.mac_table.get(frame.dst_mac)
+            if known is None:
+                return [port for port in self.ports if port is not sender]
+            return [known] if known is not sender else []
+        key = (sender.name, frame.dst_mac, type(frame))
+        receivers = self._members.get(key)
+        if receivers is None:
+            receivers = [port for port in self.ports if port is not sender and port.wants(frame)]
+            self._members[key] = receivers
+        return receivers
+
+    def membership_changed(self) -> None:
+        """A port was added, or joined or left a group."""
+        self._members.clear()
 
     def _forward_through(self, sender: Port, frame: Frame, receivers: list[Port], number: int) -> None:
         """Each path has its own fate."""
@@ -121,6 +169,7 @@ class Segment:
 
     def _suffer(self, sender: Port, receiver: Port, frame: Frame, effects: list[Effect], number: int) -> None:
         delay_ns = self._delay_ns(sender, frame, number)
+        later_ns = 0
         copies = 1
         for effect in effects:
             impairment = effect.impairment
@@ -128,50 +177,26 @@ class Segment:
                 self.lose(sender, receiver, frame, "burst" if impairment.burst else "loss")
                 return
             if effect.strikes("corrupt", impairment.corrupt, sender, receiver, frame):
-                damaged = self._damaged(frame, sender, receiver, number)
+                damaged = effect.damaged(sender, receiver, frame, number)
                 if damaged is None:  # a bad frame check sequence: the receiver's card drops it
                     self.lose(sender, receiver, frame, "corrupt")
                     return
                 frame = damaged
             if effect.strikes("duplicate", impairment.duplicate, sender, receiver, frame):
                 copies += 1
-            extra_ns = self._extra_ns(impairment, sender, receiver, frame, number)
+            extra_ns = effect.extra_ns(sender, receiver, frame, number)
             if not effect.strikes("reorder", impairment.reorder, sender, receiver, frame):
-                delay_ns += extra_ns  # netem: a reordered frame overtakes the delayed ones
+                later_ns += extra_ns
+            elif not (impairment.delay or impairment.jitter):
+                delay_ns = 0  # netem: a reordered frame overtakes those that are delayed
         for _ in range(copies):
-            self._deliver([receiver], frame, delay_ns)
-
-    def _extra_ns(
-        self, impairment: Impairment, sender: Port, receiver: Port, frame: Frame, number: int
-    ) -> int:
-        if impairment.delay is None and impairment.jitter is None:
-            return 0
-        path = f"{self.name}/{sender.name}->{receiver.name}/{frame.flow}"
-        draws = self.world.streams.numbered(f"impair/{path}")
-        extra_ns = 0
-        if impairment.delay is not None:
-            extra_ns += draws.draw_ns(impairment.delay, 2 * number)
-        if impairment.jitter is not None:
-            extra_ns += draws.draw_ns(impairment.jitter, 2 * number + 1)
-        return extra_ns
-
-    def _damaged(self, frame: Frame, sender: Port, receiver: Port, number: int) -> Frame | None:
-        """An advert with one bit of its payload flipped, as netem's corrupt does; others are dropped."""
-        if not isinstance(frame, VrrpFrame):
-            return None
-        draws = self.world.streams.numbered(f"bit/{self.name}/{sender.name}->{receiver.name}")
-        bit = int(draws.fraction(number) * len(frame.payload) * 8)
-        payload = bytearray(frame.payload)
-        payload[bit // 8] ^= 1 << bit % 8
-        return VrrpFrame(
-            frame.src_mac, frame.dst_mac, frame.source, frame.destination, frame.ttl, bytes(payload)
-        )
+            self._deliver([receiver], frame, delay_ns + later_ns)
 
     def _delay_ns(self, sender: Port, frame: Frame, number: int) -> int:
         """The delay of the n-th frame, the same to every receiver: it is the sender's queue that varies."""
+        if self._plain_delay_ns is not None:
+            return self._plain_delay_ns
         delay, jitter = self.model.delay, self.model.jitter
-        if delay.kind == "fixed" and jitter is None:
-            return delay.parameters[0]
         draws = self._draws.get((sender.name, frame.flow))
         if draws is None:
             purpose = f"delay/{self.name}/{sender.name}/{frame.flow}"
@@ -198,6 +223,7 @@ class Segment:
         for effect in self.effects:
             if effect.matches(sender, receiver, kinds):
                 share *= 1.0 - (effect.impairment.loss or 0.0)
+                share *= 1.0 - (effect.impairment.corrupt or 0.0)
         return share
 
     def block(self, sender: str, receiver: str, by: int) -> None:
