@@ -144,7 +144,7 @@ class FrameLost(NamedTuple):
 
 
 class Reachability(NamedTuple):
-    """From now on the client's requests are answered by `node` ("" if not), and why."""
+    """From now on the client's requests reach `node` ("": nobody) and are answered or not, and why not."""
 
     at_ns: int
     client: str

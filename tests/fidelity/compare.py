@@ -1,6 +1,7 @@
 """Simulator against real keepalived, case by case: the quantities of groundtruth/README, both samples, KS.
 
-    python tests/fidelity/compare.py [-n 300] [-j 2] [CASE …]      # prints the table
+python tests/fidelity/compare.py [-n 300] [-j 2] [CASE …]      # every quantity, both samples
+python tests/fidelity/compare.py --markdown > docs/fidelity.md # one row a case
 """
 
 from __future__ import annotations
@@ -16,87 +17,62 @@ import numpy
 from scipy.stats import ks_2samp
 
 from vrrpsim.config.scenario import Scenario, load_scenario
-from vrrpsim.trace import AddressChange, Fault, Level, NodeChange, Reachability, Trace
+from vrrpsim.measure.outages import Outage, client_view
+from vrrpsim.measure.ownership import Span, ownerships
+from vrrpsim.trace import Fault, Level, Reachability, Trace
 from vrrpsim.world import simulate
 
 GROUNDTRUTH = Path(__file__).parent.parent / "groundtruth"
 QUANTITIES = ("failover_ms", "dual_ms", "gap_ms", "outage_ms")
 NEARLY_EQUAL_MS = 30.0
+TEXT_HEAD = "case / quantity   real: 5 % median 95 %   |   simulated: 5 % median 95 %   (ms)"
+MARKDOWN_HEAD = """# The simulator beside real keepalived
 
+Medians in milliseconds, real / simulated (300 seeds), over the trials that have the quantity; "fits"
+compares whole distributions and final owners as the README says. Written by
+`python tests/fidelity/compare.py --markdown`.
 
-def ownership(trace: Trace, address: str) -> list[tuple[int, tuple[str, ...]]]:
-    """[(instant, owners)] at each change, as the ground truth's `timeline` (nodes that are up)."""
-    has: set[str] = set()
-    on: dict[str, bool] = {}
-    changes: list[tuple[int, tuple[str, ...]]] = [(0, ())]
-    for record in trace.records:
-        if isinstance(record, AddressChange) and record.address == address:
-            (has.add if record.present else has.discard)(record.node)
-        elif isinstance(record, NodeChange):
-            on[record.node] = record.state == "on"
-        else:
-            continue
-        owners = tuple(sorted(node for node in has if on.get(node, True)))
-        if owners != changes[-1][1]:
-            changes.append((record.at_ns, owners))
-    return changes
+| case | real trials | failover | two owners | no owner | client outage | final owner | fits |
+|---|---|---|---|---|---|---|---|"""
 
 
 def quantities(scenario: Scenario, trace: Trace, observe_s: float) -> dict[str, object]:
-    """One simulated trial in the ground truth's terms."""
+    """One simulated trial in the ground truth's terms, from the first operation for `observe_s`."""
     faults = (record.at_ns for record in trace.records if isinstance(record, Fault))
     start_ns = next(faults, 21_000_000_000)  # the control case has none
     end_ns = min(start_ns + round(observe_s * 1e9), trace.end_ns)
-    [client] = scenario.clients.values()
-    changes = ownership(trace, str(client.target[0]))
-    before = [owners for at_ns, owners in changes if at_ns < start_ns][-1]
-    after = [(at_ns, owners) for at_ns, owners in changes if start_ns <= at_ns < end_ns]
-    spans = [(start_ns, before), *after, (end_ns, ())]
-    dual_ns = gap_ns = takes = 0
-    failover_ns = None
-    for (from_ns, owners), (to_ns, _) in zip(spans, spans[1:], strict=False):
-        dual_ns += (to_ns - from_ns) * (len(owners) > 1)
-        gap_ns += (to_ns - from_ns) * (len(owners) == 0)
-    last = before
-    for at_ns, owners in after:
-        takes += len(set(owners) - set(last))
-        if failover_ns is None and set(owners) - set(before):
-            failover_ns = at_ns - start_ns
-        last = owners
+    [(name, client)] = scenario.clients.items()
+    [ownership, *_] = ownerships(trace.records, trace.end_ns, [str(client.target[0])])
+    before = set(ownership.line.at(start_ns - 1))
+    begun = [tenure for tenure in ownership.tenures if start_ns <= tenure.start_ns < end_ns]
+    new = [tenure.start_ns for tenure in begun if tenure.node not in before]
+    changes = [record for record in trace.records if isinstance(record, Reachability)]
+    view = client_view(name, changes, client.every_ns, end_ns)
+    outages = [outage for outage in view.outages if outage.end_ns > start_ns]
     return {
-        "failover_ms": None if failover_ns is None else failover_ns / 1e6,
-        "dual_ms": dual_ns / 1e6,
-        "gap_ms": gap_ns / 1e6,
-        "outage_ms": _outage_ms(trace, client.every_ns, start_ns, end_ns),
-        "takes": takes,
-        "final": "+".join(last) or "-",
+        "failover_ms": (new[0] - start_ns) / 1e6 if new else None,
+        "dual_ms": _within_ms(ownership.dual_master, start_ns, end_ns),
+        "gap_ms": _within_ms(ownership.vacancies, start_ns, end_ns),
+        "outage_ms": None
+        if any(_open(outage, client.every_ns) for outage in outages)
+        else _longest_ms(outages),
+        "takes": len(begun),
+        "final": "+".join(sorted(ownership.line.at(end_ns - 1))) or "-",
     }
 
 
-def _outage_ms(trace: Trace, every_ns: int, start_ns: int, end_ns: int) -> float | None:
-    """Longest time between two answered requests minus the period; None if one is open at the end."""
-    reachable, since = False, 0
-    windows: list[tuple[int, int]] = []
-    for record in trace.records:
-        if isinstance(record, Reachability) and record.reachable != reachable:
-            if reachable:
-                windows.append((since, record.at_ns))
-            reachable, since = record.reachable, record.at_ns
-    if reachable:
-        windows.append((since, end_ns))
-    answered: list[tuple[int, int]] = []
-    for from_ns, to_ns in windows:
-        first, last = -(-from_ns // every_ns) * every_ns, (to_ns - 1) // every_ns * every_ns
-        if first <= last:
-            answered.append((first, min(last, end_ns)))
-    gaps = [
-        (later[0] - earlier[1] - every_ns) / 1e6
-        for earlier, later in zip(answered, answered[1:], strict=False)
-        if earlier[1] >= start_ns - every_ns and later[0] <= end_ns
-    ]
-    if answered and answered[-1][1] < end_ns - 2 * every_ns:
-        return None
-    return max((gap for gap in gaps if gap > 0), default=0.0)
+def _within_ms(spans: tuple[Span, ...], start_ns: int, end_ns: int) -> float:
+    """How much of the spans lies in the observation."""
+    return sum(max(0, min(s.end_ns, end_ns) - max(s.start_ns, start_ns)) for s in spans) / 1e6
+
+
+def _open(outage: Outage, every_ns: int) -> bool:
+    """Still without answers at the end, for more than a request or two."""
+    return not outage.ended and outage.length_ns > 2 * every_ns
+
+
+def _longest_ms(outages: list[Outage]) -> float:
+    return max((outage.length_ns / 1e6 for outage in outages if outage.ended), default=0.0)
 
 
 def run_case(case: str, seeds: range) -> list[dict[str, object]]:
@@ -143,6 +119,21 @@ def judge(case: str, simulated: list[dict[str, object]]) -> tuple[list[str], lis
     return rows, misfits
 
 
+def markdown_row(case: str, simulated: list[dict[str, object]], misfits: list[str]) -> str:
+    """Medians of real and simulated trials, and whether everything fits."""
+    document = json.loads((GROUNDTRUTH / case / "real.json").read_text())
+    cells = [f"{case}: {document['note']}", str(len(document["trials"]))]
+    for name in QUANTITIES:
+        real = [trial[name] for trial in document["trials"] if trial[name] is not None]
+        ours = [trial[name] for trial in simulated if trial[name] is not None]
+        cells.append(" / ".join(f"{float(numpy.median(s)):.0f}" if s else "–" for s in (real, ours)))
+    real_final = Counter(trial["final"] for trial in document["trials"]).most_common(1)[0][0]
+    our_final = Counter(trial["final"] for trial in simulated).most_common(1)[0][0]
+    cells.append(f"{real_final} / {our_final}")
+    cells.append("yes" if not misfits else "**no**: " + ", ".join(misfits))
+    return "| " + " | ".join(cells) + " |"
+
+
 def _overlap(real: list[object], simulated: list[object]) -> float:
     """The share of trials that two discrete samples have in common."""
     a, b = Counter(real), Counter(simulated)
@@ -174,19 +165,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("-n", type=int, default=300)
     parser.add_argument("-j", type=int, default=2)
+    parser.add_argument("--markdown", action="store_true")
     parser.add_argument("cases", nargs="*")
     arguments = parser.parse_args()
     cases = arguments.cases or sorted(p.parent.name for p in GROUNDTRUTH.glob("*/real.json"))
     bad = 0
-    print("case / quantity   real: 5 % median 95 %   |   simulated: 5 % median 95 %   (ms)")
+    print(MARKDOWN_HEAD if arguments.markdown else TEXT_HEAD)
     with ProcessPoolExecutor(arguments.j) as pool:
         results = pool.map(run_case, cases, [range(arguments.n)] * len(cases))
         for case, simulated in zip(cases, results, strict=True):
             rows, misfits = judge(case, simulated)
             bad += bool(misfits)
+            if arguments.markdown:
+                print(markdown_row(case, simulated, misfits), flush=True)
+                continue
             print(case, "ok" if not misfits else "MISFIT: " + " ".join(misfits))
             print("\n".join(rows), flush=True)
-    print(f"{len(cases) - bad} of {len(cases)} cases fit")
+    print(f"\n{len(cases) - bad} of {len(cases)} cases fit")
     return bad > 0
 
 

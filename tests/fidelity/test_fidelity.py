@@ -14,7 +14,9 @@ CASES = sorted(path.parent.name for path in GROUNDTRUTH.glob("*/real.json"))
 
 def test_the_cases_are_all_there() -> None:
     assert len(CASES) == 59
-    assert sum(len(json.loads((GROUNDTRUTH / case / "real.json").read_text())["trials"]) for case in CASES) > 700
+    assert (
+        sum(len(json.loads((GROUNDTRUTH / case / "real.json").read_text())["trials"]) for case in CASES) > 700
+    )
 
 
 @pytest.mark.parametrize("case", CASES)

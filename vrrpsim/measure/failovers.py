@@ -14,7 +14,7 @@ Each event is answered at most once for each address. Everything else is a move,
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from operator import attrgetter
@@ -255,26 +255,25 @@ def _clients_back(
     led: list[int] = []
     served: list[int] = []
     for client, every_ns in watchers.items():
-        at_ns = _led_to(changes, client, new, claimed_ns, end_ns)
-        if at_ns is None:
-            return None, None
-        led.append(at_ns)
-        served.append(-(-at_ns // every_ns) * every_ns)
+        own = [change for change in changes if change.client == client and change.at_ns < end_ns]
+        led_ns = _holds_from(own, claimed_ns, lambda change: change.node == new)
+        answered_ns = _holds_from(own, claimed_ns, lambda change: change.reachable and change.node == new)
+        if led_ns is None or answered_ns is None:
+            return led_ns if len(watchers) == 1 else None, None
+        led.append(led_ns)
+        served.append(-(-answered_ns // every_ns) * every_ns)
     return max(led, default=None), max(served, default=None)
 
 
-def _led_to(
-    changes: Sequence[Reachability], client: str, new: str, claimed_ns: int, end_ns: int
+def _holds_from(
+    changes: Sequence[Reachability], from_ns: int, wanted: Callable[[Reachability], bool]
 ) -> int | None:
-    before = False
+    """The first instant at or after `from_ns` at which it holds; None: never."""
+    holds = False
     for change in changes:
-        if change.client != client:
-            continue
-        if change.at_ns >= end_ns:
-            break
-        if change.at_ns > claimed_ns and before:
-            return claimed_ns
-        before = change.reachable and change.node == new
-        if before and change.at_ns > claimed_ns:
+        if change.at_ns > from_ns and holds:
+            return from_ns
+        holds = wanted(change)
+        if holds and change.at_ns > from_ns:
             return change.at_ns
-    return claimed_ns if before else None
+    return from_ns if holds else None

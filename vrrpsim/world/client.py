@@ -7,7 +7,7 @@ Reachability changes only when something in the world changes, so it is computed
 from __future__ import annotations
 
 from ipaddress import ip_interface
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vrrpsim.config.scenario import Client as ClientModel
 from vrrpsim.protocol.configuration import Address
@@ -22,6 +22,19 @@ from .port import Port
 
 if TYPE_CHECKING:
     from .world import World
+
+
+class Way(NamedTuple):
+    """Where requests end; they are answered if nothing is to be said against it. `share` gets through."""
+
+    node: Node | None
+    reason: str
+    share: float = 1.0
+
+    @property
+    def answered(self) -> bool:
+        """A request sent now gets its answer."""
+        return self.node is not None and not self.reason
 
 
 class Client:
@@ -63,19 +76,20 @@ class Client:
         if was_reachable:  # answers came up to this instant
             entry.confirmed_ns = self._now_ns
         mac = cache.use(entry, self.address)
-        node, reason, share = self._follow(mac)
-        if node is not None and not was_reachable and self._first_answer_is_late():
+        way = self._follow(mac)
+        if way.answered and not was_reachable and self._first_answer_is_late():
+            self._record(False, way, "the first answer takes its time")
             return
-        self.reachable = node is not None
-        if was_reachable and node is None:
+        self.reachable = way.answered
+        if was_reachable and not way.answered:
             self._lost_ns = self._now_ns
         self._cancel_settling()
-        self._record(self.reachable, node.name if node else "", reason)
-        if node is not None:
+        self._record(way.answered, way, way.reason)
+        if way.node is not None and way.answered:
             cache.confirm(entry)
             self._cancel_doubt()
-            self._answered_by(node)
-            if share < 1.0:
+            self._answered_by(way.node)
+            if way.share < 1.0:
                 self._probe_on()
         elif (until_ns := cache.believed_until_ns(entry)) is not None and self._doubt is None:
             self._doubt = self.world.calendar.at(until_ns, Kind.CLIENT, self.rank, self._doubt_now)
@@ -107,29 +121,27 @@ class Client:
             self._doubt.cancel()
             self._doubt = None
 
-    def _follow(self, mac: bytes | None) -> tuple[Node | None, str, float]:
+    def _follow(self, mac: bytes | None) -> Way:
         """Where a frame to this MAC ends, and whether an answer comes back."""
         if mac is None:
-            return None, "nobody answers for the address", 0.0
+            return Way(None, "nobody answers for the address")
         segment = self.port.segment
         port = segment.mac_table.get(mac) or next((p for p in segment.ports if p.has_mac(mac)), None)
-        if port is None or port is self.port:
-            return None, "the MAC is nowhere", 0.0
-        node = port.owner
-        if not isinstance(node, Node):
-            return None, f"the switch sends it to {port.name}", 0.0
+        node = port.owner if port is not None else None
+        if port is None or not isinstance(node, Node):
+            return Way(None, "the MAC is nowhere")
         if not node.kernel_runs:
-            return None, f"{node.name} is {'paused' if node.up else 'off'}", 0.0
+            return Way(None, f"{node.name} is {'paused' if node.up else 'off'}")
         share = segment.passes(self.port, port, ("app",)) * segment.passes(port, self.port, ("app",))
         if share <= 0.0:
-            return None, f"no path to {node.name}", 0.0
+            return Way(None, f"no path to {node.name}")
         if not port.has_mac(mac):
-            return None, f"the switch sends it to {node.name}, which does not have the MAC", 0.0
+            return Way(None, f"the switch sends it to {node.name}, which does not have the MAC")
         if self.target not in port.local:
-            return None, f"{node.name} does not have the address (stale neighbour entry)", 0.0
+            return Way(None, f"{node.name} does not have the address (stale neighbour entry)")
         if not node.serves(f"{self.target_port}/tcp"):
-            return None, f"nothing serves port {self.target_port} on {node.name}", 0.0
-        return node, "", share
+            return Way(node, f"nothing serves port {self.target_port} on {node.name}")
+        return Way(node, "", share)
 
     def _answered_by(self, node: Node) -> None:
         """The node needs the client's MAC for its answer, and asks with the virtual address as sender."""
@@ -139,7 +151,8 @@ class Client:
                 if entry.state in (Nud.NONE, Nud.FAILED):
                     port.cache.use(entry, self.target)
 
-    def _record(self, reachable: bool, node: str, reason: str) -> None:
+    def _record(self, reachable: bool, way: Way, reason: str) -> None:
+        node = way.node.name if way.node else ""
         if (reachable, node, reason) != self._recorded:
             self._recorded = (reachable, node, reason)
             self.world.trace.records.append(Reachability(self._now_ns, self.name, reachable, node, reason))
@@ -154,14 +167,12 @@ class Client:
 
     def _request(self) -> None:
         self._probe = None
-        node, reason, share = self._follow(self.port.cache.entry(self.target).mac)
-        if node is None or share >= 1.0:
+        way = self._follow(self.port.cache.entry(self.target).mac)
+        if way.node is None or not way.answered or way.share >= 1.0:
             self.world.reconsider()
             return
-        if self._chance.random() < share:
-            self._record(True, node.name, reason)
-        else:
-            self._record(False, "", f"the request or its answer to {node.name} was lost")
+        answered = self._chance.random() < way.share
+        self._record(answered, way, "" if answered else f"a frame to or from {way.node.name} was lost")
         self._probe_on()
 
     @property

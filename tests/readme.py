@@ -1,0 +1,73 @@
+"""The generated parts of the README; `python tests/readme.py` writes them, test_readme.py compares them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import vrrpsim
+from vrrpsim.config.values import format_duration
+
+ROOT = Path(__file__).parent.parent
+SHOWN_CASES = (
+    "01-haproxy-crash",
+    "03a-ka-kill9-all",
+    "04-ka-term",
+    "05-power-loss",
+    "08-partition",
+    "08b-partition-mcast",
+    "13-no-weight",
+    "20a-v3-crash",
+    "26a-sync-group",
+    "27b-garp-filtered",
+    "34c-vmac-crash",
+    "46-startup-delay",
+)
+
+
+def sections() -> dict[str, str]:
+    """Text of each generated part, by the name in its markers."""
+    return {"report": _report(), "scenarios": _scenarios(), "fidelity": _fidelity()}
+
+
+def filled(text: str) -> str:
+    """Return the README with every generated part as it is now."""
+    for name, body in sections().items():
+        pattern = re.compile(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        text = pattern.sub(lambda match, body=body: f"{match[1]}{body}{match[2]}", text)
+    return text
+
+
+def _report() -> str:
+    shown = vrrpsim.load(ROOT / "scenarios/haproxy-crash.yaml").run().text(width=100)
+    return f"```text\n$ vrrpsim run scenarios/haproxy-crash.yaml\n{shown.rstrip()}\n```\n"
+
+
+def _scenarios() -> str:
+    rows = ["| scenario | what happens | longest failover | longest outage | two owners |"]
+    rows.append("|---|---|---|---|---|")
+    for path in sorted((ROOT / "scenarios").glob("*.yaml")):
+        study = vrrpsim.load(path)
+        result = study.run().result
+        failover = max((each.length_ns for each in result.failovers), default=None)
+        outage = max((client.longest_ns for client in result.clients.values()), default=None)
+        dual = max((ownership.dual_master_ns for ownership in result.ownerships), default=0)
+        cells = ("–" if ns is None else _shown(ns) for ns in (failover, outage, dual))
+        rows.append(f"| {path.stem} | {' '.join(study.scenario.description.split())} | {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _shown(ns: int) -> str:
+    return format_duration((ns + 500_000) // 1_000_000 * 1_000_000)
+
+
+def _fidelity() -> str:
+    lines = (ROOT / "docs/fidelity.md").read_text(encoding="utf-8").splitlines()
+    head = [line for line in lines if line.startswith(("| case", "|---"))]
+    rows = [line for line in lines if line.startswith(tuple(f"| {case}:" for case in SHOWN_CASES))]
+    return "\n".join([*head, *rows]) + "\n\nAll 59 are in [docs/fidelity.md](docs/fidelity.md).\n"
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(filled(readme.read_text(encoding="utf-8")), encoding="utf-8")

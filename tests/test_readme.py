@@ -1,0 +1,57 @@
+"""The README says what the program does: its generated parts are current and its commands work."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+from readme import ROOT, filled
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_generated_parts_are_current() -> None:
+    assert filled(README) == README, "run: python tests/readme.py"
+
+
+def examples() -> list[str]:
+    """The `vrrpsim …` lines of the shell blocks, without those that name files of the reader."""
+    lines = [
+        line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()
+    ]
+    commands = [line.partition("#")[0].strip() for line in lines if line.startswith("vrrpsim ")]
+    return [command for command in commands if not re.search(r"lb1\.conf|/etc/", command)]
+
+
+@pytest.mark.parametrize("command", examples())
+def test_examples_work(command: str, tmp_path: object) -> None:
+    command = re.sub(r">.*", "", command)
+    words = [
+        str(path.relative_to(ROOT)) if "*" in word else word
+        for word in shlex.split(command)[1:]
+        for path in (sorted(ROOT.glob(word)) if "*" in word else [None])
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "vrrpsim", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "COLUMNS": "100"},
+    )
+    assert done.returncode == 0, done.stderr + done.stdout[-500:]
+    assert done.stdout
+
+
+def test_every_command_is_in_the_readme() -> None:
+    listed = subprocess.run(
+        [sys.executable, "-m", "vrrpsim", "--help"], capture_output=True, text=True, check=True
+    )
+    commands = re.findall(
+        r"^  ([a-z]+)  ", listed.stdout.partition("Commands:")[2].partition("Exit")[0], re.MULTILINE
+    )
+    assert commands
+    missing = [command for command in commands if f"vrrpsim {command}" not in README]
+    assert not missing
