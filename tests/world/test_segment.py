@@ -180,7 +180,7 @@ def test_loss() -> None:
 
 
 def test_burst() -> None:
-    _, b, tap = impaired(loss=0.3, burst=5.0)
+    _, _, tap = impaired(loss=0.3, burst=5.0)
     assert {reason for *_, reason in tap.lost} == {"burst"}
     lost_at = {at_ns for at_ns, *_ in tap.lost}
     starts = [at_ns for at_ns in lost_at if at_ns - 10 * MS not in lost_at]

@@ -186,7 +186,7 @@ def at(world: World, seconds: float, look: Any) -> None:
 # --- what a run left
 
 
-def records(world: World, kind: type[R], **wanted: object) -> list[R]:
+def records(world: World, kind: type[R], /, **wanted: object) -> list[R]:
     """The records of one type whose fields are as wanted."""
     return [
         record

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import PurePosixPath
 
 from vrrpsim.config.scenario import Probe, Process
@@ -35,15 +36,16 @@ def check_of(script: ScriptConfig, probe: Probe | None, processes: Mapping[str, 
     pid_file = re.search(r"\$\(\s*cat\s+\S*?([\w-]+)\.pid\s*\)|`cat\s+\S*?([\w-]+)\.pid`", command)
     if pid_file:
         return Check(process=pid_file[1] or pid_file[2])
-    words = [word for word in command.replace('"', " ").replace("'", " ").split() if word]
+    words = re.sub(r"[\"'`$();|&]", " ", command).split()
     for position, word in enumerate(words):
         name = PurePosixPath(word).name
         arguments = [rest for rest in words[position + 1 :] if not rest.startswith("-")]
         if name in PRESENCE and arguments:
             if name == "systemctl":
                 arguments = arguments[1:]
-            target = arguments[0].removesuffix(".service") if arguments else ""
-            return Check(process=PurePosixPath(target).name) if target else Check()
+            targets = [PurePosixPath(target.removesuffix(".service")).name for target in arguments]
+            known = (target for target in targets if target in processes)  # not the value of an option
+            return Check(process=next(known, targets[0])) if targets else Check()
         if name in REQUEST:
             port = _port_of(name, words[position + 1 :])
             return Check(port=f"{port}/tcp") if port else Check()
@@ -53,8 +55,10 @@ def check_of(script: ScriptConfig, probe: Probe | None, processes: Mapping[str, 
 def _port_of(tool: str, arguments: list[str]) -> int | None:
     """The local port a request goes to; None if it does not go to this machine."""
     if tool in ("nc", "ncat"):
-        numbers = [int(word) for word in arguments if word.isdigit()]
-        return numbers[-1] if numbers else None
+        for host, port in pairwise(arguments):
+            if port.isdigit() and not host.startswith("-"):
+                return int(port) if LOCAL.fullmatch(host) else None
+        return None
     for word in arguments:
         match = LOCAL.search(word)
         if match:

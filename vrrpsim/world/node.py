@@ -121,7 +121,7 @@ class Node:
         self.up = True
         self.world.trace.records.append(NodeChange(self._now_ns, self.name, "on"))
         for port in self.ports.values():
-            port.carrier = port.reported = True
+            port.reported = port.carrier
         self.start_processes()
         self.world.reconsider()
 
@@ -148,7 +148,7 @@ class Node:
         """Gone without a word: processes, addresses and caches with it."""
         if not self.up:
             return
-        self.up = False
+        self.up = self.paused = False
         self.world.trace.records.append(NodeChange(self._now_ns, self.name, "off"))
         if self.daemon is not None:
             self.daemon.kill()
@@ -166,7 +166,7 @@ class Node:
     def power_on(self) -> None:
         """Boot, which takes its time."""
         if not self.up:
-            number = sum(1 for r in self.world.trace.records if isinstance(r, NodeChange))
+            number = sum(isinstance(r, NodeChange) and r.node == self.name for r in self.world.trace.records)
             delay_ns = self.world.streams.draw_ns(self.model.boots, f"boots/{self.name}/{number}")
             self._later(delay_ns, self._boot_if_off)
 

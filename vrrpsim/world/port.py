@@ -100,9 +100,9 @@ class Port:
     def receive(self, frame: Frame) -> None:
         """A frame arrived at the card."""
         if not self.carrier:
-            self.segment.lose(self, self, frame, "carrier")
+            self._lose(frame, "carrier")
         elif not self.alive:
-            self.segment.lose(self, self, frame, "down")
+            self._lose(frame, "down")
         elif not (frame.dst_mac[0] & 1 or self.has_mac(frame.dst_mac)):
             return
         elif isinstance(frame, VrrpFrame):
@@ -110,6 +110,10 @@ class Port:
                 self.owner.hear_vrrp(self, frame)
         elif isinstance(frame, NeighbourFrame):
             self._hear_neighbour(frame)
+
+    def _lose(self, frame: Frame, reason: str) -> None:
+        sender = self.segment.mac_table.get(frame.src_mac, self)
+        self.segment.lose(sender, self, frame, reason)
 
     def _hear_neighbour(self, frame: NeighbourFrame) -> None:
         """arp_process: answer for our addresses, learn of the others.
