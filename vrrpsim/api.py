@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,16 @@ from typing import TYPE_CHECKING, Any
 from vrrpsim.trace import Level, Trace
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from matplotlib.figure import Figure
+
     from vrrpsim.config.scenario import Scenario
+    from vrrpsim.explore.sweep import Outcome
     from vrrpsim.measure import Result
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+NO_VALUES: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +43,7 @@ class Run:
     @property
     def command(self) -> str:
         """The command line that repeats this run; "" if the scenario came from no file."""
-        from shlex import join
-
-        if self.scenario.path is None:
-            return ""
-        changes = [word for path, value in self.overrides.items() for word in ("--set", f"{path}={value}")]
-        return join(["vrrpsim", "run", str(self.scenario.path), "--seed", str(self.seed), *changes])
+        return replay_command(self.scenario, self.seed, self.overrides)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON document as plain values."""
@@ -74,6 +76,56 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Sweep:
+    """Many runs: what was asked and what came out."""
+
+    outcome: Outcome
+
+    @property
+    def verdict(self) -> str:
+        """`pass`, `fail` or `unknown`: the worst of the cells."""
+        return self.outcome.verdict
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON document as plain values."""
+        return self.outcome.to_dict()
+
+    def to_json(self) -> str:
+        """Return what `vrrpsim sweep --json` prints."""
+        return self.outcome.to_json()
+
+    def text(self, width: int = 80) -> str:
+        """Return the report that `vrrpsim sweep` prints."""
+        from vrrpsim.report.sweep import report
+        from vrrpsim.report.text import Look
+
+        return report(self.to_dict(), Look(width))
+
+    def to_pandas(self) -> Any:
+        """Return one row for each run as a DataFrame, times as floats in seconds."""
+        import pandas as pd
+
+        frame = pd.DataFrame(self.outcome.columns())
+        times = [name for name in frame.columns if name.endswith("_s")]
+        return frame.astype(dict.fromkeys(times, float))
+
+    def plot(self, *measures: str) -> Figure:
+        """Draw the distributions of these measures, of failovers and outages unless given."""
+        from vrrpsim.report.distribution import figure
+
+        wanted = {name: self.outcome.curves(name) for name in measures or ("failover", "outage")}
+        [first, *_] = self.outcome.cells
+        title = f"{first.variant.scenario.name}: {sum(len(cell.rows) for cell in self.outcome.cells)} runs"
+        return figure(title, {name: curves for name, curves in wanted.items() if curves})
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.text(100))}</pre>"
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
     """A scenario to be asked questions; `overrides` are the `--set`s it was read with."""
 
@@ -88,6 +140,68 @@ class Study:
         used = self.scenario.seed if seed is None else seed
         trace = simulate(self.scenario, seed=used, level=level)
         return Run(self.scenario, used, trace, measure(self.scenario, trace, seed=used), self.overrides)
+
+    def sweep(
+        self,
+        runs: int = 1000,
+        *,
+        seed: int | None = None,
+        vary: Mapping[str, Sequence[str]] = NO_VALUES,
+        thresholds: Sequence[str] = (),
+        stratify: bool = True,
+        jobs: int | None = None,
+        executor: Executor | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Sweep:
+        """Run it many times, and every variant of a grid with the same seeds.
+
+        `vary` gives values for paths as `--set` takes them, `thresholds` are such as `outage.p99 < 5s`.
+        Works in a process pool of `jobs` (all cores; 1: here) or in the `executor`; a script that uses a
+        pool needs `if __name__ == "__main__":`. `progress` is told the trials done and of how many.
+        """
+        from vrrpsim.explore.crew import Crew
+        from vrrpsim.explore.sweep import Variant, sweep
+        from vrrpsim.explore.thresholds import parse_threshold
+
+        asked = [parse_threshold(text) for text in thresholds]
+        variants = [Variant(*each) for each in self._grid(vary)]
+        used = self.scenario.seed if seed is None else seed
+        crew = Crew(jobs, executor)
+        return Sweep(
+            sweep(
+                variants,
+                runs=runs,
+                seed=used,
+                stratify=stratify,
+                thresholds=asked,
+                crew=crew,
+                progress=progress,
+            )
+        )
+
+    def _grid(
+        self, vary: Mapping[str, Sequence[str]]
+    ) -> Iterator[tuple[Scenario, Mapping[str, str], Mapping[str, str]]]:
+        """Every combination of values: the scenario, what was varied, all overrides."""
+        if not vary:
+            yield self.scenario, {}, self.overrides
+            return
+        if self.scenario.path is None:
+            raise ValueError("vary reads the scenario anew for each cell, but it came from no file")
+        for values in product(*vary.values()):
+            varied = dict(zip(vary, values, strict=True))
+            overrides = {**self.overrides, **varied}
+            yield load(self.scenario.path, overrides).scenario, varied, overrides
+
+
+def replay_command(scenario: Scenario, seed: int, overrides: Mapping[str, str] = NOTHING) -> str:
+    """Return the command line that repeats a run; "" if the scenario came from no file."""
+    from shlex import join
+
+    if scenario.path is None:
+        return ""
+    changes = [word for path, value in overrides.items() for word in ("--set", f"{path}={value}")]
+    return join(["vrrpsim", "run", str(scenario.path), "--seed", str(seed), *changes])
 
 
 def load(path: str | Path, overrides: Mapping[str, str] = NOTHING) -> Study:

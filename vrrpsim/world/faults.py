@@ -23,6 +23,7 @@ from vrrpsim.protocol.packet import Advertisement, authentication_data, encode
 from vrrpsim.trace import Fault, FaultEnd
 
 from .calendar import Kind
+from .chance import Streams
 from .frame import VrrpFrame
 from .node import Node
 from .port import Port
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
     from .world import World
 
 Undo = Callable[[], None]
+
+
+def drawn_ns(streams: Streams, event: Event) -> int:
+    """The instant of an event that this run draws, counted from what its `at:` says: a stream of its own."""
+    return streams.draw_ns(event.at.plus, f"event/{event.name}")
 
 
 class Faults:
@@ -71,7 +77,7 @@ class Faults:
                 self._at(event, self._when_ns(event), 0)
 
     def _when_ns(self, event: Event) -> int:
-        return self.world.streams.draw_ns(event.at.plus, f"event/{event.name}")
+        return drawn_ns(self.world.streams, event)
 
     def _at(self, event: Event, at_ns: int, repetition: int) -> None:
         self.world.calendar.at(at_ns, Kind.FAULT, event.index, self._fire, event, repetition)
@@ -86,7 +92,7 @@ class Faults:
         if event.lasts is not None:
             lasts_ns = self.world.streams.draw_ns(event.lasts, f"{purpose}/for")
         fault_at = len(self.world.trace.records)
-        resolved, undo = self._verbs[event.verb](event, f"{purpose}/{number}")
+        resolved, undo = self._verbs[event.verb](event, purpose)
         text = str(event.target) if event.target else _partition_text(event)
         until_ns = now_ns + lasts_ns if lasts_ns is not None and undo is not None else None
         name = event.name if event.name != f"{event.verb}-{event.index}" else ""

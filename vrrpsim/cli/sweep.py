@@ -1,0 +1,293 @@
+"""`vrrpsim sweep`: many runs of a scenario, or of a grid of its variants."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vrrpsim.cli import BAD, BUG, ENVIRONMENT, GOOD, INTERRUPTED, worst
+from vrrpsim.cli._options import (
+    CannotWrite,
+    json_option,
+    look,
+    quiet_option,
+    seed_option,
+    set_option,
+    verbose_option,
+    write_whole,
+)
+
+if TYPE_CHECKING:
+    from vrrpsim.api import Sweep
+    from vrrpsim.explore.sweep import Outcome
+
+PICTURES = (".svg", ".png")
+Progress = Callable[[int, int], None]
+
+
+def _grid(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, list[str]]:
+    grid: dict[str, list[str]] = {}
+    for text in texts:
+        path, equals, values = text.partition("=")
+        found = list(split_values(values))
+        if not (path and equals and all(found)):
+            raise click.BadParameter(f"{text!r} is not PATH=a,b,c, such as segments.lan.loss=0%,1%,5%")
+        if path in grid:
+            raise click.BadParameter(f"{path} is varied twice")
+        grid[path] = found
+    return grid
+
+
+def split_values(text: str) -> Iterator[str]:
+    """Split at commas outside brackets and quotes: `{uniform: [1s, 2s]},3s` is two values."""
+    depth, quote, start = 0, "", 0
+    for at, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        elif character == "," and not depth:
+            yield text[start:at].strip()
+            start = at + 1
+        else:
+            depth += (character in "[{") - (character in "]}")
+    yield text[start:].strip()
+
+
+def _ending(*allowed: str) -> Callable[[click.Context, click.Parameter, Path | None], Path | None]:
+    def check(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+        if path is not None and path.suffix not in allowed:
+            raise click.BadParameter(f"'{path}' must end in {', '.join(allowed)}")
+        return path
+
+    return check
+
+
+@click.command(
+    epilog="""\b
+Thresholds:
+  MEASURE.STATISTIC < LIMIT, with < <= > >= ==
+  failover, outage, outage.CLIENT, dual_master, vacancy, moves: p50 p90 p95 p99 max
+  split_brain: rate count     (two owners for longer than 50 ms)
+
+\b
+The instant of the first event with a random 'at:' is stratified: seeds are chosen so that it is spread
+evenly. Each run is still that of 'vrrpsim run --seed N'.
+
+\b
+Examples:
+  vrrpsim sweep scenarios/haproxy-crash.yaml -n 2000 --threshold 'outage.web.p99 < 5s'
+  vrrpsim sweep scenarios/haproxy-crash.yaml --vary segments.lan.loss=0%,1%,5% -o runs.csv --plot ecdf.svg
+"""
+)
+@click.argument("file", metavar="SCENARIO", type=click.Path(path_type=Path))
+@click.option(
+    "-n", "--runs", type=click.IntRange(min=1), default=1000, show_default=True, help="Runs per cell."
+)
+@click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), help="Worker processes; all processors if not given."
+)
+@seed_option
+@set_option
+@click.option(
+    "--vary",
+    multiple=True,
+    metavar="PATH=a,b,c",
+    callback=_grid,
+    help="Sweep each of these values; several make a grid. The same seeds in each cell.",
+)
+@click.option(
+    "--threshold",
+    "thresholds",
+    multiple=True,
+    metavar="EXPR",
+    help="Fail unless it holds, e.g. 'failover.p95 < 5s'. Repeatable.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="F.csv|.jsonl|.parquet",
+    type=click.Path(path_type=Path),
+    callback=_ending(".csv", ".jsonl", ".parquet"),
+    help="Write every run, one a row.",
+)
+@click.option(
+    "--plot",
+    metavar="F.svg|png",
+    type=click.Path(path_type=Path),
+    callback=_ending(*PICTURES),
+    help="Draw the distributions of failovers and outages.",
+)
+@click.option(
+    "--scheduler", metavar="tcp://…", help="Work on a Dask cluster (pip install 'vrrpsim[cluster]')."
+)
+@click.option("--no-stratify", is_flag=True, help="Take consecutive seeds.")
+@json_option
+@quiet_option
+@verbose_option
+def command(
+    file: Path,
+    runs: int,
+    jobs: int | None,
+    seed: int | None,
+    overrides: dict[str, str],
+    vary: dict[str, list[str]],
+    thresholds: tuple[str, ...],
+    output: Path | None,
+    plot: Path | None,
+    scheduler: str | None,
+    no_stratify: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Run a scenario under many seeds: quantiles, rates, worst cases.
+
+    The same seeds give the same results for any number of workers. Ctrl-C ends it with what is finished.
+    """
+    if jobs is not None and scheduler:
+        raise click.UsageError("--jobs and --scheduler exclude each other")
+    _check_files(output, plot)
+    began = time.perf_counter()
+    with ExitStack() as stack:
+        from vrrpsim.api import load
+        from vrrpsim.explore.thresholds import parse_threshold
+
+        for text in thresholds:
+            parse_threshold(text)
+        study = load(file, overrides)
+        for finding in study.scenario.findings:
+            click.echo(str(finding), err=True)
+        executor = None
+        if scheduler:
+            from vrrpsim.explore.cluster import dask_executor
+
+            executor, jobs = stack.enter_context(dask_executor(scheduler))
+        done = study.sweep(
+            runs,
+            seed=seed,
+            vary=vary,
+            thresholds=thresholds,
+            stratify=not no_stratify,
+            jobs=jobs,
+            executor=executor,
+            progress=stack.enter_context(_progress(quiet)),
+        )
+    took_s = time.perf_counter() - began
+    if not any(cell.rows for cell in done.outcome.cells) and done.outcome.interrupted:
+        click.echo("interrupted before anything was finished", err=True)
+        return INTERRUPTED
+    _print(done, as_json, quiet)
+    _say_what_went_wrong(done.outcome)
+    if verbose or (sys.stderr.isatty() and not quiet):
+        count = sum(len(cell.rows) for cell in done.outcome.cells)
+        click.echo(f"{count} runs in {took_s:.1f} s, {count / took_s:.0f} a second", err=True)
+    _write(done, output, plot)
+    return _code(done.outcome)
+
+
+def _code(outcome: Outcome) -> int:
+    codes = [GOOD if outcome.verdict == "pass" else BAD]
+    codes += [INTERRUPTED] * outcome.interrupted
+    codes += [BUG] * any(cell.errors for cell in outcome.cells)
+    codes += [ENVIRONMENT] * any(cell.lost for cell in outcome.cells)
+    return worst(codes)
+
+
+def _check_files(*paths: Path | None) -> None:
+    """Say now, not after an hour, that a file cannot be written."""
+    from vrrpsim.explore.table import need_writer
+
+    for path in paths:
+        if path is None:
+            continue
+        if not path.parent.is_dir() or path.is_dir() or not os.access(path.parent, os.W_OK):
+            raise CannotWrite(f"{path}: cannot write there")
+        need_writer(path)
+
+
+def _print(done: Sweep, as_json: bool, quiet: bool) -> None:
+    from vrrpsim.report.sweep import report, verdict_line
+
+    if as_json:
+        click.echo(done.to_json())
+    elif quiet:
+        click.echo(look().dress(verdict_line(done.to_dict())))
+    else:
+        click.echo(report(done.to_dict(), look()))
+
+
+def _say_what_went_wrong(outcome: Outcome) -> None:
+    if outcome.deaths:
+        seeds = ", ".join(map(str, outcome.repeated[:20])) + ", …" * (len(outcome.repeated) > 20)
+        times = "time" if outcome.deaths == 1 else "times"
+        lost = sum(len(cell.lost) for cell in outcome.cells)
+        click.echo(
+            f"a worker process died {outcome.deaths} {times} (out of memory?); seeds under way, run again: "
+            f"{seeds}; lost: {lost} runs",
+            err=True,
+        )
+    for cell in outcome.cells:
+        for seed, why in list(cell.errors.items())[:3]:
+            click.echo(f"seed {seed}: {why}; please report it: {cell.variant.command(seed)}", err=True)
+
+
+def _write(done: Sweep, output: Path | None, plot: Path | None) -> None:
+    from vrrpsim.explore.table import lines, write_parquet
+
+    if output and output.suffix == ".parquet":
+        with _whole(output) as part:
+            write_parquet(part, done.outcome.columns())
+    elif output:
+        write_whole(output, lines(output, done.outcome.columns()))
+    if plot:
+        from vrrpsim.report.distribution import save
+
+        with _whole(plot) as part:
+            save(done.plot(), part)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Give a file to write that becomes `path` when it is complete."""
+    part = path.with_name(f".{os.getpid()}.part-{path.name}")
+    try:
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise CannotWrite(f"{path}: cannot write: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Progress | None]:
+    """Show a bar with rate and time left on a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.0f}/s"),
+        TimeRemainingColumn(),
+    )
+    began = time.perf_counter()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None, rate=0.0)
+
+        def note(done: int, total: int) -> None:
+            rate = done / max(time.perf_counter() - began, 1e-9)
+            bar.update(task, completed=done, total=total, rate=rate)
+
+        yield note

@@ -1,0 +1,421 @@
+"""Monte Carlo: one scenario, or a grid of variants of it, under many seeds.
+
+All cells of a grid run the same seeds (common random numbers), so that a difference between two cells is
+one of the scenario and not of luck. What is measured of a run says `trial`, how seeds are chosen `strata`,
+what the numbers are worth `statistics`.
+
+A run is a *split brain* if several nodes owned one address at a stretch for longer than `SPLIT_BRAIN_NS`:
+in a clean hand-over the old owner keeps the address until it has heard the new one, 0.2 to 7 ms in the
+ground truth, so fifty milliseconds are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median_low
+from typing import Any
+
+from vrrpsim.config.events import Event
+from vrrpsim.config.scenario import Bound, Scenario
+from vrrpsim.explore.crew import Crew, Harvest, Progress, harvest
+from vrrpsim.explore.statistics import (
+    PERCENTS,
+    Curve,
+    Difference,
+    Quantile,
+    Rate,
+    Summary,
+    difference,
+    distribution,
+    rate,
+    summarize,
+)
+from vrrpsim.explore.strata import choose_seeds, stratified_event
+from vrrpsim.explore.thresholds import Threshold, ThresholdError
+from vrrpsim.explore.trial import COUNTS, Row, Sample, measures
+from vrrpsim.measure.expectations import SINGLE_RUN, Verdict, overall
+from vrrpsim.measure.seconds import optional_seconds, seconds, to_json
+
+SPLIT_BRAIN_NS = 50_000_000
+WORST = 3  # seeds named for each measure
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A scenario, what `--vary` changed in it, and all that was changed."""
+
+    scenario: Scenario
+    varied: Mapping[str, str]
+    overrides: Mapping[str, str]
+
+    def command(self, seed: int) -> str:
+        """The command line that replays one run; "" if the scenario came from no file."""
+        from vrrpsim.api import replay_command
+
+        return replay_command(self.scenario, seed, self.overrides)
+
+    @property
+    def label(self) -> str:
+        """`loss=1%`: what was varied, each path by its last name."""
+        return ", ".join(f"{path.rpartition('.')[2]}={value}" for path, value in self.varied.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An expectation or a threshold, judged over all runs; `seed` is the one to look at."""
+
+    measure: str
+    statistic: str
+    text: str
+    bound: int | float | str
+    measured: int | float | None
+    ok: bool | None
+    note: str = ""
+    at_ns: int | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The runs of one variant, in the order of their seeds."""
+
+    variant: Variant
+    rows: tuple[Row, ...]
+    errors: Mapping[int, str]
+    lost: Mapping[int, str]
+    thresholds: tuple[Threshold, ...]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What was measured."""
+        return measures(self.variant.scenario)
+
+    def samples(self, name: str) -> list[Sample | None]:
+        """Return one measure, run by run. With a single client `outage.NAME` is `outage`."""
+        if name not in self.names and name.startswith("outage."):
+            if name.removeprefix("outage.") not in self.variant.scenario.clients:
+                raise ThresholdError(f"{name}: there is no such client in the scenario")
+            name = "outage"
+        if name not in self.names:
+            return [None] * len(self.rows)
+        column = self.names.index(name)
+        return [row.values[column] for row in self.rows]
+
+    @cached_property
+    def summaries(self) -> dict[str, Summary]:
+        """Every measure over all runs."""
+        return {name: summarize(self.samples(name)) for name in self.names}
+
+    @cached_property
+    def split_brain(self) -> Rate:
+        """How many runs had two owners of one address for longer than a hand-over takes."""
+        return rate(sum(row.overlap_ns > SPLIT_BRAIN_NS for row in self.rows), len(self.rows))
+
+    @property
+    def censored(self) -> int:
+        """Runs of which the horizon cut something."""
+        return sum(any(sample and sample.cut for sample in row.values) for row in self.rows)
+
+    def worst(self, name: str, count: int = WORST) -> list[tuple[Sample, int]]:
+        """Return the runs with the largest values, above the median, and their seeds."""
+        samples = self.samples(name)
+        usual = median_low([sample.value for sample in samples if sample] or [0])
+        found = [
+            (sample, row.seed)
+            for sample, row in zip(samples, self.rows, strict=True)
+            if sample and sample.value > usual
+        ]
+        return sorted(found, key=lambda each: (-each[0].value, each[1]))[:count]
+
+    @cached_property
+    def expectations(self) -> tuple[Judged, ...]:
+        """What the scenario expects: of each run, and with p50, p95, p99 of all."""
+        expect = self.variant.scenario.expect
+        if not expect:
+            return ()
+        single = [bound for bound in expect.bounds if bound.statistic in SINGLE_RUN]
+        verdicts = [
+            *(Judged("owner", "at", "", node, None, None, at_ns=_at(self, at)) for at, node in expect.owner),
+            *(Judged(_name(bound), bound.statistic, "", bound.limit, None, None) for bound in single),
+        ]
+        of_runs = (_of_each_run(verdict, self.rows, at) for at, verdict in enumerate(verdicts))
+        of_all = (bound for bound in expect.bounds if bound not in single)
+        return (*of_runs, *(self._ask(_as_threshold(bound)) for bound in of_all))
+
+    @cached_property
+    def asked(self) -> tuple[Judged, ...]:
+        """The thresholds of the command line."""
+        return tuple(map(self._ask, self.thresholds))
+
+    def _ask(self, threshold: Threshold) -> Judged:
+        split = threshold.measure == "split_brain"
+        name = "dual_master" if split else threshold.measure
+        measured = self.split_brain if split else summarize(self.samples(name))
+        value, ok = threshold.asked_of(measured)
+        note, seed = "", None
+        if isinstance(measured, Summary) and value is None:
+            note = "nothing was measured" if not measured.n else "beyond what the horizon lets see"
+        if ok is False:
+            values = [
+                (sample, -row.seed)
+                for sample, row in zip(self.samples(name), self.rows, strict=True)
+                if sample
+            ]
+            seed = -max(values)[1] if values else None
+        return Judged(
+            threshold.measure,
+            threshold.statistic,
+            threshold.text,
+            threshold.limit,
+            value,
+            ok,
+            note,
+            seed=seed,
+        )
+
+    @property
+    def verdict(self) -> str:
+        """`pass`, `fail` or `unknown`."""
+        each = (*self.expectations, *self.asked)
+        return overall([Verdict(e.measure, e.statistic, 0, None, e.ok) for e in each])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the cell's part of the JSON document; times are `Decimal` seconds."""
+        return {
+            "scenario": self.variant.scenario.name,
+            "vary": dict(self.variant.varied),
+            "runs": len(self.rows),
+            "censored": self.censored,
+            "measures": {name: _summary(name, each) for name, each in self.summaries.items()},
+            "split_brain": {
+                "longer_than_s": seconds(SPLIT_BRAIN_NS),
+                "runs": self.split_brain.count,
+                "rate": self.split_brain.rate,
+                "ci": [self.split_brain.low, self.split_brain.high],
+            },
+            "worst": [
+                {
+                    "seed": seed,
+                    "measure": name,
+                    **_valued(name, sample.value),
+                    "cut": sample.cut,
+                    "command": self.variant.command(seed),
+                }
+                for name in self.names
+                for sample, seed in self.worst(name)
+            ],
+            "expectations": [self._judged(each) for each in self.expectations],
+            "thresholds": [self._judged(each) for each in self.asked],
+            "errors": [{"seed": seed, "why": why} for seed, why in self.errors.items()],
+            "lost": [{"seed": seed, "why": why} for seed, why in self.lost.items()],
+            "verdict": self.verdict,
+        }
+
+    def _judged(self, each: Judged) -> dict[str, Any]:
+        plain = each.measure in ("owner", "split_brain", *COUNTS)
+        return {
+            "measure": each.measure,
+            "statistic": each.statistic,
+            **({"threshold": each.text} if each.text else {}),
+            **({"at_s": seconds(each.at_ns)} if each.at_ns is not None else {}),
+            "bound": each.bound if plain or not isinstance(each.bound, int) else seconds(each.bound),
+            "measured": each.measured
+            if plain or not isinstance(each.measured, int)
+            else seconds(each.measured),
+            "ok": each.ok,
+            "note": each.note,
+            "command": "" if each.seed is None else self.variant.command(each.seed),
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished sweep, or what is finished of it."""
+
+    cells: tuple[Cell, ...]
+    asked: int  # runs of each cell
+    stratified: Event | None
+    repeated: tuple[int, ...]  # seeds under way when a worker died
+    deaths: int
+    interrupted: bool
+
+    @property
+    def verdict(self) -> str:
+        """The worst of the cells: `fail`, `unknown` or `pass`."""
+        verdicts = {cell.verdict for cell in self.cells}
+        return next((each for each in ("fail", "unknown") if each in verdicts), "pass")
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether something was varied."""
+        return bool(self.cells[0].variant.varied)
+
+    def difference(self, cell: Cell, name: str) -> Difference | None:
+        """Return how a measure of a cell differs from the first cell's, paired by seed; None for that one."""
+        first = self.cells[0]
+        if cell is first or name not in first.names or name not in cell.names:
+            return None
+        mine = dict(zip((row.seed for row in cell.rows), cell.samples(name), strict=True))
+        pairs = (
+            (sample, mine.get(row.seed)) for row, sample in zip(first.rows, first.samples(name), strict=True)
+        )
+        return difference(pairs, len(self.cells) - 1)
+
+    def curves(self, name: str) -> list[Curve]:
+        """Return the distribution of a measure, one curve for each cell that has it."""
+        curves = (distribution(cell.variant.label, cell.samples(name)) for cell in self.cells)
+        return [curve for curve in curves if curve]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON document as plain values."""
+        stratified = self.stratified.name if self.stratified else None
+        head = {"asked": self.asked, "interrupted": self.interrupted, "stratified": stratified}
+        if not self.is_grid:
+            document = self.cells[0].to_dict()
+            del document["vary"]
+            return document | head
+        cells = [cell.to_dict() | {"differences": dict(self._differences(cell))} for cell in self.cells]
+        return {"cells": cells, **head, "verdict": self.verdict}
+
+    def _differences(self, cell: Cell) -> Iterator[tuple[str, dict[str, Any]]]:
+        for name in cell.names:
+            found = self.difference(cell, name)
+            if found is not None:
+                yield (
+                    name,
+                    {
+                        "longer": found.longer,
+                        "shorter": found.shorter,
+                        "equal": found.equal,
+                        **_valued(name, found.median, "median"),
+                        "p": found.p,
+                        "significant": found.significant,
+                    },
+                )
+
+    def to_json(self) -> str:
+        """Return the document that `vrrpsim sweep --json` prints, without a final newline."""
+        return to_json(self.to_dict())
+
+    def columns(self) -> dict[str, list[Any]]:
+        """Return all runs as a table by columns: what was varied, the seed, times in seconds.
+
+        `NAME_cut` says that the horizon came first and the value is a lower bound.
+        """
+        cells = [(cell, row) for cell in self.cells for row in cell.rows]
+        table: dict[str, list[Any]] = {
+            path: [cell.variant.varied[path] for cell, _ in cells] for path in self.cells[0].variant.varied
+        }
+        table["seed"] = [row.seed for _, row in cells]
+        for name in dict.fromkeys(name for cell in self.cells for name in cell.names):
+            samples = [sample for cell in self.cells for sample in cell.samples(name)]
+            unit = "" if name in COUNTS else "_s"
+            table[f"{name}{unit}"] = [_quantity(name, each and each.value) for each in samples]
+            if name not in COUNTS:
+                table[f"{name}_cut"] = [each and each.cut for each in samples]
+        table["split_brain"] = [row.overlap_ns > SPLIT_BRAIN_NS for _, row in cells]
+        return table
+
+
+def sweep(
+    variants: Sequence[Variant],
+    *,
+    runs: int,
+    seed: int,
+    stratify: bool = True,
+    thresholds: Sequence[Threshold] = (),
+    crew: Crew | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run every variant with the same seeds, from `seed` on."""
+    scenarios = [variant.scenario for variant in variants]
+    _check(variants, thresholds)
+    seeds = choose_seeds(scenarios[0], seed, runs, stratify=stratify)
+    found = harvest(scenarios, seeds, crew or Crew(), progress=progress)
+    return Outcome(
+        cells=tuple(_cell(number, variant, found, thresholds) for number, variant in enumerate(variants)),
+        asked=runs,
+        stratified=stratified_event(scenarios[0]) if stratify else None,
+        repeated=tuple(sorted(found.repeated)),
+        deaths=found.deaths,
+        interrupted=found.interrupted,
+    )
+
+
+def _check(variants: Sequence[Variant], thresholds: Sequence[Threshold]) -> None:
+    """Refuse a threshold on a client that a variant does not have, before anything runs."""
+    for variant in variants:
+        for threshold in thresholds:
+            Cell(variant, (), {}, {}, ()).samples(threshold.measure)
+
+
+def _cell(number: int, variant: Variant, found: Harvest, thresholds: Sequence[Threshold]) -> Cell:
+    rows = tuple(found.rows[number][seed] for seed in sorted(found.rows[number]))
+    errors, lost = (dict(sorted(each[number].items())) for each in (found.errors, found.lost))
+    return Cell(variant, rows, errors, lost, tuple(thresholds))
+
+
+def _at(cell: Cell, at: int | str) -> int:
+    return at if isinstance(at, int) else cell.variant.scenario.duration_ns
+
+
+def _name(bound: Bound) -> str:
+    return f"{bound.measure}.{bound.client}" if bound.client else bound.measure
+
+
+def _as_threshold(bound: Bound) -> Threshold:
+    return Threshold("", _name(bound), bound.statistic, "<=", bound.limit)
+
+
+def _of_each_run(asked: Judged, rows: Sequence[Row], at: int) -> Judged:
+    """Every run must keep it; a run in which nothing exercised it says nothing, if others do."""
+    broken = [row for row in rows if row.judged[at][0] is False]
+    silent = sum(row.judged[at][0] is None for row in rows)
+    pick = min if asked.statistic == "min" else max
+    values = [(value, row.seed) for row in rows if (value := row.judged[at][1]) is not None]
+    measured, worst = pick(values, key=lambda each: (each[0], -each[1]), default=(None, None))
+    ok: bool | None = not broken
+    if not broken and (silent == len(rows) or (silent and asked.measure.startswith("outage"))):
+        ok = None
+    notes = []
+    if broken:
+        notes.append(f"broken in {len(broken)} of {len(rows)} runs")
+        worst = broken[0].seed if measured is None else worst
+    if silent:
+        notes.append(f"nothing to judge in {silent} of {len(rows)} runs")
+    return Judged(
+        asked.measure,
+        asked.statistic,
+        "",
+        asked.bound,
+        measured,
+        ok,
+        "; ".join(notes),
+        asked.at_ns,
+        None if ok else worst,
+    )
+
+
+def _quantity(name: str, value: int | None) -> Any:
+    return value if name in COUNTS else optional_seconds(value)
+
+
+def _valued(name: str, value: int | None, word: str = "value") -> dict[str, Any]:
+    return {word if name in COUNTS else f"{word}_s": _quantity(name, value)}
+
+
+def _summary(name: str, summary: Summary) -> dict[str, Any]:
+    def interval(quantile: Quantile) -> list[Any]:
+        return [_quantity(name, quantile.low), _quantity(name, quantile.high)]
+
+    quantiles = {f"p{percent}": summary.quantiles[percent] for percent in PERCENTS}
+    return {
+        "n": summary.n,
+        "censored": summary.censored,
+        **{key: _quantity(name, each.value) for key, each in quantiles.items()},
+        "max": _quantity(name, summary.largest),
+        "max_cut": summary.largest_cut,
+        "ci": {key: interval(each) for key, each in quantiles.items()},
+    }

@@ -1,0 +1,91 @@
+"""The distribution of what a sweep measured: the part of the runs that took no longer, with its band.
+
+Colours are Okabe and Ito's, line styles repeat what they say; figures are objects, pyplot is not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLES = ("-", "--", "-.", ":")
+
+
+class Curve(Protocol):
+    """Instants in seconds, the part of the runs that took no longer, and the band around it."""
+
+    @property
+    def label(self) -> str:
+        """What was varied; empty: nothing."""
+
+    @property
+    def seconds(self) -> Sequence[float]:
+        """Instants, ascending."""
+
+    @property
+    def part(self) -> Sequence[float]:
+        """0 to 1, one for each instant."""
+
+    @property
+    def low(self) -> Sequence[float]:
+        """Lower edge of the band."""
+
+    @property
+    def high(self) -> Sequence[float]:
+        """Upper edge of the band."""
+
+    @property
+    def cut_s(self) -> float | None:
+        """Where the horizon cut the first run; None: it cut none."""
+
+
+def figure(title: str, panels: Mapping[str, Sequence[Curve]]) -> Figure:
+    """Draw one panel for each measure, by its name, one line for each curve."""
+    from matplotlib.figure import Figure
+
+    drawn = Figure(figsize=(5.2 * max(len(panels), 1), 3.8), layout="constrained")
+    drawn.suptitle(title, fontsize=11)
+    for number, (name, curves) in enumerate(panels.items(), 1):
+        axes = drawn.add_subplot(1, len(panels), number)
+        _draw(axes, name, curves)
+        axes.set_ylabel("part of the runs" if number == 1 else "")
+    if not panels:
+        drawn.add_subplot().text(0.5, 0.5, "nothing was measured", ha="center")
+    return drawn
+
+
+def _draw(axes: Axes, name: str, curves: Sequence[Curve]) -> None:
+    for number, curve in enumerate(curves):
+        colour = COLOURS[number % len(COLOURS)]
+        style = (
+            STYLES[number // len(COLOURS) % len(STYLES)] if len(curves) > len(COLOURS) else STYLES[number % 4]
+        )
+        first = curve.seconds[0]
+        seconds = [first, *curve.seconds]
+        axes.step(seconds, [0.0, *curve.part], color=colour, linestyle=style, where="post", label=curve.label)
+        axes.fill_between(curve.seconds, curve.low, curve.high, color=colour, alpha=0.15, step="post", lw=0)
+        if curve.cut_s is not None:
+            axes.axvline(curve.cut_s, color=colour, linestyle=":", lw=0.8)
+    axes.set_xlabel(f"{name}, seconds")
+    axes.set_ylim(0, 1.02)
+    axes.grid(color="#DDDDDD", lw=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    if any(curve.label for curve in curves):
+        axes.legend(fontsize=8, frameon=False)
+    if any(curve.cut_s is not None for curve in curves):
+        axes.set_title("dotted: from here on the horizon cut runs", fontsize=8, color="#555555")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write SVG or PNG, the same bytes for the same figure."""
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.hashsalt": "vrrpsim"}):
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=150)

@@ -1,0 +1,276 @@
+"""The report of a sweep for a person: a view of its JSON document, so that the two cannot disagree.
+
+One scenario: a row for each measure and below it the interval of each quantile. A grid: a block for each
+measure, a row for each cell, `+` and `-` where it differs from the first. Times as in `report.text`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from vrrpsim.config.values import format_duration
+from vrrpsim.measure.seconds import SECOND_NS, fixed_s
+from vrrpsim.report.text import Look, brief
+
+Document = Mapping[str, Any]
+COLUMNS = ("p50", "p90", "p95", "p99")
+PLAIN = Look()
+NAMED = 5  # seeds written out
+
+
+def report(document: Document, look: Look = PLAIN) -> str:
+    """Return the whole report without a final newline."""
+    cells = document.get("cells", [document])
+    grid = "cells" in document
+    blocks = [
+        [headline(document)],
+        list(_grid(cells) if grid else _single(cells[0])),
+        list(_split_brain(cells)),
+        *(list(_worst(cell, 2 if grid else NAMED)) for cell in cells),
+        *(list(_judged(cell, kind)) for kind in ("expectations", "thresholds") for cell in cells),
+        *(list(_missing(cell)) for cell in cells),
+        [verdict_line(document)],
+    ]
+    return look.dress("\n\n".join("\n".join(block) for block in blocks if block))
+
+
+def headline(document: Document) -> str:
+    """Name what ran."""
+    cells = document.get("cells", [document])
+    runs = sum(cell["runs"] for cell in cells)
+    grid = f", {len(cells)} cells of the same {document['asked']} seeds" if "cells" in document else ""
+    spread = f", {document['stratified']} stratified" if document["stratified"] else ""
+    line = f"{cells[0]['scenario'] or 'sweep'}: {runs} runs{grid}{spread}"
+    wanted = document["asked"] * len(cells)
+    return line if runs == wanted else f"{line} (of {wanted} asked)"
+
+
+def verdict_line(document: Document) -> str:
+    """Return the last line: the verdict in words."""
+    cells = document.get("cells", [document])
+    answers = [each["ok"] for cell in cells for each in (*cell["expectations"], *cell["thresholds"])]
+    part = "interrupted, so far " if document["interrupted"] else ""
+    if not answers:
+        return f"{part}done: nothing was expected"
+    words = {"pass": ("passed", True), "fail": ("failed", False), "unknown": ("unknown", None)}
+    word, ok = words[document["verdict"]]
+    noun = "bound" if len(answers) == 1 else "bounds"
+    return f"{part}{word}: {answers.count(ok)} of {len(answers)} {noun}"
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def _single(cell: Document) -> Iterator[str]:
+    rows = [["", "n", *COLUMNS, "max"]]
+    for name, measure in cell["measures"].items():
+        scale = _Scale([measure], counts=name == "moves")
+        label = f"{name}, {scale.unit}" if scale.unit else name
+        rows.append(
+            [label, _n(measure), *(scale.quantile(measure, key) for key in COLUMNS), scale.largest(measure)]
+        )
+        if any(scale.varies(measure, key) for key in COLUMNS):
+            rows.append(["", "", *(scale.interval(measure, key) for key in COLUMNS), ""])
+    yield from _aligned(rows)
+    yield "  quantiles with exact 95 % intervals below" + _about_cuts([cell])
+
+
+def _grid(cells: Sequence[Document]) -> Iterator[str]:
+    labels = [_label(cell) for cell in cells]
+    for name in cells[0]["measures"]:
+        measured = [cell["measures"].get(name) for cell in cells]
+        there = [measure for measure in measured if measure and measure["n"]]
+        if not any(measure["max"] for measure in there):
+            continue
+        scale = _Scale(there, counts=name == "moves")
+        rows = [
+            [f"{name}, {scale.unit}" if scale.unit else name, "n", "p50", "", "p95", "p99", "", "max", ""]
+        ]
+        for label, cell, measure in zip(labels, cells, measured, strict=True):
+            if measure is None:
+                continue
+            shown = {
+                key: [scale.quantile(measure, key), f"[{scale.interval(measure, key)}]"]
+                for key in ("p50", "p99")
+            }
+            quantiles = (*shown["p50"], scale.quantile(measure, "p95"), *shown["p99"], scale.largest(measure))
+            rows.append([label, _n(measure), *quantiles, _mark(cell, name)])
+        yield from _aligned(rows)
+        yield ""
+    yield "  [exact 95 % intervals]" + _about_cuts(cells)
+    yield "  + more, - less than in the first row, and the median of the differences of the same seed;"
+    yield f"  marked where the sign test over these pairs says so, 5 % shared by {len(cells) - 1} comparisons"
+
+
+def _mark(cell: Document, name: str) -> str:
+    found = cell["differences"].get(name)
+    if not found or not found["significant"]:
+        return ""
+    median = found.get("median_s", found.get("median"))
+    size = "" if not median else f" {_quantity(abs(median))}"
+    return ("+" if found["longer"] > found["shorter"] else "-") + size
+
+
+class _Scale:
+    """One unit for all numbers of a measure."""
+
+    def __init__(self, measures: Sequence[Document], *, counts: bool) -> None:
+        most = max((_ns(each["max"]) for each in measures if each["max"] is not None), default=0)
+        self.unit, self._step, self._digits = ("s", SECOND_NS, 3)
+        if counts:
+            self.unit, self._step, self._digits = ("", 1, 0)
+        elif most < 100_000:
+            self.unit, self._step, self._digits = ("us", 1_000, 1)
+        elif most < SECOND_NS // 10:
+            self.unit, self._step, self._digits = ("ms", 1_000_000, 2)
+
+    def number(self, value: Any) -> str:
+        if isinstance(value, int):
+            return str(value)
+        return fixed_s(_ns(value) * (SECOND_NS // self._step), self._digits)
+
+    def quantile(self, measure: Document, key: str) -> str:
+        if not measure["n"]:
+            return "–"
+        value = measure[key]
+        return f"> {self.number(measure['max'])}" if value is None else self.number(value)
+
+    def largest(self, measure: Document) -> str:
+        if not measure["n"]:
+            return "–"
+        return f"{'> ' * measure['max_cut']}{self.number(measure['max'])}"
+
+    def varies(self, measure: Document, key: str) -> bool:
+        low, high = measure["ci"][key]
+        return measure["n"] > 0 and not low == high == measure[key]
+
+    def interval(self, measure: Document, key: str) -> str:
+        low, high = measure["ci"][key]
+        if low is None and high is None:
+            return "–"
+        if high is None:
+            return f"> {self.number(low)}"
+        return f"< {self.number(high)}" if low is None else f"{self.number(low)}–{self.number(high)}"
+
+
+def _n(measure: Document) -> str:
+    return str(measure["n"])
+
+
+def _label(cell: Document) -> str:
+    return ", ".join(f"{path.rpartition('.')[2]}={value}" for path, value in cell.get("vary", {}).items())
+
+
+def _about_cuts(cells: Sequence[Document]) -> str:
+    counts = Counter[str]()
+    for cell in cells:
+        counts.update({name: measure["censored"] for name, measure in cell["measures"].items()})
+    cut = [f"{name} in {count} runs" for name, count in counts.items() if count]
+    if not cut:
+        return ""
+    return f"\n  not over when the run ended (Kaplan–Meier; > is longer than): {', '.join(cut)}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *rest in rows:
+        cells = (f"{cell:>{width}}" for cell, width in zip(rest, wide[1:], strict=True))
+        yield f"  {first:{wide[0]}}  {'  '.join(cells)}".rstrip()
+
+
+# --- the rest -------------------------------------------------------------------------------------
+
+
+def _split_brain(cells: Sequence[Document]) -> Iterator[str]:
+    longer = format_duration(_ns(cells[0]["split_brain"]["longer_than_s"]))
+    yield f"SPLIT BRAIN  two owners for more than {longer}; exact 95 % interval"
+    wide = max(len(_label(cell)) for cell in cells)
+    for cell in cells:
+        found = cell["split_brain"]
+        low, high = found["ci"]
+        rate = f"{_percent(low)} to {_percent(high)}" if found["runs"] else f"at most {_percent(high)}"
+        label = f"{_label(cell):{wide}}  " if wide else ""
+        yield f"  {label}{found['runs']} of {cell['runs']} runs: {rate}"
+
+
+def _worst(cell: Document, most: int) -> Iterator[str]:
+    """Each seed once, with everything of it that is among the worst."""
+    seeds: dict[str, list[str]] = defaultdict(list)
+    for each in cell["worst"]:
+        value = str(each["value"]) if "value" in each else brief(_ns(each["value_s"]))
+        seeds[each["command"] or f"seed {each['seed']}"].append(
+            f"{each['measure']} {'> ' * each['cut']}{value}"
+        )
+    if seeds:
+        yield "WORST" + (f"  {_label(cell)}" if cell.get("vary") else "")
+        for command, values in list(seeds.items())[:most]:
+            yield f"  {command}"
+            yield f"      {', '.join(values)}"
+
+
+def _judged(cell: Document, kind: str) -> Iterator[str]:
+    if not cell[kind]:
+        return
+    yield kind.upper() + (f"  {_label(cell)}" if cell.get("vary") else "")
+    wanted = [_wanted(each) for each in cell[kind]]
+    wide = max(map(len, wanted))
+    for each, text in zip(cell[kind], wanted, strict=True):
+        word = {True: "ok", False: "FAIL", None: "unknown"}[each["ok"]]
+        seen = "  ".join(part for part in (_seen(each, cell), each["note"]) if part)
+        yield f"  {word:7}  {text:{wide}}  {seen}".rstrip()
+        if each["ok"] is False and each["command"]:
+            yield f"           {each['command']}"
+
+
+def _wanted(each: Document) -> str:
+    if "threshold" in each:
+        return str(each["threshold"])
+    if each["measure"] == "owner":
+        return f"owner at {format_duration(_ns(each['at_s']))} is {each['bound']}"
+    name = (
+        each["measure"]
+        if each["statistic"] in ("max", "min")
+        else f"{each['statistic']} of {each['measure']}"
+    )
+    return f"{name} {'≥' if each['statistic'] == 'min' else '≤'} {_quantity(each['bound'])}"
+
+
+def _seen(each: Document, cell: Document) -> str:
+    measured = each["measured"]
+    if each["measure"] == "split_brain":
+        found = cell["split_brain"]
+        return f"{found['runs']} of {cell['runs']} runs, at most {_percent(found['ci'][1])}"
+    if measured is None:
+        return ""
+    low, high = cell["measures"].get(each["measure"], {}).get("ci", {}).get(each["statistic"], (None, None))
+    interval = f" [{_quantity(low)}, {_quantity(high)}]" if low is not None and high is not None else ""
+    return _quantity(measured) + interval
+
+
+def _missing(cell: Document) -> Iterator[str]:
+    """Name the seeds without a result."""
+    name = f"  {_label(cell)}" if cell.get("vary") else ""
+    for kind, title in (("lost", "LOST"), ("errors", "ERRORS, a bug in vrrpsim")):
+        found = cell[kind]
+        if found:
+            yield title + name
+        for each in found[:NAMED]:
+            yield f"  seed {each['seed']}: {each['why']}"
+        if len(found) > NAMED:
+            rest = ", ".join(str(each["seed"]) for each in found[NAMED : NAMED + 20])
+            yield f"  … and {len(found) - NAMED} more: {rest}{', …' * (len(found) > NAMED + 20)}"
+
+
+def _ns(value: Decimal | int) -> int:
+    return int(value.scaleb(9)) if isinstance(value, Decimal) else value
+
+
+def _quantity(value: Any) -> str:
+    return brief(_ns(value)) if isinstance(value, Decimal) else str(value)
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.3g} %"
