@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from vrrpsim.config.events import (
+    SCRIPT_VERBS,
     Event,
     FlushAddress,
     Impairment,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from .world import World
 
 Undo = Callable[[], None]
+COMPOSING = ("partition", "impair", *SCRIPT_VERBS)  # each is undone by itself
 
 
 def drawn_ns(streams: Streams, event: Event) -> int:
@@ -46,6 +49,8 @@ class Faults:
     def __init__(self, world: World) -> None:
         self.world = world
         self._fired = 0
+        self._held: Counter[tuple[str, tuple[str, ...]]] = Counter()  # unfinished ones by verb and target
+        self._forced: dict[tuple[str, str], dict[str, str]] = {}  # verbs on a script, the newest last
         self._verbs: dict[str, Callable[[Event, str], tuple[tuple[str, ...], Undo | None]]] = {
             "kill": self._process("kill", "start"),
             "stop": self._process("stop", "start"),
@@ -101,7 +106,9 @@ class Faults:
         if not resolved:
             self.world.remark(f"{event.verb} {text}: nobody is that at {now_ns / 1e9:.3f} s")
         if until_ns is not None and undo is not None:
-            self.world.calendar.at(until_ns, Kind.FAULT, event.index, self._end, number, undo)
+            holds = (event.verb, resolved)
+            self._held[holds] += 1
+            self.world.calendar.at(until_ns, Kind.FAULT, event.index, self._end, number, holds, undo)
         if event.every is not None and (event.count is None or repetition + 1 < event.count):
             every_ns = max(self.world.streams.draw_ns(event.every, f"{purpose}/every"), 1_000)
             self._at(event, now_ns + every_ns, repetition + 1)
@@ -110,10 +117,13 @@ class Faults:
                 if follower.at.after == event.name:
                     self._at(follower, now_ns + self._when_ns(follower), 0)
 
-    def _end(self, number: int, undo: Undo) -> None:
+    def _end(self, number: int, holds: tuple[str, tuple[str, ...]], undo: Undo) -> None:
+        """Undo it, unless another of its kind still holds the same thing in that state."""
         self.world.trace.records.append(FaultEnd(self.world.calendar.now_ns, number))
-        undo()
-        self.world.reconsider()
+        self._held[holds] -= 1
+        if holds[0] in COMPOSING or not self._held[holds]:
+            undo()
+            self.world.reconsider()
 
     # --- targets
 
@@ -283,20 +293,21 @@ class Faults:
             return None
         return frozenset(port.name for target in targets for port in self._ports(target))
 
-    def _script(self, event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+    def _script(self, event: Event, purpose: str) -> tuple[tuple[str, ...], Undo | None]:
         node = self._node(event.target)
         if node is None or node.daemon is None or event.target is None or event.target.item is None:
             return (), None
         daemon, script = node.daemon, event.target.item
-        before = daemon.forced.get(script)
+        forced = self._forced.setdefault((node.name, script), {})
+        forced[purpose] = event.verb
         daemon.disturb()
         daemon.forced[script] = event.verb
 
         def undo() -> None:
-            if before is None:
-                daemon.forced.pop(script, None)
-            else:
-                daemon.forced[script] = before
+            del forced[purpose]
+            daemon.forced.pop(script)
+            if forced:
+                daemon.forced[script] = next(reversed(forced.values()))
             daemon.look_again()
 
         if event.verb != "hang":
