@@ -15,11 +15,12 @@ from vrrpsim.trace import Level, Trace
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from matplotlib.figure import Figure
-
     from vrrpsim.config.scenario import Scenario
     from vrrpsim.explore.sweep import Outcome
     from vrrpsim.measure import Result
+    from vrrpsim.report.pcapng import Recorder
+    from vrrpsim.world.frame import Frame
+    from vrrpsim.world.port import Port
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 NO_VALUES: Mapping[str, Sequence[str]] = MappingProxyType({})
@@ -58,6 +59,39 @@ class Run:
         from vrrpsim.report.text import Look, report
 
         return report(self.scenario, self.trace, self.result, command=self.command, look=Look(width))
+
+    def plot(self) -> Figure:
+        """Draw states, owners, clients and faults over time, and the waterfall of the main failover."""
+        from vrrpsim.report.figure import figure
+
+        return figure(self.scenario, self.trace, self.result)
+
+    def topology(self, at_s: float | None = None) -> Figure:
+        """Draw who is where, who owns what and what is cut at an instant; without one at the end."""
+        from vrrpsim.report.topology import topology
+
+        at_ns = self.trace.end_ns if at_s is None else round(at_s * 1e9)
+        return topology(self.scenario, self.trace, self.result, at_ns)
+
+    def pcap(self, path: str | Path | None = None) -> bytes:
+        """Return the run as pcapng for Wireshark, and write it to `path`. Takes the time of the run again."""
+        from vrrpsim.report.whole import write_whole
+
+        trace, content = capture(self.scenario, self.seed)
+        assert trace.digest() == self.trace.digest(), "the same seed gave another run"
+        if path is not None:
+            write_whole(path, content)
+        return content
+
+    def perfetto(self, path: str | Path | None = None) -> bytes:
+        """Return the run as Chrome's trace format for ui.perfetto.dev, and write it to `path`."""
+        from vrrpsim.report.perfetto import perfetto
+        from vrrpsim.report.whole import write_whole
+
+        content = perfetto(self.scenario, self.trace, self.result)
+        if path is not None:
+            write_whole(path, content)
+        return content
 
     def to_pandas(self, table: str = "failovers") -> Any:
         """Return one list of the document, such as `failovers`, as a DataFrame with times as floats."""
@@ -109,8 +143,8 @@ class Sweep:
         times = [name for name in frame.columns if name.endswith("_s")]
         return frame.astype(dict.fromkeys(times, float))
 
-    def plot(self, *measures: str) -> Figure:
-        """Draw the distributions of these measures, of failovers and outages unless given."""
+    def plot(self, *measures: str) -> Any:
+        """Return a figure of the distributions of these measures, of failovers and outages unless given."""
         from vrrpsim.report.distribution import figure
 
         wanted = {name: self.outcome.curves(name) for name in measures or ("failover", "outage")}
@@ -202,6 +236,38 @@ def replay_command(scenario: Scenario, seed: int, overrides: Mapping[str, str] =
         return ""
     changes = [word for path, value in overrides.items() for word in ("--set", f"{path}={value}")]
     return join(["vrrpsim", "run", str(scenario.path), "--seed", str(seed), *changes])
+
+
+def capture(
+    scenario: Scenario, seed: int | None = None, *, level: Level = Level.ADVERTS
+) -> tuple[Trace, bytes]:
+    """Run a scenario with every network card tapped; return its trace and the pcapng file."""
+    from vrrpsim.report.pcapng import Recorder, pcapng
+    from vrrpsim.world.world import World
+
+    used = scenario.seed if seed is None else seed
+    world = World(scenario, used, max(level, Level.ADVERTS))
+    recorder = Recorder(world.trace)
+    for segment in world.segments.values():
+        segment.taps.append(recorder.sent)
+    ports = [port for node in world.nodes.values() for port in node.ports.values()]
+    for port in (*ports, *(client.port for client in world.clients.values())):
+        _listen(port, recorder)
+    trace = world.run()
+    return trace, pcapng(scenario, used, recorder, trace)
+
+
+def _listen(port: Port, recorder: Recorder) -> None:
+    """Let the recorder hear what the card takes from the wire; a world without capture never asks."""
+    hear = port.receive
+
+    def receive(frame: Frame) -> None:
+        if port.carrier and port.alive and (frame.dst_mac[0] & 1 or port.has_mac(frame.dst_mac)):
+            recorder.heard(port.now_ns, port, frame)
+        hear(frame)
+
+    recorder.add(port)
+    port.receive = receive  # type: ignore[method-assign]  # only of this port, in this run
 
 
 def load(path: str | Path, overrides: Mapping[str, str] = NOTHING) -> Study:

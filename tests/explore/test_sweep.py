@@ -1,0 +1,236 @@
+"""A sweep of a pair: its numbers against the closed form, whoever works; cut runs; grids; documents."""
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from pair_files import pair
+
+import vrrpsim
+from vrrpsim.explore.thresholds import ThresholdError, parse_threshold
+
+S = 1_000_000_000
+
+
+@pytest.fixture
+def study(tmp_path):
+    def write(**changes):
+        file = tmp_path / "pair.yaml"
+        file.write_text(pair(**changes))
+        return vrrpsim.load(file)
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory):
+    file = tmp_path_factory.mktemp("grid") / "pair.yaml"
+    file.write_text(pair())
+    return vrrpsim.load(file).sweep(60, jobs=1, vary={"segments.lan.loss": ["0%", "40%"]})
+
+
+def quantiles(sweep, name="failover"):
+    [cell] = sweep.outcome.cells
+    return cell.summaries[name].quantiles
+
+
+# --- the closed form
+
+
+def test_detection_is_uniform_in_the_script_interval(tmp_path):
+    """Checks and adverts of one daemon keep step: the age of the last advert is the same at each check.
+
+    The master begins 3 s + (256 - 103)/256 s after the start, so at a check, every 2 s, its last advert is
+    103/256 s old; the backup (priority 102) takes over 3 s + 154/256 s after that advert.
+    """
+    directory = "tests/groundtruth/01-haproxy-crash/scenario.yaml"
+    study = vrrpsim.load(directory, {"nodes.n1.slop": "none", "nodes.n2.slop": "none"})
+    least = 3 + 154 / 256 - (1 - (256 - 103) / 256)
+    for percent, quantile in quantiles(study.sweep(300, jobs=1)).items():
+        expected = (least + 2 * percent / 100) * S
+        assert quantile.low < expected
+        assert quantile.high is None or expected < quantile.high
+        assert abs(quantile.value - expected) < 0.02 * S  # stratified: far better than the interval
+
+
+def test_the_age_of_the_advert_is_uniform_where_the_periods_do_not_keep_step(study):
+    """Checks every 2 s against adverts every 0.7 s: the age takes seven values 0.1 s apart, over 14 s."""
+    sweep = study(advert_int=0.7, version=3, first="10s", last="24s", duration="30s").sweep(300, jobs=1)
+    down = 3 * 0.7 + 154 / 256 * 0.7
+    sums = sorted(
+        detect / 500 - age / 10 for detect in range(1, 1001) for age in range(7)
+    )  # one phase of the ages; another moves all by less than 0.1 s
+    for percent in (50, 90, 95):
+        expected = down + sums[percent * len(sums) // 100]
+        quantile = quantiles(sweep)[percent]
+        assert quantile.low <= expected * S
+        assert quantile.high >= (expected - 0.11) * S
+
+
+# --- whoever works
+
+
+def test_the_same_bytes_for_any_number_of_workers(study):
+    here = study().sweep(40, jobs=1)
+    assert study().sweep(40, jobs=2).to_json() == here.to_json()
+    with ThreadPoolExecutor(3) as executor:
+        assert study().sweep(40, executor=executor).to_json() == here.to_json()
+
+
+def test_each_row_is_what_a_plain_run_of_its_seed_shows(study):
+    opened = study()
+    [cell] = opened.sweep(20, seed=100, jobs=1).outcome.cells
+    for row, sample in zip(cell.rows[:5], cell.samples("failover")[:5], strict=True):
+        run = opened.run(row.seed)
+        assert max(each.length_ns for each in run.result.failovers) == sample.value
+        assert f"--seed {row.seed}" in cell.variant.command(row.seed)
+
+
+# --- the horizon
+
+
+def test_a_failover_is_cut_exactly_if_the_horizon_comes_first(study):
+    full = study(duration="22s").sweep(60, jobs=1).outcome.cells[0]
+    short = study(duration="16s").sweep(60, jobs=1).outcome.cells[0]
+    cut = 0
+    for whole, seen in zip(full.samples("failover"), short.samples("failover"), strict=True):
+        if seen.cut:
+            cut += 1
+            assert seen.value < whole.value
+        else:
+            assert seen == whole
+    assert 10 < cut < 60
+    assert short.summaries["failover"].censored == cut == short.censored
+    assert "> " in study(duration="16s").sweep(60, jobs=1).text()
+
+
+def test_without_a_second_node_the_failover_never_ends(study):
+    opened = study()
+    alone = vrrpsim.load(opened.scenario.path, {"nodes.lb2.keepalived.starts": "manual"})
+    sweep = alone.sweep(10, jobs=1, thresholds=["failover.p50 < 5s", "failover.p50 < 1h"])
+    assert sweep.outcome.cells[0].summaries["failover"].censored == 10
+    assert [each.ok for each in sweep.outcome.cells[0].asked] == [False, None]
+    assert "nan" not in sweep.text() + sweep.to_json()
+
+
+# --- expectations and thresholds
+
+
+def test_expectations_of_each_run_and_of_all(study):
+    expect = "  owner: {9s: lb1, end: lb2}\n  failover: {max: 5s, p50: 4.3s, p95: 4s}\n  moves: {max: 1}\n"
+    [cell] = study(expect=expect).sweep(60, jobs=1).outcome.cells
+    judged = {(each.measure, each.statistic, each.at_ns): each for each in cell.expectations}
+    assert judged["owner", "at", 9 * S].ok
+    assert judged["failover", "p50", None].ok
+    assert not judged["failover", "p95", None].ok
+    worst = judged["failover", "max", None]
+    assert (worst.ok, worst.measured) == (False, cell.summaries["failover"].largest)
+    assert worst.seed == cell.worst("failover")[0][1]
+    assert "broken in" in worst.note
+    assert cell.verdict == "fail"
+
+
+@pytest.mark.parametrize(
+    ("text", "ok"),
+    [
+        ("failover.p95 < 6s", True),
+        ("outage.web.p99 < 3s", False),
+        ("outage.max>=3s", True),
+        ("split_brain.rate == 0", True),
+        ("split_brain.rate < 0.1%", True),
+        ("split_brain.count > 0", False),
+        ("moves.max == 1", True),
+    ],
+)
+def test_thresholds(study, text, ok):
+    [cell] = study().sweep(20, jobs=1, thresholds=[text]).outcome.cells
+    assert [each.ok for each in cell.asked] == [ok]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("failover < 5s", "MEASURE.STATISTIC"),
+        ("noodles.p95 < 5s", "one of failover"),
+        ("failover.p96 < 5s", "one of p50"),
+        ("failover.web.p95 < 5s", "only outage"),
+        ("failover.p95 < 5 parsecs", "not a duration"),
+        ("moves.max < 1.5", "whole number"),
+        ("split_brain.rate < 10", "ambiguous"),
+        ("split_brain.p95 < 10", "one of rate"),
+        ("", "MEASURE.STATISTIC"),
+    ],
+)
+def test_a_threshold_that_is_none_says_what_is_wrong(text, says):
+    with pytest.raises(ThresholdError, match=says):
+        parse_threshold(text)
+
+
+# --- the grid
+
+
+def test_cells_share_their_seeds_and_differences_are_marked(grid):
+    first, other = grid.outcome.cells
+    assert [row.seed for row in first.rows] == [row.seed for row in other.rows]
+    assert grid.outcome.difference(first, "outage") is None
+    assert grid.outcome.difference(other, "dual_master").sign == "+"
+    [line] = [line for line in grid.text().split("dual_master, s")[1].splitlines() if "loss=40%" in line][:1]
+    assert " + " in line
+
+
+def test_splits_longer_than_a_hand_over_are_counted(grid):
+    first, other = grid.outcome.cells
+    assert first.split_brain.count == 0
+    assert other.split_brain.count > 0
+    assert other.split_brain.low > 0
+
+
+def test_the_document_of_a_grid_has_one_entry_for_each_cell(grid):
+    document = json.loads(grid.to_json())
+    assert [cell["vary"] for cell in document["cells"]] == [
+        {"segments.lan.loss": "0%"},
+        {"segments.lan.loss": "40%"},
+    ]
+    assert document["cells"][0]["differences"] == {}
+    assert document["cells"][1]["differences"]["dual_master"]["significant"] is True
+    command = document["cells"][1]["worst"][0]["command"]
+    assert command.endswith("--set segments.lan.loss=40%")
+
+
+def test_the_document_has_the_keys_of_the_design(study):
+    document = json.loads(study().sweep(30, jobs=1).to_json())
+    assert {"runs", "censored", "measures", "worst", "expectations", "verdict"} <= set(document)
+    assert list(document["measures"]) == ["failover", "outage", "dual_master", "vacancy", "moves"]
+    for measure in document["measures"].values():
+        assert {"n", "p50", "p90", "p95", "p99", "max", "ci"} <= set(measure)
+        assert set(measure["ci"]) == {"p50", "p90", "p95", "p99"}
+    assert set(document["worst"][0]) == {"seed", "measure", "value_s", "cut", "command"}
+
+
+def test_the_report_is_small_in_a_notebook(grid):
+    assert grid._repr_html_().startswith("<pre>pair: 120 runs, 2 cells")
+
+
+def test_a_table_has_a_row_for_each_run(grid):
+    columns = grid.outcome.columns()
+    assert {len(column) for column in columns.values()} == {120}
+    assert list(columns)[:3] == ["segments.lan.loss", "seed", "failover_s"]
+
+
+def test_to_pandas_has_floats(study):
+    pytest.importorskip("pandas")
+    frame = study().sweep(5, jobs=1).to_pandas()
+    assert len(frame) == 5
+    assert 2 < frame.failover_s.min() < frame.failover_s.max() < 6
+
+
+# --- the picture
+
+
+def test_the_distribution_has_one_line_for_each_cell_and_no_pyplot(grid):
+    before = "matplotlib.pyplot" in sys.modules
+    figure = grid.plot()
+    assert [axes.get_xlabel() for axes in figure.axes] == ["failover, seconds", "outage, seconds"]
+    assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["loss=0%", "loss=40%"]
+    assert ("matplotlib.pyplot" in sys.modules) == before
