@@ -1,7 +1,7 @@
 """GA-6: minimum spacing of gratuitous ARPs and unsolicited NAs on an interface.
 
 Without `garp_interval` every frame passes at once. With it the first one passes and the rest wait:
-until 2.3.1 one per address (repeats collapse), later all of them.
+until 2.3.1 one per address (repeats collapse), later all of them, up to the repeat value.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Pacer:
                 sent.append(frame)
             else:
                 queue = self._waiting.setdefault(interface, [])
-                if not (self._collapses and frame in queue):
+                if queue.count(frame) < (1 if self._collapses else frames.count(frame)):
                     queue.append(frame)
                 if self._collapses:  # one pending flag per address, served in the order of the addresses
                     queue.sort(key=lambda waiting: position.get(waiting, 0))

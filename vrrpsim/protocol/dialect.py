@@ -73,6 +73,7 @@ class Dialect:
     lower_advert_restarts_timer: bool = True  # rfc.md §4.4 S4: False
     fault_priority_zero_adverts: int = 2  # FSM-38
     owner_starts_as_master: bool = True  # FSM-5, RFC 9568 §6.4.1
+    owner_needs_wanted_state: bool = True  # FSM-5, FSM-43; the RFCs have no wanted state
     owner_conflict: OwnerConflict = OwnerConflict.DROP_TO_254  # K9
     owner_preempts_regardless: bool = False  # RFC9568-6.1-f
     startup_delay_discards: bool = False  # K4
@@ -141,6 +142,7 @@ RFC9568 = Dialect(
     rejected_restarts_advert_timer=False,
     lower_advert_restarts_timer=False,
     fault_priority_zero_adverts=0,
+    owner_needs_wanted_state=False,
     owner_preempts_regardless=True,
     owner_conflict=OwnerConflict.COMPARE_ADDRESS,
     reload_adverts=0,

@@ -93,9 +93,13 @@ def initial_state(machine: Machine, source: Address | None) -> InstanceState:
 
 
 class Startup(NamedTuple):
-    """The daemon started and nothing is wrong with this instance (FSM-5, FSM-6)."""
+    """The daemon started and nothing is wrong with this instance (FSM-5, FSM-6).
+
+    `as_backup`: an owner does not start as Master, because its sync group cannot (SG-1).
+    """
 
     delay_until_ns: int = 0
+    as_backup: bool = False
 
 
 class StartInFault(NamedTuple):
@@ -103,6 +107,7 @@ class StartInFault(NamedTuple):
 
     silent: bool
     reason: str = ""
+    delay_until_ns: int = 0
 
 
 class Expired(NamedTuple):
@@ -139,9 +144,13 @@ class Failed(NamedTuple):
 
 
 class Recovered(NamedTuple):
-    """The last fault is gone (FSM-43); `from_wait`: the start-up script wait is over (FSM-7)."""
+    """The last fault is gone (FSM-43); `from_wait`: the start-up script wait is over (FSM-7).
+
+    `as_backup` as in `Startup`.
+    """
 
     from_wait: bool = False
+    as_backup: bool = False
 
 
 class Forced(NamedTuple):
@@ -219,6 +228,10 @@ class Announce(NamedTuple):
     delay_ns: int = 0
 
 
+class AnnounceGroup(NamedTuple):
+    """The other members of the sync group announce themselves too, by their own values (FSM-33)."""
+
+
 class AnnounceSource(NamedTuple):
     """One GARP / NA for the own source address (FSM-44)."""
 
@@ -240,7 +253,7 @@ class Log(NamedTuple):
         return self.template.format(*self.arguments)
 
 
-Action = Advertise | Enter | Acquire | Release | Announce | AnnounceSource | Notify | Log
+Action = Advertise | Enter | Acquire | Release | Announce | AnnounceGroup | AnnounceSource | Notify | Log
 
 
 class Step(NamedTuple):
@@ -272,25 +285,17 @@ def transition(machine: Machine, state: InstanceState, deadline_ns: int, event: 
 def _in_init(machine: Machine, state: InstanceState, event: Event, now_ns: int) -> Step:
     """RFC 9568 §6.4.1; FSM-1 … FSM-9. Everything but a start is ignored (FSM-26)."""
     match event:
-        case Startup(delay_until_ns=delay_until_ns):
-            state = state._replace(
-                delay_until_ns=delay_until_ns, master_adver_interval_ns=machine.advert_int_ns
-            )
-            if _starts_as_master(machine, state):
+        case Startup(delay_until_ns=delay_until_ns, as_backup=as_backup):
+            state = state._replace(delay_until_ns=delay_until_ns)
+            if starts_as_master(machine, state) and not as_backup:
                 return _become_master(machine, state, now_ns, "owner")
             return _become_backup(machine, state, now_ns, "init")
-        case StartInFault(silent=True, reason=reason):
-            return Step(state._replace(state=State.FAULT), NEVER_NS, (Enter(State.FAULT, reason, True),))
-        case StartInFault(reason=reason):
-            return Step(
-                state._replace(state=State.FAULT),
-                NEVER_NS,
-                (
-                    Log("({}) entering FAULT state ({})", (machine.config.name, reason)),
-                    Enter(State.FAULT, reason),
-                    Notify("FAULT"),
-                ),
-            )
+        case StartInFault(silent=silent, reason=reason, delay_until_ns=delay_until_ns):
+            faulty = state._replace(state=State.FAULT, delay_until_ns=delay_until_ns)
+            if silent:
+                return Step(faulty, NEVER_NS, (Enter(State.FAULT, reason, True),))
+            log = Log("({}) entering FAULT state ({})", (machine.config.name, reason))
+            return Step(faulty, NEVER_NS, (log, Enter(State.FAULT, reason), Notify("FAULT")))
         case PriorityMoved(priority=priority):
             return Step(state._replace(priority=priority), NEVER_NS)
         case SourceChanged(source=source):
@@ -307,7 +312,7 @@ def _in_backup(machine: Machine, state: InstanceState, deadline_ns: int, event: 
         case Expired():
             return _become_master(machine, state, now_ns, "master_down_timer")
         case HeldBack():  # SG-2
-            down_ns = machine.down_ns(state)
+            down_ns = machine.down_ns(state) or machine.advert_int_ns  # 0 (FSM-13) would never let go
             held = state._replace(wants_master=True, down_ns=down_ns)
             return Step(held, now_ns + down_ns, (_timeout_log(machine),))
         case Rejected():  # FSM-11
@@ -328,7 +333,7 @@ def _in_backup(machine: Machine, state: InstanceState, deadline_ns: int, event: 
             return Step(state._replace(state=State.INIT), NEVER_NS, (Enter(State.INIT, "stop", True),))
         case Reloaded():
             down_ns = machine.down_ns(state)
-            return Step(state._replace(down_ns=down_ns), now_ns + down_ns)
+            return Step(state._replace(down_ns=down_ns, delay_until_ns=0), now_ns + down_ns)
         case SourceChanged(source=source):
             return Step(state._replace(source=source), deadline_ns)
         case Startup() | StartInFault() | Recovered() | Forced() | AddressLost():
@@ -351,6 +356,8 @@ def _backup_hears(
         skew_ns = machine.skew_ns(state)
         log = Log("({}) Backup received priority 0 advertisement", (config.name,), True)
         return Step(state._replace(down_ns=skew_ns), _from_start(state, now_ns) + skew_ns, (log,))
+    if advert.priority != OWNER_PRIORITY or source != state.master_address:
+        state = _restore_owner(machine, state)
     preempts = config.preempt or (machine.dialect.owner_preempts_regardless and config.is_owner)
     delayed = config.preempt_delay_ns > 0 and (state.preempt_at_ns is None or now_ns < state.preempt_at_ns)
     if preempts and advert.priority < state.priority and not delayed:  # FSM-16
@@ -358,20 +365,22 @@ def _backup_hears(
             "({}) received lower priority ({}) advert from {} - discarding",
             (config.name, advert.priority, source),
         )
-        if now_ns < state.delay_until_ns and not machine.dialect.startup_delay_discards:
-            deadline_ns = state.delay_until_ns + (deadline_ns - now_ns)  # FSM-9, quirk of 2.2.7
         kept = _remember_remaining(machine, state, deadline_ns, now_ns)
+        if now_ns < state.delay_until_ns and not machine.dialect.startup_delay_discards:
+            deadline_ns = state.delay_until_ns + max(deadline_ns - now_ns, 0)  # FSM-9, quirk of 2.2.7
         return Step(kept._replace(master_address=source), deadline_ns, (log,))
     accepted = state._replace(  # FSM-13
         wants_master=False, master_address=source, master_priority=advert.priority
     )
+    logs: tuple[Log, ...] = ()
     if config.preempt_delay_ns:
-        accepted = accepted._replace(preempt_at_ns=_preempt_clock(config, state, advert, now_ns))
+        clock_ns, logs = _preempt_clock(config, state, advert, now_ns)
+        accepted = accepted._replace(preempt_at_ns=clock_ns)
     down_ns = _learn(machine, state, advert)
     accepted = accepted._replace(
         down_ns=down_ns, master_adver_interval_ns=_learned_interval_ns(machine, state, advert)
     )
-    return Step(accepted, _from_start(state, now_ns) + down_ns)
+    return Step(accepted, _from_start(state, now_ns) + down_ns, logs)
 
 
 def _in_master(machine: Machine, state: InstanceState, deadline_ns: int, event: Event, now_ns: int) -> Step:
@@ -411,7 +420,7 @@ def _in_master(machine: Machine, state: InstanceState, deadline_ns: int, event: 
                 ),
             )
         case Reloaded():
-            return Step(state, now_ns)
+            return Step(state._replace(delay_until_ns=0), now_ns)
         case SourceChanged(source=source):
             return Step(state._replace(source=source), deadline_ns)
         case Startup() | StartInFault() | HeldBack() | Recovered() | Forced():
@@ -440,7 +449,13 @@ def _master_hears(
         conflict = _owner_conflict(machine, state, deadline_ns, advert, source, now_ns)
         if isinstance(conflict, Step):
             return conflict
-        state = conflict
+        if conflict is not state:
+            log = Log(
+                "({}) CONFIGURATION ERROR: local instance and a remote instance are both configured as "
+                "address owner, please fix - reducing local priority",
+                (config.name,),
+            )
+            return _yield_to(machine, conflict, advert, source, now_ns, (log,))
     if advert.priority == state.priority and source == state.source:  # FSM-32
         log = Log(
             "({}) WARNING - equal priority advert received from remote host with our IP address.",
@@ -479,6 +494,8 @@ def _answer_lower(
         actions.append(Announce(garp.lower_prio_repeat))
         if garp.lower_prio_delay_ns:
             actions.append(Announce(garp.lower_prio_repeat, garp.lower_prio_delay_ns))
+    if dialect.garp_on_lower_advert:
+        actions.append(AnnounceGroup())
     actions.append(Notify("MASTER_RX_LOWER_PRI"))
     return Step(_restore_owner(machine, state), deadline_ns, tuple(actions))
 
@@ -517,11 +534,10 @@ def _owner_conflict(
 def _in_fault(machine: Machine, state: InstanceState, event: Event, now_ns: int) -> Step:
     """FSM-26, FSM-42 … FSM-45: silent until every fault is gone."""
     match event:
-        case Recovered(from_wait=from_wait):
-            cleared = state._replace(
-                master_adver_interval_ns=machine.advert_int_ns, wants_master=False, delay_until_ns=0
-            )
-            if from_wait and _starts_as_master(machine, state):  # FSM-7
+        case Recovered(from_wait=from_wait, as_backup=as_backup):
+            cleared = state._replace(master_adver_interval_ns=machine.advert_int_ns, wants_master=False)
+            starts = from_wait or not machine.dialect.owner_needs_wanted_state
+            if starts and not as_backup and starts_as_master(machine, state):  # FSM-7, rfc.md §4.4 S5
                 return _become_master(machine, cleared, now_ns, "owner")
             step = _become_backup(machine, cleared, now_ns, "recovered")
             if machine.config.unicast and not from_wait:  # FSM-44
@@ -535,6 +551,8 @@ def _in_fault(machine: Machine, state: InstanceState, event: Event, now_ns: int)
             )
         case SourceChanged(source=source):
             return Step(state._replace(source=source), NEVER_NS)
+        case Reloaded():
+            return Step(state._replace(delay_until_ns=0), NEVER_NS)
         case Shutdown():
             return Step(state._replace(state=State.INIT), NEVER_NS, (Enter(State.INIT, "stop", True),))
         case _:
@@ -578,7 +596,7 @@ def _become_master(machine: Machine, state: InstanceState, now_ns: int, reason: 
         Log("({}) Entering MASTER STATE", (machine.config.name,)),
         Enter(State.MASTER, reason),
         Acquire(),
-        Announce(garp.master_repeat if machine.dialect.garp_repeats else 1),  # GA-1
+        Announce(master_rounds(machine)),  # GA-1
     ]
     if garp.master_delay_ns and machine.dialect.garp_repeats:  # GA-2
         actions.append(Announce(garp.master_repeat, garp.master_delay_ns))
@@ -621,7 +639,7 @@ def _leave_master(machine: Machine, state: InstanceState, now_ns: int, reason: s
     down_ns = machine.down_ns(backup)
     return Step(
         backup._replace(down_ns=down_ns),
-        now_ns + down_ns,
+        _from_start(state, now_ns) + down_ns,
         (
             Log("({}) Entering BACKUP STATE", (machine.config.name,)),
             Enter(State.BACKUP, reason),
@@ -666,13 +684,18 @@ def _fail(machine: Machine, state: InstanceState, reason: str, farewells: int, n
 # --- small questions ------------------------------------------------------------------------------
 
 
-def _starts_as_master(machine: Machine, state: InstanceState) -> bool:
+def master_rounds(machine: Machine) -> int:
+    """How often each address is announced in one burst (GA-1)."""
+    return machine.config.garp.master_repeat if machine.dialect.garp_repeats else 1
+
+
+def starts_as_master(machine: Machine, state: InstanceState) -> bool:
     """FSM-5, RFC 9568 §6.4.1: an owner that is meant to be Master needs no election."""
-    config = machine.config
+    wanted = machine.config.initial_state is InitialState.MASTER
     return (
         state.priority == OWNER_PRIORITY
         and machine.dialect.owner_starts_as_master
-        and config.initial_state is InitialState.MASTER
+        and (wanted or not machine.dialect.owner_needs_wanted_state)
     )
 
 
@@ -685,7 +708,7 @@ def _beats(priority: int, source: Address, state: InstanceState) -> bool:
 
 def _restore_owner(machine: Machine, state: InstanceState) -> InstanceState:
     """FSM-36 from 2.3.3: the rogue owner is gone, so 255 is ours again."""
-    if machine.dialect.owner_conflict is not OwnerConflict.ROGUE or not machine.config.is_owner:
+    if not state.rogue_until_ns or state.base != OWNER_PRIORITY - 1:
         return state
     return state._replace(base=OWNER_PRIORITY, priority=OWNER_PRIORITY, rogue_until_ns=0)
 
@@ -705,11 +728,16 @@ def _learn(machine: Machine, state: InstanceState, advert: Advertisement) -> int
 
 def _preempt_clock(
     config: InstanceConfig, state: InstanceState, advert: Advertisement, now_ns: int
-) -> int | None:
-    """FSM-14: stop; FSM-15: start."""
-    if advert.priority >= state.priority:
-        return None
-    return now_ns + config.preempt_delay_ns if state.preempt_at_ns is None else state.preempt_at_ns
+) -> tuple[int | None, tuple[Log, ...]]:
+    """The preempt clock after an accepted advert. FSM-14: stop; FSM-15: start."""
+    running = state.preempt_at_ns is not None
+    if advert.priority < state.priority:
+        if running:
+            return state.preempt_at_ns, ()
+        seconds, micros = divmod(config.preempt_delay_ns // 1_000, 1_000_000)
+        log = Log("({}) start preempt delay ({}.{:06d})", (config.name, seconds, micros), True)
+        return now_ns + config.preempt_delay_ns, (log,)
+    return None, (Log("({}) stop preempt delay", (config.name,), True),) if running else ()
 
 
 def _from_start(state: InstanceState, now_ns: int) -> int:

@@ -46,6 +46,7 @@ from .outputs import (
 from .packet import (
     Advertisement,
     DecodeError,
+    Reject,
     authentication_data,
     check_advert,
     checksum_form,
@@ -83,6 +84,7 @@ class Instance:
         "last_advert_ns",
         "machine",
         "memo_delay_ns",
+        "memo_destination",
         "memo_payload",
         "memo_source",
         "memo_state",
@@ -97,7 +99,9 @@ class Instance:
         "standing",
         "state",
         "timer",
+        "told",
         "virtual_mac",
+        "waits",
     )
 
     def __init__(self, machine: fsm.Machine, source: Address | None, standing: tracking.Standing) -> None:
@@ -108,6 +112,8 @@ class Instance:
         self.timer: Timer
         self.group: Group | None = None
         self.owns_addresses = False
+        self.waits = False  # silently in FAULT until first script results (FSM-7)
+        self.told: dict[Reject, tuple[State, Address | None]] = {}  # K2: complaints already logged
         self.last_advert_ns: int | None = None
         self.counters: Counter[str] = Counter()
         self.sent = self.received = 0
@@ -139,6 +145,7 @@ class Instance:
         self.rhythm_state: fsm.InstanceState | None = None
         self.memo_payload: bytes | None = None
         self.memo_source: Address | None = None
+        self.memo_destination: Address | None = None
         self.memo_state: fsm.InstanceState | None = None
         self.memo_ttl = self.memo_delay_ns = 0
 
@@ -146,12 +153,23 @@ class Instance:
 class Group:
     """One vrrp_sync_group at run time (SG-1 … SG-9)."""
 
-    __slots__ = ("config", "members", "state")
+    __slots__ = ("config", "members", "moving", "state")
 
     def __init__(self, config: GroupConfig, members: list[Instance]) -> None:
         self.config = config
         self.members = members
+        self.moving = False  # the members are being taken along
         self.state = State.INIT
+
+    def look(self) -> None:
+        """SG-1: the state that the members' states mean; INIT while first script results are awaited."""
+        states = {member.state.state for member in self.members}
+        if any(member.waits for member in self.members):
+            self.state = State.INIT
+        elif State.FAULT in states:
+            self.state = State.FAULT
+        else:
+            self.state = State.MASTER if states == {State.MASTER} else State.BACKUP
 
     def others(self, instance: Instance) -> list[Instance]:
         """The members besides this one, in the order of the configuration."""
@@ -161,7 +179,7 @@ class Group:
 class Script:
     """One vrrp_script at run time: its verdict, its next start and the runs under way."""
 
-    __slots__ = ("config", "health", "runs", "spare", "status", "timer")
+    __slots__ = ("config", "excused", "health", "runs", "spare", "status", "timer")
 
     def __init__(self, config: ScriptConfig, timer: Timer) -> None:
         self.config = config
@@ -170,6 +188,7 @@ class Script:
         self.runs: dict[int, Run] = {}
         self.spare: Run | None = None  # one that ended, to be used again
         self.status = 0  # last exit status, for "now returning N" (SC-9)
+        self.excused = False  # new since a reload: nobody waits for its first result (SC-10)
 
 
 class Run:
@@ -186,10 +205,10 @@ class Run:
 class Settling:
     """A two-valued observation that may have to last before it counts (§1.5, §3.3)."""
 
-    __slots__ = ("good", "timer", "wanted")
+    __slots__ = ("good", "once_good", "timer", "wanted")
 
     def __init__(self, good: bool, timer: Timer) -> None:
-        self.good = good
+        self.good = self.once_good = good
         self.wanted = good
         self.timer = timer
 
@@ -234,7 +253,11 @@ class VrrpRouter:
         self._host = host
         self.running = True
         self._files = dict(host.files)
-        self._delay_until_ns = now_ns + self.config.startup_delay_ns if self.config.startup_delay_ns else 0
+        if self.config.startup_delay_ns:
+            self._delay_until_ns = now_ns + self.config.startup_delay_ns
+            if self.dialect.startup_delay_discards:  # K4
+                over = self._agenda.timer(lambda at_ns: self._log("Delayed start completed"))
+                self._agenda.arm(over, self._delay_until_ns)
         for name, process in self._process_configs().items():
             count = self._process_counts[name] = host.processes.get(name, 0)
             good = tracking.quorum_ok(process, count)
@@ -245,9 +268,13 @@ class VrrpRouter:
             self._add_instance(config)
         self._bind()
         for instance in self.instances.values():  # FSM-4
-            self._emit_addresses(instance, RemoveAddresses)
+            self._emit_addresses(RemoveAddresses, instance)
         for instance in self.instances.values():
             self._start_instance(instance, now_ns)
+        for group in self.groups:
+            group.look()
+            if group.state in (State.BACKUP, State.FAULT):
+                self._group_notify(group, group.state)
         return self._take()
 
     def stop(self, now_ns: int) -> list[Output]:
@@ -266,35 +293,43 @@ class VrrpRouter:
 
     def reload(self, config: RouterConfig, now_ns: int) -> list[Output]:
         """SIGHUP: matching instances keep state and addresses, the rest is deleted and added (§1.7)."""
-        for instance in self.instances.values():
+        old_instances, self.config = self.instances, config
+        if not self.running:
+            return []
+        for instance in old_instances.values():
             if instance.state.state is State.MASTER:
                 for _ in range(self.dialect.reload_adverts):
                     self._advertise(instance, instance.state.priority)
-        old_instances, old_scripts = self.instances, self.scripts
-        self.config = config
         self._delay_until_ns = 0
         self._pacer = Pacer(config.garp_groups, self.dialect.garp_interval_collapses)
-        self._reload_scripts(old_scripts, now_ns)
-        for name, process in self._process_configs().items():
-            if name not in self._processes:
-                good = tracking.quorum_ok(process, self._process_counts.get(name, 0))
-                self._processes[name] = self._settling(good, self._settle_process(name))
+        self._reload_scripts(self.scripts, now_ns)
+        self._reload_processes()
         self.instances = {}
         kept = {_identity(old.config): old for old in old_instances.values()}
-        resumed: list[Instance] = []
+        resumed: list[tuple[Instance, InstanceConfig]] = []
         fresh: list[Instance] = []
         for instance_config in config.instances:
             old = kept.pop(_identity(instance_config), None)
-            (resumed if old else fresh).append(self._add_instance(instance_config, old))
-        for old in kept.values():  # deleted: priority 0, addresses removed, notify FAULT
+            if old is None:
+                fresh.append(self._add_instance(instance_config))
+            else:
+                resumed.append((old, old.config))
+                self._add_instance(instance_config, old)
+        for old in kept.values():  # deleted: priority 0, addresses removed, then the notification
+            old.group = None
             self._step(old, fsm.Shutdown(), now_ns)
-            self._agenda.arm(old.timer, NEVER_NS)
-            self._out.append(RunNotify("INSTANCE", old.config.name, "FAULT", old.state.priority))
+            last_word = "DELETED" if old.config.notify.deleted else "FAULT"
+            self._out.append(RunNotify("INSTANCE", old.config.name, last_word, old.state.priority))
         self._bind()
-        for instance in resumed:
-            self._resume(instance, now_ns)
+        for instance, old_config in resumed:
+            self._resume(instance, old_config, now_ns)
         for instance in fresh:
             self._start_instance(instance, now_ns)
+        for group in self.groups:
+            group.look()
+            faulty = next((member for member in group.members if member.standing.faults), None)
+            if faulty is not None and faulty.state.state is State.FAULT:  # a new member, SG-5
+                self._sync(group, faulty, fsm.Failed(faulty.standing.faults[0]), now_ns)
         self._review(now_ns, "reload")
         return self._take()
 
@@ -333,6 +368,7 @@ class VrrpRouter:
             payload is instance.memo_payload
             and instance.state is instance.memo_state
             and source is instance.memo_source
+            and destination is instance.memo_destination
             and ttl == instance.memo_ttl
         ):  # the same advert in the same state has the same answer, only later
             instance.received += 1
@@ -379,7 +415,8 @@ class VrrpRouter:
             (d for d in self.config.interface_delays if d.interface == interface),
             InterfaceDelay(interface=interface),
         )
-        self._observe(state, up, delay.up_ns if up else delay.down_ns, now_ns)
+        delay_ns = (delay.up_ns if up else delay.down_ns) if state.once_good else 0
+        self._observe(state, up, delay_ns, now_ns)
         return self._take()
 
     def source_changed(
@@ -402,13 +439,9 @@ class VrrpRouter:
     def address_removed(self, interface: str, address: Address, now_ns: int) -> list[Output]:
         """Somebody else took an address off an interface (FSM-39)."""
         for instance in self.instances.values():
-            ours = [*instance.config.addresses, *instance.config.excluded]
             if instance.state.state is State.MASTER and any(
-                entry.address == address
-                and not entry.no_track
-                and interface
-                in (entry.interface or instance.config.owned_interface, instance.config.interface)
-                for entry in ours
+                entry.address == address and not entry.no_track and interface in _carriers(instance, entry)
+                for entry in (*instance.config.addresses, *instance.config.excluded)
             ):
                 self._log_detail("Netlink reflector reports IP {} removed from {}", address, interface)
                 self._step(instance, fsm.AddressLost(), now_ns)
@@ -416,7 +449,9 @@ class VrrpRouter:
 
     def file_changed(self, name: str, value: int, now_ns: int) -> list[Output]:
         """A tracked file has another value; deleted, empty or not a number is 0 (§3.3)."""
-        if self._files.get(name, 0) != value:
+        if not -(1 << 31) <= value < 1 << 31:
+            self._log("Tracked file {}: value {} outside 32 bits is ignored", name, value)
+        elif self._files.get(name, 0) != value:
             self._files[name] = value
             self._out.append(TrackerChanged("file", name, value == 0, f"value {value}"))
             self._review(now_ns, name)
@@ -424,12 +459,11 @@ class VrrpRouter:
 
     def process_count(self, name: str, count: int, now_ns: int) -> list[Output]:
         """The number of processes that match a vrrp_track_process changed (§3.3)."""
-        config = self._process_configs()[name]
-        self._process_counts[name] = count
-        good = tracking.quorum_ok(config, count)
-        self._observe(
-            self._processes[name], good, config.fork_delay_ns if good else config.terminate_delay_ns, now_ns
-        )
+        before, self._process_counts[name] = self._process_counts.get(name, 0), count
+        config = self._process_configs().get(name)
+        if config is not None:
+            delay_ns = config.fork_delay_ns if count > before else config.terminate_delay_ns
+            self._observe(self._processes[name], tracking.quorum_ok(config, count), delay_ns, now_ns)
         return self._take()
 
     def set_priority(self, instance: str, priority: int, now_ns: int) -> list[Output]:
@@ -465,8 +499,6 @@ class VrrpRouter:
             group = Group(group_config, members)
             for member in members:
                 member.group = group
-            if members and all(member.state.state is State.MASTER for member in members):
-                group.state = State.MASTER
             self.groups.append(group)
         self._dispatch = {}
         for instance in self.instances.values():
@@ -479,13 +511,15 @@ class VrrpRouter:
         priority = tracking.effective_priority(instance.state.base, standing.total)
         instance.state = instance.state._replace(priority=priority)
         held = [member for member in _companions(instance) if self._standing(member).faults]
+        delay_ns = self._delay_until_ns
         if standing.faults or held:
             reason = standing.faults[0] if standing.faults else f"sync group member {held[0].config.name}"
-            self._step(instance, fsm.StartInFault(False, reason), now_ns)
+            self._step(instance, fsm.StartInFault(False, reason, delay_ns), now_ns)
         elif any(self._standing(member).waiting for member in _companions(instance)):
-            self._step(instance, fsm.StartInFault(True, "awaiting first script result"), now_ns)
+            instance.waits = True
+            self._step(instance, fsm.StartInFault(True, "awaiting first script result", delay_ns), now_ns)
         else:
-            self._step(instance, fsm.Startup(self._delay_until_ns), now_ns)
+            self._step(instance, fsm.Startup(delay_ns, not _may_start_as_master(instance)), now_ns)
 
     def _standing(self, instance: Instance) -> tracking.Standing:
         standing = tracking.standing(instance.config, instance.state.base, self._known())
@@ -513,6 +547,7 @@ class VrrpRouter:
             },
             files=self._files,
             processes={name: state.good for name, state in self._processes.items()},
+            excused=frozenset(name for name, script in self.scripts.items() if script.excused),
         )
 
     def _process_configs(self) -> dict[str, ProcessConfig]:
@@ -557,43 +592,47 @@ class VrrpRouter:
             old_unicast=instance.old_unicast,
         )
         if isinstance(verdict, DecodeError):
-            instance.counters[verdict.reason.value] += 1
-            self._log("({}) {}", instance.config.name, verdict.detail)
+            self._complain(instance, verdict, not self.dialect.reject_log_every_packet)
             self._out.append(AdvertDropped(instance.config.name, source, verdict.reason))
             if verdict.reason.reaches_instance:
                 self._step(instance, fsm.Rejected(), now_ns)
             return
         for note in verdict.notes:  # accepted, but worth a line (K1 from 2.3.3)
-            instance.counters[note.reason.value] += 1
-            self._log("({}) {}", instance.config.name, note.detail)
+            self._complain(instance, note, True)
         if verdict.old_unicast is not instance.old_unicast:
             self._log("({}) Setting unicast VRRPv3 checksum to old version", instance.config.name)
             instance.old_unicast = verdict.old_unicast
             instance.adverts.clear()
         instance.received += 1
-        if verdict.advert.priority == 0:
+        priority = verdict.advert.priority
+        if priority == 0:
             instance.counters["pri_zero_rcvd"] += 1
         deadline_ns = instance.timer.at_ns
         self._step(instance, fsm.Heard(verdict.advert, source), now_ns)
-        if instance.timer.at_ns == deadline_ns:  # discarded
-            return
-        self._remember(instance, verdict.advert.priority, source, ttl, payload, now_ns)
-
-    def _remember(
-        self, instance: Instance, priority: int, source: Address, ttl: int, payload: bytes, now_ns: int
-    ) -> None:
-        """If a Backup accepted the advert, the same one will have the same answer next time."""
         after = instance.state
-        accepted = after.state is State.BACKUP and priority == after.master_priority != 0
-        if not (accepted and after.master_address == source):
-            return
-        if instance.timer.at_ns != now_ns + after.down_ns:
-            return
-        instance.last_advert_ns = now_ns
-        if not instance.config.preempt_delay_ns:  # with a clock running, time is part of the answer
-            instance.memo_payload, instance.memo_source = payload, source
-            instance.memo_state, instance.memo_ttl = after, ttl
-            instance.memo_delay_ns = after.down_ns
+        if (
+            instance.timer.at_ns != deadline_ns  # else discarded
+            and instance.timer.at_ns == now_ns + after.down_ns
+            and after.state is State.BACKUP
+            and priority == after.master_priority != 0
+            and source == after.master_address
+        ):
+            instance.last_advert_ns = now_ns
+            counted = any(note.reason.counter for note in verdict.notes)
+            # With a preempt clock running, time is part of the answer.
+            if after is state and not counted and not instance.config.preempt_delay_ns:
+                instance.memo_payload, instance.memo_source = payload, source
+                instance.memo_destination, instance.memo_ttl = destination, ttl
+                instance.memo_state, instance.memo_delay_ns = after, after.down_ns
+
+    def _complain(self, instance: Instance, problem: DecodeError, once: bool) -> None:
+        """Count and log; K2: `once` until the state or the Master is another one."""
+        reason, state = problem.reason, instance.state
+        instance.counters[reason.counter or reason.value] += 1
+        situation = (state.state, state.master_address)
+        if not once or instance.told.get(reason) != situation:
+            instance.told[reason] = situation
+            self._log("({}) {}", instance.config.name, problem.detail)
 
     def _step(self, instance: Instance, event: fsm.Event, now_ns: int) -> None:
         """One transition, its actions, then what they mean for the sync group."""
@@ -610,8 +649,9 @@ class VrrpRouter:
                     instance.config.name, before.priority, instance.state.priority, "owner conflict"
                 )
             )
-        if instance.group is not None and before.state is not instance.state.state:
-            self._sync(instance.group, instance, before.state, event, now_ns)
+        group = instance.group
+        if group is not None and before.state is not instance.state.state and not group.moving:
+            self._sync(group, instance, event, now_ns)
 
     def _perform(
         self, instance: Instance, before: fsm.InstanceState, action: fsm.Action, now_ns: int
@@ -633,21 +673,28 @@ class VrrpRouter:
             case fsm.Acquire():
                 instance.owns_addresses = True
                 instance.refreshed_ns = now_ns
-                self._emit_addresses(instance, AddAddresses)
+                self._emit_addresses(AddAddresses, instance)
                 self._start_refresh(instance, now_ns)
             case fsm.Release():
                 instance.owns_addresses = False
                 self._pacer.drop(config.name)
-                self._emit_addresses(instance, RemoveAddresses)
+                self._emit_addresses(RemoveAddresses, instance)
             case fsm.Announce(rounds=rounds, delay_ns=delay_ns):
                 self._announce_in(instance, rounds, delay_ns, now_ns)
+            case fsm.AnnounceGroup():
+                for other in _companions(instance):
+                    garp = other.config.garp
+                    if other is not instance and garp.lower_prio_repeat:
+                        self._announce(other, garp.lower_prio_repeat, now_ns)
+                        if garp.lower_prio_delay_ns:
+                            self._announce_in(other, garp.lower_prio_repeat, garp.lower_prio_delay_ns, now_ns)
             case fsm.AnnounceSource():
                 if instance.state.source is not None:
                     self._out.append(
                         SendGratuitous(config.name, config.interface, instance.state.source, None)
                     )
             case fsm.Notify(state=state):
-                self._notify(instance, state, now_ns)
+                self._out.append(RunNotify("INSTANCE", config.name, state, instance.state.priority))
             case Log():
                 self._out.append(action)
 
@@ -699,86 +746,98 @@ class VrrpRouter:
         )
         return encode(advert, source=source, destination=covered, checksum=form, family=config.family)
 
-    def _emit_addresses(self, instance: Instance, kind: type[AddAddresses] | type[RemoveAddresses]) -> None:
-        """One output per interface that carries addresses of the instance."""
-        config = instance.config
+    def _emit_addresses(
+        self,
+        kind: type[AddAddresses] | type[RemoveAddresses],
+        instance: Instance,
+        places: Iterable[tuple[str, VirtualAddress]] | None = None,
+    ) -> None:
+        """One output per interface that carries addresses of the instance: all of them, or `places`."""
+        name = instance.config.name
         by_interface: dict[str, list[VirtualAddress]] = {}
-        for entry in (*config.addresses, *config.excluded):
-            by_interface.setdefault(entry.interface or config.owned_interface, []).append(entry)
+        for interface, entry in _places(instance.config) if places is None else places:
+            by_interface.setdefault(interface, []).append(entry)
         for interface, entries in by_interface.items():
             if kind is AddAddresses:
-                self._out.append(AddAddresses(config.name, interface, tuple(entries), instance.virtual_mac))
+                self._out.append(AddAddresses(name, interface, tuple(entries), instance.virtual_mac))
             else:
-                self._out.append(RemoveAddresses(config.name, interface, tuple(entries)))
+                self._out.append(RemoveAddresses(name, interface, tuple(entries)))
 
-    def _resume(self, instance: Instance, now_ns: int) -> None:
+    def _resume(self, instance: Instance, old_config: InstanceConfig, now_ns: int) -> None:
         """A matching instance after a reload: priority now, adverts or a full interval next (§1.7)."""
-        state = instance.state
-        standing = instance.standing = tracking.standing(
-            instance.config, instance.config.priority, self._known()
-        )
-        priority = tracking.effective_priority(instance.config.priority, standing.total)
-        if priority != state.priority:
-            self._out.append(PriorityChanged(instance.config.name, state.priority, priority, "reload"))
-        instance.state = state._replace(base=instance.config.priority, priority=priority)
-        if state.state is State.MASTER:
-            self._emit_addresses(instance, AddAddresses)
+        config = instance.config
+        instance.state = instance.state._replace(base=config.priority)
+        if config.version == 2:  # version 3 keeps what it has learned
+            instance.state = instance.state._replace(master_adver_interval_ns=config.advert_int_ns)
+        instance.standing = self._standing(instance)
+        old_priority = instance.state.priority
+        priority = tracking.effective_priority(config.priority, instance.standing.total)
+        if priority != old_priority:
+            self._out.append(PriorityChanged(config.name, old_priority, priority, "reload"))
+            instance.state = instance.state._replace(priority=priority)
+        if instance.owns_addresses:
+            self._change_addresses(instance, old_config, now_ns)
+            if config.garp.master_refresh_ns != old_config.garp.master_refresh_ns:
+                self._start_refresh(instance, now_ns)
         self._step(instance, fsm.Reloaded(), now_ns)
+
+    def _change_addresses(self, instance: Instance, old_config: InstanceConfig, now_ns: int) -> None:
+        """GA-5: what is gone is deleted; what is new is added and everything announced once."""
+        old = {(place, entry.address): (place, entry) for place, entry in _places(old_config)}
+        new = {(place, entry.address): (place, entry) for place, entry in _places(instance.config)}
+        self._emit_addresses(RemoveAddresses, instance, [old[key] for key in old if key not in new])
+        added = [new[key] for key in new if key not in old]
+        self._emit_addresses(AddAddresses, instance, added)
+        if added:
+            self._announce(instance, fsm.master_rounds(instance.machine), now_ns)
 
     # --- sync groups (§1.6)
 
-    def _sync(self, group: Group, instance: Instance, old: State, event: fsm.Event, now_ns: int) -> None:
-        """Take the other members along when one of them moved by itself."""
-        new = instance.state.state
-        if isinstance(event, (fsm.Forced, fsm.Shutdown, fsm.Startup, fsm.StartInFault)) or (
-            isinstance(event, fsm.Failed) and event.dragged
-        ):
+    def _sync(self, group: Group, instance: Instance, event: fsm.Event, now_ns: int) -> None:
+        """Take the other members along when one of them moved by itself; group notify last (SG-8)."""
+        state = instance.state.state
+        follow: fsm.Event
+        movable: tuple[State, ...]
+        match state:
+            case State.MASTER:  # SG-2
+                follow, movable = fsm.Forced(state), (State.BACKUP,)
+            case State.FAULT:  # SG-5
+                follow, movable = fsm.Failed("sync_group", True), (State.BACKUP, State.MASTER)
+            case _:  # SG-4, FSM-39
+                follow = event if isinstance(event, fsm.AddressLost) else fsm.Forced(State.BACKUP)
+                movable = (State.MASTER,)
+        followers = [other for other in group.others(instance) if other.state.state in movable]
+        starting = isinstance(event, (fsm.Startup, fsm.StartInFault, fsm.Shutdown))
+        if starting or (state is group.state and not followers):
             return
-        if new is State.MASTER and group.state is not State.MASTER:  # SG-2
-            self._syncing(group, State.MASTER)
-            for other in group.others(instance):
-                if other.state.state is State.BACKUP:
-                    self._step(other, fsm.Forced(State.MASTER), now_ns)
-            self._group_notify(group, State.MASTER)
-        elif new is State.BACKUP and old is State.MASTER:  # SG-4, FSM-39
-            if group.state is not State.BACKUP:
-                self._syncing(group, State.BACKUP)
-            follow = event if isinstance(event, fsm.AddressLost) else fsm.Forced(State.BACKUP)
-            for other in group.others(instance):
-                if other.state.state is State.MASTER:
-                    self._step(other, follow, now_ns)
-            self._group_notify(group, State.BACKUP)
-        elif new is State.FAULT and group.state is not State.FAULT:  # SG-5
-            self._syncing(group, State.FAULT)
-            for other in group.others(instance):
-                if other.state.state in (State.BACKUP, State.MASTER):
-                    self._step(other, fsm.Failed("sync_group", True), now_ns)
-            self._group_notify(group, State.FAULT)
-        elif new is State.BACKUP and old is State.FAULT:
-            group.state = State.BACKUP
-
-    def _syncing(self, group: Group, state: State) -> None:
-        group.state = state
         self._log("VRRP_Group({}) Syncing instances to {} state", group.config.name, state.name)
+        group.moving = True
+        for other in followers:
+            self._step(other, follow, now_ns)
+        group.moving = False
+        group.state = state
+        self._group_notify(group, state)
+
+    def _recover(self, instance: Instance, now_ns: int) -> None:
+        """FSM-43; SG-5: a group leaves FAULT as one."""
+        group, as_backup = instance.group, not _may_start_as_master(instance)
+        if group is not None:
+            group.moving = True
+        for member in _companions(instance):
+            self._step(member, fsm.Recovered(member.waits, as_backup), now_ns)
+            member.waits = False
+        if group is not None:
+            group.moving = False
+            group.look()
+            self._group_notify(group, group.state)
 
     def _group_notify(self, group: Group, state: State) -> None:
-        self._out.append(RunNotify("GROUP", group.config.name, state.name, 0))  # SG-8: after the members
-
-    def _notify(self, instance: Instance, state: str, now_ns: int) -> None:
-        """§7.3. A lower advert makes the whole group announce itself again (FSM-33)."""
-        self._out.append(RunNotify("INSTANCE", instance.config.name, state, instance.state.priority))
-        if state == "MASTER_RX_LOWER_PRI" and instance.group is not None:
-            for other in instance.group.others(instance):
-                garp = other.config.garp
-                if other.state.state is State.MASTER and garp.lower_prio_repeat:
-                    self._announce_in(other, garp.lower_prio_repeat, 0, now_ns)
-                    self._announce_in(other, garp.lower_prio_repeat, garp.lower_prio_delay_ns, now_ns)
+        self._out.append(RunNotify("GROUP", group.config.name, state.name, 0))
 
     # --- trackers (§3)
 
     def _review(self, now_ns: int, reason: str) -> None:
         """Something known changed: priorities first, then new faults, then recoveries."""
-        waited = {name: instance.standing.waiting for name, instance in self.instances.items()}
         for instance in self.instances.values():
             standing = instance.standing = self._standing(instance)
             priority = tracking.effective_priority(instance.state.base, standing.total)
@@ -788,16 +847,25 @@ class VrrpRouter:
                 self._out.append(PriorityChanged(instance.config.name, old, priority, reason))
                 if self.config.notify_priority_changes or instance.config.notify.priority_changes:
                     self._notify_priority(instance)
-        for name, instance in self.instances.items():
+        for instance in self.instances.values():
             if not instance.standing.faults:
                 continue
             if instance.state.state is not State.FAULT:
                 self._step(instance, fsm.Failed(instance.standing.faults[0]), now_ns)
-            elif waited[name] and not instance.standing.waiting:  # FSM-7: the awaited result is a failure
-                self._step(instance, fsm.StartInFault(False, instance.standing.faults[0]), now_ns)
-        for name, instance in self.instances.items():
+            elif instance.waits:
+                self._end_wait_in_fault(instance, now_ns)
+        for instance in self.instances.values():
             if instance.state.state is State.FAULT and not any(m.held for m in _companions(instance)):
-                self._step(instance, fsm.Recovered(waited[name]), now_ns)
+                self._recover(instance, now_ns)
+
+    def _end_wait_in_fault(self, instance: Instance, now_ns: int) -> None:
+        """FSM-7: a fault while first results are awaited makes the silent FAULT a real one."""
+        self._step(instance, fsm.StartInFault(False, instance.standing.faults[0]), now_ns)
+        for member in _companions(instance):
+            member.waits = False
+        if instance.group is not None:
+            instance.group.state = State.FAULT
+            self._group_notify(instance.group, State.FAULT)
 
     def _notify_priority(self, instance: Instance) -> None:
         state = instance.state.state
@@ -849,6 +917,7 @@ class VrrpRouter:
             script.status = code
         before, known = script.health.ok(config), script.health.known
         script.health = tracking.after_result(config, script.health, success)
+        script.excused = False
         after = script.health.ok(config)
         if known and before == after:
             return
@@ -877,8 +946,18 @@ class VrrpRouter:
             previous = old.get(config.name)
             if previous is not None:
                 script.health = tracking.after_reload(previous.config, config, previous.health)
+                script.status, script.excused = previous.status, previous.excused
             else:  # "init-reload": a new script does not hold the instance
-                script.health = script.health._replace(counter=config.rise, known=True)
+                script.excused = True
+
+    def _reload_processes(self) -> None:
+        """Counts are kept, quorums and delays are new."""
+        for old in self._processes.values():
+            self._agenda.arm(old.timer, NEVER_NS)
+        self._processes = {}
+        for name, process in self._process_configs().items():
+            good = tracking.quorum_ok(process, self._process_counts.get(name, 0))
+            self._processes[name] = self._settling(good, self._settle_process(name))
 
     def _kill_runs(self, script: Script) -> None:
         for run in script.runs.values():
@@ -903,6 +982,7 @@ class VrrpRouter:
 
     def _settled(self, state: Settling, settled: Callable[[Settling], None], now_ns: int) -> None:
         state.good = state.wanted
+        state.once_good = state.once_good or state.good
         settled(state)
         self._review(now_ns, self._last_settled)
 
@@ -942,13 +1022,13 @@ class VrrpRouter:
         frames = [
             SendGratuitous(
                 config.name,
-                entry.interface or config.owned_interface,
+                interface,
                 entry.address,
                 instance.virtual_mac,
                 self.dialect.garp_target_is_sender_mac,
             )
             for _ in range(rounds)
-            for entry in (*config.addresses, *config.excluded)
+            for interface, entry in _places(config)
         ]
         self._out.extend(self._pacer.offer(config.interface, frames, now_ns))
         self._agenda.arm(self._pace_timer, self._pacer.next_ns())
@@ -980,8 +1060,8 @@ class VrrpRouter:
         self._agenda.arm(instance.refresh_timer, now_ns + garp.master_delay_ns + garp.master_refresh_ns)
 
     def _refresh(self, instance: Instance, timer: Timer, now_ns: int) -> None:
-        if instance.owns_addresses:
-            garp = instance.config.garp
+        garp = instance.config.garp
+        if instance.owns_addresses and garp.master_refresh_ns:
             self._announce(instance, garp.master_refresh_repeat, now_ns)
             self._agenda.arm(timer, now_ns + garp.master_refresh_ns)
 
@@ -998,6 +1078,23 @@ class VrrpRouter:
         return outputs
 
     _last_settled = ""
+
+
+def _places(config: InstanceConfig) -> list[tuple[str, VirtualAddress]]:
+    """Every address with the interface that carries it, in the order of the configuration."""
+    entries = (*config.addresses, *config.excluded)
+    return [(entry.interface or config.owned_interface, entry) for entry in entries]
+
+
+def _carriers(instance: Instance, entry: VirtualAddress) -> tuple[str, ...]:
+    """Names under which a kernel may report the entry: a VMAC may be shown as its parent."""
+    config = instance.config
+    return (entry.interface,) if entry.interface else (config.owned_interface, config.interface)
+
+
+def _may_start_as_master(instance: Instance) -> bool:
+    """FSM-5, SG-1: every member of the group is an owner that is meant to be Master."""
+    return all(fsm.starts_as_master(member.machine, member.state) for member in _companions(instance))
 
 
 def _companions(instance: Instance) -> list[Instance]:

@@ -59,6 +59,7 @@ class Known:
     scripts: Mapping[str, bool]  # only scripts with a result
     files: Mapping[str, int]
     processes: Mapping[str, bool]
+    excused: frozenset[str] = frozenset()  # scripts without a result for which nobody waits (SC-10)
 
 
 class Standing(NamedTuple):
@@ -109,7 +110,7 @@ def standing(config: InstanceConfig, base: int, known: Known) -> Standing:
     for track in config.track_scripts:
         good = known.scripts.get(track.name)
         if good is None:
-            waiting = waiting or track.weight == 0
+            waiting = waiting or (track.weight == 0 and track.name not in known.excused)
         else:
             weigh(track, f"script {track.name}", good)
     for track in config.track_files:
