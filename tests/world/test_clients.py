@@ -209,6 +209,13 @@ def test_a_client_of_an_ipv6_address_asks_by_neighbour_discovery() -> None:
     assert port(made, "web").cache.entries[ip("2001:db8::100")].mac == port(made, "lb1").mac
 
 
+def test_a_client_of_an_ipv6_address_on_an_ipv4_segment_gets_a_link_local_one() -> None:
+    document = ipv6_pair()
+    document["segments"]["lan"].pop("subnet")
+    document["clients"] |= {"ssh": {"segment": "lan", "target": "[fe80::100]:22"}}
+    assert addresses(document) == {"web": "fe80::c11e:1", "ssh": "fe80::c11e:2"}
+
+
 def ipv6_pair(**lan: object) -> dict[str, object]:
     def six(number: int, priority: int) -> dict[str, object]:
         each = node(number, priority, version=3, virtual_ipaddress=["fe80::100", "2001:db8::100"])

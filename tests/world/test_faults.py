@@ -1,6 +1,7 @@
 """Every verb of DESIGN §5 on a tiny scenario: it does what it says, and `for:` undoes it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -137,6 +138,22 @@ def test_reload_keeps_the_master_and_sends_two_adverts() -> None:
     assert len(masters(made)) == 1
 
 
+def test_reload_without_one_of_its_addresses_keeps_the_virtual_mac() -> None:
+    """`reload:` takes the configuration that the scenario gives; here that is one address fewer."""
+    nodes = {f"lb{n}": node(n, 102 - n, use_vmac=True, virtual_ipaddress=[VIP, "10.0.0.101"]) for n in (1, 2)}
+    made = world(pair(nodes=nodes, clients=WEB, duration="10.5s"))
+    daemon = made.nodes["lb1"].daemon
+    assert daemon is not None
+    [one] = daemon.config.instances
+    fewer = replace(daemon.config, instances=(replace(one, addresses=one.addresses[:1]),))
+    at(made, 10, lambda: daemon.reload(fewer))
+    made.run()
+    assert owners(made, 10.5, "10.0.0.101") == []
+    assert owners(made, 10.5) == ["lb1"]
+    assert list(port(made, "lb1").virtual_macs.values()) == [bytes.fromhex("00005e000133")]
+    assert made.clients["web"].reachable
+
+
 def test_flush_address() -> None:
     """keepalived hears of it, resigns, and takes the address again after its own skew."""
     made = run(pair({"at": "10s", "flush_address": "lb1", "address": VIP}, duration="20s"))
@@ -163,6 +180,14 @@ def test_a_forged_advert_is_believed_if_it_looks_right() -> None:
     [back] = records(made, StateChange, node="lb1", old="MASTER")
     assert (back.at_ns, back.new) == (10 * S + 100 * US, "BACKUP")
     assert owners(made, 13) == []
+
+
+def test_a_forged_advert_comes_from_an_address_that_nobody_has() -> None:
+    advert = {key: value for key, value in ADVERT.items() if key != "source"} | {"ttl": 1}
+    made = run(pair({"at": "10s", "inject": "lan", "advert": advert}, clients=WEB, duration="12s"))
+    sources = {r.source for r in records(made, AdvertRejected)}
+    assert len(sources) == 1
+    assert str(made.clients["web"].address) not in sources
 
 
 @pytest.mark.parametrize(
@@ -210,6 +235,19 @@ def test_roles_are_resolved_when_the_event_fires() -> None:
         ("backup/haproxy", ()),
     ]
     assert [r.text for r in records(made, Remark)] == ["freeze backup/haproxy: nobody is that at 20.500 s"]
+
+
+def test_who_is_in_fault_is_no_backup() -> None:
+    nodes = {f"lb{n}": node(n, 102 - n) for n in (1, 2, 3)}
+    made = run(
+        pair(
+            {"at": "10s", "link_down": "lb2/eth0"},
+            {"at": "12s", "kill": "backup/haproxy"},
+            nodes=nodes,
+            duration="15s",
+        )
+    )
+    assert records(made, Fault)[-1].resolved == ("lb3/haproxy",)
 
 
 def test_a_role_that_nobody_has_is_remarked() -> None:

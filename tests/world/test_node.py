@@ -20,6 +20,7 @@ from tiny_world import (
     port,
     records,
     run,
+    unicast,
     world,
 )
 
@@ -37,6 +38,7 @@ from vrrpsim.trace import (
     TrackerChange,
 )
 from vrrpsim.world import World
+from vrrpsim.world.calendar import Kind
 from vrrpsim.world.checks import Check, check_of
 from vrrpsim.world.frame import NeighbourFrame
 from vrrpsim.world.process import Life
@@ -250,7 +252,49 @@ def test_restart(slop: str) -> None:
     assert owners(made, 30) == ["lb1"]
 
 
+def daemon_lives(made: World) -> list[str]:
+    return [r.state for r in records(made, ProcessChange, node="lb1", process="keepalived")]
+
+
+def slow(*events: dict[str, object]) -> World:
+    """With a keepalived that takes its second to exit."""
+    document = pair(*events, duration="40s")
+    document["nodes"]["lb1"]["slop"] = "default"
+    return run(document)
+
+
+def test_a_start_waits_for_the_exit() -> None:
+    made = slow({"at": "10s", "stop": "lb1/keepalived", "for": "500ms"})
+    assert daemon_lives(made)[2:] == ["stopping", "dead", "starting", "running"]
+    assert owners(made, 40) == ["lb1"]
+
+
+def test_nothing_restarts_without_power() -> None:
+    made = slow({"at": "10s", "restart": "lb1/keepalived"}, {"at": "10.5s", "power_off": "lb1", "for": "5s"})
+    assert daemon_lives(made)[2:] == ["stopping", "dead", "starting", "running"]
+    assert records(made, ProcessChange, node="lb1", state="starting")[-1].at_ns >= 15 * S
+    assert owners(made, 40) == ["lb1"]
+
+
+def test_sigterm_waits_for_sigcont() -> None:
+    made = slow(
+        {"at": "10s", "freeze": "lb1/keepalived", "for": "2s"}, {"at": "11s", "stop": "lb1/keepalived"}
+    )
+    assert daemon_lives(made)[2:] == ["frozen", "running", "stopping", "dead"]
+    assert records(made, AdvertSent, priority=0)[0].at_ns >= 12 * S
+
+
 # --- links
+
+
+def test_a_link_that_goes_down_takes_the_neighbours_with_it() -> None:
+    nodes = {f"lb{n}": node(n, 102 - n, **unicast(n, 3 - n)) for n in (1, 2)}
+    made = world(pair({"at": "10s", "link_down": "lb1/eth0"}, nodes=nodes, duration="12s"))
+    seen: list[int] = []
+    for seconds in (9.9, 10):
+        at(made, seconds, lambda: seen.append(len(port(made, "lb1").cache.entries)))
+    made.run()
+    assert seen == [1, 0]
 
 
 def test_link_down_is_seen_at_once_and_link_up_after_the_link_watch() -> None:
@@ -304,6 +348,18 @@ def test_starvation_delays_timers_and_packets() -> None:
     after = [b - a for a, b in pairwise(adverts(made, "lb1")) if a > 22 * S]
     assert set(after) == {S}
     assert len(masters(made)) == 1
+
+
+def test_starvation_keeps_the_order_of_packets() -> None:
+    document = pair({"at": "10s", "starve": "lb2", "delay": {"uniform": ["0s", "2s"]}}, duration="60s")
+    made = world(document)
+    daemon = made.nodes["lb2"].daemon
+    assert daemon is not None
+    served: list[int] = []
+    for number in range(30):
+        made.calendar.at(20 * S + number * 100 * MS, Kind.PACKET, 1, daemon.happen, served.append, number)
+    made.run()
+    assert served == list(range(30))
 
 
 def test_a_starved_master_loses_its_place() -> None:

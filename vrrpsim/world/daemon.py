@@ -96,6 +96,8 @@ class Daemon:
         self._busy: Call | None = None
         self._inbox: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._stalled_until_ns = 0
+        self._served_ns = 0  # when a starved daemon has looked at everything so far
+        self._again = False  # to be started when it has stopped
         self._blocked = False  # cannot do anything at the moment
         self._brisk = False  # runs, and at once
         self._quiet: deque[tuple[int, int, int]] = deque()  # (end, run, code) of runs that confirm
@@ -137,7 +139,9 @@ class Daemon:
 
     def start(self) -> None:
         """Exec: the dispatcher runs a few milliseconds later."""
-        if self.exists:
+        if self.life == "stopping":
+            self._again = True
+        if self.exists or not self.node.up:
             return
         self._become("starting")
         delay_ns = self._draw(personality.DAEMON_START)
@@ -157,6 +161,8 @@ class Daemon:
         """SIGTERM: graceful; the process is gone a second later (§1.7)."""
         if self.life == "starting":
             self.kill()
+        elif self.life == "frozen":  # the signal waits for SIGCONT
+            self._inbox.append((self.stop, ()))
         elif self.life == "running":
             self.disturb()
             self._become("stopping")
@@ -171,12 +177,15 @@ class Daemon:
         self._join_groups(False)
         self.router = VrrpRouter(self.config, self.dialect)
         self._become("dead")
+        again, self._again = self._again, False
+        if again:
+            self.start()
 
     def restart(self) -> None:
         """SIGTERM, wait for the exit, start: what systemctl restart does."""
         if self.exists:
+            self._again = True
             self.stop()
-            self._later(self._draw(personality.DAEMON_EXIT) + 1_000_000, self.start)
         else:
             self.start()
 
@@ -246,7 +255,8 @@ class Daemon:
             self._inbox.append((function, arguments))
         elif self.node.starved is not None:
             delay_ns = self.node.starved.sample_ns(self._jitter)
-            self._later(delay_ns, self._happen_late, function, arguments)
+            self._served_ns = max(self._served_ns, self._now_ns + delay_ns)  # a socket keeps its order
+            self._later(self._served_ns - self._now_ns, self._happen_late, function, arguments)
         else:
             function(*arguments)
 
@@ -518,9 +528,10 @@ class Daemon:
         port = self._port_of(output.instance, output.interface)
         if port is None:
             return
-        port.virtual_macs.pop(output.interface, None)
         for entry in output.addresses:
             self.node.remove_address(port, entry.address)
+        if port.virtual_macs.get(output.interface) not in port.local.values():
+            port.virtual_macs.pop(output.interface, None)
 
     def _announce(self, output: SendGratuitous) -> None:
         port = self._port_of(output.instance, output.interface)
@@ -639,11 +650,12 @@ class Daemon:
                 (port.groups.add if join else port.groups.discard)(group)
                 port.segment.membership_changed()
 
-    def is_master(self, instance: str | None) -> bool:
-        """Whether the instance (any, if None) is Master here and the machine runs."""
+    def has_role(self, role: str, instance: str | None) -> bool:
+        """Whether the instance (any, if None) is Master or Backup here; Fault is neither."""
+        state = State.MASTER if role == "master" else State.BACKUP
         names = [instance] if instance else [config.name for config in self.config.instances]
         return self.life in ("running", "frozen") and any(
-            self.router.state_of(name) is State.MASTER for name in names
+            self.router.state_of(name) is state for name in names
         )
 
     def runs_instance(self, instance: str | None) -> InstanceConfig | None:

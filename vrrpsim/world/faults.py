@@ -26,6 +26,7 @@ from vrrpsim.trace import Fault, FaultEnd
 
 from .calendar import Kind
 from .chance import Streams
+from .client import free_address
 from .frame import VrrpFrame
 from .node import Node
 from .port import Port
@@ -139,7 +140,7 @@ class Faults:
                 continue
             if daemon.runs_instance(target.instance) is None:
                 continue
-            if daemon.is_master(target.instance) == (target.role == "master"):
+            if target.role is not None and daemon.has_role(target.role, target.instance):
                 return node
         return None
 
@@ -390,7 +391,7 @@ def _forged(advert: InjectedAdvert, segment: Segment) -> VrrpFrame:
 
     v6 = segment.model.subnet is not None and segment.model.subnet.version == 6
     source: Address = advert.source or (
-        IPv6Address("fe80::bad") if v6 else _last_address(segment) or IPv4Address("198.18.255.1")
+        IPv6Address("fe80::bad") if v6 else free_address(segment.world, segment.name, 200, 4)
     )
     group: Address = IPv6Address("ff02::12") if source.version == 6 else IPv4Address("224.0.0.18")
     destination = advert.destination or group
@@ -414,12 +415,6 @@ def _forged(advert: InjectedAdvert, segment: Segment) -> VrrpFrame:
         family=source.version,
     )
     return VrrpFrame(b"\x02\0\0\x02\0\x01", source, destination, advert.ttl, payload)
-
-
-def _last_address(segment: Segment) -> Address | None:
-    """The last host address of the subnet: an address nobody is likely to have."""
-    subnet = segment.model.subnet
-    return None if subnet is None else subnet.broadcast_address - 1
 
 
 def _partition_text(event: Event) -> str:

@@ -213,6 +213,7 @@ class Node:
         if pending is not None:
             pending.cancel()
         if not up:
+            port.cache.clear()  # neigh_carrier_down
             self._report_link(port, False)
         else:
             draws = self.world.streams.stream(f"carrier/{port.name}/{self._now_ns}")

@@ -87,7 +87,7 @@ class Port:
 
     def send_ip(self, frame: VrrpFrame) -> None:
         """Send an IP packet: multicast at once, unicast when the neighbour is known."""
-        if frame.multicast:
+        if frame.multicast or not self.carrier:  # without carrier nothing waits for a neighbour
             self.transmit(frame)
         elif self.alive:
             self.cache.send(frame.destination, frame, frame.source)

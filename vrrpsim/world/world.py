@@ -34,7 +34,11 @@ class World:
         }
         self.clients: dict[str, Client] = {}
         for number, (name, client) in enumerate(scenario.clients.items()):
-            address = client.address.ip if client.address else free_address(self, client.segment, number)
+            address = (
+                client.address.ip
+                if client.address
+                else free_address(self, client.segment, number, client.target[0].version)
+            )
             self.clients[name] = Client(self, name, len(self.nodes) + 1 + number, client, address)
         self.faults = Faults(self)
 
