@@ -37,7 +37,7 @@ def raising(scenario, seeds):
 def test_a_seed_that_kills_its_worker_is_named_and_the_rest_goes_on():
     seen = []
     found = harvest(
-        CELLS, range(1, 31), Crew(2), work=deadly, progress=lambda done, of: seen.append((done, of))
+        CELLS, range(1, 31), Crew(2), total=60, work=deadly, progress=lambda done, of: seen.append((done, of))
     )
     assert list(found.lost[1]) == [13]
     assert not found.lost[0]

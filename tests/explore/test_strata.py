@@ -30,11 +30,11 @@ def at(scenario, text):
 
 
 def test_every_stratum_of_the_phase_gets_one_run(scenario):
-    seeds = choose_seeds(scenario, 5, 200)
+    seeds = list(choose_seeds(scenario, 5, 200))
     event = stratified_event(scenario)
     drawn = [drawn_ns(Streams(seed), event) for seed in seeds]
     assert Counter(int((ns - 10 * S) / (4 * S + 1) * 200) for ns in drawn) == dict.fromkeys(range(200), 1)
-    assert list(seeds) == sorted(set(seeds))
+    assert seeds == sorted(set(seeds))
     assert seeds[0] >= 5
 
 
@@ -46,13 +46,13 @@ def test_the_predicted_instant_is_the_one_that_a_plain_run_has(scenario):
 
 
 def test_without_strata_or_without_chance_seeds_are_consecutive(scenario):
-    assert choose_seeds(scenario, 7, 5, stratify=False) == (7, 8, 9, 10, 11)
-    assert choose_seeds(at(scenario, "12s"), 7, 5) == (7, 8, 9, 10, 11)
+    assert list(choose_seeds(scenario, 7, 5, stratify=False)) == [7, 8, 9, 10, 11]
+    assert list(choose_seeds(at(scenario, "12s"), 7, 5)) == [7, 8, 9, 10, 11]
 
 
 @pytest.mark.parametrize("runs", [1, 7, 999, 1003, 2500])
 def test_any_number_of_runs_is_spread_as_evenly_as_it_can_be(scenario, runs):
-    seeds = choose_seeds(scenario, 1, runs)
+    seeds = list(choose_seeds(scenario, 1, runs))
     strata = min(runs, 1000)
     event = stratified_event(scenario)
     drawn = (drawn_ns(Streams(seed), event) - 10 * S for seed in seeds)

@@ -7,14 +7,16 @@ trials under way are repeated one by one: those that kill a worker again are giv
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
+from threading import Thread
 from typing import Any
 
 from vrrpsim.config.scenario import Scenario
@@ -109,33 +111,44 @@ class _Here(Executor):
 
 
 def _process_pool(jobs: int) -> Executor:
-    import multiprocessing
-
     forkserver = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if forkserver else "spawn")
     if forkserver:
         context.set_forkserver_preload([run_batch.__module__])
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_leave_interrupts_to_the_parent)
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_work)
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _begin_work() -> None:
+    """In a worker: Ctrl-C is for the parent to answer, and nobody works on for one that was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def harvest(
     scenarios: Sequence[Scenario],
-    seeds: Sequence[int],
+    seeds: Iterable[int],
     crew: Crew,
     *,
+    total: int = 0,
     progress: Progress | None = None,
     work: Work = run_batch,
 ) -> Harvest:
-    """Run every scenario with every seed; Ctrl-C ends it early with what is finished."""
+    """Run every scenario with every seed; Ctrl-C ends it early with what is finished.
+
+    `progress` is told how many of `total` trials are done.
+    """
     ledger = _Ledger(scenarios, seeds, crew, work)
     try:
         for _ in ledger.work_off():
             if progress:
-                progress(ledger.done, len(scenarios) * len(seeds))
+                progress(ledger.done, total)
     except KeyboardInterrupt:
         ledger.found.interrupted = True
         with suppress(KeyboardInterrupt):  # impatient: do not wait for what is under way
@@ -149,7 +162,7 @@ def harvest(
 class _Ledger:
     """The work to do and what is under way."""
 
-    def __init__(self, scenarios: Sequence[Scenario], seeds: Sequence[int], crew: Crew, work: Work) -> None:
+    def __init__(self, scenarios: Sequence[Scenario], seeds: Iterable[int], crew: Crew, work: Work) -> None:
         self.scenarios, self.crew, self.work = scenarios, crew, work
         self.found = Harvest([{} for _ in scenarios], [{} for _ in scenarios], [{} for _ in scenarios])
         self.done = 0
@@ -158,7 +171,7 @@ class _Ledger:
         self._under_way: dict[Future[Batch], Task] = {}
         self._spent_s, self._timed = 0.0, 0
 
-    def _tasks(self, seeds: Sequence[int]) -> Iterator[Task]:
+    def _tasks(self, seeds: Iterable[int]) -> Iterator[Task]:
         """Cells take turns, so that an interrupted sweep has about the same seeds in each."""
         left = iter(seeds)
         while chunk := tuple(islice(left, self._size())):

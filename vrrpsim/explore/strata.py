@@ -27,12 +27,12 @@ STRATA = 1000  # at most: with more, most of the time would go into looking for 
 _NORMAL = NormalDist()
 
 
-def choose_seeds(scenario: Scenario, first: int, runs: int, *, stratify: bool = True) -> tuple[int, ...]:
-    """Return `runs` seeds in ascending order, the least of them not below `first`."""
+def choose_seeds(scenario: Scenario, first: int, runs: int, *, stratify: bool = True) -> Iterator[int]:
+    """Return `runs` seeds in ascending order, the least of them not below `first`, as they are found."""
     event = stratified_event(scenario) if stratify else None
     if event is None:
-        return tuple(range(first, first + runs))
-    return tuple(islice(_spread(event, first, runs), runs))
+        return iter(range(first, first + runs))
+    return islice(_spread(event, first, runs), runs)
 
 
 def stratified_event(scenario: Scenario) -> Event | None:

@@ -333,7 +333,7 @@ def sweep(
     scenarios = [variant.scenario for variant in variants]
     _check(variants, thresholds)
     seeds = choose_seeds(scenarios[0], seed, runs, stratify=stratify)
-    found = harvest(scenarios, seeds, crew or Crew(), progress=progress)
+    found = harvest(scenarios, seeds, crew or Crew(), total=runs * len(variants), progress=progress)
     return Outcome(
         cells=tuple(_cell(number, variant, found, thresholds) for number, variant in enumerate(variants)),
         asked=runs,
