@@ -154,26 +154,25 @@ class Cell:
         name = "dual_master" if split else threshold.measure
         measured = self.split_brain if split else summarize(self.samples(name))
         value, ok = threshold.asked_of(measured)
-        note, seed = "", None
+        note = ""
         if isinstance(measured, Summary) and value is None:
             note = "nothing was measured" if not measured.n else "beyond what the horizon lets see"
-        if ok is False:
-            values = [
-                (sample, -row.seed)
-                for sample, row in zip(self.samples(name), self.rows, strict=True)
-                if sample
-            ]
-            seed = -max(values)[1] if values else None
         return Judged(
-            threshold.measure,
-            threshold.statistic,
-            threshold.text,
-            threshold.limit,
-            value,
-            ok,
-            note,
-            seed=seed,
+            measure=threshold.measure,
+            statistic=threshold.statistic,
+            text=threshold.text,
+            bound=threshold.limit,
+            measured=value,
+            ok=ok,
+            note=note,
+            seed=self._longest(name) if ok is False else None,
         )
+
+    def _longest(self, name: str) -> int | None:
+        """The first seed with the largest value."""
+        pairs = zip(self.samples(name), self.rows, strict=True)
+        values = [(sample, -row.seed) for sample, row in pairs if sample]
+        return -max(values)[1] if values else None
 
     @property
     def verdict(self) -> str:
