@@ -157,7 +157,7 @@ def test_of_several_files_the_worst_code_wins_and_the_others_still_run(pair, tmp
 def test_a_trace_is_written_whole_or_not_at_all(pair, tmp_path):
     file = tmp_path / "out.jsonl"
     assert vrrpsim("run", pair, "--trace", file).returncode == 0
-    assert json.loads(file.read_text().splitlines()[-1]) == {"kind": "End", "at_ns": 20_000_000_000}
+    assert json.loads(file.read_text().splitlines()[-1]) == {"record": "End", "at_ns": 20_000_000_000}
     shown = vrrpsim("run", pair, "--trace", tmp_path / "no/such/folder.jsonl")
     assert shown.returncode == 4
     assert "cannot write" in shown.stderr

@@ -18,8 +18,8 @@ class Level(IntEnum):
     """How much is recorded; each level includes the ones before it."""
 
     STATES = 0  # what the digest covers, faults and clients
-    ADVERTS = 1  # and each advert and gratuitous frame sent or rejected
-    FRAMES = 2  # and each lost frame, script run, log line and notification
+    ADVERTS = 1  # and each advert and gratuitous frame sent or rejected, and each lost frame
+    FRAMES = 2  # and each log line and notification
 
 
 class StateChange(NamedTuple):
@@ -248,7 +248,7 @@ class Trace:
         return sha.hexdigest()
 
     def json_lines(self) -> Iterator[str]:
-        """One JSON object a record: `{"kind": "StateChange", "at_ns": …}`; the last line is the end."""
+        """One JSON object a record: `{"record": "StateChange", "at_ns": …}`; the last line is the end."""
         for record in self.records:
-            yield json.dumps({"kind": type(record).__name__, **record._asdict()}, ensure_ascii=False)
-        yield json.dumps({"kind": "End", "at_ns": self.end_ns})
+            yield json.dumps({"record": type(record).__name__, **record._asdict()}, ensure_ascii=False)
+        yield json.dumps({"record": "End", "at_ns": self.end_ns})

@@ -50,7 +50,7 @@ def test_a_client_finds_the_first_master() -> None:
         ({"impair": "lan", "loss": "100%", "only": ["app"]}, "no path to lb1"),
         (
             {"flush_address": "lb1", "address": VIP},
-            "lb1 does not have the address (stale neighbour entry)",
+            "lb1 does not have the address",
         ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

@@ -142,7 +142,9 @@ def failovers(
                 continue
             answered.add(cause)
             clients = watchers.get(ownership.address, {})
-            found.append(_failover(past, daemons, clients, old.node, tenure, cause))
+            failover = _failover(past, daemons, clients, old.node, tenure, cause)
+            if failover is not None:
+                found.append(failover)
     return tuple(sorted(found, key=attrgetter("owner_ns", "address")))
 
 
@@ -168,10 +170,14 @@ def _failover(
     old: str,
     tenure: Tenure,
     cause: Cause,
-) -> Failover:
+) -> Failover | None:
+    """Measure one change of owner; None if nobody was elected, as when a reload adds an address."""
     new, address = tenure.node, tenure.address
     reactions = _between(past.reactions, cause.at_ns, tenure.start_ns)
     won = _won(reactions, daemons.get(new), address, new)
+    daemon = daemons.get(new)
+    if won is None and daemon is not None and daemon.instance_of(address) is not None:
+        return None
     master_ns = won.at_ns if won else tenure.start_ns
     first = next((r for r in reactions if r.at_ns <= master_ns and _reacts(r, cause, old, new)), None)
     heard_ns = won.last_advert_ns if won else None
@@ -251,17 +257,19 @@ def _priority(
 def _clients_back(
     changes: Sequence[Reachability], watchers: Mapping[str, int], new: str, claimed_ns: int, end_ns: int
 ) -> tuple[int | None, int | None]:
-    """When the last of the clients is led to the new owner, and when it gets its first answer there."""
+    """When the last of the clients is led to the new owner, and when it gets its first answer there.
+
+    Clients that never come back within the tenure have an outage of their own and do not count here.
+    """
     led: list[int] = []
     served: list[int] = []
     for client, every_ns in watchers.items():
         own = [change for change in changes if change.client == client and change.at_ns < end_ns]
         led_ns = _holds_from(own, claimed_ns, lambda change: change.node == new)
         answered_ns = _holds_from(own, claimed_ns, lambda change: change.reachable and change.node == new)
-        if led_ns is None or answered_ns is None:
-            return led_ns if len(watchers) == 1 else None, None
-        led.append(led_ns)
-        served.append(-(-answered_ns // every_ns) * every_ns)
+        if led_ns is not None and answered_ns is not None:
+            led.append(led_ns)
+            served.append(-(-answered_ns // every_ns) * every_ns)
     return max(led, default=None), max(served, default=None)
 
 

@@ -93,7 +93,7 @@ class Ownership:
 
     @property
     def moves(self) -> int:
-        """How often a node began to own the address after the first time."""
+        """How often a node began to own the address after the first time (the ground truth's `takes`)."""
         return max(0, len(self.tenures) - 1)
 
     @property

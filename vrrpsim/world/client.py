@@ -48,7 +48,7 @@ class Client:
         self.rank = rank
         self.model = model
         self.address = address
-        mac = bytes((2, 0, 0, 1, rank >> 8 & 0xFF, rank & 0xFF))
+        mac = bytes((2, 0, 1, 0, rank >> 8 & 0xFF, rank & 0xFF))
         self.port = Port(world, world.segments[model.segment], name, rank, mac, self, model.neighbours)
         self.port.local[address] = mac
         self.target, self.target_port = model.target
@@ -138,7 +138,9 @@ class Client:
         if not port.has_mac(mac):
             return Way(None, f"the switch sends it to {node.name}, which does not have the MAC")
         if self.target not in port.local:
-            return Way(None, f"{node.name} does not have the address (stale neighbour entry)")
+            elsewhere = any(self.target in other.local for other in segment.ports)
+            why = " (stale neighbour entry)" if elsewhere else ""
+            return Way(None, f"{node.name} does not have the address{why}")
         if not node.serves(f"{self.target_port}/tcp"):
             return Way(node, f"nothing serves port {self.target_port} on {node.name}")
         return Way(node, "", share)

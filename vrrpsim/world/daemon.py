@@ -389,7 +389,7 @@ class Daemon:
         stalls = self.node.stalls
         assert stalls is not None
         lasts_ns = stalls.lasts.sample_ns(self._stall_stream)
-        self._stalled_until_ns = self._now_ns + lasts_ns
+        self._stalled_until_ns = max(self._stalled_until_ns, self._now_ns + lasts_ns)
         self.look_up()
         self._later(lasts_ns, self.resume)
         self._next_stall()

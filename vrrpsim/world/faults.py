@@ -361,7 +361,7 @@ class Faults:
                 segment,
                 "inject",
                 0,
-                b"\x02\0\0\x02\0\x01",
+                b"\x02\0\x02\0\0\x01",
                 _Stranger(),
                 stranger.model.neighbours,
             )
@@ -414,7 +414,7 @@ def _forged(advert: InjectedAdvert, segment: Segment) -> VrrpFrame:
         checksum=dialect.checksum,
         family=source.version,
     )
-    return VrrpFrame(b"\x02\0\0\x02\0\x01", source, destination, advert.ttl, payload)
+    return VrrpFrame(b"\x02\0\x02\0\0\x01", source, destination, advert.ttl, payload)
 
 
 def _partition_text(event: Event) -> str:

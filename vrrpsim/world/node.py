@@ -46,7 +46,7 @@ class Node:
             mac = (
                 bytes.fromhex(attachment.mac.replace(":", ""))
                 if attachment.mac
-                else bytes((2, 0, 0, 0, rank, number))
+                else bytes((2, 0, 0, rank >> 8, rank & 0xFF, number))
             )
             segment = world.segments[attachment.segment]
             port = Port(world, segment, f"{name}:{interface}", rank, mac, self, model.neighbours)
