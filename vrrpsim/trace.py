@@ -84,7 +84,10 @@ class ProcessChange(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """An event of the scenario fired; roles are resolved. `until_ns` is known when `for:` is given."""
+    """An event of the scenario fired; roles are resolved. `until_ns` is known when `for:` is given.
+
+    `detail` is what the verb was told beside its target, such as "loss 30 %" or "lb1 -> lb2".
+    """
 
     at_ns: int
     number: int  # n-th event fired in this run, from 0
@@ -93,6 +96,7 @@ class Fault(NamedTuple):
     target: str  # as written
     resolved: tuple[str, ...]  # e.g. ("lb1/haproxy",)
     until_ns: int | None = None
+    detail: str = ""
 
 
 class FaultEnd(NamedTuple):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from operator import attrgetter
 
@@ -47,9 +47,11 @@ class Cause:
     targets: tuple[str, ...]
     nodes: tuple[str, ...]
     undone: bool = False
+    detail: str = ""
 
     def __str__(self) -> str:
-        text = " ".join((self.verb, " | ".join(self.targets)))
+        whom = "" if self.verb == "partition" and self.detail else " | ".join(self.targets)
+        text = " ".join(word for word in (self.verb, whom, self.detail) if word)
         return f"end of {text}" if self.undone else text
 
     @property
@@ -113,12 +115,14 @@ def causes(faults: Iterable[Fault | FaultEnd], nodes: Iterable[str]) -> tuple[Ca
         if isinstance(record, Fault):
             met = (target.partition("/")[0] for target in record.resolved)
             touched = tuple(dict.fromkeys(node for node in met if node in known))
-            cause = Cause(record.at_ns, record.number, record.verb, record.resolved, touched)
+            cause = Cause(
+                record.at_ns, record.number, record.verb, record.resolved, touched, detail=record.detail
+            )
             fired[record.number] = cause
             found.append(cause)
         elif record.number in fired:
             cause = fired[record.number]
-            found.append(Cause(record.at_ns, cause.number, cause.verb, cause.targets, cause.nodes, True))
+            found.append(replace(cause, at_ns=record.at_ns, undone=True))
     return tuple(found)
 
 

@@ -331,8 +331,10 @@ def _record_lines(trace: Trace) -> Iterator[Line]:
                 yield Line(record.at_ns, record.node, who + _state(record, resigned.get(record.instance)))
             case Fault():
                 targets = " | ".join(record.resolved) or record.target
-                asked = f" ({record.target})" if record.target not in (targets, "") else ""
-                yield Line(record.at_ns, "event", f"{record.verb} {targets}{asked}")
+                asked = f"({record.target})" if record.target not in (targets, "") else ""
+                whom = "" if record.verb == "partition" and record.detail else targets
+                words = (record.verb, whom, asked, record.detail)
+                yield Line(record.at_ns, "event", " ".join(word for word in words if word))
             case FaultEnd() if record.number in ends:
                 yield Line(record.at_ns, "event", str(ends[record.number]))
             case NodeChange():

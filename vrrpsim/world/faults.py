@@ -99,10 +99,10 @@ class Faults:
             lasts_ns = self.world.streams.draw_ns(event.lasts, f"{purpose}/for")
         fault_at = len(self.world.trace.records)
         resolved, undo = self._verbs[event.verb](event, purpose)
-        text = str(event.target) if event.target else _partition_text(event)
+        text = str(event.target) if event.target else ""
         until_ns = now_ns + lasts_ns if lasts_ns is not None and undo is not None else None
         name = event.name if event.name != f"{event.verb}-{event.index}" else ""
-        fault = Fault(now_ns, number, name, event.verb, text, resolved, until_ns)
+        fault = Fault(now_ns, number, name, event.verb, text, resolved, until_ns, _detail(event))
         self.world.trace.records.insert(fault_at, fault)  # before its own consequences
         if not resolved:
             self.world.remark(f"{event.verb} {text}: nobody is that at {now_ns / 1e9:.3f} s")
@@ -417,8 +417,38 @@ def _forged(advert: InjectedAdvert, segment: Segment) -> VrrpFrame:
     return VrrpFrame(b"\x02\0\x02\0\0\x01", source, destination, advert.ttl, payload)
 
 
-def _partition_text(event: Event) -> str:
-    if not isinstance(event.parameters, Partition):
-        return ""
-    sides = (", ".join(str(target) for target in group) for group in event.parameters.groups)
-    return (" -> " if event.parameters.one_way else " | ").join(sides)
+def _detail(event: Event) -> str:
+    """What the event says beside its target, in the words of the scenario."""
+    match event.parameters:
+        case Partition(groups=groups, one_way=one_way):
+            sides = (", ".join(str(target) for target in group) for group in groups)
+            return (" -> " if one_way else " | ").join(sides)
+        case Impairment() as impairment:
+            return _impairment_text(impairment)
+        case SetPriority(priority=priority):
+            return f"priority {priority}"
+        case FlushAddress(address=address):
+            return str(address)
+        case Starve(delay=delay):
+            return f"by {delay}"
+        case Inject(advert=advert):
+            return f"vrid {advert.vrid} priority {advert.priority}"
+        case Reload(file=file):
+            return file or ""
+        case _:
+            return ""
+
+
+def _impairment_text(impairment: Impairment) -> str:
+    words = [
+        f"{name} {value:.4g}" if name == "burst" else f"{name} {value:.4%}".replace(".0000%", "%")
+        for name in ("loss", "burst", "duplicate", "reorder", "corrupt")
+        if (value := getattr(impairment, name)) is not None
+    ]
+    words += [
+        f"{name} {value}" for name in ("delay", "jitter") if (value := getattr(impairment, name)) is not None
+    ]
+    words += ["only " + ", ".join(impairment.only)] if impairment.only else []
+    words += ["from " + ", ".join(map(str, impairment.senders))] if impairment.senders else []
+    words += ["to " + ", ".join(map(str, impairment.receivers))] if impairment.receivers else []
+    return " ".join(words)
