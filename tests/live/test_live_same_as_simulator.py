@@ -1,0 +1,195 @@
+"""Issue 3, item 3: the live shell on a machine in memory gives the simulator's trace, to the nanosecond."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+from memory import Clock, Machine
+
+from vrrpsim.config.scenario import load_scenario
+from vrrpsim.config.values import Distribution
+from vrrpsim.protocol.router import VrrpRouter
+from vrrpsim.trace import (
+    AddressChange,
+    AdvertRejected,
+    AdvertSent,
+    Fault,
+    Gratuitous,
+    Level,
+    LogLine,
+    Notification,
+    PriorityChange,
+    ProcessChange,
+    StateChange,
+    TrackerChange,
+)
+from vrrpsim.world.world import World
+
+ROOT = Path(__file__).parents[2]
+COMPARED = (
+    StateChange,
+    PriorityChange,
+    TrackerChange,
+    AdvertSent,
+    AdvertRejected,
+    Gratuitous,
+    Notification,
+    LogLine,
+)
+CALLS = (
+    "advance",
+    "start",
+    "stop",
+    "reload",
+    "receive",
+    "script_finished",
+    "interface_changed",
+    "source_changed",
+    "address_removed",
+    "process_count",
+)
+DELAY_NS = 30_000  # of every segment in groundtruth
+CASES = (  # crashes, graceful stops, power loss, links, groups, versions, floods of rejected adverts
+    "groundtruth/01-haproxy-crash",
+    "groundtruth/03a-ka-kill9-all",
+    "groundtruth/04-ka-term",
+    "groundtruth/05-power-loss",
+    "groundtruth/06-link-down-up",
+    "groundtruth/08b-partition-mcast",
+    "groundtruth/20a-v3-crash",
+    "groundtruth/22-auth-mismatch",
+    "groundtruth/24-three-nodes",
+    "groundtruth/26a-sync-group",
+    "groundtruth/34c-vmac-crash",
+    "groundtruth/36-track-process",
+    "groundtruth/38a-reload-same",
+    "groundtruth/39-vip-deleted",
+    "groundtruth/46-startup-delay@2.3.3",
+    "groundtruth/52-two-owners@2.3.3",
+)
+
+
+class Recorder(VrrpRouter):
+    """The simulator's engine, and what it was told when: (node, its configuration, [(at, method, arguments)])."""
+
+    lives = []
+
+    def __init__(self, config, dialect):
+        super().__init__(config, dialect)
+        node = sys._getframe(1).f_locals["self"].node.name  # the daemon that makes it
+        self.calls = []
+        self.lives.append((node, config, dialect, self.calls))
+
+
+def recorded(name):
+    def call(self, *arguments):
+        self.calls.append((arguments[-1], name, arguments[:-1]))
+        return getattr(VrrpRouter, name)(self, *arguments)
+
+    return call
+
+
+for _name in CALLS:
+    setattr(Recorder, _name, recorded(_name))
+
+
+def exact_world(path, monkeypatch):
+    """A scenario without slop and without anything that stops the clock of a daemon."""
+    nodes = load_scenario(path).nodes
+    scenario = load_scenario(path, overrides={f"nodes.{name}.slop": "none" for name in nodes})
+    Recorder.lives = []
+    monkeypatch.setattr("vrrpsim.world.daemon.VrrpRouter", Recorder)
+    return World(scenario, 1, Level.FRAMES)
+
+
+def replay(machine, clock, calls, until_ns):
+    """Tell a live daemon the same. Its wake-ups are its own; the order at equal instants is the simulator's."""
+    daemon = machine.daemon
+    told = {
+        "advance": lambda: clock.run_until(clock.now_ns),
+        "stop": lambda: daemon.stop(lambda: None),
+        "address_removed": lambda interface, address: daemon.address_changed(
+            interface, address, False, by_us=False
+        ),
+    }
+    for at_ns, method, arguments in sorted(calls, key=lambda call: call[0]):
+        clock.run_until(at_ns, inclusive=False)
+        (told.get(method) or getattr(daemon, method))(*arguments)
+    clock.run_until(until_ns)
+    return [record for record in machine.records if isinstance(record, COMPARED)]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_same_inputs_same_trace(case, monkeypatch):
+    world = exact_world(ROOT / "tests" / case / "scenario.yaml", monkeypatch)
+    trace = world.run()
+    for name, node in world.nodes.items():
+        macs = {interface: port.mac for interface, port in node.ports.items()}
+        mine = [record for record in trace.records if getattr(record, "node", None) == name]
+        deaths = [
+            record.at_ns
+            for record in mine
+            if isinstance(record, ProcessChange) and (record.process, record.state) == ("keepalived", "dead")
+        ]
+        live = []
+        for owner, config, dialect, calls in Recorder.lives:
+            if owner == name and calls:
+                end_ns = next((at_ns for at_ns in deaths if at_ns >= calls[0][0]), trace.end_ns)
+                clock = Clock()
+                machine = Machine(name, config, dialect, clock, macs=macs)
+                live += replay(machine, clock, calls, end_ns)
+        assert live == [record for record in mine if isinstance(record, COMPARED)]
+
+
+def joined(world):
+    """Live daemons on one virtual clock; an advert arrives as late as in the world."""
+    clock, machines, power = Clock(), {}, {}
+
+    def lan(sender, advert):
+        for name, machine in machines.items():
+            node = world.nodes[name]
+            if machine is sender or advert.destination not in (node.primary_address(node.ports["eth0"], 4),):
+                continue
+            arguments = ("eth0", advert.source, advert.destination, advert.ttl, advert.payload)
+            clock.at(clock.now_ns + DELAY_NS, partial(deliver, machine, arguments))
+
+    def deliver(machine, arguments):
+        if machine in clock.machines:
+            machine.daemon.receive(*arguments)
+
+    for name, config, dialect, calls in Recorder.lives:
+        if calls and name not in machines:
+            starts_ns, _, [host] = calls[0]
+            macs = {interface: port.mac for interface, port in world.nodes[name].ports.items()}
+            machines[name] = Machine(name, config, dialect, clock, lan=lan, macs=macs)
+            clock.at(starts_ns, partial(machines[name].daemon.start, host))
+    return clock, machines
+
+
+@pytest.mark.parametrize("case", ["03a-ka-kill9-all", "04-ka-term"])
+def test_a_cluster_of_live_daemons_behaves_as_the_simulated_one(case, monkeypatch):
+    """Nothing but start and fault is shared: elections, adverts and addresses come out by themselves."""
+    path = ROOT / "tests/groundtruth" / case / "scenario.yaml"
+    monkeypatch.setattr("vrrpsim.world.personality.SCRIPT_RUN", Distribution.fixed(0))
+    world = exact_world(path, monkeypatch)
+    trace = world.run()
+    clock, machines = joined(world)
+    [fault, *later] = [record for record in trace.records if isinstance(record, Fault)]
+    end_ns = later[0].at_ns - 1 if later else trace.end_ns
+    kinds = (StateChange, AddressChange, AdvertSent, Gratuitous)
+    for machine in machines.values():
+        machine.passing_checks()
+    victim = machines[fault.resolved[0].partition("/")[0]]
+    faults = {"kill": victim.die, "stop": lambda: victim.daemon.stop(lambda: None)}
+    clock.at(fault.at_ns, faults[fault.verb])
+    clock.run_until(end_ns)
+    for name, machine in machines.items():
+        live = [record for record in machine.records if isinstance(record, kinds)]
+        simulated = [
+            record
+            for record in trace.records
+            if isinstance(record, kinds) and record.node == name and record.at_ns <= end_ns
+        ]
+        assert live == simulated
+        assert any(isinstance(record, StateChange) for record in live)
