@@ -990,8 +990,9 @@ class VrrpRouter:
         def settled(state: Settling) -> None:
             word = "up" if state.good else "down"
             self._last_settled = interface
-            self._log("Netlink reports {} {}", interface, word)
-            self._out.append(TrackerChanged("interface", interface, state.good, word))
+            if any(tracking.tracks_interface(config, interface) for config in self.config.instances):
+                self._log("Netlink reports {} {}", interface, word)
+                self._out.append(TrackerChanged("interface", interface, state.good, word))
 
         return settled
 

@@ -125,6 +125,13 @@ def standing(config: InstanceConfig, base: int, known: Known) -> Standing:
     return Standing(total, tuple(faults), waiting, tuple(reasons))
 
 
+def tracks_interface(config: InstanceConfig, interface: str) -> bool:
+    """Whether the state of this interface matters to the instance."""
+    return interface in _essential_interfaces(config) or any(
+        track.name == interface for track in config.track_interfaces
+    )
+
+
 def file_contribution(track: Track, value: int) -> int | None:
     """§3.3: value × weight, at most 253; None is FAULT (product ≤ −254, or unweighted non-zero)."""
     if track.weight == 0:
