@@ -39,7 +39,7 @@ def sweep(file, capsys):
 def test_good_is_0_and_the_verdict_is_last(sweep):
     code, out, err = sweep("-n", 20, "--threshold", "failover.p95 < 6s")
     assert (code, err) == (0, "")
-    assert out.splitlines()[0] == "pair: 20 runs, crash stratified"
+    assert out.splitlines()[0] == "pair: 20 runs, the instant of crash stratified"
     assert out.splitlines()[-1] == "passed: 1 of 1 bound"
     assert "0 of 20 runs: at most 16.8 %" in out
 

@@ -42,7 +42,7 @@ def headline(document: Document) -> str:
     cells = document.get("cells", [document])
     runs = sum(cell["runs"] for cell in cells)
     grid = f", {len(cells)} cells of the same {document['asked']} seeds" if "cells" in document else ""
-    spread = f", {document['stratified']} stratified" if document["stratified"] else ""
+    spread = f", the instant of {document['stratified']} stratified" if document["stratified"] else ""
     line = f"{cells[0]['scenario'] or 'sweep'}: {runs} runs{grid}{spread}"
     wanted = document["asked"] * len(cells)
     return line if runs == wanted else f"{line} (of {wanted} asked)"
@@ -152,8 +152,8 @@ class _Scale:
         if low is None and high is None:
             return "–"
         if high is None:
-            return f"> {self.number(low)}"
-        return f"< {self.number(high)}" if low is None else f"{self.number(low)}–{self.number(high)}"
+            return f"≥ {self.number(low)}"
+        return f"≤ {self.number(high)}" if low is None else f"{self.number(low)}–{self.number(high)}"
 
 
 def _n(measure: Document) -> str:
@@ -235,7 +235,7 @@ def _wanted(each: Document) -> str:
         if each["statistic"] in ("max", "min")
         else f"{each['statistic']} of {each['measure']}"
     )
-    return f"{name} {'≥' if each['statistic'] == 'min' else '≤'} {_quantity(each['bound'])}"
+    return f"{name} {'≥' if each['statistic'] == 'min' else '≤'} {_limit(each['bound'])}"
 
 
 def _seen(each: Document, cell: Document) -> str:
@@ -245,7 +245,9 @@ def _seen(each: Document, cell: Document) -> str:
         return f"{found['runs']} of {cell['runs']} runs, at most {_percent(found['ci'][1])}"
     if measured is None:
         return ""
-    low, high = cell["measures"].get(each["measure"], {}).get("ci", {}).get(each["statistic"], (None, None))
+    measures = cell["measures"]
+    measure = measures.get(each["measure"]) or measures.get(each["measure"].partition(".")[0], {})
+    low, high = measure.get("ci", {}).get(each["statistic"], (None, None))
     interval = f" [{_quantity(low)}, {_quantity(high)}]" if low is not None and high is not None else ""
     return _quantity(measured) + interval
 
@@ -270,6 +272,10 @@ def _ns(value: Decimal | int) -> int:
 
 def _quantity(value: Any) -> str:
     return brief(_ns(value)) if isinstance(value, Decimal) else str(value)
+
+
+def _limit(value: Any) -> str:
+    return format_duration(_ns(value)) if isinstance(value, Decimal) else str(value)
 
 
 def _percent(rate: float) -> str:
