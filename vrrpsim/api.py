@@ -60,14 +60,14 @@ class Run:
 
         return report(self.scenario, self.trace, self.result, command=self.command, look=Look(width))
 
-    def plot(self) -> Figure:
-        """Draw states, owners, clients and faults over time, and the waterfall of the main failover."""
+    def plot(self) -> Any:
+        """Return a figure of states, owners, clients and faults over time, and the main failover below."""
         from vrrpsim.report.figure import figure
 
         return figure(self.scenario, self.trace, self.result)
 
-    def topology(self, at_s: float | None = None) -> Figure:
-        """Draw who is where, who owns what and what is cut at an instant; without one at the end."""
+    def topology(self, at_s: float | None = None) -> Any:
+        """Return a figure of who owns what and what is cut at an instant in seconds; None: at the end."""
         from vrrpsim.report.topology import topology
 
         at_ns = self.trace.end_ns if at_s is None else round(at_s * 1e9)

@@ -19,6 +19,7 @@ from vrrpsim.cli._options import (
     verbose_option,
     write_whole,
 )
+from vrrpsim.cli._pictures import plot_kind, plot_option
 from vrrpsim.config.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   vrrpsim run scenarios/haproxy-crash.yaml
+  vrrpsim run scenarios/haproxy-crash.yaml --plot run.svg --pcap run.pcapng --perfetto run.json
   vrrpsim run scenarios/*.yaml -q --set segments.lan.loss=10%
 """
 )
@@ -43,6 +45,19 @@ Examples:
     type=click.Path(path_type=Path),
     help="Write every record of the run, one JSON object a line.",
 )
+@plot_option("Draw states, owners, clients and events over time, and the main failover.")
+@click.option(
+    "--pcap",
+    metavar="F.pcapng",
+    type=click.Path(path_type=Path),
+    help="Write every frame for Wireshark, with comments.",
+)
+@click.option(
+    "--perfetto",
+    metavar="F.json",
+    type=click.Path(path_type=Path),
+    help="Write the run for ui.perfetto.dev.",
+)
 @quiet_option
 @verbose_option
 def command(
@@ -51,6 +66,9 @@ def command(
     overrides: dict[str, str],
     as_json: bool,
     trace_file: Path | None,
+    plot: Path | None,
+    pcap: Path | None,
+    perfetto: Path | None,
     quiet: bool,
     verbose: bool,
 ) -> int:
@@ -59,8 +77,9 @@ def command(
     The same scenario and seed give the same bytes. With several files the worst exit code wins,
     and --json prints a list.
     """
-    if trace_file and len(files) > 1:
-        raise click.UsageError("--trace takes one scenario")
+    for name, out in {"trace": trace_file, "plot": plot, "pcap": pcap, "perfetto": perfetto}.items():
+        if out and len(files) > 1:
+            raise click.UsageError(f"--{name} takes one scenario")
     codes: list[int] = []
     documents: list[str] = []
     try:
@@ -69,6 +88,7 @@ def command(
             if run is None:
                 codes.append(INPUT)
                 continue
+            _draw(run, plot, pcap, perfetto)
             codes.append(GOOD if run.verdict == "pass" else BAD)
             if as_json:
                 documents.append(run.to_json())
@@ -101,6 +121,19 @@ def _run(
     if verbose:
         click.echo(f"{file}: {time.perf_counter() - began:.2f} s, {len(run.trace.records)} records", err=True)
     return run
+
+
+def _draw(run: Run, plot: Path | None, pcap: Path | None, perfetto: Path | None) -> None:
+    """Write the pictures that were asked for."""
+    if plot:
+        from vrrpsim.report.figure import render
+        from vrrpsim.report.whole import write_whole as write_bytes
+
+        write_bytes(plot, render(run.plot(), plot_kind(plot)))
+    if pcap:
+        run.pcap(pcap)
+    if perfetto:
+        run.perfetto(perfetto)
 
 
 def _print(run: Run, quiet: bool, *, several: bool, first: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vrrpsim.cli._options import look, set_option
+from vrrpsim.cli._pictures import plot_kind, plot_option
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -24,19 +25,29 @@ if TYPE_CHECKING:
 Examples:
   vrrpsim show scenarios/haproxy-crash.yaml
   vrrpsim show scenarios/haproxy-crash.yaml --graph mermaid
+  vrrpsim show scenarios/partition.yaml --plot cluster.svg --at 30s
 """
 )
 @click.argument("file", metavar="SCENARIO", type=click.Path(path_type=Path))
 @set_option
 @click.option("--graph", type=click.Choice(["text", "mermaid"]), help="Print the topology only.")
-def command(file: Path, overrides: dict[str, str], graph: str | None) -> None:
+@plot_option("Draw the topology.")
+@click.option("--at", metavar="TIME", help="With --plot: who owns what and what is cut then, in a run.")
+def command(
+    file: Path, overrides: dict[str, str], graph: str | None, plot: Path | None, at: str | None
+) -> None:
     """Show timers, failover times by formula, topology.
 
     Everything that follows from the configuration before anything runs.
     """
     from vrrpsim.config.scenario import load_scenario
+    from vrrpsim.report.topology import graph as topology
 
+    if at and not plot:
+        raise click.UsageError("--at needs --plot")
     scenario = load_scenario(file, overrides=overrides)
+    if plot:
+        _plot(scenario, plot, at)
     if graph == "mermaid":
         lines = list(mermaid(topology(scenario)))
     elif graph == "text":
@@ -44,6 +55,27 @@ def command(file: Path, overrides: dict[str, str], graph: str | None) -> None:
     else:
         lines = [*_routers(scenario), "TOPOLOGY", *topology_text(scenario)]
     click.echo(look().dress("\n".join(lines)))
+
+
+def _plot(scenario: Scenario, file: Path, at: str | None) -> None:
+    """Draw the scenario, or with an instant the run with its own seed."""
+    from vrrpsim.api import Study
+    from vrrpsim.config.values import parse_duration_ns
+    from vrrpsim.measure import measure
+    from vrrpsim.report.figure import render
+    from vrrpsim.report.topology import topology
+    from vrrpsim.report.whole import write_whole
+    from vrrpsim.trace import Trace
+
+    if at is None:
+        picture = topology(scenario, Trace(), measure(scenario, Trace()), 0)
+    else:
+        try:
+            at_ns = parse_duration_ns(at)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--at") from error
+        picture = Study(scenario).run().topology(at_ns / 1e9)
+    write_whole(file, render(picture, plot_kind(file)))
 
 
 def _routers(scenario: Scenario) -> Iterator[str]:
@@ -143,28 +175,11 @@ def _range(forecast: Forecast) -> str:
 # --- topology -------------------------------------------------------------------------------------
 
 
-def topology(scenario: Scenario) -> nx.Graph[str]:
-    """Return nodes, clients and segments as a graph; `kind` on vertices, `label` on edges."""
-    import networkx as nx
-
-    graph: nx.Graph[str] = nx.Graph()
-    for name, segment in scenario.segments.items():
-        graph.add_node(name, kind="segment", label=f"{name} {segment.subnet or ''}".strip())
-    for name, node in scenario.nodes.items():
-        graph.add_node(name, kind="node", label=name)
-        for interface, attachment in node.interfaces.items():
-            addresses = ", ".join(str(address) for address in attachment.addresses)
-            graph.add_edge(name, attachment.segment, label=f"{interface} {addresses}".strip())
-    for name, client in scenario.clients.items():
-        address, port = client.target
-        graph.add_node(name, kind="client", label=name)
-        graph.add_edge(name, client.segment, label=f"asks {address} port {port}")
-    return graph
-
-
 def topology_text(scenario: Scenario) -> Iterator[str]:
     """List each segment with what is attached, then the points whose loss splits the rest."""
     import networkx as nx
+
+    from vrrpsim.report.topology import graph as topology
 
     graph = topology(scenario)
     for segment in scenario.segments:

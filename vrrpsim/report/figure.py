@@ -1,0 +1,516 @@
+"""A run as one picture: states, owners, clients and events over time, and the main failover below.
+
+matplotlib without pyplot. The colour-blind can tell the colours apart, and a word or a hatch says the same
+again, for print. Every bar has a gid such as `owner/192.168.50.108/lb1/0/3632961447` (times in ns), which is
+its id in the SVG. The same run gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from textwrap import shorten, wrap
+from typing import TYPE_CHECKING, Any
+
+from vrrpsim.config.scenario import Scenario
+from vrrpsim.measure.failovers import Effect, Failover
+from vrrpsim.measure.result import EventSeen, Result
+from vrrpsim.measure.seconds import fixed_s
+from vrrpsim.report.lanes import NOBODY, Slice, client_slices, owner_slices, slices, state_slices
+from vrrpsim.report.text import alike, brief, failovers_alike, verdict_line
+from vrrpsim.trace import PriorityChange, Trace
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, FAINT, RED = "#222222", "#8a9299", "#D55E00"
+WIDTH = 9.5  # inches, as all lengths here
+LANE, GAP, ROW = 0.34, 0.16, 0.22
+EVENT_ROWS = 5
+LANES = 40  # of one kind: more are not drawn
+SMALL, NORMAL = 8.0, 9.5  # points
+
+
+@dataclass(frozen=True, slots=True)
+class Paint:
+    """How a bar looks."""
+
+    face: str
+    hatch: str = ""
+    edge: str = "#ffffff"
+    text: str = INK
+
+
+STATES = {
+    "MASTER": Paint("#0072B2", text="#ffffff"),
+    "BACKUP": Paint("#C9D3DA"),
+    "FAULT": Paint("#F3B48A", "////", RED),
+    "INIT": Paint("#FBF3B4", "---", "#b9a800"),
+    "off": Paint("#ffffff", "xxxx", "#9a9a9a"),
+    "paused": Paint("#ffffff", "||||", "#9a9a9a"),
+}
+NODES = tuple(map(Paint, ("#7FCDB4", "#D7BCE8", "#EBD77A", "#A6D8F3", "#E3B8D0", "#C8C8C8")))
+SEVERAL = Paint("#F3B48A", "xxxx", RED)
+NONE = Paint("#ffffff", "", RED, RED)
+SILENT = Paint("#F3B48A", "\\\\\\\\", RED)
+UNKNOWN = Paint("#ffffff", "", FAINT)
+
+
+def figure(scenario: Scenario, trace: Trace, result: Result) -> Figure:
+    """Draw a run; the figure is as high as its lanes need."""
+    from matplotlib import rc_context, rcdefaults
+
+    with rc_context():
+        rcdefaults()
+        return _Picture(scenario, trace, result).draw()
+
+
+def render(picture: Figure, kind: str) -> bytes:
+    """Return a figure as `svg`, `png` or `pdf`; the same figure gives the same bytes."""
+    from matplotlib import rc_context, rcdefaults
+
+    from vrrpsim import __version__
+
+    made_by = f"vrrpsim {__version__}"
+    metadata: dict[str, dict[str, Any]] = {
+        "svg": {"Creator": made_by, "Date": None},
+        "pdf": {"Creator": made_by, "CreationDate": None},
+        "png": {"Software": made_by},
+    }
+    if kind not in metadata:
+        raise ValueError(f"{kind!r} is not one of {', '.join(metadata)}")
+    out = BytesIO()
+    with rc_context():
+        rcdefaults()
+        with rc_context({"svg.hashsalt": "vrrpsim", "hatch.linewidth": 0.6}):
+            picture.savefig(out, format=kind, metadata=metadata[kind], dpi=150)
+    return out.getvalue()
+
+
+def node_paints(scenario: Scenario) -> dict[str, Paint]:
+    """Return the colour of each node, the same in every picture."""
+    return {name: NODES[number % len(NODES)] for number, name in enumerate(scenario.nodes)}
+
+
+Rows = Sequence[tuple[int, bool, Sequence[EventSeen]]]  # row, whether its text is left of it, events
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar in a lane, in ns. `texts` are tried in order; the first that fits is written."""
+
+    start_ns: int
+    end_ns: int
+    paint: Paint
+    gid: str
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One row of the timeline."""
+
+    label: str
+    bars: Sequence[Bar]
+    marks: Sequence[int] = ()  # ticks within, in ns
+
+
+class _Picture:
+    """The layout of one figure, measured in inches from its top."""
+
+    def __init__(self, scenario: Scenario, trace: Trace, result: Result) -> None:
+        self.result = result
+        self.end_ns = max(result.duration_ns, 1)
+        self.paints = node_paints(scenario)
+        self.groups = [
+            _capped(list(_states(scenario, trace))),
+            _capped([self._owners(label, owned) for label, owned in alike(result.ownerships)]),
+            _capped([self._client(name, trace) for name in scenario.clients]),
+        ]
+        self.groups = [group for group in self.groups if group]
+        self.scenario = scenario
+        longest = max((len(lane.label) for group in self.groups for lane in group), default=4)
+        self.left = min(0.3 + longest * 0.08, 3.0)
+        self.wide = WIDTH - self.left - 0.3
+
+    def draw(self) -> Figure:
+        from matplotlib.figure import Figure
+
+        about = wrap(self.scenario.description, 105)[:2]
+        events, more = self._event_rows()
+        lanes = sum(map(len, self.groups)) * LANE + GAP * (len(self.groups) - 1)
+        head = 0.5 + 0.19 * len(about)
+        tops = ROW * (1 + max((row for row, *_ in events), default=-1) + bool(more)) + 0.1
+        failover = main_failover(self.result)
+        below = 0.95 + (0.75 + 0.27 * len(_known(failover[1])) if failover else 0)
+        high = head + tops + lanes + below
+        picture = Figure(figsize=(WIDTH, high), facecolor="#ffffff")
+        self._head(picture, about, high)
+        axes = picture.add_axes(
+            (self.left / WIDTH, 1 - (head + tops + lanes) / high, self.wide / WIDTH, (tops + lanes) / high)
+        )
+        self._timeline(axes, lanes, tops, events, more)
+        self._legend(picture, axes, high - head - tops - lanes, high)
+        if failover:
+            bottom, height = 0.42, below - 0.95 - 0.42
+            axes = picture.add_axes((self.left / WIDTH, bottom / high, self.wide / WIDTH, height / high))
+            _waterfall(axes, *failover, self.wide)
+        return picture
+
+    def _head(self, picture: Figure, about: Sequence[str], high: float) -> None:
+        x = 0.15 / WIDTH
+        picture.text(x, 1 - 0.25 / high, self.result.name or "run", size=13, weight="bold", color=INK)
+        verdict = f"seed {self.result.seed}; {verdict_line(self.result)}"
+        colour = RED if self.result.verdict == "fail" else INK
+        picture.text(1 - x, 1 - 0.25 / high, verdict, size=NORMAL, color=colour, ha="right")
+        for number, line in enumerate(about):
+            picture.text(x, 1 - (0.46 + 0.19 * number) / high, line, size=NORMAL, color="#444444")
+
+    # --- lanes
+
+    def _owners(self, label: str, owned: Any) -> Lane:
+        bars = []
+        for each in owner_slices(owned):
+            paint = self.paints.get(each.what, SEVERAL if " + " in each.what else NONE)
+            if each.what == NOBODY and each.start_ns == 0:
+                paint = UNKNOWN  # the first election is no fault
+            names = each.what.replace(" + ", "+")
+            length = fixed_s(each.end_ns - each.start_ns, 1) + " s"
+            texts: tuple[str, ...] = (each.what,)
+            if paint in (SEVERAL, NONE):
+                texts = (f"{each.what} {length}", length)
+            gid = f"owner/{owned.address}/{names}/{each.start_ns}/{each.end_ns}"
+            bars.append(Bar(each.start_ns, each.end_ns, paint, gid, texts))
+        return Lane(f"{label} owned by", bars)
+
+    def _client(self, name: str, trace: Trace) -> Lane:
+        outages = self.result.clients[name].outages
+        bars = []
+        for each in client_slices(name, trace):
+            node = each.what.removeprefix("answered by ")
+            if node in self.paints:
+                gid = f"client/{name}/{node}/{each.start_ns}/{each.end_ns}"
+                bars.append(Bar(each.start_ns, each.end_ns, self.paints[node], gid, (each.what, node)))
+        for outage in outages:
+            length = fixed_s(outage.length_ns, 1) + " s"
+            texts = (f"no answer {length}", length)
+            gid = f"outage/{name}/{outage.start_ns}/{outage.end_ns}"
+            bars.append(Bar(outage.start_ns, outage.end_ns, SILENT, gid, texts))
+        return Lane(f"client {name}", bars)
+
+    def _timeline(self, axes: Axes, lanes: float, tops: float, events: Rows, more: int) -> None:
+        axes.set_xlim(0, self.end_ns / 1e9)
+        axes.set_ylim(lanes, -tops)
+        axes.set_yticks([])
+        for side in ("top", "left", "right"):
+            axes.spines[side].set_visible(False)
+        axes.tick_params(labelsize=SMALL, color=FAINT)
+        axes.set_xlabel("seconds since the start of the run", size=SMALL, color=INK)
+        self._events(axes, lanes, events, more, tops)
+        top = 0.0
+        for group in self.groups:
+            for lane in group:
+                self._lane(axes, lane, top)
+                top += LANE
+            top += GAP
+
+    def _lane(self, axes: Axes, lane: Lane, top: float) -> None:
+        high = LANE * 0.8
+        axes.text(
+            -0.1 * self._second,
+            top + high / 2,
+            shorten(lane.label, 38, placeholder="…"),
+            ha="right",
+            va="center",
+            size=NORMAL,
+            color=INK,
+        )
+        free_from = 0.0  # where the text of an earlier bar ends
+        for bar in lane.bars:
+            start, end = bar.start_ns / 1e9, bar.end_ns / 1e9
+            _rectangle(axes, start, top, end - start, high, bar.paint, bar.gid)
+            begin = max(start, free_from)
+            text = next((text for text in bar.texts if _inches(text) < (end - begin) / self._second), "")
+            if text:
+                backing = {"facecolor": bar.paint.face, "edgecolor": "none", "pad": 0.8}
+                axes.text(
+                    (begin + end) / 2,
+                    top + high / 2,
+                    text,
+                    size=SMALL,
+                    color=bar.paint.text,
+                    ha="center",
+                    va="center",
+                    bbox=backing,
+                    zorder=4,
+                )
+            elif (
+                bar.paint in (SILENT, SEVERAL, NONE) and begin == start and end - start > 0.04 * self._second
+            ):
+                free_from = self._beside(axes, end, top + high / 2, bar.texts[-1])
+        for at_ns in lane.marks:
+            axes.plot([at_ns / 1e9] * 2, [top, top + high], color=INK, linewidth=0.8, zorder=3)
+
+    def _beside(self, axes: Axes, x: float, y: float, text: str) -> float:
+        """Write the length of an outage that is too short to hold it; return where the text ends."""
+        end = x + (_inches(text) + 0.08) * self._second
+        if end < self.end_ns / 1e9:
+            backing = {"facecolor": "#ffffff", "edgecolor": "none", "pad": 0.6, "alpha": 0.9}
+            at = x + 0.05 * self._second
+            axes.text(at, y, text, size=SMALL, color="#a04000", va="center", bbox=backing, zorder=5)
+        return end
+
+    @property
+    def _second(self) -> float:
+        """Seconds on the time axis that an inch shows."""
+        return self.end_ns / 1e9 / self.wide
+
+    # --- events
+
+    def _event_rows(self) -> tuple[list[tuple[int, bool, list[EventSeen]]], int]:
+        """Give events a row above the lanes, and whether its text is left of them; count what has none.
+
+        What happens often, in the same words, shares one row.
+        """
+        groups: dict[object, list[EventSeen]] = {}
+        often = Counter(map(event_text, self.result.events))
+        for number, event in enumerate(self.result.events):
+            text = event_text(event)
+            groups.setdefault(text if often[text] > 3 else number, []).append(event)
+        free: list[float] = []
+        placed: list[tuple[int, bool, list[EventSeen]]] = []
+        for group in groups.values():
+            start, last = group[0].at_ns / 1e9 / self._second, group[-1]
+            end = max(last.at_ns, last.until_ns or 0) / 1e9 / self._second
+            words = _inches(_group_text(group)) + 0.3
+            left = len(group) > 1 if start > words else start + words > self.wide
+            begin, until = (start - words, end) if left else (start, max(end, start + words))
+            row = next((row for row, used in enumerate(free) if used <= begin), len(free))
+            if row >= EVENT_ROWS:
+                continue
+            if row == len(free):
+                free.append(0.0)
+            free[row] = min(until, self.wide)
+            placed.append((row, left, group))
+        return placed, len(self.result.events) - sum(len(group) for *_, group in placed)
+
+    def _events(self, axes: Axes, lanes: float, rows: Rows, more: int, tops: float) -> None:
+        numbers = {id(event): number for number, event in enumerate(self.result.events)}
+        for row, left, group in rows:
+            y = -tops + ROW * (row + bool(more)) + ROW / 2
+            for event in group:
+                gid = f"event/{numbers[id(event)]}/{event.verb}/{event.at_ns}"
+                self._event(axes, event, y, lanes, gid)
+            axes.text(
+                group[0].at_ns / 1e9 + (-0.1 if left else 0.1) * self._second,
+                y,
+                _group_text(group),
+                size=SMALL,
+                weight="bold",
+                color=INK,
+                ha="right" if left else "left",
+                va="center",
+                bbox={"facecolor": "#ffffff", "edgecolor": "none", "pad": 0.5},
+                zorder=4,
+            )
+        if more:
+            axes.text(0, -tops + ROW / 2, f"… {more} more events", size=SMALL, color=INK, va="center")
+
+    def _event(self, axes: Axes, event: EventSeen, y: float, lanes: float, gid: str) -> None:
+        """Draw when an event came and, if it was undone, the band while it lasted."""
+        start, dashed, dotted = event.at_ns / 1e9, (0, (4, 2)), (0, (1, 2))
+        axes.plot([start] * 2, [y, lanes], color=INK, linewidth=0.9, linestyle=dashed, zorder=3, gid=gid)
+        axes.plot([start], [y], marker="v", markersize=5, color=INK, zorder=5)
+        if event.until_ns is not None:
+            end = min(event.until_ns, self.end_ns) / 1e9
+            axes.axvspan(start, end, facecolor="#000000", alpha=0.07, zorder=0, linewidth=0)
+            axes.plot([start, end], [y, y], color=INK, linewidth=1.2, zorder=3)
+            axes.plot([end] * 2, [y, lanes], color=INK, linewidth=0.7, linestyle=dotted, zorder=3)
+
+    # --- legend
+
+    def _legend(self, picture: Figure, axes: Axes, below: float, high: float) -> None:
+        from matplotlib.patches import Patch
+
+        seen = {bar.paint for group in self.groups for lane in group for bar in lane.bars}
+        rows = [(paint, name) for name, paint in STATES.items() if name != "MASTER" and paint in seen]
+        rows = [(STATES["MASTER"], "MASTER"), *rows]
+        rows += [(paint, name) for name, paint in self.paints.items()] if len(self.groups) > 1 else []
+        rows += [(SEVERAL, "two owners")] if SEVERAL in seen else []
+        rows += [(NONE, "no owner")] if NONE in seen else []
+        rows += [(SILENT, "client gets no answer")] if SILENT in seen else []
+        handles = [
+            Patch(facecolor=paint.face, edgecolor=paint.edge, hatch=paint.hatch, label=label)
+            for paint, label in rows
+        ]
+        picture.legend(
+            handles=handles,
+            loc="upper center",
+            bbox_to_anchor=(0.5, (below - 0.45) / high),
+            ncols=len(handles),
+            fontsize=SMALL,
+            frameon=False,
+            columnspacing=1.4,
+            handlelength=1.6,
+        )
+
+
+def _capped(lanes: Sequence[Lane]) -> list[Lane]:
+    """Return the lanes that a picture can hold."""
+    if len(lanes) <= LANES:
+        return list(lanes)
+    return [*lanes[: LANES - 1], Lane(f"… {len(lanes) - LANES + 1} more", ())]
+
+
+def _states(scenario: Scenario, trace: Trace) -> Iterator[Lane]:
+    """One lane for each instance: its states, with the effective priority where there is room."""
+    moves: dict[tuple[str, str], list[PriorityChange]] = {}
+    for record in trace.records:
+        if isinstance(record, PriorityChange):
+            moves.setdefault((record.node, record.instance), []).append(record)
+    base = {
+        (name, instance.name): instance.priority
+        for name, node in scenario.nodes.items()
+        for instance in (node.keepalived.config.instances if node.keepalived else ())
+    }
+    for key, states in state_slices(scenario, trace).items():
+        changes = moves.get(key, [])
+        first = changes[0].old if changes else base.get(key, 0)
+        steps = [(0, str(first), ""), *((each.at_ns, str(each.new), "") for each in changes)]
+        priorities = slices(steps, trace.end_ns)
+        bars = [bar for each in states for bar in _state_bars(key, each, priorities)]
+        marks = [
+            each.start_ns for each in priorities[1:] if _during(states, each.start_ns) in ("MASTER", "BACKUP")
+        ]
+        yield Lane(f"{key[0]} {key[1]}", bars, marks)
+
+
+def _state_bars(key: tuple[str, str], state: Slice, priorities: Sequence[Slice]) -> Iterator[Bar]:
+    """The bar of a state, and invisible ones that hold the text of each priority."""
+    paint = STATES.get(state.what, UNKNOWN)
+    gid = "/".join(("state", *key, state.what, str(state.start_ns), str(state.end_ns)))
+    spoken = state.what in ("MASTER", "BACKUP")
+    yield Bar(state.start_ns, state.end_ns, paint, gid, () if spoken else (state.what,))
+    if not spoken:
+        return
+    clear = Paint(paint.face, edge="none", text=paint.text)
+    for each in priorities:
+        start_ns, end_ns = max(state.start_ns, each.start_ns), min(state.end_ns, each.end_ns)
+        if start_ns < end_ns:
+            yield Bar(start_ns, end_ns, clear, "", (f"{state.what} {each.what}", each.what))
+
+
+def _during(states: Iterable[Slice], at_ns: int) -> str:
+    return next((each.what for each in states if each.start_ns <= at_ns < each.end_ns), "")
+
+
+def event_text(event: EventSeen) -> str:
+    """Say an event in the words of the scenario."""
+    return shorten(f"{event.verb} {' | '.join(event.targets)}", 44, placeholder=" …")
+
+
+def _group_text(events: Sequence[EventSeen]) -> str:
+    return event_text(events[0]) + (f" × {len(events)}" if len(events) > 1 else "")
+
+
+def _rectangle(axes: Axes, x: float, y: float, wide: float, high: float, paint: Paint, gid: str) -> None:
+    from matplotlib.patches import Rectangle
+
+    if not gid:
+        return
+    axes.add_patch(
+        Rectangle(
+            (x, y),
+            wide,
+            high,
+            facecolor=paint.face,
+            edgecolor=paint.edge,
+            hatch=paint.hatch,
+            linewidth=0.7,
+            gid=gid,
+            zorder=2.5 if paint.edge == RED else 2,
+        )
+    )
+
+
+def _inches(text: str) -> float:
+    """Roughly how wide a small text is."""
+    return len(text) * SMALL * 0.61 / 72 + 0.06
+
+
+# --- waterfall ------------------------------------------------------------------------------------
+
+
+def main_failover(result: Result) -> tuple[str, Failover] | None:
+    """Return the failover to explain: the slowest that answers harm, else the slowest at all."""
+    found = failovers_alike(result.failovers)
+    harmful = [
+        each for each in found if each[1].cause.effect is not Effect.REPAIR and not each[1].cause.undone
+    ]
+    return max(harmful or found, key=lambda each: each[1].total_ns or each[1].length_ns, default=None)
+
+
+def _known(failover: Failover) -> list[tuple[str, int, str]]:
+    return [
+        (part.name, part.length_ns, part.keyword) for part in failover.parts if part.length_ns is not None
+    ]
+
+
+WORDS = {
+    "detect": "noticed",
+    "elect": "new master elected",
+    "claim": "address claimed",
+    "relearn": "caches follow",
+    "serve": "first good answer",
+}
+PARTS = tuple(map(Paint, ("#A6D8F3", "#EBD77A", "#E3B8D0", "#D7BCE8", "#7FCDB4"), [""] * 5, [INK] * 5))
+
+
+def _waterfall(axes: Axes, label: str, failover: Failover, wide: float) -> None:
+    known = _known(failover)
+    total_ns = max(sum(length_ns for _, length_ns, _ in known), 1)
+    shown = "nobody served" if failover.total_ns is None else f"{fixed_s(failover.total_ns)} s in all"
+    axes.set_title(
+        f"Main failover: {label}, {failover.old} to {failover.new}, after “{failover.cause}”: {shown}",
+        loc="left",
+        size=NORMAL,
+        weight="bold",
+        color=INK,
+    )
+    axes.set_xlim(0, total_ns / 1e9)
+    axes.set_ylim(len(known), 0)
+    gone_ns = 0
+    for row, (name, length_ns, keyword) in enumerate(known):
+        start, length = gone_ns / 1e9, length_ns / 1e9
+        paint = PARTS[row % len(PARTS)]
+        _rectangle(axes, start, row + 0.15, length, 0.7, paint, f"part/{name}/{length_ns}")
+        text = f"{brief(length_ns)}  {keyword}"
+        _beside_bar(axes, start, length, total_ns / 1e9, row + 0.5, text, wide)
+        gone_ns += length_ns
+    axes.set_yticks(
+        [row + 0.5 for row in range(len(known))], [WORDS[name] for name, *_ in known], size=NORMAL
+    )
+    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="x", labelsize=SMALL, color=FAINT)
+    axes.set_xlabel(f"seconds since the fault at {fixed_s(failover.fault_ns)} s", size=SMALL, color=INK)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+
+
+def _beside_bar(
+    axes: Axes, start: float, length: float, total: float, y: float, text: str, wide: float
+) -> None:
+    """Write a text into its bar if that is wide, else right or left of it where there is room."""
+    second = total / wide
+    needed = _inches(text) * second
+    pad = 0.06 * second
+    if needed < length:
+        x, align = start + length / 2, "center"
+    elif start + length + needed + pad < total or start < needed:
+        x, align = start + length + pad, "left"
+    else:
+        x, align = start - pad, "right"
+    axes.text(x, y, text, size=SMALL, color=INK, va="center", ha=align, zorder=4)

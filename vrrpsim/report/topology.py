@@ -1,0 +1,312 @@
+"""Who is where, who owns what and what is cut: a scenario as a graph and as a picture.
+
+Segments are horizontal lines, machines stand between them, clients outside. With the instant of a run, what
+is broken then is red and crossed or dashed, and addresses stand with the machine that owns them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from textwrap import shorten
+from typing import TYPE_CHECKING
+
+from vrrpsim.config.events import Partition
+from vrrpsim.config.scenario import Scenario
+from vrrpsim.measure.result import Result
+from vrrpsim.measure.seconds import fixed_s
+from vrrpsim.report.figure import FAINT, INK, NORMAL, RED, SMALL, Paint, event_text, node_paints
+from vrrpsim.report.lanes import Slice, client_slices, machine_slices, process_slices, state_slices
+from vrrpsim.trace import Trace
+
+if TYPE_CHECKING:
+    import networkx as nx
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDE, HIGH = 1.75, 0.95  # inches of a machine
+PLAIN = Paint("#F1F3F4")
+STEP, LEVEL = 2.5, 1.65  # inches from machine to machine, and from one to its segment
+
+
+def graph(scenario: Scenario) -> nx.Graph[str]:
+    """Return nodes, clients and segments as a graph; `kind` on vertices, `label` on edges."""
+    import networkx as nx
+
+    graph: nx.Graph[str] = nx.Graph()
+    for name, segment in scenario.segments.items():
+        graph.add_node(name, kind="segment", label=f"{name} {segment.subnet or ''}".strip())
+    for name, node in scenario.nodes.items():
+        graph.add_node(name, kind="node", label=name)
+        for interface, attachment in node.interfaces.items():
+            addresses = ", ".join(str(address) for address in attachment.addresses)
+            label = f"{interface} {addresses}".strip()
+            graph.add_edge(name, attachment.segment, label=label, interface=interface)
+    for name, client in scenario.clients.items():
+        address, port = client.target
+        graph.add_node(name, kind="client", label=name)
+        graph.add_edge(name, client.segment, label=f"asks {address} port {port}", interface="")
+    return graph
+
+
+def topology(scenario: Scenario, trace: Trace, result: Result, at_ns: int) -> Figure:
+    """Draw the cluster as it is at an instant in ns; an empty trace gives what the scenario says."""
+    from matplotlib import rc_context, rcdefaults
+
+    with rc_context():
+        rcdefaults()
+        return _Picture(scenario, trace, result, min(at_ns, max(trace.end_ns - 1, 0))).draw()
+
+
+def cuts(scenario: Scenario, result: Result, at_ns: int) -> Iterator[tuple[str, str, bool]]:
+    """Return the pairs that are separated at an instant; one way: the first is not heard by the second."""
+    for seen in result.events:
+        if seen.verb != "partition" or not _lasts(seen.at_ns, seen.until_ns, at_ns):
+            continue
+        for event in scenario.events:
+            if not isinstance(event.parameters, Partition):
+                continue
+            groups = _resolved(event.parameters, seen.targets)
+            if groups is None or (seen.name or event.name) != event.name:
+                continue
+            one_way = event.parameters.one_way
+            for first, second in combinations(groups, 2):
+                if not one_way or first is groups[0]:
+                    yield from ((one, other, one_way) for one in first for other in second)
+            break
+
+
+def _resolved(partition: Partition, met: Sequence[str]) -> list[list[str]] | None:
+    """Return the groups with their roles resolved: `met` names all members in order, each once."""
+    written = [[str(target).partition("/")[0] for target in group] for group in partition.groups]
+    members = list(dict.fromkeys(name for group in written for name in group))
+    if len(members) != len(met):
+        return None
+    now = dict(zip(members, met, strict=True))
+    same = all(name == now[name] or name.partition("(")[0] in ("master", "backup") for name in members)
+    return [[now[name] for name in group] for group in written] if same else None
+
+
+def _lasts(start_ns: int, until_ns: int | None, at_ns: int) -> bool:
+    return start_ns <= at_ns and (until_ns is None or at_ns < until_ns)
+
+
+class _Picture:
+    """Positions in inches; the first segment is above the machines, the second below, and so on outwards."""
+
+    def __init__(self, scenario: Scenario, trace: Trace, result: Result, at_ns: int) -> None:
+        self.scenario, self.trace, self.result, self.at_ns = scenario, trace, result, at_ns
+        self.graph = graph(scenario)
+        self.paints = node_paints(scenario)
+        self.cuts = list(cuts(scenario, result, at_ns))
+        self.wide = max(len(scenario.nodes) * STEP, len(scenario.clients) * STEP, 2 * STEP)
+        self.x = _spread(list(scenario.nodes), self.wide)
+        self.y: dict[str, float] = {}
+        for number, name in enumerate(reversed(list(scenario.segments))):  # a single one is below
+            self.y[name] = LEVEL * (1 + number // 2) * (1 if number % 2 else -1)
+        for name in scenario.segments:
+            there = [each for each, client in scenario.clients.items() if client.segment == name]
+            self.x |= _spread(there, self.wide)
+
+    def draw(self) -> Figure:
+        from matplotlib.figure import Figure
+
+        clients = {client.segment for client in self.scenario.clients.values()}
+        top = max([HIGH / 2 + 0.4, *(y + (1.4 if n in clients else 0.4) for n, y in self.y.items())]) + 0.9
+        bottom = min([-HIGH / 2, *(y - (1.4 if n in clients else 0.4) for n, y in self.y.items())]) - 0.35
+        wide = self.wide + 0.6
+        picture = Figure(figsize=(wide, top - bottom), facecolor="#ffffff")
+        axes = picture.add_axes((0, 0, 1, 1))
+        axes.set_xlim(-0.3, self.wide + 0.3)
+        axes.set_ylim(bottom, top)
+        axes.set_axis_off()
+        when = f" at {fixed_s(self.at_ns)} s" if self.trace.end_ns else ""
+        title = (self.result.name or "run") + when
+        axes.text(-0.15, top - 0.3, title, size=13, weight="bold", color=INK, va="center")
+        axes.text(-0.15, top - 0.58, self._going_on(), size=SMALL, color=INK, va="center")
+        for name, y in self.y.items():
+            self._segment(axes, name, y)
+        for one, other, data in self.graph.edges(data=True):
+            segment, end = (one, other) if one in self.y else (other, one)
+            self._link(axes, segment, end, data["label"], data["interface"])
+        for name in self.scenario.nodes:
+            self._node(axes, name)
+        for name, client in self.scenario.clients.items():
+            self._client(axes, name, client.segment)
+        for one, other, one_way in self.cuts:
+            self._cut(axes, one, other, one_way)
+        return picture
+
+    def _going_on(self) -> str:
+        """Say which events are at work."""
+        if not self.trace.end_ns:
+            return shorten(self.scenario.description, int(self.wide * 15), placeholder=" …")
+        active = [
+            event_text(each)
+            for each in self.result.events
+            if each.until_ns is not None and _lasts(each.at_ns, each.until_ns, self.at_ns)
+        ]
+        before = [each for each in self.result.events if each.at_ns <= self.at_ns]
+        if active:
+            return "at work: " + "; ".join(active)
+        return (
+            f"last event: {event_text(before[-1])} at {fixed_s(before[-1].at_ns)} s"
+            if before
+            else "before any event"
+        )
+
+    def _segment(self, axes: Axes, name: str, y: float) -> None:
+        axes.plot(
+            [0, self.wide],
+            [y, y],
+            color=INK,
+            linewidth=3,
+            solid_capstyle="round",
+            zorder=1,
+            gid=f"segment/{name}",
+        )
+        axes.text(0, y + 0.08, self.graph.nodes[name]["label"], size=SMALL, color=INK, va="bottom")
+
+    def _link(self, axes: Axes, segment: str, end: str, label: str, interface: str) -> None:
+        """The cable of a machine or client; broken if the carrier is gone."""
+        x, y = self.x[end], self.y[segment]
+        client = end in self.scenario.clients
+        outwards = 1 if y > 0 else -1
+        start = y + outwards * 0.75 if client else (HIGH / 2) * outwards
+        down = self._link_down(end, interface)
+        style = {"color": RED, "linestyle": (0, (3, 2))} if down else {"color": FAINT}
+        axes.plot([x, x], [start, y], linewidth=1.6, zorder=0, **style)
+        if down:
+            axes.plot(
+                [x], [(start + y) / 2], marker="x", markersize=12, markeredgewidth=3, color=RED, zorder=4
+            )
+        text = label + ("\ncarrier lost" if down else "")
+        colour = RED if down else "#444444"
+        axes.text(x + 0.09, (start + y) / 2, text, size=SMALL, color=colour, va="center")
+
+    def _link_down(self, node: str, interface: str) -> bool:
+        """Follow link_down and link_up."""
+        down = 0
+        for event in self.result.events:
+            if f"{node}/{interface}" not in event.targets:
+                continue
+            if event.verb == "link_down" and _lasts(event.at_ns, event.until_ns, self.at_ns):
+                down += 1
+            elif event.verb == "link_up" and event.at_ns <= self.at_ns:
+                down = 0
+        return down > 0
+
+    def _node(self, axes: Axes, name: str) -> None:
+        """A machine: its instances with their states, what it owns, what is dead on it."""
+        machine = self._now(machine_slices(self.trace).get(name, [])) or "on"
+        owned = [each.address for each in self.result.ownerships if name in each.line.at(self.at_ns)]
+        lines = [
+            f"{instance} {self._now(states)}".strip()
+            for (node, instance), states in state_slices(self.scenario, self.trace).items()
+            if node == name
+        ]
+        broken = [
+            f"{process} {life}"
+            for (node, process), lives in process_slices(self.trace).items()
+            if node == name and (life := self._now(lives)) in ("dead", "frozen")
+        ]
+        if machine != "on":
+            lines, broken = [f"machine {machine}"], []
+        paint = self.paints[name] if owned else PLAIN
+        gid = f"node/{name}/{machine}/" + "+".join(owned)
+        _box(axes, self.x[name], 0, WIDE, HIGH, paint, bad=machine != "on", gid=gid)
+        axes.text(
+            self.x[name],
+            HIGH / 2 - 0.17,
+            name,
+            size=NORMAL + 1,
+            weight="bold",
+            color=INK,
+            ha="center",
+            va="center",
+        )
+        rows = [(line, INK) for line in lines] + [(line, RED) for line in broken]
+        rows += [("owns " + ", ".join(owned), INK)] if owned else []
+        if len(rows) > 4:
+            rows = [*rows[:3], (f"… {len(rows) - 3} more", INK)]
+        for number, (text, colour) in enumerate(rows):
+            y = HIGH / 2 - 0.36 - number * min(0.16, 0.56 / len(rows))
+            weight = "bold" if text.startswith("owns") or colour == RED else "normal"
+            axes.text(
+                self.x[name], y, text, size=SMALL - 0.5, color=colour, weight=weight, ha="center", va="center"
+            )
+
+    def _client(self, axes: Axes, name: str, segment: str) -> None:
+        """A client, in the colour of the node that answers it."""
+        answer = self._now(client_slices(name, self.trace)) if self.trace.end_ns else ""
+        node = answer.removeprefix("answered by ")
+        y = self.y[segment] + (0.95 if self.y[segment] > 0 else -0.95)
+        bad = answer == "no answer"
+        gid = f"client/{name}/{'' if bad else node}"
+        _box(axes, self.x[name], y, WIDE, 0.42, self.paints.get(node, PLAIN), bad=bad, gid=gid)
+        text = f"{name}: {answer}" if answer else name
+        colour = RED if bad else INK
+        axes.text(self.x[name], y, text, size=SMALL, color=colour, ha="center", va="center", zorder=4)
+
+    def _cut(self, axes: Axes, one: str, other: str, one_way: bool) -> None:
+        """A bow between two that do not hear each other, crossed out in the middle."""
+        from matplotlib.patches import FancyArrowPatch
+
+        (x1, y1), (x2, y2) = self._place(one), self._place(other)
+        bow = "arc3,rad=-0.3" if x1 < x2 else "arc3,rad=0.3"
+        arrow = FancyArrowPatch(
+            (x1, y1),
+            (x2, y2),
+            arrowstyle="->" if one_way else "-",
+            connectionstyle=bow,
+            color=RED,
+            linewidth=1.8,
+            linestyle="--",
+            mutation_scale=16,
+            zorder=3,
+            gid=f"cut/{one}/{other}/{'one way' if one_way else 'both ways'}",
+        )
+        axes.add_patch(arrow)
+        middle = (x1 + x2) / 2, (y1 + y2) / 2 + abs(x2 - x1) * 0.15
+        axes.plot(
+            *([each] for each in middle), marker="x", markersize=11, markeredgewidth=3, color=RED, zorder=4
+        )
+        text = f"{one} is not heard by {other}" if one_way else "cut"
+        axes.text(
+            middle[0], middle[1] + 0.14, text, size=SMALL, weight="bold", color=RED, ha="center", zorder=4
+        )
+
+    def _place(self, name: str) -> tuple[float, float]:
+        if name in self.scenario.nodes:
+            return self.x[name], HIGH / 2
+        y = self.y[self.scenario.clients[name].segment]
+        return self.x[name], y + (0.74 if y > 0 else -0.74)
+
+    def _now(self, lane: list[Slice]) -> str:
+        return next((each.what for each in lane if each.start_ns <= self.at_ns < each.end_ns), "")
+
+
+def _spread(names: list[str], wide: float) -> dict[str, float]:
+    """Place names evenly on a line."""
+    return {name: wide * (number + 0.5) / len(names) for number, name in enumerate(names)}
+
+
+def _box(
+    axes: Axes, x: float, y: float, wide: float, high: float, paint: Paint, *, bad: bool, gid: str
+) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    axes.add_patch(
+        FancyBboxPatch(
+            (x - wide / 2 + 0.05, y - high / 2 + 0.05),
+            wide - 0.1,
+            high - 0.1,
+            boxstyle="round,pad=0.05",
+            facecolor="#ffffff" if bad else paint.face,
+            edgecolor=RED if bad else INK,
+            linestyle="--" if bad else "-",
+            linewidth=1.2,
+            zorder=2,
+            gid=gid,
+        )
+    )
