@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from vrrpsim.config.scenario import Scenario
+    from vrrpsim.explore import hunt as hunting
     from vrrpsim.explore.sweep import Outcome
     from vrrpsim.measure import Result
     from vrrpsim.report.pcapng import Recorder
@@ -160,6 +161,40 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True)
+class Hunt:
+    """A search for fault schedules that break an invariant: what was found, or what was covered."""
+
+    outcome: hunting.Outcome
+
+    @property
+    def found(self) -> bool:
+        """Whether some schedule broke an invariant."""
+        return bool(self.outcome.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON document as plain values."""
+        return self.outcome.to_dict()
+
+    def to_json(self) -> str:
+        """Return what `vrrpsim hunt --json` prints."""
+        from vrrpsim.measure.seconds import to_json
+
+        return to_json(self.to_dict())
+
+    def text(self) -> str:
+        """Return the report that `vrrpsim hunt` prints."""
+        from vrrpsim.explore.story import report
+
+        return report(self.outcome)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.text())}</pre>"
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
     """A scenario to be asked questions; `overrides` are the `--set`s it was read with."""
 
@@ -212,6 +247,41 @@ class Study:
                 progress=progress,
             )
         )
+
+    def hunt(
+        self,
+        *,
+        seed: int | None = None,
+        max_examples: int = 1000,
+        max_time_s: float | None = None,
+        faults: Sequence[str] = ("all",),
+        invariants: Sequence[str] = (),
+        outage_s: float | None = None,
+        write: bool = True,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Hunt:
+        """Search for fault schedules that break an invariant; the scenario's own events give way to them.
+
+        `faults` are kinds such as `kill` or `partition`, `invariants` further ones of yours as
+        `package.module:function`, `outage_s` the longest wait of a client. With `write` each finding
+        becomes a scenario file beside this one. `progress` is told the schedules tried and of how many.
+        """
+        from vrrpsim.explore.hunt import hunt
+        from vrrpsim.explore.schedules import kinds_named
+
+        outcome = hunt(
+            self.scenario,
+            seed=seed,
+            max_examples=max_examples,
+            max_time_s=max_time_s,
+            kinds=kinds_named(faults),
+            invariants=invariants,
+            outage_ns=None if outage_s is None else round(outage_s * 1e9),
+            write=write,
+            overrides=self.overrides,
+            progress=progress,
+        )
+        return Hunt(outcome)
 
     def _grid(
         self, vary: Mapping[str, Sequence[str]]

@@ -1,0 +1,501 @@
+"""The adversary: looks for a schedule of faults that breaks an invariant, and makes it as small as it can.
+
+One run is: let the cluster settle, faults, undo them all, let it settle again, check. Hypothesis draws the
+schedules, steers towards damage and shrinks. The search depends on the seed alone: the generator is fresh
+for each round, every setting is given, and Hypothesis may not pick constants from the code around it. Each
+invariant is hunted until the budget of schedules is spent; what was found leaves the search.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+from shlex import join
+from typing import Any
+
+from vrrpsim import __version__
+from vrrpsim.config.errors import InputError
+from vrrpsim.config.scenario import Scenario, load_scenario
+from vrrpsim.explore import counterexample
+from vrrpsim.explore.bounds import bounds_of
+from vrrpsim.explore.invariants import (
+    BUILT_IN,
+    TAIL_NS,
+    History,
+    Invariant,
+    Violation,
+    damage,
+    outage_below,
+    user_invariants,
+)
+from vrrpsim.explore.schedules import (
+    KINDS,
+    Schedule,
+    event_yaml,
+    given,
+    in_order,
+    kind_of,
+    menu_of,
+    schedules,
+)
+from vrrpsim.explore.story import ROLES, tell
+from vrrpsim.measure import Result, measure
+from vrrpsim.trace import Fault, Level, Record, StateChange
+from vrrpsim.world.world import World
+
+GRID_NS = 100_000_000
+RECORDS = 4_000  # that any run may write, and so many a second on top
+RECORDS_A_SECOND = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A schedule that breaks an invariant; no event of it can be removed."""
+
+    violation: Violation
+    events: Schedule
+    scenario: Scenario
+    story: tuple[str, ...]
+    tried: int  # the schedules until it was met; 0: no fault is needed, or an earlier hunt found it
+    shrunk_from: int  # events
+    path: Path | None = None
+    replayed: Path | None = None  # the file of an earlier hunt that still fails
+    alone: bool = True  # `vrrpsim run` fails on the written file
+    also: tuple[str, ...] = ()  # further invariants that these events break
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "invariant": self.violation.invariant,
+            "text": self.violation.text,
+            "scenario": str(self.path) if self.path else None,
+            "events": [event_yaml(event) for event in self.events],
+            "story": list(self.story),
+            "also": list(self.also),
+        }
+
+
+@dataclass(slots=True)
+class Coverage:
+    """Which faults were tried, and in which role they met a node."""
+
+    fired: Counter[str] = field(default_factory=Counter)
+    met: Counter[tuple[str, str]] = field(default_factory=Counter)  # (kind, role)
+
+    def add(self, scenario: Scenario, records: Sequence[Record]) -> None:
+        """Count the faults of one run."""
+        roles: dict[str, dict[str, str]] = {}
+        kinds = iter(sorted(scenario.events, key=lambda event: (event.at.plus.low_ns, event.index)))
+        for record in records:
+            if isinstance(record, StateChange):
+                roles.setdefault(record.node, {})[record.instance] = record.new
+            elif isinstance(record, Fault):
+                kind = kind_of(next(kinds))
+                self.fired[kind] += 1
+                for target in record.resolved:
+                    for role in roles.get(target.partition("/")[0], {"": "INIT"}).values():
+                        self.met[kind, role] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a hunt found, or what it covered finding nothing."""
+
+    scenario: Scenario
+    seed: int
+    invariants: tuple[str, ...]
+    kinds: tuple[str, ...]
+    examples: int  # schedules drawn
+    distinct: int  # of them different, with those that shrinking tried
+    simulated_ns: int
+    findings: tuple[Finding, ...]
+    healed: tuple[Path, ...]  # files of earlier hunts that no longer fail
+    coverage: Coverage
+    ended: str = ""  # "interrupted" or "time": before the budget was spent
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document of `--json`; the keys of the gravest finding stand at the top."""
+        found = [finding.to_dict() for finding in self.findings]
+        first = found[0] if found else dict.fromkeys(("invariant", "text", "scenario"), None)
+        return {
+            "found": bool(found),
+            "examples": self.examples,
+            "invariant": first["invariant"],
+            "seed": self.seed,
+            "scenario": first["scenario"],
+            "events": first.get("events", []),
+            "story": first.get("story", []),
+            "text": first["text"],
+            "also": first.get("also", []),
+            "others": found[1:],
+            "invariants": list(self.invariants),
+            "faults": {kind: self.coverage.fired[kind] for kind in self.kinds},
+            "covered": {
+                kind: {role: self.coverage.met[kind, role] for role in ROLES if self.coverage.met[kind, role]}
+                for kind in self.kinds
+            },
+            "ended": self.ended or "budget",
+        }
+
+
+class _Spent(KeyboardInterrupt):
+    """The time is over: leaves Hypothesis as Ctrl-C does."""
+
+
+def hunt(
+    scenario: Scenario,
+    *,
+    seed: int | None = None,
+    max_examples: int = 1000,
+    max_time_s: float | None = None,
+    kinds: Sequence[str] = KINDS,
+    invariants: Sequence[str] = (),
+    outage_ns: int | None = None,
+    write: bool = True,
+    overrides: Mapping[str, str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Outcome:
+    """Look for schedules of faults that break an invariant; write what is found beside the scenario.
+
+    `invariants` are further ones as `package.module:function`. With `max_time_s` the outcome depends on
+    the machine. `progress` is told the schedules tried and of how many. Ctrl-C returns what is known.
+    """
+    wanted = user_invariants(invariants) | BUILT_IN
+    if outage_ns is not None:
+        wanted["outage"] = outage_below(outage_ns)
+    used = scenario.seed if seed is None else seed
+    hunter = _Hunter(replace(scenario, seed=used), wanted, tuple(kinds), max_examples, max_time_s, progress)
+    hunter.command = _command(scenario, used, max_examples, kinds, invariants, outage_ns)
+    ended = ""
+    try:
+        hunter.search()
+    except _Spent:
+        ended = "time"
+    except KeyboardInterrupt:
+        ended = "interrupted"
+    return hunter.outcome(ended, overrides or {}, write)
+
+
+class _Hunter:
+    """One hunt: what is looked for, what was seen."""
+
+    command = ""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        wanted: Mapping[str, Invariant],
+        kinds: Sequence[str],
+        budget: int,
+        max_time_s: float | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self.scenario, self.wanted, self.budget, self.progress = scenario, wanted, budget, progress
+        self.bounds = bounds_of(scenario)
+        self.given = given(scenario)
+        self.menu = menu_of(scenario, kinds)
+        self.until_s = None if max_time_s is None else time.monotonic() + max_time_s
+        self.examples = 0
+        self.simulated_ns = 0
+        self.coverage = Coverage()
+        self.seen: dict[Schedule, tuple[dict[str, Violation], dict[str, float]]] = {}
+        self.found: dict[str, tuple[Schedule, int, int, Path | None]] = {}
+        self.healed: list[Path] = []
+        self._best: tuple[str, Schedule, int, int] | None = None  # while it is being shrunk
+
+    # --- the search
+
+    def search(self) -> None:
+        """Without faults, then what earlier hunts found, then rounds of Hypothesis."""
+        for invariant in self.look(())[0]:
+            self.found[invariant] = ((), 0, 0, None)
+        if self.found or not self.menu:
+            return  # every schedule would show the same
+        self.replay()
+        number = 0
+        while self.examples < self.budget and set(self.wanted) - set(self.found):
+            if not self.round(number):
+                break
+            number += 1
+
+    def replay(self) -> None:
+        """Try the schedules of files beside the scenario on the scenario as it is now."""
+        for path in counterexample.found_beside(self.scenario):
+            try:
+                events = load_scenario(path).events
+            except InputError:
+                continue
+            violated = [each for each in self.look(in_order(events))[0] if each not in self.found]
+            for invariant in violated:
+                self.found[invariant] = (in_order(events), 0, len(events), path)
+            if not violated and not self.look(in_order(events))[0]:
+                self.healed.append(path)
+
+    def round(self, number: int) -> bool:
+        """Search until one more invariant is broken and shrunk; False: nothing was found."""
+        from hypothesis import HealthCheck, Phase, Verbosity, find, settings, target
+        from hypothesis.errors import NoSuchExample
+
+        self._best = None
+
+        def broken(schedule: Schedule) -> bool:
+            violated, harm = self.look(self.given + schedule if self.given else schedule)
+            for label, value in harm.items():
+                target(value, label=label)
+            if self._best is None:
+                self.examples += 1
+                if self.progress:
+                    self.progress(self.examples, self.budget)
+                fresh = [invariant for invariant in violated if invariant not in self.found]
+                if not fresh:
+                    return False
+                self._best = (fresh[0], schedule, self.examples, len(schedule))
+                return True
+            invariant, best, tried, size = self._best
+            if invariant in violated and (len(schedule), repr(schedule)) < (len(best), repr(best)):
+                self._best = (invariant, schedule, tried, size)
+            return invariant in violated
+
+        everything = settings(
+            max_examples=self.budget - self.examples,
+            derandomize=False,
+            database=None,
+            verbosity=Verbosity.quiet,
+            phases=(Phase.generate, Phase.target, Phase.shrink),
+            stateful_step_count=1,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+            deadline=None,
+            print_blob=False,
+            backend="hypothesis",
+        )
+        try:
+            with _without_local_constants():
+                shrunk = find(
+                    schedules(self.menu, self.bounds),
+                    broken,
+                    settings=everything,
+                    random=Random(self.scenario.seed * 1_000_003 + number),
+                )
+        except NoSuchExample:
+            return False
+        assert self._best is not None
+        invariant, _, tried, size = self._best
+        self._best = None
+        self.found[invariant] = (self._needed(shrunk, invariant), tried, size, None)
+        return True
+
+    def _needed(self, events: Schedule, invariant: str) -> Schedule:
+        """Leave out each event that is not needed, one by one."""
+        for event in events:
+            fewer = in_order(each for each in events if each is not event)
+            if invariant in self.look(fewer)[0]:
+                return self._needed(fewer, invariant)
+        return events
+
+    # --- runs
+
+    def look(self, events: Schedule) -> tuple[dict[str, Violation], dict[str, float]]:
+        """Run a schedule; return what it violates by invariant, the gravest first, and the damage."""
+        events = in_order(events) if events else self.given
+        if events not in self.seen:
+            if self.until_s is not None and time.monotonic() > self.until_s:
+                raise _Spent
+            history = self.run(events)
+            violated = {
+                name: violation for name, check in self.wanted.items() if (violation := check(history))
+            }
+            self.seen[events] = violated, damage(history)
+            self.simulated_ns += history.trace.end_ns
+            self.coverage.add(history.scenario, history.trace.records)
+        return self.seen[events]
+
+    def run(self, events: Schedule) -> History:
+        """Run a schedule for as long as its faults and the time to settle ask for."""
+        ends = [_until_ns(event) for event in events]
+        healed_ns = max([self.bounds.warm_up_ns, *ends])
+        length_ns = healed_ns + self.bounds.settle_ns + TAIL_NS
+        scenario = replace(
+            self.scenario, events=events, expect=None, duration_ns=-(-length_ns // GRID_NS) * GRID_NS
+        )
+        return run_bounded(scenario, self.bounds)
+
+    # --- what came of it
+
+    def outcome(self, ended: str, overrides: Mapping[str, str], write: bool) -> Outcome:
+        """Tell and write what was found."""
+        if self._best is not None:  # interrupted while shrinking
+            invariant, best, tried, size = self._best
+            self.found.setdefault(invariant, (best, tried, size, None))
+        self.until_s = None
+        findings = self._findings()
+        if write:
+            findings = [self._written(finding, overrides) for finding in findings]
+        return Outcome(
+            scenario=self.scenario,
+            seed=self.scenario.seed,
+            invariants=tuple(self.wanted),
+            kinds=tuple(self.menu),
+            examples=self.examples,
+            distinct=len(self.seen),
+            simulated_ns=self.simulated_ns,
+            findings=tuple(findings),
+            healed=tuple(self.healed),
+            coverage=self.coverage,
+            ended=ended,
+        )
+
+    def _findings(self) -> list[Finding]:
+        """One for each schedule, the gravest first; that VRRP does not survive a one-way cut is the least."""
+        by_events: dict[Schedule, list[str]] = {}
+        for invariant in self.wanted:
+            if invariant in self.found:
+                by_events.setdefault(self.found[invariant][0], []).append(invariant)
+        findings = [
+            replace(self._finding(names[0], *self.found[names[0]]), also=tuple(names[1:]))
+            for names in by_events.values()
+        ]
+        return sorted(findings, key=lambda each: [kind_of(event) for event in each.events] == ["one_way"])
+
+    def _finding(
+        self, invariant: str, events: Schedule, tried: int, size: int, replayed: Path | None
+    ) -> Finding:
+        history = self.run(events)
+        violation = self.look(events)[0][invariant]
+        scenario = history.scenario
+        if history.stormed:
+            scenario = replace(scenario, duration_ns=-(-history.trace.end_ns // GRID_NS) * GRID_NS)
+        return Finding(
+            violation, scenario.events, scenario, tell(history, violation), tried, size, replayed=replayed
+        )
+
+    def _written(self, finding: Finding, overrides: Mapping[str, str]) -> Finding:
+        """Write the file that fails by itself, and see that it does."""
+        if self.scenario.path is None or finding.replayed:
+            return replace(finding, path=finding.replayed)
+        path = counterexample.path_for(self.scenario.path, finding.violation, finding.events)
+        header = [
+            f"Found by vrrpsim {__version__}, seed {finding.scenario.seed}: {self.command}",
+            f"This file fails alone: vrrpsim run {path}",
+            *finding.story,
+        ]
+        measured = _measured(measure(finding.scenario, run_bounded(finding.scenario, self.bounds).trace))
+        quiet = _measured(self.run(()).result)
+        for expect in (*counterexample.candidates(finding.violation, measured, quiet), {}):
+            text = counterexample.as_text(
+                finding.scenario, overrides, path.stem, finding.violation, expect, header
+            )
+            _write(path, text)
+            loaded = load_scenario(path)
+            if not counterexample.same_run(loaded, finding.scenario):
+                raise RuntimeError(f"{path} does not say what ran")
+            if measure(loaded, run_bounded(loaded, self.bounds).trace).verdict == "fail":
+                return replace(finding, path=path)
+        return replace(finding, path=path, alone=False)
+
+
+class _Storm(Exception):
+    """The trace has grown beyond all reason."""
+
+
+class _Records(list[Record]):
+    """The records of a run that must come to an end: a storm is a finding, not a hang."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def append(self, record: Record, /) -> None:
+        """Add a record, up to the limit."""
+        if len(self) >= self.limit:
+            raise _Storm
+        super().append(record)
+
+
+def run_bounded(scenario: Scenario, bounds: Any) -> History:
+    """Run a scenario until its end, or until it has written more than any sane run."""
+    world = World(scenario, scenario.seed, Level.ADVERTS)
+    rate = RECORDS_A_SECOND + 40 * len(scenario.nodes) * 1_000_000_000 // max(bounds.interval_ns, 1_000_000)
+    world.trace.records = _Records(RECORDS + rate * scenario.duration_ns // 1_000_000_000)
+    try:
+        world.run()
+    except _Storm:
+        world.trace.end_ns = world.calendar.now_ns
+        return History(scenario, world.trace, bounds, stormed=True)
+    return History(scenario, world.trace, bounds)
+
+
+def _until_ns(event: Any) -> int:
+    lasts = event.lasts.high_ns or 0 if event.lasts else 0
+    return int((event.at.plus.high_ns or event.at.plus.mean_ns) + lasts)
+
+
+def _measured(result: Result) -> dict[str, int]:
+    return {
+        "outage": max((view.longest_ns for view in result.clients.values()), default=0),
+        "vacancy": max((owned.vacancy_ns for owned in result.ownerships), default=0),
+        "dual_master": max((owned.dual_master_ns for owned in result.ownerships), default=0),
+        "moves": max((owned.moves for owned in result.ownerships), default=0),
+    }
+
+
+def _command(
+    scenario: Scenario,
+    seed: int,
+    max_examples: int,
+    kinds: Sequence[str],
+    invariants: Sequence[str],
+    outage_ns: int | None,
+) -> str:
+    """Return the command line of this hunt."""
+    words = ["vrrpsim", "hunt", str(scenario.path or scenario.name), "--seed", str(seed)]
+    words += ["--max-examples", str(max_examples)]
+    if tuple(kinds) != KINDS:
+        words += ["--faults", ",".join(kinds)]
+    for name in invariants:
+        words += ["--invariant", name]
+    if outage_ns is not None:
+        words += ["--outage", f"{outage_ns / 1e9:g}s"]
+    return join(words)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise CannotWrite(f"{path}: cannot write: {error.strerror}") from error
+
+
+class CannotWrite(Exception):
+    """The file of a finding cannot be written."""
+
+    exit_code = 4
+
+
+@contextmanager
+def _without_local_constants() -> Iterator[None]:
+    """Keep Hypothesis from drawing numbers it reads in the modules that happen to be imported.
+
+    Otherwise the same seed would search differently under pytest and on the command line, installed and
+    in a working copy. Versions without that feature have nothing to switch off.
+    """
+    from hypothesis.internal.conjecture import providers
+
+    own = getattr(providers, "_get_local_constants", None)
+    constants = getattr(providers, "Constants", None)
+    cache = getattr(providers, "CONSTANTS_CACHE", None)
+    if own is None or constants is None or cache is None:
+        yield
+        return
+    providers._get_local_constants = constants  # empty when made anew
+    cache.cache.clear()
+    try:
+        yield
+    finally:
+        providers._get_local_constants = own
+        cache.cache.clear()
