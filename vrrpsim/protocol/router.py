@@ -327,9 +327,9 @@ class VrrpRouter:
             self._start_instance(instance, now_ns)
         for group in self.groups:
             group.look()
-            faulty = next((member for member in group.members if member.standing.faults), None)
-            if faulty is not None and faulty.state.state is State.FAULT:  # a new member, SG-5
-                self._sync(group, faulty, fsm.Failed(faulty.standing.faults[0]), now_ns)
+            faulty = [member for member in group.members if member.state.state is State.FAULT]
+            if 0 < len(faulty) < len(group.members):  # a new member or a new group, SG-5
+                self._sync(group, faulty[0], fsm.Failed("sync_group"), now_ns)
         self._review(now_ns, "reload")
         return self._take()
 
