@@ -1,4 +1,4 @@
-"""A machine in memory for the live shell: virtual clock, effects that are instant, everything written down."""
+"""A machine in memory for the live shell: virtual clock, instant effects, everything written down."""
 
 from vrrpsim.live.daemon import Daemon
 from vrrpsim.protocol.fsm import NEVER_NS

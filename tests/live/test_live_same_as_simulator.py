@@ -3,6 +3,7 @@
 import sys
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from memory import Clock, Machine
@@ -71,9 +72,9 @@ CASES = (  # crashes, graceful stops, power loss, links, groups, versions, flood
 
 
 class Recorder(VrrpRouter):
-    """The simulator's engine, and what it was told when: (node, its configuration, [(at, method, arguments)])."""
+    """The simulator's engine and what it was told: (node, configuration, [(at, method, arguments)])."""
 
-    lives = []
+    lives: ClassVar = []
 
     def __init__(self, config, dialect):
         super().__init__(config, dialect)
@@ -104,7 +105,7 @@ def exact_world(path, monkeypatch):
 
 
 def replay(machine, clock, calls, until_ns):
-    """Tell a live daemon the same. Its wake-ups are its own; the order at equal instants is the simulator's."""
+    """Tell a live daemon the same. Its wake-ups are its own, in the simulator's order at equal instants."""
     daemon = machine.daemon
     told = {
         "advance": lambda: clock.run_until(clock.now_ns),
@@ -144,7 +145,7 @@ def test_same_inputs_same_trace(case, monkeypatch):
 
 def joined(world):
     """Live daemons on one virtual clock; an advert arrives as late as in the world."""
-    clock, machines, power = Clock(), {}, {}
+    clock, machines = Clock(), {}
 
     def lan(sender, advert):
         for name, machine in machines.items():

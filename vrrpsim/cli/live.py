@@ -1,0 +1,113 @@
+"""`vrrpsim live`: the VRRP daemon on this machine's interfaces."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vrrpsim.cli import GOOD
+from vrrpsim.cli._options import verbose_option
+
+if TYPE_CHECKING:
+    from vrrpsim.protocol.dialect import Dialect
+
+
+@click.command(
+    epilog="""\b
+Signals: TERM and INT stop gracefully, HUP reloads, USR1 writes the state as JSON.
+
+\b
+Examples:
+  vrrpsim live /etc/keepalived/keepalived.conf --dry-run
+  vrrpsim live lb1.conf --metrics 127.0.0.1:9650 --trace lb1.jsonl
+  vrrpsim live lb1.conf --observe
+"""
+)
+@click.argument("conf", metavar="CONF", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Print what would be done and exit.")
+@click.option("--observe", is_flag=True, help="Take no part: print who is master and what is odd.")
+@click.option("--status", is_flag=True, help="Show a table on a terminal.")
+@click.option("--metrics", metavar="ADDR:PORT", help="Serve Prometheus metrics there.")
+@click.option("--trace", type=click.Path(path_type=Path), metavar="F.jsonl", help="Write the trace.")
+@click.option("--dump", type=click.Path(path_type=Path), metavar="F.json", help="Where SIGUSR1 writes.")
+@click.option("--node", help="Name of this node in the trace.  [default: the host's]")
+@click.option("--dialect", "name", help="Whom to be like.  [default: keepalived-2.2.7]")
+@click.option("--config-id", help="keepalived's -i: decides lines with @ID.")
+@verbose_option
+def command(
+    conf: Path,
+    dry_run: bool,
+    observe: bool,
+    status: bool,
+    metrics: str | None,
+    trace: Path | None,
+    dump: Path | None,
+    node: str | None,
+    name: str | None,
+    config_id: str | None,
+    verbose: bool,
+) -> int:
+    """Be a VRRP router as CONF, a keepalived.conf, says.
+
+    Needs CAP_NET_RAW and CAP_NET_ADMIN (packaging/ has a systemd unit). Log lines go to stderr.
+    """
+    from vrrpsim.live import service
+
+    options = service.Options(
+        path=conf,
+        dialect=_dialect(name),
+        node=node or os.uname().nodename,
+        config_id=config_id,
+        trace=trace,
+        metrics=_address(metrics) if metrics else None,
+        dump=dump,
+        status=status,
+        verbose=verbose,
+    )
+    loaded = service.load(options)
+    for remark in loaded.remarks:
+        click.echo(remark, err=True)
+    if dry_run:
+        for line in service.plan(loaded, options):
+            click.echo(line)
+        return GOOD
+    if observe:
+        return service.observe(loaded, _say_on_stdout)
+    return service.run(options, loaded, _say_on_stderr)
+
+
+def _dialect(name: str | None) -> Dialect:
+    from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
+
+    if name is not None and name not in DIALECTS:
+        raise click.BadParameter(f"{name!r} is none of {', '.join(DIALECTS)}", param_hint="--dialect")
+    return DIALECTS[name] if name else DEFAULT_DIALECT
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise click.BadParameter(f"{text!r} is not ADDR:PORT", param_hint="--metrics")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _stamped(text: str) -> str:
+    """The journal has times of its own."""
+    if os.environ.get("JOURNAL_STREAM"):
+        return text
+    now_ns = time.time_ns()
+    clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now_ns // 1_000_000_000))
+    return f"{clock}.{now_ns // 1_000_000 % 1000:03d} {text}"
+
+
+def _say_on_stderr(text: str) -> None:
+    print(_stamped(text), file=sys.stderr, flush=True)
+
+
+def _say_on_stdout(text: str) -> None:
+    print(_stamped(text), flush=True)

@@ -1,0 +1,321 @@
+"""The transport on Linux: sockets, netlink, processes and clock of this machine, as the daemon wants them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+from vrrpsim.protocol.configuration import Address, RouterConfig, ScriptConfig
+from vrrpsim.protocol.dialect import Dialect
+from vrrpsim.protocol.frames import gratuitous_arp, unsolicited_na
+from vrrpsim.protocol.fsm import NEVER_NS
+from vrrpsim.protocol.outputs import AddAddresses, RemoveAddresses, SendAdvert, SendGratuitous
+from vrrpsim.protocol.router import Host
+from vrrpsim.trace import Record
+
+from .daemon import Daemon, Done
+from .netlink import Held, Kernel, Link
+from .scripts import Children, Security
+from .sockets import Wire
+from .watch import Watch, count_processes, file_value, prepare_files
+
+STOP_NOTIFY_S = 1.0  # §1.7: what STOP scripts get
+STOP_AT_MOST_S = 5.0  # §1.7: child_wait_time
+
+
+class Linux:
+    """One daemon on this machine. `open`, `start`, and in the end `stop`."""
+
+    def __init__(
+        self,
+        node: str,
+        config: RouterConfig,
+        dialect: Dialect,
+        security: Security,
+        *,
+        record: Callable[[Record], None],
+        log: Callable[[str, bool], None],
+    ) -> None:
+        self.config, self.security = config, security
+        self.lag_ns = 0  # of the last timer
+        self.running = False
+        self._log = log
+        self.wire = Wire(self._received)
+        self.kernel = Kernel(self._link_changed, self._address_changed)
+        self.children = Children(self._script_finished, self.complain)
+        self.watch = Watch(self._file_changed, self._process_count)
+        self.epoch_ns = self.now_ns()
+        self.daemon = Daemon(node, config, dialect, self, record, self.epoch_ns)
+        self._sources: dict[tuple[str, int], Address | None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._fifo, self._made_fifo = -1, False
+
+    # --- life
+
+    async def open(self) -> None:
+        """Look at the machine and open everything that the configuration needs."""
+        await self.kernel.open()
+        missing = [name for name in interfaces_of(self.config) if name not in self.kernel.links]
+        if missing:
+            await self.kernel.close()
+            raise NoInterface(f"there is no interface {', '.join(missing)}")
+        await self._prepare(self.config, starting=True)
+
+    def start(self) -> None:
+        """Start the engine with what is here."""
+        virtual = self._virtual
+        names = interfaces_of(self.config)
+        self._sources = {
+            (name, family): self.kernel.primary(name, family, virtual) for name in names for family in (4, 6)
+        }
+        counts = count_processes(self.config.processes)
+        host = Host(
+            sources={key: address for key, address in self._sources.items() if address is not None},
+            addresses=frozenset(address for _, address in self.kernel.addresses),
+            interfaces_down=frozenset(name for name in names if not self.kernel.links[name].up),
+            files={file.name: file_value(Path(file.path)) for file in self.config.files},
+            processes=counts,
+        )
+        self.running = True
+        self.daemon.start(host)
+        self.watch.start(self.config.files, self.config.processes, counts)
+
+    async def reload(self, config: RouterConfig, security: Security) -> None:
+        """Open what is new, then let the engine compare; old sockets stay open until exit."""
+        missing = [name for name in interfaces_of(config) if name not in self.kernel.links]
+        if missing:
+            self.complain(f"reload refused: there is no interface {', '.join(missing)}")
+            return
+        self.config, self.security = config, security
+        await self._prepare(config, starting=False)
+        self.daemon.reload(config)
+        self.watch.start(config.files, config.processes, count_processes(config.processes))
+        for file in config.files:
+            self._file_changed(file.name, file_value(Path(file.path)))
+
+    async def stop(self) -> None:
+        """SIGTERM: resign, release, notify, close."""
+        if self.running:
+            released = asyncio.get_running_loop().create_future()
+            self.daemon.stop(lambda: released.set_result(None))
+            await asyncio.wait({released}, timeout=STOP_AT_MOST_S)
+            await self.children.wait_for_notifies(STOP_NOTIFY_S)
+        await self.close()
+
+    async def close(self) -> None:
+        """Give everything back to the machine but the addresses."""
+        self.running = False
+        if self._timer is not None:
+            self._timer.cancel()
+        self.watch.close()
+        self.children.close()
+        self.wire.close()
+        if self._fifo >= 0:
+            os.close(self._fifo)
+            self._fifo = -1
+            if self._made_fifo:
+                Path(self.config.notify_fifo).unlink(missing_ok=True)
+        await self.kernel.close()
+
+    async def _prepare(self, config: RouterConfig, *, starting: bool) -> None:
+        for instance in config.instances:
+            if instance.use_vmac:
+                await self.kernel.make_vmac(instance)
+        self._listen(None)
+        prepare_files(config.files, starting=starting)
+        if config.notify_fifo and self._fifo < 0:
+            self._open_fifo(Path(config.notify_fifo))
+
+    def _listen(self, interface: str | None) -> None:
+        """Open sockets and join groups, on one interface or on all."""
+        for instance in self.config.instances:
+            if interface in (None, instance.interface):
+                groups = () if instance.unicast else (instance.multicast_group,)
+                self.wire.listen(instance.interface, instance.family, groups)
+
+    def _open_fifo(self, path: Path) -> None:
+        try:
+            if not path.exists():
+                os.mkfifo(path, 0o600)
+                self._made_fifo = True
+            if stat.S_ISFIFO(path.stat().st_mode):
+                self._fifo = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+            else:
+                self.complain(f"{path} is not a FIFO; nothing is written to it")
+        except OSError as error:
+            self.complain(f"notify_fifo {path}: {error.strerror}")
+
+    @property
+    def _virtual(self) -> frozenset[Address]:
+        return frozenset(
+            entry.address for each in self.config.instances for entry in (*each.addresses, *each.excluded)
+        )
+
+    # --- what the daemon wants (Transport)
+
+    def now_ns(self) -> int:
+        """CLOCK_MONOTONIC."""
+        return time.monotonic_ns()
+
+    def wake_at(self, at_ns: int) -> None:
+        """One timer; the loop's clock is the same."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if at_ns < NEVER_NS:
+            self._timer = asyncio.get_running_loop().call_at(at_ns / 1e9, self._wake, at_ns)
+
+    def _wake(self, at_ns: int) -> None:
+        self._timer = None
+        self.lag_ns = max(self.now_ns() - at_ns, 0)
+        self.daemon.wake()
+
+    def send_advert(self, advert: SendAdvert) -> None:
+        """From the macvlan if there is a virtual MAC, else from the interface."""
+        device = self._device(advert.instance) if advert.virtual_mac else advert.interface
+        problem = self.wire.send(device, advert.source, advert.destination, advert.ttl, advert.payload)
+        if problem:
+            self.complain(f"({advert.instance}) Cant send advert to {advert.destination} ({problem})")
+
+    def _device(self, instance: str) -> str:
+        return self.daemon.router.instances[instance].config.owned_interface
+
+    def send_gratuitous(self, frame: SendGratuitous) -> bytes | None:
+        """One frame: GA-9 or GA-10."""
+        link = self.kernel.links.get(frame.interface)
+        if link is None or len(link.mac) != 6:  # NOARP interfaces have no MAC
+            return None
+        mac = frame.virtual_mac or link.mac
+        if frame.address.version == 4:
+            target = mac if frame.target_is_sender else b"\xff" * 6
+            data = gratuitous_arp(mac, frame.address, target_mac=target)
+        else:
+            data = unsolicited_na(mac, frame.address, router=_forwards(frame.interface))
+        problem = self.wire.send_frame(frame.interface, data)
+        if problem:
+            self.complain(f"({frame.instance}) cannot announce {frame.address}: {problem}")
+            return None
+        return mac
+
+    def add_addresses(self, output: AddAddresses, done: Done) -> None:
+        """Through netlink."""
+        self._spawn(self.kernel.add(output.interface, output.addresses), done)
+
+    def remove_addresses(self, output: RemoveAddresses, done: Done) -> None:
+        """Through netlink, if there is anything to remove."""
+        if any(self.kernel.holds(output.interface, entry) for entry in output.addresses):
+            self._spawn(self.kernel.remove(output.interface, output.addresses), done)
+        else:
+            done()
+
+    def _spawn(self, change: Coroutine[Any, Any, list[str]], done: Done) -> None:
+        async def work() -> None:
+            try:
+                for problem in await change:
+                    self.complain(problem)
+            finally:
+                done()
+
+        task = asyncio.get_running_loop().create_task(work())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def run_script(self, script: ScriptConfig, run: int) -> None:
+        """Fork and exec."""
+        self.children.run(script, run)
+
+    def kill_script(self, run: int, signal: str) -> None:
+        """To the process group."""
+        self.children.kill(run, signal)
+
+    def notify(self, commands: Sequence[tuple[str, ...]], line: str) -> None:
+        """§7.3: scripts, then the FIFO; nobody waits."""
+        for words in commands:
+            self.children.notify(words, self.security.user)
+        if self._fifo >= 0:
+            try:
+                os.write(self._fifo, line.encode())
+            except BlockingIOError:
+                self.complain("notify_fifo is full: nobody reads it")
+
+    def log(self, text: str, detail: bool) -> None:
+        """A line of the engine."""
+        self._log(text, detail)
+
+    def complain(self, text: str) -> None:
+        """A line of our own."""
+        self._log(text, False)
+
+    # --- what the machine reports
+
+    def _received(self, interface: str, source: Address, destination: Address, ttl: int, data: bytes) -> None:
+        if self.running:
+            self.daemon.receive(interface, source, destination, ttl, data)
+
+    def _script_finished(self, run: int, code: int | None, signal: int | None) -> None:
+        if self.running:
+            self.daemon.script_finished(run, code, signal)
+
+    def _file_changed(self, name: str, value: int) -> None:
+        if self.running:
+            self.daemon.file_changed(name, value)
+
+    def _process_count(self, name: str, count: int) -> None:
+        if self.running:
+            self.daemon.process_count(name, count)
+
+    def _link_changed(self, name: str, before: Link | None, after: Link | None) -> None:
+        if not self.running or name not in interfaces_of(self.config):
+            return
+        if after is not None and (before is None or before.index != after.index):  # it came back as another
+            self.wire.forget(name)
+            self._listen(name)
+        was_up, is_up = bool(before and before.up), bool(after and after.up)
+        if was_up != is_up:
+            self.daemon.interface_changed(name, is_up)
+
+    def _address_changed(
+        self, interface: str, address: Address, before: Held | None, after: Held | None, by_us: bool
+    ) -> None:
+        if not self.running:
+            return
+        if address in self._virtual:
+            if (before is None) != (after is None):
+                self.daemon.address_changed(interface, address, after is not None, by_us)
+            return
+        key = (interface, address.version)
+        source = self.kernel.primary(*key, self._virtual)
+        if key in self._sources and self._sources[key] != source:
+            self._sources[key] = source
+            self.daemon.source_changed(*key, source)
+
+
+class NoInterface(Exception):
+    """The configuration names an interface that this machine does not have."""
+
+    exit_code = 4
+
+
+def interfaces_of(config: RouterConfig) -> list[str]:
+    """Every interface that the configuration needs, its own macvlans left out."""
+    names: dict[str, None] = {}
+    for instance in config.instances:
+        others = [e.interface for e in (*instance.addresses, *instance.excluded) if e.interface]
+        tracked = [track.name for track in instance.track_interfaces]
+        own = {instance.vmac_interface}
+        names |= dict.fromkeys(n for n in (instance.interface, *others, *tracked) if n not in own)
+    return list(names)
+
+
+def _forwards(interface: str) -> bool:
+    """GA-10: the Router flag says whether the interface forwards."""
+    try:
+        return Path("/proc/sys/net/ipv6/conf", interface, "forwarding").read_text().strip() == "1"
+    except OSError:
+        return False

@@ -1,0 +1,357 @@
+"""`vrrpsim live`: read the configuration, run the daemon, obey signals, tell people how it is doing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+from vrrpsim import __version__
+from vrrpsim.config.compiler import read_keepalived
+from vrrpsim.config.errors import InputError
+from vrrpsim.config.source import Finding, Place, Severity
+from vrrpsim.protocol.configuration import Address, RouterConfig
+from vrrpsim.protocol.dialect import Dialect
+from vrrpsim.trace import Record, Remark
+
+from . import systemd
+from .linux import Linux, interfaces_of
+from .observe import Observer
+from .scripts import Security, read_security, usable_scripts
+from .sockets import Wire
+from .state import snapshot
+
+CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13}
+LINES_PER_SECOND = 200  # a flood of bad packets must not become a flood of lines
+STATUS_EVERY_S = 0.5
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    path: Path
+    dialect: Dialect
+    node: str
+    config_id: str | None = None
+    trace: Path | None = None
+    metrics: tuple[str, int] | None = None
+    dump: Path | None = None
+    status: bool = False
+    verbose: bool = False
+
+
+class CannotRun(Exception):
+    """This machine, or this user, cannot run the daemon."""
+
+    exit_code = 4
+
+
+# --- before anything runs
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration as it will run, and what is worth saying about it."""
+
+    config: RouterConfig
+    security: Security
+    remarks: tuple[str, ...]
+
+
+def load(options: Options) -> Loaded:
+    """Read the file as keepalived would; raise `InputError` where keepalived would not start."""
+    try:
+        mode = options.path.stat().st_mode
+    except OSError as error:
+        place = Place(str(options.path), 1, 1)
+        problem = Finding(place, Severity.ERROR, "file", f"cannot be read: {error.strerror}")
+        raise InputError((problem,)) from error
+    compiled = read_keepalived(options.path, config_id=options.config_id, dialect=options.dialect)
+    errors = tuple(finding for finding in compiled.findings if finding.severity is Severity.ERROR)
+    if compiled.config is None:
+        raise InputError(errors or compiled.findings)
+    remarks = [str(finding) for finding in compiled.findings if finding.severity is not Severity.INFO]
+    security = read_security(options.path, options.config_id)
+    config, disabled = usable_scripts(_with_vmacs(compiled.config, options.dialect), security)
+    if config.scripts and not security.enabled:
+        remarks.append(
+            "SECURITY VIOLATION - scripts are being executed but script_security not enabled."
+        )  # SC-13
+    if mode & 0o004 and any(each.authentication.key for each in config.instances):
+        remarks.append(f"{options.path}: contains a password and can be read by everybody (chmod o-r)")
+    return Loaded(config, security, (*remarks, *disabled))
+
+
+def _with_vmacs(config: RouterConfig, dialect: Dialect) -> RouterConfig:
+    """RFC 9568 §7.2: where the dialect always uses the virtual MAC, each instance needs its macvlan."""
+    if not dialect.always_vmac:
+        return config
+    instances = tuple(
+        each
+        if each.use_vmac
+        else replace(each, use_vmac=True, vmac_interface=f"vrrp{each.family}.{each.vrid}")
+        for each in config.instances
+    )
+    return replace(config, instances=instances)
+
+
+def missing_capabilities(*needed: str) -> list[str]:
+    """Those of the effective capabilities that this process lacks."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    effective = next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff:"))
+    return [name for name in needed if not int(effective, 16) >> CAPABILITIES[name] & 1]
+
+
+def require(*needed: str) -> None:
+    """Raise `CannotRun` with one line if a capability is missing."""
+    if missing := missing_capabilities(*needed):
+        raise CannotRun(
+            f"vrrpsim live needs {' and '.join(missing)}: run it as root or as packaging/'s unit does"
+        )
+
+
+def plan(loaded: Loaded, options: Options) -> list[str]:
+    """What `--dry-run` prints."""
+    lines = [f"{options.path}: {len(loaded.config.instances)} instances, dialect {options.dialect.name}"]
+    for each in loaded.config.instances:
+        peers = ", ".join(str(peer.address) for peer in each.unicast_peers) or str(each.multicast_group)
+        lines.append(
+            f"({each.name}) listen on {each.interface}, IPv{each.family}, VRID {each.vrid}, version "
+            f"{each.version}, priority {each.priority}, "
+            f"adverts every {each.advert_int_ns / 1e9:g} s to {peers}"
+        )
+        if each.use_vmac:
+            lines.append(f"({each.name}) make macvlan {each.vmac_interface} on {each.interface}")
+        for e in (*each.addresses, *each.excluded):
+            carrier = e.interface or each.owned_interface
+            lines.append(f"({each.name}) as master add {e.address}/{e.prefix_length} to {carrier}")
+    for script in loaded.config.scripts:
+        lines.append(f"check {script.name} every {script.interval_ns / 1e9:g} s: {' '.join(script.words)}")
+    lines += [f"read {file.path} for {file.name}" for file in loaded.config.files]
+    there = {folder.name for folder in Path("/sys/class/net").iterdir()}
+    lines += [f"there is no interface {n}" for n in interfaces_of(loaded.config) if n not in there]
+    lines += [f"missing: {name}" for name in missing_capabilities(*CAPABILITIES)]
+    return lines
+
+
+# --- running
+
+
+def run(options: Options, loaded: Loaded, say: Say) -> int:
+    """Run until SIGTERM or SIGINT; give the exit code."""
+    import pyroute2  # noqa: F401  # asked for now, so that its absence is told before anything is opened
+
+    require("CAP_NET_ADMIN", "CAP_NET_RAW")
+    return asyncio.run(Service(options, loaded, say).run())
+
+
+class Service:
+    """The daemon with signals, logs, trace, metrics and status around it."""
+
+    def __init__(self, options: Options, loaded: Loaded, say: Say) -> None:
+        self.options, self.loaded, self._say = options, loaded, say
+        self._second = self._lines = 0
+        self._file: IO[str] | None = None
+        self._failure: BaseException | None = None
+        self._stop = asyncio.Event()
+        self._reloading: asyncio.Task[None] | None = None
+        self.machine = Linux(
+            options.node,
+            loaded.config,
+            options.dialect,
+            loaded.security,
+            record=self._record,
+            log=self._log,
+        )
+
+    async def run(self) -> int:
+        """Everything from start to end."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._broken)
+        stop_metrics: Callable[[], None] | None = None
+        helpers: list[asyncio.Task[None]] = []
+        try:
+            if self.options.trace is not None:
+                self._file = _open_trace(self.options.trace)
+                wall = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+                self._record(Remark(0, f"vrrpsim live {__version__} at {wall}"))
+            if self.options.metrics is not None:
+                stop_metrics = self._serve_metrics(*self.options.metrics)
+            await self.machine.open()
+            for number, obey in (
+                (signal.SIGTERM, self._stop.set),
+                (signal.SIGINT, self._stop.set),
+                (signal.SIGHUP, self._reload),
+                (signal.SIGUSR1, self._dump),
+            ):
+                loop.add_signal_handler(number, obey)
+            self.machine.start()
+            helpers = [asyncio.create_task(work()) for work in (self._report, self._show)]
+            systemd.tell(READY=1)
+            await self._stop.wait()
+            systemd.tell(STOPPING=1)
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+            await self.machine.stop()
+            if stop_metrics is not None:
+                stop_metrics()
+            if self._file is not None:
+                end_ns = self.machine.now_ns() - self.machine.epoch_ns
+                self._file.write(json.dumps({"kind": "End", "at_ns": end_ns}) + "\n")
+                self._file.close()
+        if self._failure is not None:
+            raise self._failure
+        return 0
+
+    def _broken(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A bug in a callback: release everything and crash, rather than go on half alive."""
+        failure = context.get("exception")
+        self._failure = self._failure or failure or RuntimeError(context["message"])
+        self._stop.set()
+
+    # --- signals
+
+    def _reload(self) -> None:
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.get_running_loop().create_task(self._read_again())
+
+    async def _read_again(self) -> None:
+        systemd.reloading()
+        try:
+            loaded = load(self.options)
+        except InputError as error:
+            self._log(f"reload refused: {error}", False)
+        else:
+            for remark in loaded.remarks:
+                self._log(remark, False)
+            await self.machine.reload(loaded.config, loaded.security)
+            self._log("Reloaded", False)
+        systemd.tell(READY=1)
+
+    def _dump(self) -> None:
+        """SIGUSR1: the state as JSON, readable by the owner only."""
+        folder = Path(os.environ.get("RUNTIME_DIRECTORY") or tempfile.gettempdir())
+        path = self.options.dump or folder / f"vrrpsim.{os.getpid()}.json"
+        part = path.with_name(f".{path.name}.part")
+        try:
+            part.unlink(missing_ok=True)
+            fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with open(fd, "w", encoding="utf-8") as file:  # noqa: PTH123  # a descriptor
+                json.dump(self.snapshot(), file, indent=1)
+                file.write("\n")
+            part.replace(path)
+            self._log(f"state written to {path}", False)
+        except OSError as error:
+            self._log(f"cannot write {path}: {error.strerror}", False)
+
+    # --- telling
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """What every instance is doing now."""
+        return snapshot(self.machine.daemon.router, self.machine.now_ns())
+
+    def _totals(self) -> dict[str, float]:
+        discarded: dict[str, float] = {**self.machine.daemon.discarded, **self.machine.wire.errors}
+        return {**discarded, "lag": self.machine.lag_ns / 1e9}
+
+    def _serve_metrics(self, host: str, port: int) -> Callable[[], None]:
+        from .metrics import Collector, serve
+
+        try:
+            return serve(Collector(self.snapshot, self._totals, __version__), host, port)
+        except OSError as error:
+            raise CannotRun(f"cannot serve metrics on {host}:{port}: {error.strerror}") from error
+
+    def _record(self, record: Record) -> None:
+        if self._file is not None:
+            line = json.dumps({"kind": type(record).__name__, **record._asdict()}, ensure_ascii=False)
+            self._file.write(line + "\n")
+            self._file.flush()
+
+    def _log(self, text: str, detail: bool) -> None:
+        if detail and not self.options.verbose:
+            return
+        second = int(time.monotonic())
+        if second != self._second:
+            if self._lines > LINES_PER_SECOND:
+                self._say(f"{self._lines - LINES_PER_SECOND} lines left out")
+            self._second, self._lines = second, 0
+        self._lines += 1
+        if self._lines <= LINES_PER_SECOND:
+            self._say(text)
+
+    async def _report(self) -> None:
+        """Status line and watchdog for systemd."""
+        every_s = systemd.watchdog_interval_s() or 10.0
+        while True:
+            states = [f"{e['data']['state_name']} for {e['data']['vrid']}" for e in self.snapshot()]
+            systemd.tell(WATCHDOG=1, STATUS=", ".join(states))
+            await asyncio.sleep(min(every_s, 10.0))
+
+    async def _show(self) -> None:
+        """`--status`: a table on a terminal; elsewhere the log lines are all."""
+        if not (self.options.status and sys.stdout.isatty()):
+            return
+        from rich.live import Live
+
+        from .status import table
+
+        with Live(table(self.snapshot()), auto_refresh=False) as screen:
+            while True:
+                screen.update(table(self.snapshot()), refresh=True)
+                await asyncio.sleep(STATUS_EVERY_S)
+
+
+def _open_trace(path: Path) -> IO[str]:
+    try:
+        return path.open("w", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise CannotRun(f"{path}: cannot write: {error.strerror}") from error
+
+
+# --- listening only
+
+
+def observe(loaded: Loaded, say: Say) -> int:
+    """Listen and say what is going on, until SIGTERM or SIGINT."""
+    require("CAP_NET_RAW")
+    return asyncio.run(_observe(loaded.config, say))
+
+
+async def _observe(config: RouterConfig, say: Say) -> int:
+    observer, stop = Observer(config), asyncio.Event()
+
+    def received(interface: str, source: Address, destination: Address, ttl: int, payload: bytes) -> None:
+        for line in observer.heard(interface, source, destination, ttl, payload, time.monotonic_ns()):
+            say(line)
+
+    wire, loop = Wire(received), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        for each in config.instances:
+            wire.listen(each.interface, each.family, () if each.unicast else (each.multicast_group,))
+    except OSError as error:
+        wire.close()
+        raise CannotRun(f"cannot listen on {each.interface}: {error.strerror}") from error
+    systemd.tell(READY=1)
+    while not stop.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 0.1)
+        for line in observer.advance(time.monotonic_ns()):
+            say(line)
+    wire.close()
+    return 0

@@ -1,0 +1,142 @@
+"""Tracked files and processes (keepalived.md §3.3): what they are now, and when that changes.
+
+Files are watched by inotify on their directories; processes by reading /proc, because the kernel's process
+connector exists only in the first network namespace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import re
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from vrrpsim.protocol.configuration import FileConfig, ProcessConfig
+
+PROCESSES_EVERY_S = 0.25
+COMM_BYTES = 15  # the kernel cuts names to this
+_CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _DELETE = 0x8, 0x40, 0x80, 0x200
+_NUMBER = re.compile(rb"\s*([+-]?)(0[xX][0-9a-fA-F]+|\d+)")
+
+
+def file_value(path: Path) -> int:
+    """The integer in the file, as C reads it (0x, octal); missing, empty or not a number is 0."""
+    try:
+        with path.open("rb") as file:
+            match = _NUMBER.match(file.read(64))
+    except OSError:
+        return 0
+    if match is None:
+        return 0
+    sign, digits = match.groups()
+    octal = digits[:1] == b"0" and digits[1:2] not in (b"x", b"X")
+    if octal:
+        digits = re.match(rb"[0-7]+", digits).group()  # type: ignore[union-attr]  # it begins with 0
+    value = int(digits, 8 if octal else 0)
+    return -value if sign == b"-" else value
+
+
+def prepare_files(files: Iterable[FileConfig], *, starting: bool) -> None:
+    """`init_file VALUE [overwrite]`: create what is missing; overwrite at the start only."""
+    for file in files:
+        path = Path(file.path)
+        if file.init_value is not None and (not path.exists() or (file.overwrite and starting)):
+            with suppress(OSError):
+                path.write_text(f"{file.init_value}\n")
+
+
+def count_processes(processes: Iterable[ProcessConfig]) -> dict[str, int]:
+    """How many processes match each tracker, zombies left out."""
+    counts = {process.name: 0 for process in processes}
+    if not counts:
+        return counts
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            status = (folder / "stat").read_bytes()
+            line = (folder / "cmdline").read_bytes()
+        except OSError:  # it is gone
+            continue
+        name, state = status[status.index(b"(") + 1 : status.rindex(b")")], status[status.rindex(b")") + 2 :]
+        if state[:1] == b"Z":
+            continue
+        arguments = [os.fsdecode(word) for word in line.split(b"\0")[:-1]]
+        for process in processes:
+            counts[process.name] += process_matches(process, os.fsdecode(name), arguments)
+    return counts
+
+
+def process_matches(process: ProcessConfig, comm: str, arguments: list[str]) -> bool:
+    """`comm` of 15 characters, or the command line where parameters or `full_command` ask for it."""
+    if not (process.full_command or process.parameters or process.param_match):
+        return comm == process.process.rpartition("/")[2][:COMM_BYTES]
+    if not arguments or arguments[0] != process.process:
+        return False
+    given, wanted = arguments[1:], list(process.parameters)
+    match process.param_match:
+        case "initial":
+            return given[: len(wanted)] == wanted
+        case "partial":
+            return " ".join(given).startswith(" ".join(wanted))
+        case _:
+            return given == wanted
+
+
+class Watch:
+    """Reports changes of files and processes until it is closed."""
+
+    def __init__(
+        self, file_changed: Callable[[str, int], None], process_count: Callable[[str, int], None]
+    ) -> None:
+        self._file_changed, self._process_count = file_changed, process_count
+        self._inotify = -1
+        self._polling: asyncio.Task[None] | None = None
+
+    def start(
+        self, files: tuple[FileConfig, ...], processes: tuple[ProcessConfig, ...], counts: dict[str, int]
+    ) -> None:
+        """Watch these instead of what was watched before; `counts` is what is known of the processes."""
+        self.close()
+        if files:
+            self._watch_files(files)
+        if processes:
+            self._polling = asyncio.get_running_loop().create_task(self._poll(processes, counts))
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        if self._polling is not None:
+            self._polling.cancel()
+            self._polling = None
+        if self._inotify >= 0:
+            asyncio.get_running_loop().remove_reader(self._inotify)
+            os.close(self._inotify)
+            self._inotify = -1
+
+    def _watch_files(self, files: tuple[FileConfig, ...]) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._inotify = fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if fd < 0:
+            raise OSError(ctypes.get_errno(), "inotify is not available")
+        mask = _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _DELETE
+        for folder in {str(Path(file.path).parent) for file in files}:
+            libc.inotify_add_watch(fd, os.fsencode(folder), mask)
+
+        def changed() -> None:
+            with suppress(BlockingIOError):
+                os.read(fd, 65_536)
+            for file in files:
+                self._file_changed(file.name, file_value(Path(file.path)))
+
+        asyncio.get_running_loop().add_reader(fd, changed)
+
+    async def _poll(self, processes: tuple[ProcessConfig, ...], before: dict[str, int]) -> None:
+        while True:
+            for name, count in count_processes(processes).items():
+                if count != before[name]:
+                    before[name] = count
+                    self._process_count(name, count)
+            await asyncio.sleep(PROCESSES_EVERY_S)
