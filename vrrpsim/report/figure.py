@@ -72,13 +72,10 @@ def render(picture: Figure, kind: str) -> bytes:
     """Return a figure as `svg`, `png` or `pdf`; the same figure gives the same bytes."""
     from matplotlib import rc_context, rcdefaults
 
-    from vrrpsim import __version__
-
-    made_by = f"vrrpsim {__version__}"
     metadata: dict[str, dict[str, Any]] = {
-        "svg": {"Creator": made_by, "Date": None},
-        "pdf": {"Creator": made_by, "CreationDate": None},
-        "png": {"Software": made_by},
+        "svg": {"Creator": "vrrpsim", "Date": None},
+        "pdf": {"Creator": "vrrpsim", "CreationDate": None},
+        "png": {"Software": "vrrpsim"},
     }
     if kind not in metadata:
         raise ValueError(f"{kind!r} is not one of {', '.join(metadata)}")

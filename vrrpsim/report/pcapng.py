@@ -29,7 +29,6 @@ from operator import attrgetter
 from struct import pack
 from typing import Protocol
 
-from vrrpsim import __version__
 from vrrpsim.config.scenario import Client, Scenario
 from vrrpsim.config.values import format_duration
 from vrrpsim.measure.failovers import causes
@@ -96,9 +95,8 @@ class Recorder:
         self._trace = trace
         self._left: dict[int, tuple[Frame, Packet]] = {}  # by id; the frame is kept so that the id is its own
         self._arrived: set[tuple[int, str]] = set()
-        self._advert_of: dict[
-            tuple[str, bytes], tuple[int, int]
-        ] = {}  # card and VRID: instant, identification
+        # by card and VRID: the instant and the identification of the last advert, and the peers that have it
+        self._advert_of: dict[tuple[str, bytes], tuple[int, int, frozenset[bytes]]] = {}
         self._records_read = 0
 
     def add(self, card: Card) -> None:
@@ -141,11 +139,11 @@ class Recorder:
     def _identification(self, now_ns: int, card: str, data: bytes) -> int:
         """Count adverts by instance: the copies for several peers are one (keepalived.md §5.1)."""
         self._forget_dead_daemons()
-        router = card, data[35:36]  # the VRID, behind 14 + 20 octets and the type
-        at_ns, number = self._advert_of.get(router, (-1, 0))
-        if at_ns != now_ns:
-            number += 1
-            self._advert_of[router] = now_ns, number
+        router, peer = (card, data[35:36]), data[30:34]  # VRID and destination, behind Ethernet's 14 octets
+        at_ns, number, served = self._advert_of.get(router, (-1, 0, frozenset()))
+        if at_ns != now_ns or peer in served:
+            number, served = number + 1, frozenset()
+        self._advert_of[router] = now_ns, number, served | {peer}
         return number
 
     def _forget_dead_daemons(self) -> None:
@@ -487,7 +485,7 @@ class _Flow:
 
 def _section(comment: str) -> bytes:
     """Section Header Block: little endian, version 1.0, length not said."""
-    options = _option(1, comment.encode()) + _option(4, f"vrrpsim {__version__}".encode())
+    options = _option(1, comment.encode()) + _option(4, b"vrrpsim")
     return _block(0x0A0D0D0A, pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + options + _option(0, b""))
 
 

@@ -1,0 +1,172 @@
+"""The capture: what is in it, what is said beside it, and that Wireshark finds nothing wrong with it."""
+
+import shutil
+import subprocess
+from collections import defaultdict
+from itertools import pairwise
+
+import pytest
+from reading import CASES, ROOT, SHIPPED, capture_of, name_of, read_pcapng, run_of
+
+import vrrpsim
+from vrrpsim.api import capture
+from vrrpsim.report.whole import CannotWrite, write_whole
+
+TSHARK = shutil.which("tshark")
+EVERY = [*SHIPPED, *CASES[3:]]
+BAD = " || ".join(
+    ["_ws.malformed", *(f"({p} && !({p}.checksum.status == 1))" for p in ("vrrp", "ip", "tcp", "icmpv6"))]
+)
+
+
+def scenario(name, **overrides):
+    changes = {key.replace("__", "."): value for key, value in overrides.items()}
+    return vrrpsim.load(ROOT / "scenarios" / f"{name}.yaml", changes).scenario
+
+
+def captured(name, **overrides):
+    return read_pcapng(capture(scenario(name, **overrides))[1])
+
+
+def tshark(tmp_path, content, shown):
+    """Rows of frame number and comment that a display filter shows, checksums on."""
+    file = tmp_path / "c.pcapng"
+    file.write_bytes(content)
+    checks = [word for p in ("ip", "tcp") for word in ("-o", f"{p}.check_checksum:TRUE")]
+    fields = [word for name in ("frame.number", "frame.comment") for word in ("-e", name)]
+    command = [TSHARK, "-r", str(file), *checks, "-Y", shown, "-T", "fields", *fields]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [row.split("\t") for row in done.stdout.splitlines()]
+
+
+needs_tshark = pytest.mark.skipif(TSHARK is None, reason="tshark is not installed")
+
+
+@needs_tshark
+def test_tshark_finds_no_malformed_frame_and_no_bad_checksum_in_any_scenario(tmp_path):
+    content = b"".join(capture_of(path) for path in EVERY)  # sections may follow each other in one file
+    count = sum(len(read_pcapng(capture_of(path)).packets) for path in EVERY)
+    assert tshark(tmp_path, content, BAD) == []
+    assert len(tshark(tmp_path, content, "frame")) == count
+
+
+@needs_tshark
+def test_only_corrupted_frames_are_bad_and_each_says_so(tmp_path):
+    content = capture(scenario("haproxy-crash", segments__lan__corrupt="30%"))[1]
+    bad = tshark(tmp_path, content, BAD)
+    assert bad
+    assert all("corrupted on the way" in comment for _, comment in bad)
+
+
+@pytest.mark.parametrize("path", EVERY, ids=name_of)
+def test_a_capture_changes_nothing_and_is_the_same_again(path):
+    trace, content = capture(vrrpsim.load(path).scenario)
+    assert trace.records == run_of(path).trace.records
+    assert content == capture_of(path)
+    packets = read_pcapng(content).packets
+    assert all(0 <= a.at_ns <= b.at_ns for a, b in pairwise(packets))
+
+
+def test_another_seed_gives_another_capture():
+    assert capture(scenario("haproxy-crash"), 1)[1] != capture(scenario("haproxy-crash"), 2)[1]
+
+
+def test_each_card_is_an_interface_even_if_it_never_sends():
+    seen = captured("sync-group")
+    assert seen.cards == ["fw-a:wan0", "fw-a:lan0", "fw-b:wan0", "fw-b:lan0", "internet", "office"]
+    assert "sync-group, seed 1, digest " in seen.comment
+    assert "inject" in captured("forged-advert").cards
+
+
+@pytest.mark.parametrize("path", EVERY, ids=name_of)
+def test_what_arrives_has_left_before(path):
+    left = set()
+    for packet in read_pcapng(capture_of(path)).packets:
+        if packet.direction == "out":
+            left.add(packet.data)
+        elif (packet.data[12:14] == b"\x08\x00" and packet.data[23] == 6) or packet.data[20] == 6:
+            continue  # answers to clients are made up on their side only
+        else:
+            assert packet.data in left
+
+
+@pytest.mark.parametrize("path", CASES, ids=name_of)
+def test_the_identification_counts_adverts_of_an_instance_from_1(path):
+    numbers = defaultdict(list)
+    for packet in read_pcapng(capture_of(path)).packets:
+        if packet.advert and packet.direction == "out":
+            numbers[packet.card, packet.advert[1]].append(packet.advert[3])
+    assert numbers
+    for each in numbers.values():
+        assert each == list(range(1, len(each) + 1))
+
+
+def test_a_restarted_keepalived_counts_from_1_again():
+    packets = captured("graceful-stop").packets
+    numbers = [p.advert[3] for p in packets if p.advert and (p.direction, p.card) == ("out", "lb1:eth0")]
+    assert numbers.count(1) == 2
+
+
+def test_a_lost_frame_is_only_with_its_sender_and_says_why():
+    packets = captured("partition").packets
+    lost = [p for p in packets if any(text.startswith("lost: partition") for text in p.comments)]
+    assert lost
+    assert {p.direction for p in lost} == {"out"}
+    adverts = {p.data for p in lost if p.advert}
+    assert adverts
+    assert not adverts & {p.data for p in packets if p.direction == "in"}
+
+
+def test_the_second_master_is_named_while_there_are_two():
+    [dual, *_] = run_of(ROOT / "scenarios" / "partition.yaml").to_dict()["dual_master"]
+    start, end = int(dual["start_s"] * 10**9), int(dual["end_s"] * 10**9)
+    inside = [p for p in captured("partition").packets if start <= p.at_ns < end and p.advert]
+    second = [p for p in inside if "second master: lb1 is MASTER too" in p.comments]
+    assert second == [p for p in inside if p.card == "lb2:eth0" and p.direction == "out"]
+
+
+def test_the_priority_is_explained_by_the_first_advert_that_carries_it():
+    packets = captured("haproxy-crash").packets
+    [packet] = [p for p in packets if "effective priority 101: chk_haproxy failed" in p.comments]
+    assert packet.advert[2] == 101
+    earlier = [p for p in packets if p.advert and p.at_ns < packet.at_ns and p.card == packet.card]
+    assert 101 not in {p.advert[2] for p in earlier}
+
+
+def test_rejected_adverts_say_so_where_they_arrive():
+    packets = captured("auth-mismatch").packets
+    rejected = [p for p in packets if any(text.startswith("rejected by PROXY") for text in p.comments)]
+    assert (
+        len(rejected) == run_of(ROOT / "scenarios" / "auth-mismatch.yaml").result.counts["adverts_rejected"]
+    )
+    assert {p.direction for p in rejected} == {"in"}
+
+
+def test_duplicates_are_marked():
+    packets = captured("haproxy-crash", segments__lan__duplicate="30%").packets
+    assert any("duplicated on the way" in p.comments for p in packets if p.direction == "in")
+
+
+def test_a_client_is_refused_while_nothing_serves_and_answered_before_and_after():
+    packets = [
+        p for p in captured("haproxy-crash").packets if p.data[12:14] == b"\x08\x00" and p.data[23] == 6
+    ]
+    flags = [p.data[47] for p in packets if p.direction == "in"]
+    assert flags[0] == flags[-1] == 0x12  # SYN, ACK
+    assert 0x14 in flags  # RST, ACK
+    assert {p.card for p in packets} == {"web"}
+
+
+def test_a_frozen_process_still_gets_its_connections_accepted():
+    comments = [text for p in captured("haproxy-hung").packets for text in p.comments]
+    assert "the kernel of lb1 accepts; its process is frozen and answers nothing" in comments
+
+
+def test_files_are_there_completely_or_not_at_all(tmp_path):
+    file = tmp_path / "f"
+    file.write_bytes(b"old")
+    write_whole(file, b"new")
+    assert file.read_bytes() == b"new"
+    with pytest.raises(CannotWrite, match="cannot write"):
+        write_whole(tmp_path / "missing" / "f", b"")
+    assert [each.name for each in tmp_path.iterdir()] == ["f"]
