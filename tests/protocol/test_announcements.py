@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pair import MS_NS, VIP, VIP2, hear, instance, kinds, router_config, started
+from vrrp_pair import MS_NS, VIP, VIP2, hear, instance, kinds, router_config, started
 
 from vrrpsim.protocol.announcements import Pacer
 from vrrpsim.protocol.configuration import SECOND_NS, Garp, GarpGroup, InstanceConfig

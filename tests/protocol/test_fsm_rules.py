@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pair import (
+from vrrp_pair import (
     MS_NS,
     US_NS,
     VIP,
@@ -880,6 +880,15 @@ def test_FSM_43_leaving_fault_leads_to_backup_with_the_own_interval(priority):
     assert step.deadline_ns == NOW + MDI[priority]
     assert step.state.master_adver_interval_ns == SECOND_NS
     assert (step.state.preempt_at_ns, step.state.wants_master) == (None, False)
+
+
+def test_FSM_43_a_start_up_wait_that_is_over_counts_no_more():
+    router, _ = script_router(Track("chk"), priority=255, initial_state=InitialState.MASTER)
+    router.script_finished(1, 0, None, 10 * MS_NS)
+    assert router.state_of("VI") is State.MASTER
+    router.interface_changed("eth0", False, SECOND_NS)
+    router.interface_changed("eth0", True, 2 * SECOND_NS)
+    assert router.state_of("VI") is State.BACKUP
 
 
 @pytest.mark.parametrize("unicast", [True, False])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pair import (
+from vrrp_pair import (
     GROUP,
     MS_NS,
     VIP,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pair import VIP, address, hear, instance, kinds, payload, router_config, started
+from vrrp_pair import VIP, address, hear, instance, kinds, payload, router_config, started
 
 from vrrpsim.protocol import fsm
 from vrrpsim.protocol.configuration import SECOND_NS, InitialState

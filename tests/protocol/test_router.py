@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pair import (
+from vrrp_pair import (
     GROUP,
     MS_NS,
     US_NS,
@@ -39,6 +39,7 @@ from vrrpsim.protocol.configuration import (
 from vrrpsim.protocol.dialect import (
     DIALECTS,
     KEEPALIVED_2_2_7,
+    KEEPALIVED_2_2_8,
     KEEPALIVED_2_3_3,
     RFC5798,
     RFC9568,
@@ -173,6 +174,14 @@ def test_a_reload_ends_the_startup_delay():
     assert router.instances["VI"].timer.at_ns == SECOND_NS + MDI_100
     hear(router, 200, 2 * SECOND_NS)
     assert router.instances["VI"].timer.at_ns == 2 * SECOND_NS + MDI_100
+
+
+def test_a_reload_ends_the_discarding_too():
+    config = router_config(instance(), startup_delay_ns=60 * SECOND_NS)
+    router = started(config, KEEPALIVED_2_2_8)
+    router.reload(config, SECOND_NS)
+    hear(router, 200, 2 * SECOND_NS)
+    assert router.instances["VI"].received == 1
 
 
 def test_statistics_and_addresses_survive():
@@ -353,6 +362,26 @@ def test_the_same_advert_again_costs_a_look_up():
     assert answer is NOTHING
     assert router.instances["VI"].memo_payload is data
     assert router.instances["VI"].received == 3
+
+
+def test_the_memo_minds_the_destination():
+    router = started(router_config(instance()))
+    source, data = address(2), payload(instance(), 200, address(2))
+    for second in (1, 2, 3):
+        router.receive("eth0", source, GROUP, 255, data, second * SECOND_NS)
+    outputs = router.receive("eth0", source, address(1), 255, data, 4 * SECOND_NS)
+    assert [output.reason for output in kinds(list(outputs), AdvertDropped)] == [
+        Reject.UNICAST_MULTICAST_MISMATCH
+    ]
+    assert router.instances["VI"].timer.at_ns == 3 * SECOND_NS + MDI_100
+
+
+def test_the_memo_does_not_stop_the_preempt_clock():
+    router = started(router_config(instance(preempt_delay_ns=3 * SECOND_NS)))
+    source, data = address(2), payload(instance(), 50, address(2))
+    for second in range(1, 7):
+        router.receive("eth0", source, GROUP, 255, data, second * SECOND_NS)
+    assert router.instances["VI"].timer.at_ns == 3 * SECOND_NS + MDI_100  # clock from 1 s to 4 s
 
 
 LITERAL_5798 = replace(RFC5798, name="literal", skew_recomputed_on_learning=False)

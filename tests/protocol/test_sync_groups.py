@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pair import MS_NS, VIP, VIP2, Wire, hear, host, instance, kinds, router_config, script, started
+from vrrp_pair import MS_NS, VIP, VIP2, Wire, hear, host, instance, kinds, router_config, script, started
 
 from vrrpsim.protocol.configuration import SECOND_NS, Garp, GroupConfig, InitialState, RouterConfig, Track
 from vrrpsim.protocol.dialect import KEEPALIVED_2_2_7

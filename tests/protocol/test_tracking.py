@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pair import MS_NS, address, hear, instance, kinds, router_config, script, started
+from vrrp_pair import MS_NS, address, hear, instance, kinds, router_config, script, started
 
 from vrrpsim.protocol import tracking
 from vrrpsim.protocol.configuration import SECOND_NS, InterfaceDelay, ProcessConfig, ScriptConfig, Track
@@ -283,6 +283,13 @@ def test_SC_10_a_script_that_a_reload_brings_holds_nobody_and_its_first_result_d
     router.advance(SECOND_NS)
     router.script_finished(1, 1, None, SECOND_NS)
     assert router.state_of("VI") is after
+
+
+def test_SC_10_an_instance_that_comes_with_its_script_does_not_wait_either():
+    router = started(router_config(instance("A", vrid=1)))
+    late = instance("B", vrid=2, track_scripts=(Track("chk"),))
+    router.reload(router_config(instance("A", vrid=1), late, scripts=(script(),)), SECOND_NS)
+    assert router.state_of("B") is State.BACKUP
 
 
 def test_scripts_are_killed_by_stop_and_yield_nothing():

@@ -316,7 +316,6 @@ class VrrpRouter:
                 resumed.append((old, old.config))
                 self._add_instance(instance_config, old)
         for old in kept.values():  # deleted: priority 0, addresses removed, then the notification
-            old.group = None
             self._step(old, fsm.Shutdown(), now_ns)
             last_word = "DELETED" if old.config.notify.deleted else "FAULT"
             self._out.append(RunNotify("INSTANCE", old.config.name, last_word, old.state.priority))
@@ -917,7 +916,6 @@ class VrrpRouter:
             script.status = code
         before, known = script.health.ok(config), script.health.known
         script.health = tracking.after_result(config, script.health, success)
-        script.excused = False
         after = script.health.ok(config)
         if known and before == after:
             return
