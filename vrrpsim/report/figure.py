@@ -56,6 +56,7 @@ NODES = tuple(map(Paint, ("#7FCDB4", "#D7BCE8", "#EBD77A", "#A6D8F3", "#E3B8D0",
 SEVERAL = Paint("#F3B48A", "xxxx", RED)
 NONE = Paint("#ffffff", "", RED, RED)
 SILENT = Paint("#F3B48A", "\\\\\\\\", RED)
+BAD = (SEVERAL, NONE, SILENT)
 UNKNOWN = Paint("#ffffff", "", FAINT)
 
 
@@ -130,6 +131,8 @@ class _Picture:
         self.groups = [group for group in self.groups if group]
         self.scenario = scenario
         longest = max((len(lane.label) for group in self.groups for lane in group), default=4)
+        often = Counter(map(event_text, result.events)).items()
+        longest = max(longest, *(len(text) + 5 for text, count in often if count > 3), 4)
         self.left = min(0.3 + longest * 0.08, 3.0)
         self.wide = WIDTH - self.left - 0.3
 
@@ -196,7 +199,7 @@ class _Picture:
             texts = (f"no answer {length}", length)
             gid = f"outage/{name}/{outage.start_ns}/{outage.end_ns}"
             bars.append(Bar(outage.start_ns, outage.end_ns, SILENT, gid, texts))
-        return Lane(f"client {name}", bars)
+        return Lane(f"client {name}", sorted(bars, key=lambda bar: (bar.start_ns, bar.end_ns)))
 
     def _timeline(self, axes: Axes, lanes: float, tops: float, events: Rows, more: int) -> None:
         axes.set_xlim(0, self.end_ns / 1e9)
@@ -226,6 +229,7 @@ class _Picture:
             color=INK,
         )
         free_from = 0.0  # where the text of an earlier bar ends
+        bad = [bar.start_ns / 1e9 for bar in lane.bars if bar.paint in BAD]
         for bar in lane.bars:
             start, end = bar.start_ns / 1e9, bar.end_ns / 1e9
             _rectangle(axes, start, top, end - start, high, bar.paint, bar.gid)
@@ -244,20 +248,20 @@ class _Picture:
                     bbox=backing,
                     zorder=4,
                 )
-            elif (
-                bar.paint in (SILENT, SEVERAL, NONE) and begin == start and end - start > 0.04 * self._second
-            ):
-                free_from = self._beside(axes, end, top + high / 2, bar.texts[-1])
+            elif bar.paint in BAD and begin == start and end - start > 0.04 * self._second:
+                limit = min((at for at in bad if at > start), default=self.end_ns / 1e9)
+                free_from = self._beside(axes, end, top + high / 2, bar.texts[-1], limit)
         for at_ns in lane.marks:
             axes.plot([at_ns / 1e9] * 2, [top, top + high], color=INK, linewidth=0.8, zorder=3)
 
-    def _beside(self, axes: Axes, x: float, y: float, text: str) -> float:
-        """Write the length of an outage that is too short to hold it; return where the text ends."""
+    def _beside(self, axes: Axes, x: float, y: float, text: str, limit: float) -> float:
+        """Write the length of what is too short to hold it, if there is room; return where the text ends."""
         end = x + (_inches(text) + 0.08) * self._second
-        if end < self.end_ns / 1e9:
-            backing = {"facecolor": "#ffffff", "edgecolor": "none", "pad": 0.6, "alpha": 0.9}
-            at = x + 0.05 * self._second
-            axes.text(at, y, text, size=SMALL, color="#a04000", va="center", bbox=backing, zorder=5)
+        if end > limit:
+            return x
+        backing = {"facecolor": "#ffffff", "edgecolor": "none", "pad": 0.6, "alpha": 0.9}
+        at = x + 0.05 * self._second
+        axes.text(at, y, text, size=SMALL, color="#a04000", va="center", bbox=backing, zorder=5)
         return end
 
     @property
@@ -270,7 +274,7 @@ class _Picture:
     def _event_rows(self) -> tuple[list[tuple[int, bool, list[EventSeen]]], int]:
         """Give events a row above the lanes, and whether its text is left of them; count what has none.
 
-        What happens often, in the same words, shares one row.
+        What happens often, in the same words, shares one row, whose text stands left of the axis.
         """
         groups: dict[object, list[EventSeen]] = {}
         often = Counter(map(event_text, self.result.events))
@@ -282,9 +286,11 @@ class _Picture:
         for group in groups.values():
             start, last = group[0].at_ns / 1e9 / self._second, group[-1]
             end = max(last.at_ns, last.until_ns or 0) / 1e9 / self._second
-            words = _inches(_group_text(group)) + 0.3
-            left = len(group) > 1 if start > words else start + words > self.wide
+            words = _inches(event_text(last)) + 0.3 if len(group) == 1 else 0.0
+            left = start + words > self.wide
             begin, until = (start - words, end) if left else (start, max(end, start + words))
+            if len(group) > 1:
+                begin, until = 0.0, self.wide
             row = next((row for row, used in enumerate(free) if used <= begin), len(free))
             if row >= EVENT_ROWS:
                 continue
@@ -301,14 +307,16 @@ class _Picture:
             for event in group:
                 gid = f"event/{numbers[id(event)]}/{event.verb}/{event.at_ns}"
                 self._event(axes, event, y, lanes, gid)
+            several = len(group) > 1
+            beside = -0.1 if left or several else 0.1
             axes.text(
-                group[0].at_ns / 1e9 + (-0.1 if left else 0.1) * self._second,
+                (0 if several else group[0].at_ns / 1e9) + beside * self._second,
                 y,
-                _group_text(group),
+                event_text(group[0]) + (f" × {len(group)}" if several else ""),
                 size=SMALL,
                 weight="bold",
                 color=INK,
-                ha="right" if left else "left",
+                ha="left" if beside > 0 else "right",
                 va="center",
                 bbox={"facecolor": "#ffffff", "edgecolor": "none", "pad": 0.5},
                 zorder=4,
@@ -409,10 +417,6 @@ def event_text(event: EventSeen) -> str:
     return shorten(f"{event.verb} {' | '.join(event.targets)}", 44, placeholder=" …")
 
 
-def _group_text(events: Sequence[EventSeen]) -> str:
-    return event_text(events[0]) + (f" × {len(events)}" if len(events) > 1 else "")
-
-
 def _rectangle(axes: Axes, x: float, y: float, wide: float, high: float, paint: Paint, gid: str) -> None:
     from matplotlib.patches import Rectangle
 
@@ -469,9 +473,10 @@ PARTS = tuple(map(Paint, ("#A6D8F3", "#EBD77A", "#E3B8D0", "#D7BCE8", "#7FCDB4")
 def _waterfall(axes: Axes, label: str, failover: Failover, wide: float) -> None:
     known = _known(failover)
     total_ns = max(sum(length_ns for _, length_ns, _ in known), 1)
+    cause = shorten(str(failover.cause), 44, placeholder=" …")
     shown = "nobody served" if failover.total_ns is None else f"{fixed_s(failover.total_ns)} s in all"
     axes.set_title(
-        f"Main failover: {label}, {failover.old} to {failover.new}, after “{failover.cause}”: {shown}",
+        f"Main failover: {label}, {failover.old} to {failover.new}, after “{cause}”: {shown}",
         loc="left",
         size=NORMAL,
         weight="bold",

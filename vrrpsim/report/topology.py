@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDE, HIGH = 1.75, 0.95  # inches of a machine
+CLEAR = {"facecolor": "#ffffff", "edgecolor": "none", "pad": 1.0}
 PLAIN = Paint("#F1F3F4")
 STEP, LEVEL = 2.5, 1.65  # inches from machine to machine, and from one to its segment
 
@@ -165,7 +166,9 @@ class _Picture:
             zorder=1,
             gid=f"segment/{name}",
         )
-        axes.text(0, y + 0.08, self.graph.nodes[name]["label"], size=SMALL, color=INK, va="bottom")
+        aside = 0.15 if y > 0 else -0.15  # where clients are, if any: there is more room
+        label = self.graph.nodes[name]["label"]
+        axes.text(-0.15, y + aside, label, size=SMALL, color=INK, va="center", bbox=CLEAR, zorder=1)
 
     def _link(self, axes: Axes, segment: str, end: str, label: str, interface: str) -> None:
         """The cable of a machine or client; broken if the carrier is gone."""
@@ -225,12 +228,15 @@ class _Picture:
             ha="center",
             va="center",
         )
-        rows = [(line, INK) for line in lines] + [(line, RED) for line in broken]
-        rows += [("owns " + ", ".join(owned), INK)] if owned else []
+        shown = ", ".join(owned)
+        if len(shown) > 20 and len(owned) > 1:
+            shown = f"{owned[0]} +{len(owned) - 1}"
+        rows = [("owns " + shown, INK)] if owned else []
+        rows += [(line, RED) for line in broken] + [(line, INK) for line in lines]
         if len(rows) > 4:
             rows = [*rows[:3], (f"… {len(rows) - 3} more", INK)]
         for number, (text, colour) in enumerate(rows):
-            y = HIGH / 2 - 0.36 - number * min(0.16, 0.56 / len(rows))
+            y = HIGH / 2 - 0.4 - number * 0.145
             weight = "bold" if text.startswith("owns") or colour == RED else "normal"
             axes.text(
                 self.x[name], y, text, size=SMALL - 0.5, color=colour, weight=weight, ha="center", va="center"
@@ -244,7 +250,7 @@ class _Picture:
         bad = answer == "no answer"
         gid = f"client/{name}/{'' if bad else node}"
         _box(axes, self.x[name], y, WIDE, 0.42, self.paints.get(node, PLAIN), bad=bad, gid=gid)
-        text = f"{name}: {answer}" if answer else name
+        text = shorten(f"{name}: {answer}" if answer else name, 28, placeholder=" …")
         colour = RED if bad else INK
         axes.text(self.x[name], y, text, size=SMALL, color=colour, ha="center", va="center", zorder=4)
 
