@@ -508,6 +508,10 @@ class VrrpRouter:
         """FSM-2 … FSM-9, SG-1: a held member holds its whole group."""
         standing = instance.standing = self._standing(instance)
         priority = tracking.effective_priority(instance.state.base, standing.total)
+        if priority != instance.state.priority:  # FSM-2: trackers that already know their state
+            self._out.append(
+                PriorityChanged(instance.config.name, instance.state.priority, priority, "start")
+            )
         instance.state = instance.state._replace(priority=priority)
         held = [member for member in _companions(instance) if self._standing(member).faults]
         delay_ns = self._delay_until_ns
