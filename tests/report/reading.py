@@ -10,6 +10,7 @@ from pathlib import Path
 
 import vrrpsim
 from vrrpsim.api import capture
+from vrrpsim.report.figure import render
 from vrrpsim.trace import RECORD_TYPES, Trace
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +43,11 @@ def document_of(path):
 @cache
 def capture_of(path):
     return capture(vrrpsim.load(path).scenario)[1]
+
+
+@cache
+def svg_of(path):
+    return render(run_of(path).plot(), "svg")
 
 
 def tenures_of(document):

@@ -5,10 +5,21 @@ import subprocess
 import sys
 
 import pytest
-from reading import CASES, capture_of, document_of, ids, name_of, read_pcapng, read_trace, run_of, tenures_of
+from reading import (
+    CASES,
+    capture_of,
+    document_of,
+    ids,
+    name_of,
+    read_pcapng,
+    read_trace,
+    run_of,
+    svg_of,
+    tenures_of,
+)
 
 from vrrpsim.measure import measure
-from vrrpsim.report.figure import main_failover, render
+from vrrpsim.report.figure import main_failover
 from vrrpsim.trace import AdvertSent, FrameLost, Gratuitous, PriorityChange, StateChange
 
 cases = pytest.mark.parametrize("path", CASES, ids=name_of)
@@ -26,7 +37,7 @@ def joined(spans):
 
 @cases
 def test_the_plot_shows_the_owners_faults_and_outages_of_the_document(path):
-    svg, document = render(run_of(path).plot(), "svg"), document_of(path)
+    svg, document = svg_of(path), document_of(path)
     lanes = ids(svg, "owner")
     spans = [
         (address, node, int(start), int(end))
@@ -48,7 +59,7 @@ def test_the_plot_shows_the_owners_faults_and_outages_of_the_document(path):
 @cases
 def test_the_plot_explains_one_of_the_documents_failovers(path):
     run, document = run_of(path), document_of(path)
-    parts = {f"{name}_s": int(length) for name, length in ids(render(run.plot(), "svg"), "part")}
+    parts = {f"{name}_s": int(length) for name, length in ids(svg_of(path), "part")}
     _, main = main_failover(run.result)
     assert parts
     assert any(
@@ -60,7 +71,7 @@ def test_the_plot_explains_one_of_the_documents_failovers(path):
 @cases
 def test_the_plot_shows_every_state_of_the_trace(path):
     run = run_of(path)
-    shown = {tuple(each[:4]) for each in ids(render(run.plot(), "svg"), "state")}
+    shown = {tuple(each[:4]) for each in ids(svg_of(path), "state")}
     changes = [record for record in run.trace.records if isinstance(record, StateChange)]
     assert changes
     for record in changes:
@@ -195,7 +206,7 @@ def test_the_command_writes_what_the_library_gives(tmp_path):
         env={"PYTHONHASHSEED": "7"},
     )
     assert done.stdout.decode().strip() == run_of(path).to_json()
-    assert (tmp_path / "r.svg").read_bytes() == render(run_of(path).plot(), "svg")
+    assert (tmp_path / "r.svg").read_bytes() == svg_of(path)
     assert (tmp_path / "r.pcapng").read_bytes() == capture_of(path)
     assert (tmp_path / "r.json").read_bytes() == run_of(path).perfetto()
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted(names.values())

@@ -1,10 +1,11 @@
 """The pictures: stable bytes, what they say at an instant, and that no scenario breaks them."""
 
+import json
 import subprocess
 import sys
 
 import pytest
-from reading import ROOT, SHIPPED, ids, name_of, run_of
+from reading import ROOT, SHIPPED, ids, name_of, read_pcapng, run_of
 
 import vrrpsim
 from vrrpsim.report.figure import render
@@ -75,6 +76,25 @@ def test_a_partition_of_roles_is_drawn_between_those_who_had_them(tmp_path):
     (tmp_path / "roles.yaml").write_text(text)
     run = vrrpsim.load(tmp_path / "roles.yaml").run()
     assert list(cuts(run.scenario, run.result, 30_000_000_000)) == [("lb1", "lb2", False)]
+
+
+def test_odd_scenarios_can_be_drawn_and_captured(tmp_path):
+    """No client, no event, no keepalived, and text that would be a formula."""
+    (tmp_path / "odd.yaml").write_text(
+        """
+        version: 1
+        name: "$x$ <b>&amp;"
+        description: "$\\\\frac{ costs $5, or 6 €"
+        duration: 1ms
+        segments: {lan: {subnet: 10.0.0.0/24}}
+        nodes: {alone: {interfaces: {eth0: {segment: lan, address: 10.0.0.1/24}}}}
+        """
+    )
+    run = vrrpsim.load(tmp_path / "odd.yaml").run()
+    assert render(run.plot(), "svg").startswith(b"<?xml")
+    assert render(run.topology(0), "png")
+    assert json.loads(run.perfetto())["otherData"]["scenario"] == "$x$ <b>&amp;"
+    assert read_pcapng(run.pcap()).packets == []
 
 
 def test_the_graph_joins_machines_and_clients_by_segments():

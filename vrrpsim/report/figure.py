@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from textwrap import shorten, wrap
@@ -62,17 +63,23 @@ UNKNOWN = Paint("#ffffff", "", FAINT)
 
 def figure(scenario: Scenario, trace: Trace, result: Result) -> Figure:
     """Draw a run; the figure is as high as its lanes need."""
+    with plain_style():
+        return _Picture(scenario, trace, result).draw()
+
+
+@contextmanager
+def plain_style() -> Iterator[None]:
+    """Draw by matplotlib's defaults, whatever the user's are; a name with two dollars is no formula."""
     from matplotlib import rc_context, rcdefaults
 
     with rc_context():
         rcdefaults()
-        return _Picture(scenario, trace, result).draw()
+        with rc_context({"text.parse_math": False, "svg.hashsalt": "vrrpsim", "hatch.linewidth": 0.6}):
+            yield
 
 
 def render(picture: Figure, kind: str) -> bytes:
     """Return a figure as `svg`, `png` or `pdf`; the same figure gives the same bytes."""
-    from matplotlib import rc_context, rcdefaults
-
     metadata: dict[str, dict[str, Any]] = {
         "svg": {"Creator": "vrrpsim", "Date": None},
         "pdf": {"Creator": "vrrpsim", "CreationDate": None},
@@ -81,10 +88,8 @@ def render(picture: Figure, kind: str) -> bytes:
     if kind not in metadata:
         raise ValueError(f"{kind!r} is not one of {', '.join(metadata)}")
     out = BytesIO()
-    with rc_context():
-        rcdefaults()
-        with rc_context({"svg.hashsalt": "vrrpsim", "hatch.linewidth": 0.6}):
-            picture.savefig(out, format=kind, metadata=metadata[kind], dpi=150)
+    with plain_style():
+        picture.savefig(out, format=kind, metadata=metadata[kind], dpi=150)
     return out.getvalue()
 
 
@@ -141,7 +146,7 @@ class _Picture:
 
         about = wrap(self.scenario.description, 105)[:2]
         events, more = self._event_rows()
-        lanes = sum(map(len, self.groups)) * LANE + GAP * (len(self.groups) - 1)
+        lanes = sum(map(len, self.groups)) * LANE + GAP * max(len(self.groups) - 1, 1)
         head = 0.5 + 0.19 * len(about)
         tops = ROW * (1 + max((row for row, *_ in events), default=-1) + bool(more)) + 0.1
         failover = main_failover(self.result)

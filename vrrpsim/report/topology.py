@@ -15,7 +15,7 @@ from vrrpsim.config.events import Partition
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
-from vrrpsim.report.figure import FAINT, INK, NORMAL, RED, SMALL, Paint, event_text, node_paints
+from vrrpsim.report.figure import FAINT, INK, NORMAL, RED, SMALL, Paint, event_text, node_paints, plain_style
 from vrrpsim.report.lanes import Slice, client_slices, machine_slices, process_slices, state_slices
 from vrrpsim.trace import Trace
 
@@ -52,10 +52,7 @@ def graph(scenario: Scenario) -> nx.Graph[str]:
 
 def topology(scenario: Scenario, trace: Trace, result: Result, at_ns: int) -> Figure:
     """Draw the cluster as it is at an instant in ns; an empty trace gives what the scenario says."""
-    from matplotlib import rc_context, rcdefaults
-
-    with rc_context():
-        rcdefaults()
+    with plain_style():
         return _Picture(scenario, trace, result, min(at_ns, max(trace.end_ns - 1, 0))).draw()
 
 
