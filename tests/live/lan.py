@@ -4,6 +4,7 @@ Every name carries the test process's id. Nothing leaves the namespaces: the bri
 processes started here are ended, by their pids; everything is removed in `close`, come what may.
 """
 
+import ctypes
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ import struct
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import pytest
 
 SO_TIMESTAMPNS = 35
 PACKET_OUTGOING = 4
+CLONE_NEWNET = 0x40000000
 PATIENCE_S = 10
 
 
@@ -89,19 +91,15 @@ class Lan:
             ip("-n", switch, "link", "add", f"p{number}", "type", "veth",
                "peer", "name", "eth0", "netns", space)  # fmt: skip
             ip("-n", switch, "link", "set", f"p{number}", "master", "br0", "up")
+            ip("-n", space, "link", "set", "eth0", "addrgenmode", "none")
             ip("-n", space, "addr", "add", f"10.77.0.{number}/24", "dev", "eth0")
             ip("-n", space, "addr", "add", f"fe80::77:{number}/64", "dev", "eth0", "nodad")
             ip("-n", space, "link", "set", "lo", "up")
             ip("-n", space, "link", "set", "eth0", "up")
-        from pyroute2 import netns
-
-        netns.pushns(switch)
-        try:
+        with inside(switch):
             self.sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
             self.sniffer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)
             self.sniffer.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        finally:
-            netns.popns()
         self.sniffer.setblocking(False)
 
     def _space(self, name):
@@ -120,6 +118,8 @@ class Lan:
         home = self._home(name)
         (home / "k.conf").write_text(conf)
         (home / "k.conf").chmod(0o600)
+        for name_of_file in ("k.pid", "v.pid"):  # a zombie that nobody reaps yet must not count as running
+            (home / name_of_file).unlink(missing_ok=True)
         words = ["keepalived", "-n", "-l", "-D", "-P", "-f", str(home / "k.conf"),
                  "-p", str(home / "k.pid"), "-r", str(home / "v.pid")]  # fmt: skip
         return self._start(name, words, home)
@@ -146,6 +146,8 @@ class Lan:
         log.close()
         process.home, process.node = home, name
         self.processes.append(process)
+        said = (home / "log").stat().st_size
+        self.wait(lambda: speaks(home / "log", said), f"{name} runs")
         return process
 
     def power_off(self, process):
@@ -173,9 +175,12 @@ class Lan:
     # --- looking
 
     def owns(self, name, address):
-        out = subprocess.run(["ip", "-n", self.space(name), "-o", "addr", "show"], capture_output=True,
-                             text=True, check=True).stdout  # fmt: skip
-        return f" {address}/" in out
+        return f" {address}/" in self.show(name, "addr")
+
+    def show(self, name, what):
+        """What `ip -o … show` says in a node."""
+        words = ["ip", "-n", self.space(name), "-o", what, "show"]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
     def wait(self, condition, what, seconds=PATIENCE_S):
         until = time.monotonic() + seconds
@@ -217,6 +222,27 @@ class Lan:
             subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
 
 
+def speaks(log, offset):
+    """Whether the daemon has said since then that it takes part, or listens."""
+    text = log.read_text()[offset:]
+    return "Entering BACKUP STATE" in text or "listening" in text
+
+
+@contextmanager
+def inside(space):
+    """This thread's network namespace is another one; sockets made here stay in it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    there = os.open(f"/run/netns/{space}", os.O_RDONLY)
+    try:
+        assert libc.setns(there, CLONE_NEWNET) == 0
+        yield
+    finally:
+        assert libc.setns(home, CLONE_NEWNET) == 0
+        os.close(there)
+        os.close(home)
+
+
 def descendants(pid):
     """Children, their children and so on: only what a process of ours started."""
     found = []
@@ -237,4 +263,8 @@ def statistics(process):
         time.sleep(0.02)
     time.sleep(0.05)
     pairs = (line.rpartition(":") for line in path.read_text().splitlines())
-    return {name.strip(" \t-"): int(value) for name, _, value in pairs if value.strip().isdigit()}
+    counters = {}
+    for name, _, value in pairs:
+        if value.strip().isdigit():
+            counters.setdefault(name.strip(" \t-"), int(value))  # the last two names come twice
+    return counters

@@ -290,8 +290,12 @@ class Linux:
                 self.daemon.address_changed(interface, address, after is not None, by_us)
             return
         key = (interface, address.version)
+        current = self._sources.get(key)
+        kept = self.kernel.addresses.get((interface, current)) if current is not None else None
+        if key not in self._sources or (kept is not None and kept.usable):
+            return  # a source stays until it goes, whatever comes before it
         source = self.kernel.primary(*key, self._virtual)
-        if key in self._sources and self._sources[key] != source:
+        if current != source:
             self._sources[key] = source
             self.daemon.source_changed(*key, source)
 

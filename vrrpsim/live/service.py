@@ -210,7 +210,7 @@ class Service:
                 stop_metrics()
             if self._file is not None:
                 end_ns = self.machine.now_ns() - self.machine.epoch_ns
-                self._file.write(json.dumps({"kind": "End", "at_ns": end_ns}) + "\n")
+                self._file.write(json.dumps({"record": "End", "at_ns": end_ns}) + "\n")
                 self._file.close()
         if self._failure is not None:
             raise self._failure
@@ -277,7 +277,7 @@ class Service:
 
     def _record(self, record: Record) -> None:
         if self._file is not None:
-            line = json.dumps({"kind": type(record).__name__, **record._asdict()}, ensure_ascii=False)
+            line = json.dumps({"record": type(record).__name__, **record._asdict()}, ensure_ascii=False)
             self._file.write(line + "\n")
             self._file.flush()
 
@@ -347,6 +347,7 @@ async def _observe(config: RouterConfig, say: Say) -> int:
     except OSError as error:
         wire.close()
         raise CannotRun(f"cannot listen on {each.interface}: {error.strerror}") from error
+    say(f"listening on {', '.join(dict.fromkeys(each.interface for each in config.instances))}")
     systemd.tell(READY=1)
     while not stop.is_set():
         with suppress(TimeoutError):
