@@ -21,8 +21,9 @@ from typing import Any
 from vrrpsim import __version__
 from vrrpsim.config.errors import InputError
 from vrrpsim.config.scenario import Scenario, load_scenario
+from vrrpsim.config.values import SECOND_NS
 from vrrpsim.explore import counterexample
-from vrrpsim.explore.bounds import bounds_of
+from vrrpsim.explore.bounds import Bounds, bounds_of
 from vrrpsim.explore.invariants import (
     BUILT_IN,
     TAIL_NS,
@@ -49,8 +50,7 @@ from vrrpsim.trace import Fault, Level, Record, StateChange
 from vrrpsim.world.world import World
 
 GRID_NS = 100_000_000
-RECORDS = 4_000  # that any run may write, and so many a second on top
-RECORDS_A_SECOND = 400
+RECORDS = 1_000  # that any run may write within a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +219,8 @@ class _Hunter:
         self.replay()
         number = 0
         while self.examples < self.budget and set(self.wanted) - set(self.found):
-            if not self.round(number):
-                break
+            if not self.round(number) or "bounded-adverts" in self.found:
+                break  # in a storm every other finding would be about the storm
             number += 1
 
     def replay(self) -> None:
@@ -287,7 +287,9 @@ class _Hunter:
         assert self._best is not None
         invariant, _, tried, size = self._best
         self._best = None
-        self.found[invariant] = (self._needed(shrunk, invariant), tried, size, None)
+        events = self._needed(shrunk, invariant)
+        for each in self.look(events)[0]:  # what it breaks besides has most likely the same cause
+            self.found.setdefault(each, (events, tried, size, None))
         return True
 
     def _needed(self, events: Schedule, invariant: str) -> Schedule:
@@ -400,34 +402,50 @@ class _Hunter:
 
 
 class _Storm(Exception):
-    """The trace has grown beyond all reason."""
+    """The trace grows beyond all reason."""
 
 
 class _Records(list[Record]):
     """The records of a run that must come to an end: a storm is a finding, not a hang."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, in_a_second: int, seconds: int) -> None:
         super().__init__()
-        self.limit = limit
+        self.in_a_second = in_a_second
+        self.limit = in_a_second * (seconds + 10)
 
     def append(self, record: Record, /) -> None:
-        """Add a record, up to the limit."""
-        if len(self) >= self.limit:
+        """Add a record, unless there are too many already, within the last second or at all."""
+        count = len(self)
+        if count >= self.in_a_second and (
+            count >= self.limit or record.at_ns - self[-self.in_a_second].at_ns < SECOND_NS
+        ):
             raise _Storm
         super().append(record)
 
 
-def run_bounded(scenario: Scenario, bounds: Any) -> History:
-    """Run a scenario until its end, or until it has written more than any sane run."""
+def run_bounded(scenario: Scenario, bounds: Bounds) -> History:
+    """Run a scenario until its end, or until it writes more than any sane run."""
     world = World(scenario, scenario.seed, Level.ADVERTS)
-    rate = RECORDS_A_SECOND + 40 * len(scenario.nodes) * 1_000_000_000 // max(bounds.interval_ns, 1_000_000)
-    world.trace.records = _Records(RECORDS + rate * scenario.duration_ns // 1_000_000_000)
+    world.trace.records = _Records(_busiest(scenario), scenario.duration_ns // SECOND_NS)
     try:
         world.run()
     except _Storm:
         world.trace.end_ns = world.calendar.now_ns
         return History(scenario, world.trace, bounds, stormed=True)
     return History(scenario, world.trace, bounds)
+
+
+def _busiest(scenario: Scenario) -> int:
+    """Records in a second that are still sane: a backlog of adverts answered, addresses announced."""
+    instances = [
+        i for node in scenario.nodes.values() if node.keepalived for i in node.keepalived.config.instances
+    ]
+    addresses = sum(len(instance.addresses) + len(instance.excluded) for instance in instances)
+    adverts = sum(
+        max(1, len(instance.unicast_peers)) * (1 + SECOND_NS // max(instance.advert_int_ns, 1_000_000))
+        for instance in instances
+    )
+    return RECORDS + 100 * addresses + 30 * len(scenario.nodes) * adverts
 
 
 def _until_ns(event: Any) -> int:

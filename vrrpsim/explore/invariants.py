@@ -371,6 +371,10 @@ def bounded_adverts(history: History) -> Violation | None:
         for first, at_ns in zip(instants, instants[limit:], strict=False):
             if at_ns - first < SECOND_NS:
                 return _storm(history, node, name, first, limit)
+    if history.stormed and sent:
+        (node, name), instants = max(sent.items(), key=lambda each: len(each[1]))
+        limit = advert_limit(history.scenario, node, name, waited_ns)
+        return _storm(history, node, name, max(instants[0], history.trace.end_ns - SECOND_NS), limit)
     return None
 
 
