@@ -123,7 +123,7 @@ def test_backup_takes_over_and_gives_back(tmp_path, flavour, roles):
         master = start[master_kind]("n1", conf(1, 150, flavour))
         backup = start[backup_kind]("n2", conf(2, 100, flavour))
         settled(lan, "n1", "n2", flavour)
-        time.sleep(2.5 * interval_s(flavour))
+        time.sleep(1.2 * interval_s(flavour))
         if master_kind == "keepalived":
             no_errors(master)
 
@@ -143,7 +143,6 @@ def test_backup_takes_over_and_gives_back(tmp_path, flavour, roles):
         for _ in range(3 if flavour == "v3" else 1):
             master = start[master_kind]("n1", conf(1, 150, flavour))
             settled(lan, "n1", "n2", flavour)
-            time.sleep(2.5 * interval_s(flavour))
             lan.adverts()
             time.sleep(1.2 * interval_s(flavour))
             lan.power_off(master)
@@ -155,7 +154,7 @@ def test_backup_takes_over_and_gives_back(tmp_path, flavour, roles):
 
         master = start[master_kind]("n1", conf(1, 150, flavour))  # with the address that the crash left
         settled(lan, "n1", "n2", flavour)
-        time.sleep(2.5 * interval_s(flavour))
+        time.sleep(1.2 * interval_s(flavour))
         for daemon, kind in ((master, master_kind), (backup, backup_kind)):
             if kind == "keepalived":
                 assert no_errors(daemon)["Received" if daemon is backup else "Sent"] > 0

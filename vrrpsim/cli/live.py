@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vrrpsim import __version__
 from vrrpsim.cli import GOOD
 from vrrpsim.cli._options import verbose_option
 
@@ -68,6 +69,7 @@ def command(
         dump=dump,
         status=status,
         verbose=verbose,
+        version=__version__,
     )
     loaded = service.load(options)
     for remark in loaded.remarks:

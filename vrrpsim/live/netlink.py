@@ -80,7 +80,7 @@ class Kernel:
 
     async def close(self) -> None:
         """Remove the macvlans that we made, and stop listening."""
-        for name in self._made:
+        for name in (name for name in self._made if name in self.links):
             with suppress(self._error()):
                 await self._ipr.link("del", index=self.links[name].index)
         if self._listener is not None:
@@ -169,17 +169,21 @@ class Kernel:
         name, mac = config.vmac_interface, virtual_mac(config.family, config.vrid)
         there = self.links.get(name)
         if there is None:
-            await self._ipr.link(
-                "add",
-                ifname=name,
-                kind="macvlan",
-                link=self.links[config.interface].index,
-                macvlan_mode="private",
-                address=mac_text(mac),
-            )
+            try:
+                await self._ipr.link(
+                    "add",
+                    ifname=name,
+                    kind="macvlan",
+                    link=self.links[config.interface].index,
+                    macvlan_mode="private",
+                    address=mac_text(mac),
+                )
+            except self._error() as error:
+                raise VmacImpossible(f"cannot make macvlan {name} on {config.interface}: {error}") from error
         elif there.kind != "macvlan" or there.mac != mac:
-            raise VmacTaken(f"interface {name} exists and is not our macvlan {mac_text(mac)}")
-        self._made.append(name)
+            raise VmacImpossible(f"interface {name} exists and is not our macvlan {mac_text(mac)}")
+        if name not in self._made:
+            self._made.append(name)
         await self._look()
         for path, value in _VMAC_SETTINGS:  # answer ARP for the VIPs only here, and never with the other MAC
             _set(path.format(vmac=name, base=config.interface), value)
@@ -260,8 +264,8 @@ class Kernel:
             self._address_changed(interface, address, before, held, by_us)
 
 
-class VmacTaken(Exception):
-    """The name of a VMAC belongs to somebody else's interface."""
+class VmacImpossible(Exception):
+    """A VMAC cannot be made, or its name belongs to somebody else's interface."""
 
     exit_code = 4
 

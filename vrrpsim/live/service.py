@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from vrrpsim import __version__
 from vrrpsim.config.compiler import read_keepalived
 from vrrpsim.config.errors import InputError
 from vrrpsim.config.source import Finding, Place, Severity
@@ -25,6 +24,7 @@ from vrrpsim.trace import Record, Remark
 
 from . import systemd
 from .linux import Linux, interfaces_of
+from .netlink import VmacImpossible
 from .observe import Observer
 from .scripts import Security, read_security, usable_scripts
 from .sockets import Wire
@@ -49,6 +49,7 @@ class Options:
     dump: Path | None = None
     status: bool = False
     verbose: bool = False
+    version: str = ""
 
 
 class CannotRun(Exception):
@@ -185,10 +186,13 @@ class Service:
             if self.options.trace is not None:
                 self._file = _open_trace(self.options.trace)
                 wall = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-                self._record(Remark(0, f"vrrpsim live {__version__} at {wall}"))
+                self._record(Remark(0, f"vrrpsim live {self.options.version} at {wall}"))
             if self.options.metrics is not None:
                 stop_metrics = self._serve_metrics(*self.options.metrics)
-            await self.machine.open()
+            try:
+                await self.machine.open()
+            except OSError as error:
+                raise CannotRun(f"cannot open the network: {error.strerror}") from error
             for number, obey in (
                 (signal.SIGTERM, self._stop.set),
                 (signal.SIGINT, self._stop.set),
@@ -237,8 +241,11 @@ class Service:
         else:
             for remark in loaded.remarks:
                 self._log(remark, False)
-            await self.machine.reload(loaded.config, loaded.security)
-            self._log("Reloaded", False)
+            try:
+                await self.machine.reload(loaded.config, loaded.security)
+                self._log("Reloaded", False)
+            except (OSError, VmacImpossible) as error:
+                self._log(f"reload failed: {error}", False)
         systemd.tell(READY=1)
 
     def _dump(self) -> None:
@@ -271,7 +278,7 @@ class Service:
         from .metrics import Collector, serve
 
         try:
-            return serve(Collector(self.snapshot, self._totals, __version__), host, port)
+            return serve(Collector(self.snapshot, self._totals, self.options.version), host, port)
         except OSError as error:
             raise CannotRun(f"cannot serve metrics on {host}:{port}: {error.strerror}") from error
 
