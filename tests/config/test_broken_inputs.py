@@ -2,6 +2,7 @@
 
 import copy
 import io
+import os
 import random
 import re
 import subprocess
@@ -192,10 +193,10 @@ def broken(row: Row) -> str:
 
 
 def errors_of(path) -> list[str]:
-    started = time.perf_counter()
+    started = time.process_time()  # of this process: a busy neighbour does not count
     with pytest.raises(InputError) as caught:
         load_scenario(path)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert caught.value.findings
     return str(caught.value).splitlines()
 
@@ -334,22 +335,13 @@ def test_missing_file_and_directory(tmp_path):
 
 
 def test_the_command_line_says_the_same_and_exits_3(tmp_path):
-    pytest.importorskip("vrrpsim.cli", reason="no command line yet").__dict__.get("main") or pytest.skip(
-        "no main"
-    )
     path = tmp_path / "broken.yaml"
     for row in (STRUCTURAL[0], SEMANTIC[0], SYNTAX[0]):
         path.write_text(broken(row))
-        started = time.perf_counter()
-        command = [
-            sys.executable,
-            "-c",
-            "import sys; from vrrpsim.cli import main; sys.exit(main())",
-            "run",
-            str(path),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-        assert time.perf_counter() - started < 2
+        started = os.times().children_user
+        command = [sys.executable, "-m", "vrrpsim", "run", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert os.times().children_user - started < 2
         assert done.returncode == 3, done.stderr
         assert row.fragment in done.stderr
         assert "Traceback" not in done.stderr
