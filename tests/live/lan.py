@@ -43,6 +43,10 @@ def why_not():
 needs_namespaces = pytest.mark.skipif(bool(why_not()), reason=f"real daemons: {why_not()}")
 
 
+def mac(number):
+    return f"02:00:00:00:77:{number:02x}"
+
+
 def ip(*words):
     subprocess.run(["ip", *words], check=True, capture_output=True)
 
@@ -89,13 +93,16 @@ class Lan:
         for number, name in enumerate(self.names, 1):
             space = self._space(name)
             ip("-n", switch, "link", "add", f"p{number}", "type", "veth",
-               "peer", "name", "eth0", "netns", space)  # fmt: skip
+               "peer", "name", "eth0", "address", mac(number), "netns", space)  # fmt: skip
             ip("-n", switch, "link", "set", f"p{number}", "master", "br0", "up")
             ip("-n", space, "link", "set", "eth0", "addrgenmode", "none")
             ip("-n", space, "addr", "add", f"10.77.0.{number}/24", "dev", "eth0")
             ip("-n", space, "addr", "add", f"fe80::77:{number}/64", "dev", "eth0", "nodad")
             ip("-n", space, "link", "set", "lo", "up")
             ip("-n", space, "link", "set", "eth0", "up")
+            for other in range(1, len(self.names) + 1):  # a dead peer must not fall out of the cache
+                ip("-n", space, "neigh", "replace", f"10.77.0.{other}", "lladdr", mac(other),
+                   "nud", "permanent", "dev", "eth0")  # fmt: skip
         with inside(switch):
             self.sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
             self.sniffer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)

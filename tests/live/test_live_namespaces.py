@@ -105,7 +105,9 @@ def well_formed(adverts):
 def successor(adverts):
     """(last advert of the first sender, first advert of the next one)."""
     first = adverts[0].source
-    later = next(index for index, advert in enumerate(adverts) if advert.source != first)
+    senders = [advert.source for advert in adverts]
+    assert set(senders) != {first}, f"only {first} was heard, {len(adverts)} times"
+    later = next(index for index, sender in enumerate(senders) if sender != first)
     return adverts[later - 1], adverts[later]
 
 
