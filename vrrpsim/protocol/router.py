@@ -23,7 +23,6 @@ from .configuration import (
     InterfaceDelay,
     ProcessConfig,
     RouterConfig,
-    ScriptConfig,
     VirtualAddress,
 )
 from .dialect import Dialect
@@ -32,12 +31,10 @@ from .fsm import NEVER_NS, Log, State
 from .outputs import (
     AddAddresses,
     AdvertDropped,
-    KillScript,
     Output,
     PriorityChanged,
     RemoveAddresses,
     RunNotify,
-    RunScript,
     SendAdvert,
     SendGratuitous,
     StateChanged,
@@ -53,10 +50,9 @@ from .packet import (
     effective_authentication,
     encode,
 )
+from .scripts import Script, Scripts
 
 NOTHING: tuple[Output, ...] = ()
-KILL_AFTER_NS = 2 * SECOND_NS  # SC-4: SIGKILL two seconds after SIGTERM, and once more
-KILL_AGAIN_NS = 10 * SECOND_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,32 +172,6 @@ class Group:
         return [member for member in self.members if member is not instance]
 
 
-class Script:
-    """One vrrp_script at run time: its verdict, its next start and the runs under way."""
-
-    __slots__ = ("config", "excused", "health", "runs", "spare", "status", "timer")
-
-    def __init__(self, config: ScriptConfig, timer: Timer) -> None:
-        self.config = config
-        self.health = tracking.unknown_health(config)
-        self.timer = timer
-        self.runs: dict[int, Run] = {}
-        self.spare: Run | None = None  # one that ended, to be used again
-        self.status = 0  # last exit status, for "now returning N" (SC-9)
-        self.excused = False  # new since a reload: nobody waits for its first result (SC-10)
-
-
-class Run:
-    """One execution of a script: how far we are in killing it (SC-4)."""
-
-    __slots__ = ("kills", "number", "timer")
-
-    def __init__(self, timer: Timer) -> None:
-        self.number = 0
-        self.timer = timer
-        self.kills = 0
-
-
 class Settling:
     """A two-valued observation that may have to last before it counts (§1.5, §3.3)."""
 
@@ -221,7 +191,6 @@ class VrrpRouter:
         self.dialect = dialect
         self._agenda = Agenda()
         self._out: list[Output] = []
-        self._next_run = 0
         self._pacer = Pacer(config.garp_groups, dialect.garp_interval_collapses)
         self._pace_timer = self._agenda.timer(self._send_paced)
         self._host = Host({}, frozenset())
@@ -231,7 +200,12 @@ class VrrpRouter:
         self._processes: dict[str, Settling] = {}
         self.instances: dict[str, Instance] = {}
         self.groups: list[Group] = []
-        self.scripts: dict[str, Script] = {}
+        self._scripts = Scripts(
+            self._agenda,
+            dialect.runs_overlapping_scripts,
+            lambda output: self._out.append(output),
+            lambda now_ns, name: self._review(now_ns, name),
+        )
         self._dispatch: dict[tuple[str, int, int], list[Instance]] = {}
         self._delay_until_ns = 0
         self.running = False
@@ -241,6 +215,11 @@ class VrrpRouter:
     def next_deadline_ns(self) -> int:
         """Wake me no later than this; `NEVER_NS` if nothing is pending."""
         return self._agenda.wake_ns()
+
+    @property
+    def scripts(self) -> dict[str, Script]:
+        """The scripts by name, with their verdicts."""
+        return self._scripts.by_name
 
     def state_of(self, instance: str) -> State:
         """The state of one instance; INIT before the start and after the stop."""
@@ -263,7 +242,7 @@ class VrrpRouter:
             good = tracking.quorum_ok(process, count)
             self._processes[name] = self._settling(good, self._settle_process(name))
         for script in self.config.scripts:
-            self._add_script(script, now_ns)
+            self._scripts.add(script, now_ns)
         for config in self.config.instances:
             self._add_instance(config)
         self._bind()
@@ -279,8 +258,7 @@ class VrrpRouter:
 
     def stop(self, now_ns: int) -> list[Output]:
         """SIGTERM: scripts are killed, each Master resigns, addresses go, STOP is notified (§1.7)."""
-        for script in self.scripts.values():
-            self._kill_runs(script)
+        self._scripts.kill()
         for instance in self.instances.values():
             self._step(instance, fsm.Shutdown(), now_ns)
         for instance in self.instances.values():
@@ -302,7 +280,7 @@ class VrrpRouter:
                     self._advertise(instance, instance.state.priority)
         self._delay_until_ns = 0
         self._pacer = Pacer(config.garp_groups, self.dialect.garp_interval_collapses)
-        self._reload_scripts(self.scripts, now_ns)
+        self._scripts.reload(config.scripts, now_ns)
         self._reload_processes()
         self.instances = {}
         kept = {_identity(old.config): old for old in old_instances.values()}
@@ -384,25 +362,16 @@ class VrrpRouter:
 
     def script_finished(self, run: int, code: int | None, signal: int | None, now_ns: int) -> list[Output]:
         """A run ended with an exit code, or by a signal. An unknown run is one from before a reload."""
-        for script in self.scripts.values():
-            ended = script.runs.pop(run, None)
-            if ended is not None:
-                self._agenda.arm(ended.timer, NEVER_NS)
-                self._judge(script, ended, code, signal, now_ns)
-                ended.kills = 0
-                script.spare = ended
-                break
+        self._scripts.finished(run, code, signal, now_ns)
         return self._take()
 
     def script_of(self, run: int) -> str | None:
         """The name of the script that a run belongs to."""
-        return next((name for name, script in self.scripts.items() if run in script.runs), None)
+        return self._scripts.name_of(run)
 
     def confirms(self, script: str, success: bool) -> bool:
-        """Whether one more such result would change nothing: the counter is at its end (SC-7)."""
-        health, config = self.scripts[script].health, self.scripts[script].config
-        end = config.rise + config.fall - 1 if success else 0
-        return health.known and health.counter == end and self.scripts[script].status == (not success)
+        """Whether one more such result of a script would change nothing: shells may report it late."""
+        return self._scripts.confirms(script, success)
 
     def interface_changed(self, interface: str, up: bool, now_ns: int) -> list[Output]:
         """IFF_UP and IFF_RUNNING together changed (§1.5), debounced by interface_up_down_delays."""
@@ -543,14 +512,10 @@ class VrrpRouter:
         down |= {name for name in self._host.interfaces_down if name not in self._interfaces}
         return tracking.Known(
             interfaces_down=frozenset(down),
-            scripts={
-                name: script.health.ok(script.config)
-                for name, script in self.scripts.items()
-                if script.health.known
-            },
+            scripts=self._scripts.verdicts(),
             files=self._files,
             processes={name: state.good for name, state in self._processes.items()},
-            excused=frozenset(name for name, script in self.scripts.items() if script.excused),
+            excused=self._scripts.excused(),
         )
 
     def _process_configs(self) -> dict[str, ProcessConfig]:
@@ -877,81 +842,6 @@ class VrrpRouter:
                 RunNotify("INSTANCE", instance.config.name, f"{state.name}_PRIORITY", instance.state.priority)
             )
 
-    def _add_script(self, config: ScriptConfig, first_ns: int) -> Script:
-        script = Script(config, self._agenda.timer(lambda now_ns: self._tick(script, now_ns)))
-        self.scripts[config.name] = script
-        self._agenda.arm(script.timer, first_ns)
-        return script
-
-    def _tick(self, script: Script, now_ns: int) -> None:
-        """SC-2, SC-3: the next start is set before this one is forked."""
-        self._agenda.arm(script.timer, now_ns + script.config.interval_ns)
-        if script.runs:
-            doing = "being timed out" if any(run.kills for run in script.runs.values()) else "already running"
-            self._log("Track script {} is {}, expect idle - skipping run", script.config.name, doing)
-            if not self.dialect.runs_overlapping_scripts:  # K5
-                return
-        self._next_run += 1
-        run = script.spare or self._new_run(script)
-        script.spare = None
-        run.number = self._next_run
-        script.runs[run.number] = run
-        self._agenda.arm(run.timer, now_ns + script.config.effective_timeout_ns)
-        self._out.append(RunScript(script.config.name, run.number))
-
-    def _new_run(self, script: Script) -> Run:
-        run = Run(self._agenda.timer(lambda now_ns: self._time_out(script, run, now_ns)))
-        return run
-
-    def _time_out(self, script: Script, run: Run, now_ns: int) -> None:
-        """SC-4: TERM, two seconds later KILL, again, then every ten seconds."""
-        if run.kills >= 2:
-            self._log("Child (run {}) failed to terminate after kill", run.number)
-        self._out.append(KillScript(script.config.name, run.number, "KILL" if run.kills else "TERM"))
-        run.kills += 1
-        self._agenda.arm(run.timer, now_ns + (KILL_AFTER_NS if run.kills < 3 else KILL_AGAIN_NS))
-
-    def _judge(self, script: Script, run: Run, code: int | None, signal: int | None, now_ns: int) -> None:
-        """SC-5, SC-7, SC-9: what the end of a run means for the verdict."""
-        config = script.config
-        success = code == 0
-        if code is not None and code != script.status:
-            self._log("Script `{}` now returning {}", config.name, code)
-            script.status = code
-        before, known = script.health.ok(config), script.health.known
-        script.health = tracking.after_result(config, script.health, success)
-        after = script.health.ok(config)
-        if known and before == after:
-            return
-        if after:
-            how = "succeeded"
-        elif run.kills and code is None:
-            how = "timed_out"
-        else:
-            how = (
-                f"failed (exited with status {code})"
-                if code is not None
-                else f"failed (due to signal {signal})"
-            )
-        self._log("VRRP_Script({}) {}", config.name, how)
-        self._out.append(TrackerChanged("script", config.name, after, how))
-        self._review(now_ns, config.name)
-
-    def _reload_scripts(self, old: dict[str, Script], now_ns: int) -> None:
-        """SC-10: verdicts are kept by name, running ones are killed and yield nothing."""
-        self.scripts = {}
-        for script in old.values():
-            self._kill_runs(script)
-            self._agenda.arm(script.timer, NEVER_NS)
-        for config in self.config.scripts:
-            script = self._add_script(config, now_ns)
-            previous = old.get(config.name)
-            if previous is not None:
-                script.health = tracking.after_reload(previous.config, config, previous.health)
-                script.status, script.excused = previous.status, previous.excused
-            else:  # "init-reload": a new script does not hold the instance
-                script.excused = True
-
     def _reload_processes(self) -> None:
         """Counts are kept, quorums and delays are new."""
         for old in self._processes.values():
@@ -960,12 +850,6 @@ class VrrpRouter:
         for name, process in self._process_configs().items():
             good = tracking.quorum_ok(process, self._process_counts.get(name, 0))
             self._processes[name] = self._settling(good, self._settle_process(name))
-
-    def _kill_runs(self, script: Script) -> None:
-        for run in script.runs.values():
-            self._out.append(KillScript(script.config.name, run.number, "TERM"))
-            self._agenda.arm(run.timer, NEVER_NS)
-        script.runs = {}
 
     def _settling(self, good: bool, settled: Callable[[Settling], None]) -> Settling:
         state = Settling(good, self._agenda.timer(lambda now_ns: self._settled(state, settled, now_ns)))

@@ -1,0 +1,184 @@
+"""The vrrp_scripts of one daemon: when they start, how long they may run and what their end means.
+
+keepalived.md §3.2 (SC-2 … SC-10), except for the arithmetic of counters and weights, which is in
+tracking.py. The shell forks and reports; everything else is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import tracking
+from .agenda import Agenda, Timer
+from .configuration import SECOND_NS, ScriptConfig
+from .fsm import NEVER_NS, Log
+from .outputs import KillScript, Output, RunScript, TrackerChanged
+
+KILL_AFTER_NS = 2 * SECOND_NS  # SC-4: SIGKILL two seconds after SIGTERM, and once more
+KILL_AGAIN_NS = 10 * SECOND_NS
+
+
+class Run:
+    """One execution of a script: how far we are in killing it (SC-4)."""
+
+    __slots__ = ("kills", "number", "timer")
+
+    def __init__(self, timer: Timer) -> None:
+        self.number = 0
+        self.timer = timer
+        self.kills = 0
+
+
+class Script:
+    """One vrrp_script at run time: its verdict, its next start and the runs under way."""
+
+    __slots__ = ("config", "excused", "health", "runs", "spare", "status", "timer")
+
+    def __init__(self, config: ScriptConfig, timer: Timer) -> None:
+        self.config = config
+        self.health = tracking.unknown_health(config)
+        self.timer = timer
+        self.runs: dict[int, Run] = {}
+        self.spare: Run | None = None  # one that ended, to be used again
+        self.status = 0  # last exit status, for "now returning N" (SC-9)
+        self.excused = False  # new since a reload: nobody waits for its first result (SC-10)
+
+
+class Scripts:
+    """All of them. `emit` takes outputs; `changed(now_ns, name)` is called when a verdict flips."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        overlap: bool,
+        emit: Callable[[Output], None],
+        changed: Callable[[int, str], None],
+    ) -> None:
+        self.by_name: dict[str, Script] = {}
+        self._agenda = agenda
+        self._overlap = overlap  # K5
+        self._emit = emit
+        self._changed = changed
+        self._last_run = 0
+
+    def verdicts(self) -> dict[str, bool]:
+        """Whether each script succeeds, of those that have a result."""
+        return {
+            name: script.health.ok(script.config)
+            for name, script in self.by_name.items()
+            if script.health.known
+        }
+
+    def excused(self) -> frozenset[str]:
+        """Scripts whose first result nobody waits for (SC-10)."""
+        return frozenset(name for name, script in self.by_name.items() if script.excused)
+
+    def add(self, config: ScriptConfig, first_ns: int) -> Script:
+        """A script of the configuration; it runs first at `first_ns`."""
+        script = Script(config, self._agenda.timer(lambda now_ns: self._tick(script, now_ns)))
+        self.by_name[config.name] = script
+        self._agenda.arm(script.timer, first_ns)
+        return script
+
+    def reload(self, configs: tuple[ScriptConfig, ...], now_ns: int) -> None:
+        """SC-10: verdicts are kept by name, running ones are killed and yield nothing."""
+        old, self.by_name = self.by_name, {}
+        for script in old.values():
+            self._kill_runs(script)
+            self._agenda.arm(script.timer, NEVER_NS)
+        for config in configs:
+            script = self.add(config, now_ns)
+            previous = old.get(config.name)
+            if previous is not None:
+                script.health = tracking.after_reload(previous.config, config, previous.health)
+                script.status, script.excused = previous.status, previous.excused
+            else:  # "init-reload": a new script does not hold the instance
+                script.excused = True
+
+    def kill(self) -> None:
+        """The daemon stops: SIGTERM to everything that runs (§1.7)."""
+        for script in self.by_name.values():
+            self._kill_runs(script)
+
+    def finished(self, number: int, code: int | None, signal: int | None, now_ns: int) -> None:
+        """A run ended with an exit code, or by a signal. An unknown run is one from before a reload."""
+        for script in self.by_name.values():
+            run = script.runs.pop(number, None)
+            if run is not None:
+                self._agenda.arm(run.timer, NEVER_NS)
+                self._judge(script, run, code, signal, now_ns)
+                run.kills = 0
+                script.spare = run
+                return
+
+    def name_of(self, run: int) -> str | None:
+        """The name of the script that a run belongs to."""
+        return next((name for name, script in self.by_name.items() if run in script.runs), None)
+
+    def confirms(self, name: str, success: bool) -> bool:
+        """Whether one more such result would change nothing: the counter is at its end (SC-7)."""
+        script = self.by_name[name]
+        health, config = script.health, script.config
+        end = config.rise + config.fall - 1 if success else 0
+        return health.known and health.counter == end and script.status == (not success)
+
+    def _tick(self, script: Script, now_ns: int) -> None:
+        """SC-2, SC-3: the next start is set before this one is forked."""
+        name = script.config.name
+        self._agenda.arm(script.timer, now_ns + script.config.interval_ns)
+        if script.runs:
+            doing = "being timed out" if any(run.kills for run in script.runs.values()) else "already running"
+            self._log("Track script {} is {}, expect idle - skipping run", name, doing)
+            if not self._overlap:
+                return
+        self._last_run += 1
+        run = script.spare or self._new_run(script)
+        script.spare = None
+        run.number = self._last_run
+        script.runs[run.number] = run
+        self._agenda.arm(run.timer, now_ns + script.config.effective_timeout_ns)
+        self._emit(RunScript(name, run.number))
+
+    def _new_run(self, script: Script) -> Run:
+        run = Run(self._agenda.timer(lambda now_ns: self._time_out(script, run, now_ns)))
+        return run
+
+    def _time_out(self, script: Script, run: Run, now_ns: int) -> None:
+        """SC-4: TERM, two seconds later KILL, again, then every ten seconds."""
+        if run.kills >= 2:
+            self._log("Child (run {}) failed to terminate after kill", run.number)
+        self._emit(KillScript(script.config.name, run.number, "KILL" if run.kills else "TERM"))
+        run.kills += 1
+        self._agenda.arm(run.timer, now_ns + (KILL_AFTER_NS if run.kills < 3 else KILL_AGAIN_NS))
+
+    def _judge(self, script: Script, run: Run, code: int | None, signal: int | None, now_ns: int) -> None:
+        """SC-5, SC-7, SC-9: what the end of a run means for the verdict."""
+        config = script.config
+        if code is not None and code != script.status:
+            self._log("Script `{}` now returning {}", config.name, code)
+            script.status = code
+        before, known = script.health.ok(config), script.health.known
+        script.health = tracking.after_result(config, script.health, code == 0)
+        after = script.health.ok(config)
+        if known and before == after:
+            return
+        if after:
+            how = "succeeded"
+        elif run.kills and code is None:
+            how = "timed_out"
+        elif code is not None:
+            how = f"failed (exited with status {code})"
+        else:
+            how = f"failed (due to signal {signal})"
+        self._log("VRRP_Script({}) {}", config.name, how)
+        self._emit(TrackerChanged("script", config.name, after, how))
+        self._changed(now_ns, config.name)
+
+    def _kill_runs(self, script: Script) -> None:
+        for run in script.runs.values():
+            self._emit(KillScript(script.config.name, run.number, "TERM"))
+            self._agenda.arm(run.timer, NEVER_NS)
+        script.runs = {}
+
+    def _log(self, template: str, *arguments: object) -> None:
+        self._emit(Log(template, arguments))
