@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from vrrpsim.protocol.fsm import NEVER_NS, State
-from vrrpsim.protocol.router import Instance, VrrpRouter
+from vrrpsim.protocol.instances import Instance
+from vrrpsim.protocol.router import VrrpRouter
 
 
 def snapshot(router: VrrpRouter, now_ns: int) -> list[dict[str, Any]]:

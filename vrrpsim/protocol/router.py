@@ -7,7 +7,6 @@ announcements (§4) meet here; each of them decides in its own module.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -17,8 +16,6 @@ from .announcements import Pacer
 from .configuration import (
     SECOND_NS,
     Address,
-    ChecksumMode,
-    GroupConfig,
     InstanceConfig,
     InterfaceDelay,
     ProcessConfig,
@@ -26,8 +23,8 @@ from .configuration import (
     VirtualAddress,
 )
 from .dialect import Dialect
-from .frames import virtual_mac
 from .fsm import NEVER_NS, Log, State
+from .instances import Group, Instance, carriers, companions, identity, may_start_as_master, pick, places
 from .outputs import (
     AddAddresses,
     AdvertDropped,
@@ -43,7 +40,6 @@ from .outputs import (
 from .packet import (
     Advertisement,
     DecodeError,
-    Reject,
     authentication_data,
     check_advert,
     checksum_form,
@@ -68,108 +64,6 @@ class Host:
     interfaces_down: frozenset[str] = frozenset()
     files: Mapping[str, int] = field(default_factory=dict)
     processes: Mapping[str, int] = field(default_factory=dict)
-
-
-class Instance:
-    """One vrrp_instance at run time: its value state, its deadline and what it heard last."""
-
-    __slots__ = (
-        "adverts",
-        "counters",
-        "group",
-        "last_advert_ns",
-        "machine",
-        "memo_delay_ns",
-        "memo_destination",
-        "memo_payload",
-        "memo_source",
-        "memo_state",
-        "memo_ttl",
-        "old_unicast",
-        "owns_addresses",
-        "received",
-        "refresh_timer",
-        "refreshed_ns",
-        "rhythm_state",
-        "sent",
-        "standing",
-        "state",
-        "timer",
-        "told",
-        "virtual_mac",
-        "waits",
-    )
-
-    def __init__(self, machine: fsm.Machine, source: Address | None, standing: tracking.Standing) -> None:
-        config = machine.config
-        self.machine = machine
-        self.state = fsm.initial_state(machine, source)
-        self.standing = standing
-        self.timer: Timer
-        self.group: Group | None = None
-        self.owns_addresses = False
-        self.waits = False  # silently in FAULT until first script results (FSM-7)
-        self.told: dict[Reject, tuple[State, Address | None]] = {}  # K2: complaints already logged
-        self.last_advert_ns: int | None = None
-        self.counters: Counter[str] = Counter()
-        self.sent = self.received = 0
-        self.old_unicast = config.checksum is ChecksumMode.OLD_UNICAST
-        self.adverts: dict[int, tuple[SendAdvert, ...]] = {}  # by priority, as long as nothing else moves
-        self.refreshed_ns = 0
-        self.refresh_timer: Timer | None = None
-        self.forget()
-        uses_vmac = config.use_vmac or machine.dialect.always_vmac
-        self.virtual_mac = virtual_mac(config.family, config.vrid) if uses_vmac else None
-
-    @property
-    def config(self) -> InstanceConfig:
-        """The configuration this instance runs."""
-        return self.machine.config
-
-    @property
-    def held(self) -> bool:
-        """A fault, or a first script result that is still awaited."""
-        return bool(self.standing.faults) or self.standing.waiting
-
-    @property
-    def has_plain_rhythm(self) -> bool:
-        """Whether a Master's timer does nothing but send the same advert (no GA-3, no K11)."""
-        return not self.config.garp.master_refresh_ns and self.config.timer_expired_backup is None
-
-    def forget(self) -> None:
-        """Drop the memo of the last accepted advert, and the rhythm."""
-        self.rhythm_state: fsm.InstanceState | None = None
-        self.memo_payload: bytes | None = None
-        self.memo_source: Address | None = None
-        self.memo_destination: Address | None = None
-        self.memo_state: fsm.InstanceState | None = None
-        self.memo_ttl = self.memo_delay_ns = 0
-
-
-class Group:
-    """One vrrp_sync_group at run time (SG-1 … SG-9)."""
-
-    __slots__ = ("config", "members", "moving", "state")
-
-    def __init__(self, config: GroupConfig, members: list[Instance]) -> None:
-        self.config = config
-        self.members = members
-        self.moving = False  # the members are being taken along
-        self.state = State.INIT
-
-    def look(self) -> None:
-        """SG-1: the state that the members' states mean; INIT while first script results are awaited."""
-        states = {member.state.state for member in self.members}
-        if any(member.waits for member in self.members):
-            self.state = State.INIT
-        elif State.FAULT in states:
-            self.state = State.FAULT
-        else:
-            self.state = State.MASTER if states == {State.MASTER} else State.BACKUP
-
-    def others(self, instance: Instance) -> list[Instance]:
-        """The members besides this one, in the order of the configuration."""
-        return [member for member in self.members if member is not instance]
 
 
 class Settling:
@@ -283,11 +177,11 @@ class VrrpRouter:
         self._scripts.reload(config.scripts, now_ns)
         self._reload_processes()
         self.instances = {}
-        kept = {_identity(old.config): old for old in old_instances.values()}
+        kept = {identity(old.config): old for old in old_instances.values()}
         resumed: list[tuple[Instance, InstanceConfig]] = []
         fresh: list[Instance] = []
         for instance_config in config.instances:
-            old = kept.pop(_identity(instance_config), None)
+            old = kept.pop(identity(instance_config), None)
             if old is None:
                 fresh.append(self._add_instance(instance_config))
             else:
@@ -338,7 +232,7 @@ class VrrpRouter:
             if self.config.log_unknown_vrids:
                 self._log("Unknown VRID({}) received on interface({}). ignoring...", payload[1], interface)
             return self._take()
-        instance = candidates[0] if len(candidates) == 1 else _pick(candidates, source)
+        instance = candidates[0] if len(candidates) == 1 else pick(candidates, source)
         if instance is None:
             return NOTHING
         if (
@@ -408,7 +302,7 @@ class VrrpRouter:
         """Somebody else took an address off an interface (FSM-39)."""
         for instance in self.instances.values():
             if instance.state.state is State.MASTER and any(
-                entry.address == address and not entry.no_track and interface in _carriers(instance, entry)
+                entry.address == address and not entry.no_track and interface in carriers(instance, entry)
                 for entry in (*instance.config.addresses, *instance.config.excluded)
             ):
                 self._log_detail("Netlink reflector reports IP {} removed from {}", address, interface)
@@ -482,16 +376,16 @@ class VrrpRouter:
                 PriorityChanged(instance.config.name, instance.state.priority, priority, "start")
             )
         instance.state = instance.state._replace(priority=priority)
-        held = [member for member in _companions(instance) if self._standing(member).faults]
+        held = [member for member in companions(instance) if self._standing(member).faults]
         delay_ns = self._delay_until_ns
         if standing.faults or held:
             reason = standing.faults[0] if standing.faults else f"sync group member {held[0].config.name}"
             self._step(instance, fsm.StartInFault(False, reason, delay_ns), now_ns)
-        elif any(self._standing(member).waiting for member in _companions(instance)):
+        elif any(self._standing(member).waiting for member in companions(instance)):
             instance.waits = True
             self._step(instance, fsm.StartInFault(True, "awaiting first script result", delay_ns), now_ns)
         else:
-            self._step(instance, fsm.Startup(delay_ns, not _may_start_as_master(instance)), now_ns)
+            self._step(instance, fsm.Startup(delay_ns, not may_start_as_master(instance)), now_ns)
 
     def _standing(self, instance: Instance) -> tracking.Standing:
         standing = tracking.standing(instance.config, instance.state.base, self._known())
@@ -650,7 +544,7 @@ class VrrpRouter:
             case fsm.Announce(rounds=rounds, delay_ns=delay_ns):
                 self._announce_in(instance, rounds, delay_ns, now_ns)
             case fsm.AnnounceGroup():
-                for other in _companions(instance):
+                for other in companions(instance):
                     garp = other.config.garp
                     if other is not instance and garp.lower_prio_repeat:
                         self._announce(other, garp.lower_prio_repeat, now_ns)
@@ -718,12 +612,12 @@ class VrrpRouter:
         self,
         kind: type[AddAddresses] | type[RemoveAddresses],
         instance: Instance,
-        places: Iterable[tuple[str, VirtualAddress]] | None = None,
+        only: Iterable[tuple[str, VirtualAddress]] | None = None,
     ) -> None:
-        """One output per interface that carries addresses of the instance: all of them, or `places`."""
+        """One output per interface that carries addresses of the instance: all of them, or `only` some."""
         name = instance.config.name
         by_interface: dict[str, list[VirtualAddress]] = {}
-        for interface, entry in _places(instance.config) if places is None else places:
+        for interface, entry in places(instance.config) if only is None else only:
             by_interface.setdefault(interface, []).append(entry)
         for interface, entries in by_interface.items():
             if kind is AddAddresses:
@@ -751,8 +645,8 @@ class VrrpRouter:
 
     def _change_addresses(self, instance: Instance, old_config: InstanceConfig, now_ns: int) -> None:
         """GA-5: what is gone is deleted; what is new is added and everything announced once."""
-        old = {(place, entry.address): (place, entry) for place, entry in _places(old_config)}
-        new = {(place, entry.address): (place, entry) for place, entry in _places(instance.config)}
+        old = {(place, entry.address): (place, entry) for place, entry in places(old_config)}
+        new = {(place, entry.address): (place, entry) for place, entry in places(instance.config)}
         self._emit_addresses(RemoveAddresses, instance, [old[key] for key in old if key not in new])
         added = [new[key] for key in new if key not in old]
         self._emit_addresses(AddAddresses, instance, added)
@@ -788,10 +682,10 @@ class VrrpRouter:
 
     def _recover(self, instance: Instance, now_ns: int) -> None:
         """FSM-43; SG-5: a group leaves FAULT as one."""
-        group, as_backup = instance.group, not _may_start_as_master(instance)
+        group, as_backup = instance.group, not may_start_as_master(instance)
         if group is not None:
             group.moving = True
-        for member in _companions(instance):
+        for member in companions(instance):
             self._step(member, fsm.Recovered(member.waits, as_backup), now_ns)
             member.waits = False
         if group is not None:
@@ -823,13 +717,13 @@ class VrrpRouter:
             elif instance.waits:
                 self._end_wait_in_fault(instance, now_ns)
         for instance in self.instances.values():
-            if instance.state.state is State.FAULT and not any(m.held for m in _companions(instance)):
+            if instance.state.state is State.FAULT and not any(m.held for m in companions(instance)):
                 self._recover(instance, now_ns)
 
     def _end_wait_in_fault(self, instance: Instance, now_ns: int) -> None:
         """FSM-7: a fault while first results are awaited makes the silent FAULT a real one."""
         self._step(instance, fsm.StartInFault(False, instance.standing.faults[0]), now_ns)
-        for member in _companions(instance):
+        for member in companions(instance):
             member.waits = False
         if instance.group is not None:
             instance.group.state = State.FAULT
@@ -915,7 +809,7 @@ class VrrpRouter:
                 self.dialect.garp_target_is_sender_mac,
             )
             for _ in range(rounds)
-            for interface, entry in _places(config)
+            for interface, entry in places(config)
         ]
         self._out.extend(self._pacer.offer(config.interface, frames, now_ns))
         self._agenda.arm(self._pace_timer, self._pacer.next_ns())
@@ -965,50 +859,3 @@ class VrrpRouter:
         return outputs
 
     _last_settled = ""
-
-
-def _places(config: InstanceConfig) -> list[tuple[str, VirtualAddress]]:
-    """Every address with the interface that carries it, in the order of the configuration."""
-    entries = (*config.addresses, *config.excluded)
-    return [(entry.interface or config.owned_interface, entry) for entry in entries]
-
-
-def _carriers(instance: Instance, entry: VirtualAddress) -> tuple[str, ...]:
-    """Names under which a kernel may report the entry: a VMAC may be shown as its parent."""
-    config = instance.config
-    return (entry.interface,) if entry.interface else (config.owned_interface, config.interface)
-
-
-def _may_start_as_master(instance: Instance) -> bool:
-    """FSM-5, SG-1: every member of the group is an owner that is meant to be Master."""
-    return all(fsm.starts_as_master(member.machine, member.state) for member in _companions(instance))
-
-
-def _companions(instance: Instance) -> list[Instance]:
-    """The instance and the other members of its sync group."""
-    return instance.group.members if instance.group else [instance]
-
-
-def _pick(candidates: Iterable[Instance], source: Address) -> Instance | None:
-    """§5.2 #3: duplicate VRIDs in unicast: by the last sender, then by the peer list."""
-    candidates = list(candidates)
-    for instance in candidates:
-        if instance.state.master_address == source:
-            return instance
-    for instance in candidates:
-        if any(peer.address == source for peer in instance.config.unicast_peers):
-            return instance
-    return None
-
-
-def _identity(config: InstanceConfig) -> tuple[object, ...]:
-    """What makes an instance the same one across a reload (§1.7)."""
-    return (
-        config.vrid,
-        config.family,
-        config.interface,
-        config.unicast,
-        config.source,
-        config.use_vmac,
-        config.multicast_group,
-    )

@@ -1,0 +1,173 @@
+"""Instances and sync groups at run time: what the router keeps beside their value states.
+
+Every decision about an instance is in fsm.py, about a group in router.py; here is what is remembered
+between two inputs, and small questions about it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from . import fsm, tracking
+from .agenda import Timer
+from .configuration import (
+    Address,
+    ChecksumMode,
+    GroupConfig,
+    InstanceConfig,
+    VirtualAddress,
+)
+from .frames import virtual_mac
+from .fsm import State
+from .outputs import SendAdvert
+from .packet import Reject
+
+
+class Instance:
+    """One vrrp_instance at run time: its value state, its deadline and what it heard last."""
+
+    __slots__ = (
+        "adverts",
+        "counters",
+        "group",
+        "last_advert_ns",
+        "machine",
+        "memo_delay_ns",
+        "memo_destination",
+        "memo_payload",
+        "memo_source",
+        "memo_state",
+        "memo_ttl",
+        "old_unicast",
+        "owns_addresses",
+        "received",
+        "refresh_timer",
+        "refreshed_ns",
+        "rhythm_state",
+        "sent",
+        "standing",
+        "state",
+        "timer",
+        "told",
+        "virtual_mac",
+        "waits",
+    )
+
+    def __init__(self, machine: fsm.Machine, source: Address | None, standing: tracking.Standing) -> None:
+        config = machine.config
+        self.machine = machine
+        self.state = fsm.initial_state(machine, source)
+        self.standing = standing
+        self.timer: Timer
+        self.group: Group | None = None
+        self.owns_addresses = False
+        self.waits = False  # silently in FAULT until first script results (FSM-7)
+        self.told: dict[Reject, tuple[State, Address | None]] = {}  # K2: complaints already logged
+        self.last_advert_ns: int | None = None
+        self.counters: Counter[str] = Counter()
+        self.sent = self.received = 0
+        self.old_unicast = config.checksum is ChecksumMode.OLD_UNICAST
+        self.adverts: dict[int, tuple[SendAdvert, ...]] = {}  # by priority, as long as nothing else moves
+        self.refreshed_ns = 0
+        self.refresh_timer: Timer | None = None
+        self.forget()
+        uses_vmac = config.use_vmac or machine.dialect.always_vmac
+        self.virtual_mac = virtual_mac(config.family, config.vrid) if uses_vmac else None
+
+    @property
+    def config(self) -> InstanceConfig:
+        """The configuration this instance runs."""
+        return self.machine.config
+
+    @property
+    def held(self) -> bool:
+        """A fault, or a first script result that is still awaited."""
+        return bool(self.standing.faults) or self.standing.waiting
+
+    @property
+    def has_plain_rhythm(self) -> bool:
+        """Whether a Master's timer does nothing but send the same advert (no GA-3, no K11)."""
+        return not self.config.garp.master_refresh_ns and self.config.timer_expired_backup is None
+
+    def forget(self) -> None:
+        """Drop the memo of the last accepted advert, and the rhythm."""
+        self.rhythm_state: fsm.InstanceState | None = None
+        self.memo_payload: bytes | None = None
+        self.memo_source: Address | None = None
+        self.memo_destination: Address | None = None
+        self.memo_state: fsm.InstanceState | None = None
+        self.memo_ttl = self.memo_delay_ns = 0
+
+
+class Group:
+    """One vrrp_sync_group at run time (SG-1 … SG-9)."""
+
+    __slots__ = ("config", "members", "moving", "state")
+
+    def __init__(self, config: GroupConfig, members: list[Instance]) -> None:
+        self.config = config
+        self.members = members
+        self.moving = False  # the members are being taken along
+        self.state = State.INIT
+
+    def look(self) -> None:
+        """SG-1: the state that the members' states mean; INIT while first script results are awaited."""
+        states = {member.state.state for member in self.members}
+        if any(member.waits for member in self.members):
+            self.state = State.INIT
+        elif State.FAULT in states:
+            self.state = State.FAULT
+        else:
+            self.state = State.MASTER if states == {State.MASTER} else State.BACKUP
+
+    def others(self, instance: Instance) -> list[Instance]:
+        """The members besides this one, in the order of the configuration."""
+        return [member for member in self.members if member is not instance]
+
+
+def places(config: InstanceConfig) -> list[tuple[str, VirtualAddress]]:
+    """Every address with the interface that carries it, in the order of the configuration."""
+    entries = (*config.addresses, *config.excluded)
+    return [(entry.interface or config.owned_interface, entry) for entry in entries]
+
+
+def carriers(instance: Instance, entry: VirtualAddress) -> tuple[str, ...]:
+    """Names under which a kernel may report the entry: a VMAC may be shown as its parent."""
+    config = instance.config
+    return (entry.interface,) if entry.interface else (config.owned_interface, config.interface)
+
+
+def may_start_as_master(instance: Instance) -> bool:
+    """FSM-5, SG-1: every member of the group is an owner that is meant to be Master."""
+    return all(fsm.starts_as_master(member.machine, member.state) for member in companions(instance))
+
+
+def companions(instance: Instance) -> list[Instance]:
+    """The instance and the other members of its sync group."""
+    return instance.group.members if instance.group else [instance]
+
+
+def pick(candidates: Iterable[Instance], source: Address) -> Instance | None:
+    """§5.2 #3: duplicate VRIDs in unicast: by the last sender, then by the peer list."""
+    candidates = list(candidates)
+    for instance in candidates:
+        if instance.state.master_address == source:
+            return instance
+    for instance in candidates:
+        if any(peer.address == source for peer in instance.config.unicast_peers):
+            return instance
+    return None
+
+
+def identity(config: InstanceConfig) -> tuple[object, ...]:
+    """What makes an instance the same one across a reload (§1.7)."""
+    return (
+        config.vrid,
+        config.family,
+        config.interface,
+        config.unicast,
+        config.source,
+        config.use_vmac,
+        config.multicast_group,
+    )
