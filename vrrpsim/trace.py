@@ -233,6 +233,11 @@ DIGESTED = (
 )
 
 
+def json_line(record: Record) -> str:
+    """One record as a JSON object, its type under "record": the format of `--trace` in every world."""
+    return json.dumps({"record": type(record).__name__, **record._asdict()}, ensure_ascii=False)
+
+
 class Trace:
     """The records of one run, in order, with the horizon at which it ended."""
 
@@ -254,5 +259,5 @@ class Trace:
     def json_lines(self) -> Iterator[str]:
         """One JSON object a record: `{"record": "StateChange", "at_ns": …}`; the last line is the end."""
         for record in self.records:
-            yield json.dumps({"record": type(record).__name__, **record._asdict()}, ensure_ascii=False)
+            yield json_line(record)
         yield json.dumps({"record": "End", "at_ns": self.end_ns})

@@ -20,7 +20,7 @@ from vrrpsim.config.errors import InputError
 from vrrpsim.config.source import Finding, Place, Severity
 from vrrpsim.protocol.configuration import Address, RouterConfig
 from vrrpsim.protocol.dialect import Dialect
-from vrrpsim.trace import Record, Remark
+from vrrpsim.trace import Record, Remark, json_line
 
 from . import systemd
 from .linux import Linux, interfaces_of
@@ -284,8 +284,7 @@ class Service:
 
     def _record(self, record: Record) -> None:
         if self._file is not None:
-            line = json.dumps({"record": type(record).__name__, **record._asdict()}, ensure_ascii=False)
-            self._file.write(line + "\n")
+            self._file.write(json_line(record) + "\n")
             self._file.flush()
 
     def _log(self, text: str, detail: bool) -> None:
