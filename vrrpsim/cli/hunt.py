@@ -15,6 +15,7 @@ from vrrpsim.cli import BAD, GOOD, INTERRUPTED
 from vrrpsim.cli._options import json_option, look, quiet_option, seed_option
 
 if TYPE_CHECKING:
+    from vrrpsim.api import Study
     from vrrpsim.explore.hunt import Outcome
 
 Progress = Callable[[int, int], None]
@@ -96,6 +97,14 @@ Examples:
     metavar="PACKAGE.MODULE:FUNCTION",
     help="A further invariant of your own. Repeatable.",
 )
+@click.option(
+    "--exhaustive",
+    type=click.IntRange(1, 24),
+    is_flag=False,
+    flag_value=12,
+    metavar="[ADVERTS]",
+    help="No search: for up to three nodes each loss pattern of 12 adverts and each order of two faults.",
+)
 @click.option("--outage", metavar="DURATION", callback=_duration, help="No client may wait longer.")
 @json_option
 @quiet_option
@@ -106,6 +115,7 @@ def command(
     max_time: int | None,
     kinds: tuple[str, ...],
     invariants: tuple[str, ...],
+    exhaustive: int | None,
     outage: int | None,
     as_json: bool,
     quiet: bool,
@@ -120,6 +130,8 @@ def command(
     study = load(scenario)
     for finding in study.scenario.findings:
         click.echo(str(finding), err=True)
+    if exhaustive is not None:
+        return _exhaust(study, seed, exhaustive, as_json, quiet)
     if outage is not None and not study.scenario.clients:
         raise click.UsageError("--outage needs a scenario with clients")
     sys.path.insert(0, str(Path.cwd()))  # where --invariant is looked for, as python -m does
@@ -143,6 +155,22 @@ def command(
     if found.outcome.ended == "interrupted":
         return INTERRUPTED
     return BAD if found.outcome.findings else GOOD
+
+
+def _exhaust(study: Study, seed: int | None, adverts: int, as_json: bool, quiet: bool) -> int:
+    """Everything instead of a search."""
+    from dataclasses import replace
+
+    from vrrpsim.explore.exhaustive import exhaust
+    from vrrpsim.measure.seconds import to_json
+
+    scenario = study.scenario if seed is None else replace(study.scenario, seed=seed)
+    with _progress(quiet) as progress:
+        checked = exhaust(scenario, adverts=adverts, progress=progress)
+    text = checked.text()
+    shown = to_json(checked.to_dict()) if as_json else text.splitlines()[-1] if quiet else text
+    click.echo(look().dress(shown))
+    return BAD if checked.broken else GOOD
 
 
 def _verdict(outcome: Outcome) -> str:

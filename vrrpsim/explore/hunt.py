@@ -40,6 +40,7 @@ from vrrpsim.explore.schedules import (
     event_yaml,
     given,
     in_order,
+    is_given,
     kind_of,
     menu_of,
     schedules,
@@ -227,13 +228,14 @@ class _Hunter:
         """Try the schedules of files beside the scenario on the scenario as it is now."""
         for path in counterexample.found_beside(self.scenario):
             try:
-                events = load_scenario(path).events
+                loaded = load_scenario(path)
             except InputError:
                 continue
-            violated = [each for each in self.look(in_order(events))[0] if each not in self.found]
+            events = in_order(event for event in loaded.events if not is_given(loaded, event))
+            violated = self.look(events)[0]
             for invariant in violated:
-                self.found[invariant] = (in_order(events), 0, len(events), path)
-            if not violated and not self.look(in_order(events))[0]:
+                self.found.setdefault(invariant, (events, 0, len(events), path))
+            if not violated:
                 self.healed.append(path)
 
     def round(self, number: int) -> bool:
@@ -244,7 +246,7 @@ class _Hunter:
         self._best = None
 
         def broken(schedule: Schedule) -> bool:
-            violated, harm = self.look(self.given + schedule if self.given else schedule)
+            violated, harm = self.look(schedule)
             for label, value in harm.items():
                 target(value, label=label)
             if self._best is None:
@@ -304,7 +306,6 @@ class _Hunter:
 
     def look(self, events: Schedule) -> tuple[dict[str, Violation], dict[str, float]]:
         """Run a schedule; return what it violates by invariant, the gravest first, and the damage."""
-        events = in_order(events) if events else self.given
         if events not in self.seen:
             if self.until_s is not None and time.monotonic() > self.until_s:
                 raise _Spent
@@ -319,6 +320,7 @@ class _Hunter:
 
     def run(self, events: Schedule) -> History:
         """Run a schedule for as long as its faults and the time to settle ask for."""
+        events = in_order((*self.given, *events))
         ends = [_until_ns(event) for event in events]
         healed_ns = max([self.bounds.warm_up_ns, *ends])
         length_ns = healed_ns + self.bounds.settle_ns + TAIL_NS
@@ -372,9 +374,7 @@ class _Hunter:
         scenario = history.scenario
         if history.stormed:
             scenario = replace(scenario, duration_ns=-(-history.trace.end_ns // GRID_NS) * GRID_NS)
-        return Finding(
-            violation, scenario.events, scenario, tell(history, violation), tried, size, replayed=replayed
-        )
+        return Finding(violation, events, scenario, tell(history, violation), tried, size, replayed=replayed)
 
     def _written(self, finding: Finding, overrides: Mapping[str, str]) -> Finding:
         """Write the file that fails by itself, and see that it does."""

@@ -128,11 +128,12 @@ def in_order(events: Iterable[Event]) -> Schedule:
 
 def given(scenario: Scenario) -> Schedule:
     """Return the scenario's own events that start what `starts: manual`: they belong to the cluster."""
-    return in_order(
-        event
-        for event in scenario.events
-        if event.verb == "start" and not event.at.after and _manual(scenario, event)
-    )
+    return in_order(event for event in scenario.events if is_given(scenario, event))
+
+
+def is_given(scenario: Scenario, event: Event) -> bool:
+    """Whether the event starts something that waits for it."""
+    return event.verb == "start" and not event.at.after and _manual(scenario, event)
 
 
 def _manual(scenario: Scenario, event: Event) -> bool:
