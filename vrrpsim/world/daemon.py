@@ -620,8 +620,11 @@ class Daemon:
 
     def _report_run(self, number: int, code: int | None, signal: int | None) -> None:
         if self.life == "running":
+            self._report_quiet()
             outputs = self.router.script_finished(number, code, signal, self._now_ns)
             self._obey(outputs)
+            if outputs:  # what other runs were to confirm may be news now
+                self.disturb()
 
     # --- its machine
 
