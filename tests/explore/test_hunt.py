@@ -323,6 +323,7 @@ def test_an_interrupted_hunt_says_what_it_knows(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs ignore it
     ) as process:
         while processor_seconds(process.pid) < 3:  # it has started to hunt, however busy the machine is
             time.sleep(0.1)

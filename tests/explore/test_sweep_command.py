@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from pair_files import pair
@@ -163,8 +164,15 @@ def test_ctrl_c_prints_what_is_finished_and_the_bar_shows_the_rate(file, jobs):
         str(jobs),
     ]
     with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=theirs, text=True, start_new_session=True
+        words,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs ignore it
     ) as run:
+        giving_up = threading.Timer(120, os.killpg, (run.pid, signal.SIGKILL))
+        giving_up.start()
         os.close(theirs)
         seen = b""
         while b"/s" not in seen or b"/1000000" not in seen:
@@ -176,6 +184,7 @@ def test_ctrl_c_prints_what_is_finished_and_the_bar_shows_the_rate(file, jobs):
                 seen = os.read(ours, 1000)
             except OSError:
                 break
+        giving_up.cancel()
         assert run.wait(30) == 130
     os.close(ours)
     assert "(of 1000000 asked)" in out
