@@ -1,4 +1,3 @@
-import os
 import pickle
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from vrrpsim.config.scenario import InputError, Probe, Slop, Stalls, load_scenar
 from vrrpsim.config.values import Distribution
 
 S = 1_000_000_000
-GROUNDTRUTH = Path(os.environ.get("VRRPSIM_GROUNDTRUTH", "/work/shared/groundtruth"))
+GROUNDTRUTH = Path(__file__).parents[1] / "groundtruth"
 
 CONF = """\
 vrrp_script chk_haproxy {
