@@ -126,8 +126,8 @@ def test_a_shift_in_time_shifts_only_times(machine, data):
         state, deadline_ns, now_ns = fsm.initial_state(machine, address(5)), NEVER_NS, epoch_ns
         trace = []
         for event, wait_ns in [(fsm.Startup(), 0), *script]:
-            if isinstance(event, fsm.Startup):
-                event = event._replace(delay_until_ns=0)
+            if isinstance(event, fsm.Startup | fsm.StartInFault) and event.delay_until_ns:
+                event = event._replace(delay_until_ns=epoch_ns + event.delay_until_ns)  # it is an instant
             now_ns = min(now_ns + wait_ns, deadline_ns)
             step = transition(machine, state, deadline_ns, event, now_ns)
             state, deadline_ns = step.state, step.deadline_ns
