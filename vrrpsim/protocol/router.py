@@ -134,7 +134,7 @@ class VrrpRouter:
         for name, process in self._process_configs().items():
             count = self._process_counts[name] = host.processes.get(name, 0)
             good = tracking.quorum_ok(process, count)
-            self._processes[name] = self._settling(good, self._settle_process(name))
+            self._processes[name] = self._settling(name, good, self._process_settled)
         for script in self.config.scripts:
             self._scripts.add(script, now_ns)
         for config in self.config.instances:
@@ -271,7 +271,9 @@ class VrrpRouter:
         """IFF_UP and IFF_RUNNING together changed (§1.5), debounced by interface_up_down_delays."""
         state = self._interfaces.get(interface)
         if state is None:
-            state = self._settling(interface not in self._host.interfaces_down, self._settle(interface))
+            state = self._settling(
+                interface, interface not in self._host.interfaces_down, self._interface_settled
+            )
             self._interfaces[interface] = state
         delay = next(
             (d for d in self.config.interface_delays if d.interface == interface),
@@ -743,10 +745,12 @@ class VrrpRouter:
         self._processes = {}
         for name, process in self._process_configs().items():
             good = tracking.quorum_ok(process, self._process_counts.get(name, 0))
-            self._processes[name] = self._settling(good, self._settle_process(name))
+            self._processes[name] = self._settling(name, good, self._process_settled)
 
-    def _settling(self, good: bool, settled: Callable[[Settling], None]) -> Settling:
-        state = Settling(good, self._agenda.timer(lambda now_ns: self._settled(state, settled, now_ns)))
+    def _settling(self, name: str, good: bool, tell: Callable[[str, bool], None]) -> Settling:
+        """What is known of an interface or a process; `tell(name, good)` says when that changes."""
+        timer = self._agenda.timer(lambda now_ns: self._settled(state, name, tell, now_ns))
+        state = Settling(good, timer)
         return state
 
     def _observe(self, state: Settling, good: bool, delay_ns: int, now_ns: int) -> None:
@@ -760,30 +764,22 @@ class VrrpRouter:
             self._agenda.arm(state.timer, NEVER_NS)
             state.timer.fire(now_ns)
 
-    def _settled(self, state: Settling, settled: Callable[[Settling], None], now_ns: int) -> None:
+    def _settled(self, state: Settling, name: str, tell: Callable[[str, bool], None], now_ns: int) -> None:
         state.good = state.wanted
         state.once_good = state.once_good or state.good
-        settled(state)
-        self._review(now_ns, self._last_settled)
+        tell(name, state.good)
+        self._review(now_ns, name)
 
-    def _settle(self, interface: str) -> Callable[[Settling], None]:
-        def settled(state: Settling) -> None:
-            word = "up" if state.good else "down"
-            self._last_settled = interface
-            if any(tracking.tracks_interface(config, interface) for config in self.config.instances):
-                self._log("Netlink reports {} {}", interface, word)
-                self._out.append(TrackerChanged("interface", interface, state.good, word))
+    def _interface_settled(self, name: str, up: bool) -> None:
+        if any(tracking.tracks_interface(config, name) for config in self.config.instances):
+            word = "up" if up else "down"
+            self._log("Netlink reports {} {}", name, word)
+            self._out.append(TrackerChanged("interface", name, up, word))
 
-        return settled
-
-    def _settle_process(self, name: str) -> Callable[[Settling], None]:
-        def settled(state: Settling) -> None:
-            word = "gained" if state.good else "lost"
-            self._last_settled = name
-            self._log("Quorum {} for tracked process {}", word, name)
-            self._out.append(TrackerChanged("process", name, state.good, f"quorum {word}"))
-
-        return settled
+    def _process_settled(self, name: str, good: bool) -> None:
+        word = "gained" if good else "lost"
+        self._log("Quorum {} for tracked process {}", word, name)
+        self._out.append(TrackerChanged("process", name, good, f"quorum {word}"))
 
     # --- announcements (§4)
 
@@ -857,5 +853,3 @@ class VrrpRouter:
     def _take(self) -> list[Output]:
         outputs, self._out = self._out, []
         return outputs
-
-    _last_settled = ""

@@ -35,6 +35,7 @@ class Node:
         self.model = model
         self.up = True
         self.paused = False
+        self._changes = 0  # of the machine's state: each boot has a draw of its own
         self.starved: Distribution | None = None
         self._timeless = model.slop.kind == "none"
         self.drift = self.time(model.slop.drift or personality.DRIFT)
@@ -119,7 +120,7 @@ class Node:
     def boot(self) -> None:
         """Interfaces come up, then everything that is not started by hand starts."""
         self.up = True
-        self.world.trace.records.append(NodeChange(self._now_ns, self.name, "on"))
+        self._machine_is("on")
         for port in self.ports.values():
             port.reported = port.carrier
         self.start_processes()
@@ -149,7 +150,7 @@ class Node:
         if not self.up:
             return
         self.up = self.paused = False
-        self.world.trace.records.append(NodeChange(self._now_ns, self.name, "off"))
+        self._machine_is("off")
         if self.daemon is not None:
             self.daemon.kill()
         for service in self.services.values():
@@ -166,8 +167,7 @@ class Node:
     def power_on(self) -> None:
         """Boot, which takes its time."""
         if not self.up:
-            number = sum(isinstance(r, NodeChange) and r.node == self.name for r in self.world.trace.records)
-            delay_ns = self.world.streams.draw_ns(self.model.boots, f"boots/{self.name}/{number}")
+            delay_ns = self.world.streams.draw_ns(self.model.boots, f"boots/{self.name}/{self._changes}")
             self._later(delay_ns, self._boot_if_off)
 
     def _boot_if_off(self) -> None:
@@ -181,19 +181,23 @@ class Node:
             if self.daemon is not None:
                 self.daemon.disturb()
                 self.daemon.look_up()
-            self.world.trace.records.append(NodeChange(self._now_ns, self.name, "paused"))
+            self._machine_is("paused")
             self.world.reconsider()
 
     def resume(self) -> None:
         """It goes on as if no time had passed, but the clock has: overdue timers fire once."""
         if self.up and self.paused:
             self.paused = False
-            self.world.trace.records.append(NodeChange(self._now_ns, self.name, "on"))
+            self._machine_is("on")
             for port in self.ports.values():
                 port.cache.resume()
             if self.daemon is not None:
                 self.daemon.resume()
             self.world.reconsider()
+
+    def _machine_is(self, state: str) -> None:
+        self._changes += 1
+        self.world.trace.records.append(NodeChange(self._now_ns, self.name, state))
 
     def starve(self, delay: Distribution | None) -> None:
         """Serve timers and packets this much late; None: no longer."""
