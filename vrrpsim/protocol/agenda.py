@@ -49,10 +49,23 @@ class Agenda:
         """When to look again: never later than the earliest deadline, sometimes earlier."""
         return self._heap[0][0] if self._heap else NEVER_NS
 
-    def pop_due(self, now_ns: int) -> Timer | None:
-        """The next timer whose deadline is reached, disarmed; None if there is none."""
+    def exact_wake_ns(self) -> int:
+        """The earliest deadline itself, whatever entries are left of timers that moved."""
         heap = self._heap
-        while heap and heap[0][0] <= now_ns:
+        while heap:
+            queued_ns, rank, timer = heap[0]
+            if queued_ns != timer.queued_ns:
+                heappop(heap)
+            elif timer.at_ns > queued_ns:
+                self._requeue(timer, rank)
+            else:
+                return queued_ns
+        return NEVER_NS
+
+    def pop_due(self, due_ns: int) -> Timer | None:
+        """The next timer whose deadline is no later than `due_ns`, disarmed; None if there is none."""
+        heap = self._heap
+        while heap and heap[0][0] <= due_ns:
             queued_ns, rank, timer = heap[0]
             if queued_ns != timer.queued_ns:  # superseded by an earlier entry that has been served
                 heappop(heap)

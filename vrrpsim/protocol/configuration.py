@@ -94,7 +94,10 @@ class Garp:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """The notify scripts of an instance or a group; empty strings are absent."""
+    """The notify scripts of an instance or a group; empty strings are absent.
+
+    `users`: (name of the field, "USER [GROUP]") of those that run as somebody else.
+    """
 
     master: str = ""
     backup: str = ""
@@ -103,6 +106,7 @@ class Notify:
     deleted: str = ""
     any: str = ""
     master_rx_lower_pri: str = ""
+    users: tuple[tuple[str, str], ...] = ()
     priority_changes: bool = False
 
 
@@ -178,7 +182,7 @@ class ScriptConfig:
     reverse: bool = False
     rise: int = 1
     fall: int = 1
-    user: str = ""
+    user: str = ""  # "USER [GROUP]"
 
     @property
     def effective_timeout_ns(self) -> int:

@@ -35,6 +35,7 @@ class Instance:
         "machine",
         "memo_delay_ns",
         "memo_destination",
+        "memo_interface",
         "memo_payload",
         "memo_source",
         "memo_state",
@@ -93,7 +94,8 @@ class Instance:
     def forget(self) -> None:
         """Drop the memo of the last accepted advert, and the rhythm."""
         self.rhythm_state: fsm.InstanceState | None = None
-        self.memo_payload: bytes | None = None
+        self.memo_payload = b""
+        self.memo_interface = ""
         self.memo_source: Address | None = None
         self.memo_destination: Address | None = None
         self.memo_state: fsm.InstanceState | None = None

@@ -101,6 +101,7 @@ class VrrpRouter:
             lambda now_ns, name: self._review(now_ns, name),
         )
         self._dispatch: dict[tuple[str, int, int], list[Instance]] = {}
+        self._memos: dict[bytes, Instance] = {}  # by the advert last accepted
         self._delay_until_ns = 0
         self.running = False
 
@@ -109,6 +110,10 @@ class VrrpRouter:
     def next_deadline_ns(self) -> int:
         """Wake me no later than this; `NEVER_NS` if nothing is pending."""
         return self._agenda.wake_ns()
+
+    def exact_deadline_ns(self) -> int:
+        """The same without being early."""
+        return self._agenda.exact_wake_ns()
 
     @property
     def scripts(self) -> dict[str, Script]:
@@ -206,11 +211,18 @@ class VrrpRouter:
 
     # --- what happens to it
 
-    def advance(self, now_ns: int) -> list[Output]:
-        """Time passed: serve everything that is due, earliest first."""
-        while (timer := self._agenda.pop_due(now_ns)) is not None:
+    def advance(self, now_ns: int, due_ns: int | None = None) -> list[Output]:
+        """Time passed: serve what was due by now, earliest first.
+
+        A shell that models lateness says until when: what was due after `due_ns` has its turn later.
+        """
+        agenda = self._agenda
+        if due_ns is None:
+            due_ns = now_ns
+        while (timer := agenda.pop_due(due_ns)) is not None:
             timer.fire(now_ns)
-        return self._take()
+        outputs, self._out = self._out, []
+        return outputs
 
     def receive(
         self,
@@ -221,7 +233,27 @@ class VrrpRouter:
         payload: bytes,
         now_ns: int,
     ) -> list[Output] | tuple[Output, ...]:
-        """A datagram of protocol 112 arrived on the interface; `payload` starts with the version."""
+        """A datagram of protocol 112 arrived on the interface; `payload` starts with the version.
+
+        `NOTHING` itself also says that no deadline is earlier than before.
+        """
+        instance = self._memos.get(payload)
+        if (
+            instance is not None
+            and instance.state is instance.memo_state
+            and source is instance.memo_source
+            and destination is instance.memo_destination
+            and ttl == instance.memo_ttl
+            and interface == instance.memo_interface
+        ):  # the same advert in the same state has the same answer, only later
+            instance.received += 1
+            instance.last_advert_ns = now_ns
+            timer = instance.timer
+            timer.at_ns = at_ns = now_ns + instance.memo_delay_ns
+            if at_ns < timer.queued_ns:
+                self._agenda.arm(timer, at_ns)
+                return []
+            return NOTHING
         if now_ns < self._delay_until_ns and self.dialect.startup_delay_discards:  # K4
             return NOTHING
         if len(payload) < 8:  # §5.2 #1
@@ -235,20 +267,6 @@ class VrrpRouter:
         instance = candidates[0] if len(candidates) == 1 else pick(candidates, source)
         if instance is None:
             return NOTHING
-        if (
-            payload is instance.memo_payload
-            and instance.state is instance.memo_state
-            and source is instance.memo_source
-            and destination is instance.memo_destination
-            and ttl == instance.memo_ttl
-        ):  # the same advert in the same state has the same answer, only later
-            instance.received += 1
-            instance.last_advert_ns = now_ns
-            timer = instance.timer
-            timer.at_ns = at_ns = now_ns + instance.memo_delay_ns
-            if at_ns < timer.queued_ns:
-                self._agenda.arm(timer, at_ns)
-            return NOTHING
         if instance.state.state in (State.INIT, State.FAULT):  # §5.2 #4, FSM-26
             return NOTHING
         self._hear(instance, source, destination, ttl, payload, now_ns)
@@ -259,13 +277,20 @@ class VrrpRouter:
         self._scripts.finished(run, code, signal, now_ns)
         return self._take()
 
-    def script_of(self, run: int) -> str | None:
-        """The name of the script that a run belongs to."""
-        return self._scripts.name_of(run)
+    def rest(self, script: str, run: int, success: bool, now_ns: int) -> int | None:
+        """A shell that foresees the results of a script need not run it while they change nothing.
 
-    def confirms(self, script: str, success: bool) -> bool:
-        """Whether one more such result of a script would change nothing: shells may report it late."""
-        return self._scripts.confirms(script, success)
+        The run has just been asked for and will end like all that follow. Returns when the next one would
+        be due, or None: this result is news. `go_on` ends the rest.
+        """
+        return self._scripts.rest(script, run, success, now_ns)
+
+    def go_on(self, script: str, due_ns: int, began_ns: int | None = None) -> int:
+        """A script that rested runs again from `due_ns` on, as if it had never rested.
+
+        `began_ns`: a run that began then is under way; its number is returned.
+        """
+        return self._scripts.go_on(script, due_ns, began_ns)
 
     def interface_changed(self, interface: str, up: bool, now_ns: int) -> list[Output]:
         """IFF_UP and IFF_RUNNING together changed (§1.5), debounced by interface_up_down_delays."""
@@ -364,6 +389,7 @@ class VrrpRouter:
             for member in members:
                 member.group = group
             self.groups.append(group)
+        self._memos.clear()
         self._dispatch = {}
         for instance in self.instances.values():
             config = instance.config
@@ -485,8 +511,11 @@ class VrrpRouter:
             counted = any(note.reason.counter for note in verdict.notes)
             # With a preempt clock running, time is part of the answer.
             if after is state and not counted and not instance.config.preempt_delay_ns:
+                self._memos.pop(instance.memo_payload, None)
+                self._memos[payload] = instance
                 instance.memo_payload, instance.memo_source = payload, source
                 instance.memo_destination, instance.memo_ttl = destination, ttl
+                instance.memo_interface = instance.config.interface
                 instance.memo_state, instance.memo_delay_ns = after, after.down_ns
 
     def _complain(self, instance: Instance, problem: DecodeError, once: bool) -> None:

@@ -111,16 +111,25 @@ class Scripts:
                 script.spare = run
                 return
 
-    def name_of(self, run: int) -> str | None:
-        """The name of the script that a run belongs to."""
-        return next((name for name, script in self.by_name.items() if run in script.runs), None)
-
-    def confirms(self, name: str, success: bool) -> bool:
-        """Whether one more such result would change nothing: the counter is at its end (SC-7)."""
+    def rest(self, name: str, number: int, success: bool, now_ns: int) -> int | None:
+        """Take a script out of the agenda, if this run changes nothing: its counter is at its end (SC-7)."""
         script = self.by_name[name]
         health, config = script.health, script.config
         end = config.rise + config.fall - 1 if success else 0
-        return health.known and health.counter == end and script.status == (not success)
+        settled = health.known and health.counter == end and script.status == (not success)
+        due_ns = script.timer.at_ns
+        if not settled or list(script.runs) != [number] or due_ns != now_ns + config.interval_ns:
+            return None
+        self._agenda.arm(script.timer, NEVER_NS)
+        script.spare = script.runs.pop(number)
+        self._agenda.arm(script.spare.timer, NEVER_NS)
+        return due_ns
+
+    def go_on(self, name: str, due_ns: int, began_ns: int | None) -> int:
+        """The end of a rest: the next start, and the run that is under way."""
+        script = self.by_name[name]
+        self._agenda.arm(script.timer, due_ns)
+        return self._begin(script, began_ns) if began_ns is not None else self._last_run
 
     def _tick(self, script: Script, now_ns: int) -> None:
         """SC-2, SC-3: the next start is set before this one is forked."""
@@ -131,13 +140,16 @@ class Scripts:
             self._log("Track script {} is {}, expect idle - skipping run", name, doing)
             if not self._overlap:
                 return
+        self._emit(RunScript(name, self._begin(script, now_ns)))
+
+    def _begin(self, script: Script, now_ns: int) -> int:
         self._last_run += 1
         run = script.spare or self._new_run(script)
         script.spare = None
         run.number = self._last_run
         script.runs[run.number] = run
         self._agenda.arm(run.timer, now_ns + script.config.effective_timeout_ns)
-        self._emit(RunScript(name, run.number))
+        return run.number
 
     def _new_run(self, script: Script) -> Run:
         run = Run(self._agenda.timer(lambda now_ns: self._time_out(script, run, now_ns)))

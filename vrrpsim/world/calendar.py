@@ -32,7 +32,11 @@ class Call(SimpyEvent):
     _ok = True
     _value = None
     _defused = False
-    done = False
+
+    @property
+    def done(self) -> bool:
+        """It has happened."""
+        return self.callbacks is None
 
     def __init__(self, function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         self.callbacks = _RUN
@@ -45,12 +49,16 @@ class Call(SimpyEvent):
 
 
 def _run(call: Any) -> None:
-    call.done = True
     if call.function is not None:
         call.function(*call.arguments)
 
 
 _RUN: Any = (_run,)  # SimPy only iterates over it
+
+
+def order_of(kind: Kind, rank: int) -> int:
+    """SimPy's priority among equal instants; 0 is its own: the end of a run, before all else then."""
+    return (kind << 20) + rank + 1
 
 
 class Calendar:
@@ -69,9 +77,21 @@ class Calendar:
     def at(self, at_ns: int, kind: Kind, rank: int, function: Callable[..., object], *arguments: Any) -> Call:
         """Call `function(*arguments)` at an instant; the past counts as now."""
         call = Call(function, arguments)
-        delay_ns = at_ns - self.env._now  # priority 0 is SimPy's own: the end of a run, before all else then
-        self.env.schedule(call, (kind << 20) + rank + 1, delay_ns if delay_ns > 0 else 0)  # type: ignore[arg-type]
+        self.again(call, at_ns, order_of(kind, rank))
         return call
+
+    def post(
+        self, delay_ns: int, order: int, function: Callable[..., object], arguments: tuple[Any, ...]
+    ) -> None:
+        """Call `function(*arguments)` after a delay, come what may."""
+        self.env.schedule(Call(function, arguments), order, delay_ns)  # type: ignore[arg-type]
+
+    def again(self, call: Call, at_ns: int, order: int) -> None:
+        """Schedule a call that is done (or new) for another instant."""
+        call.callbacks = _RUN
+        env = self.env
+        delay_ns = at_ns - env._now
+        env.schedule(call, order, delay_ns if delay_ns > 0 else 0)  # type: ignore[arg-type]
 
     def run(self, until_ns: int) -> None:
         """Serve everything before `until_ns`."""

@@ -75,6 +75,18 @@ class Numbered:
                 return parameters[0]
 
 
+def bounds_ns(distribution: Distribution) -> tuple[int, int]:
+    """The least and the largest value that a numbered draw of the distribution can give."""
+    match distribution.kind:
+        case "normal" | "lognormal":
+            quantiles = _quantiles(distribution)
+            return quantiles[0], quantiles[-1]
+        case "exponential":
+            return 0, round(53 * math.log(2) * distribution.parameters[0])
+        case _:
+            return min(distribution.parameters), max(distribution.parameters)
+
+
 @lru_cache(maxsize=256)
 def _quantiles(distribution: Distribution) -> tuple[int, ...]:
     """The distribution's curve at the middles of `QUANTILES` equal steps: its logarithms are taken once."""

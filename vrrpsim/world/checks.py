@@ -18,6 +18,7 @@ from vrrpsim.protocol.configuration import ScriptConfig
 PRESENCE = ("pkill", "killall", "pidof", "pgrep", "systemctl")
 REQUEST = ("curl", "wget", "nc", "ncat")
 LOCAL = re.compile(r"(?:https?://)?(?:localhost|127\.0\.0\.1|\[::1\])(?::(\d+))?")
+DEVICE = re.compile(r"/dev/(tcp|udp)/(?:localhost|127\.0\.0\.1|::1)/(\d+)")  # bash connects
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,9 @@ def check_of(script: ScriptConfig, probe: Probe | None, processes: Mapping[str, 
     pid_file = re.search(r"\$\(\s*cat\s+\S*?([\w-]+)\.pid\s*\)|`cat\s+\S*?([\w-]+)\.pid`", command)
     if pid_file:
         return Check(process=pid_file[1] or pid_file[2])
+    device = DEVICE.search(command)
+    if device:
+        return Check(port=f"{device[2]}/{device[1]}")
     words = re.sub(r"[\"'`$();|&]", " ", command).split()
     for position, word in enumerate(words):
         name = PurePosixPath(word).name

@@ -7,9 +7,9 @@ real machine takes (personality.py) and are done one after the other.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vrrpsim.config.scenario import Keepalived
 from vrrpsim.config.values import Distribution
@@ -31,7 +31,7 @@ from vrrpsim.protocol.outputs import (
     StateChanged,
     TrackerChanged,
 )
-from vrrpsim.protocol.router import Host, VrrpRouter
+from vrrpsim.protocol.router import NOTHING, Host, VrrpRouter
 from vrrpsim.trace import (
     AdvertRejected,
     AdvertSent,
@@ -46,7 +46,8 @@ from vrrpsim.trace import (
 )
 
 from . import personality
-from .calendar import Call, Kind
+from .calendar import Call, Kind, order_of
+from .chance import Numbered, bounds_ns
 from .checks import Check, check_of
 from .frame import GRATUITOUS, NeighbourFrame, VrrpFrame
 
@@ -57,6 +58,14 @@ if TYPE_CHECKING:
 COSTLY = (AddAddresses, RemoveAddresses, SendGratuitous)  # the others take no time of their own
 ADVERTS_KEPT = 4096  # frames remembered; an instance repeats a handful
 RIVALRY_NS = 10_000_000_000  # how long a rejected advert keeps the wake-ups irregular
+
+
+class Rest(NamedTuple):
+    """A script whose runs change nothing: when the last one that was looked at began, and which it was."""
+
+    began_ns: int
+    due_ns: int  # when the next one is to begin, on time
+    number: int
 
 
 class ScriptRun:
@@ -81,6 +90,7 @@ class Daemon:
         self.world = node.world
         self._env: Any = node.world.calendar.env  # its `_now` is read more often than anything else
         self._script_run = node.time(personality.SCRIPT_RUN)
+        self._longest_run_ns = bounds_ns(self._script_run)[1]
         self.model = model
         self.dialect = dialect
         self.config = model.config
@@ -88,27 +98,32 @@ class Daemon:
         self.life = "dead"
         self.forced: dict[str, str] = {}  # script name -> hang, fail, pass
         self._runs: dict[int, ScriptRun] = {}
-        self._run_count = 0
-        self._wake: Call | None = None
-        self._wake_ns = NEVER_NS
+        self._run_counts: Counter[str] = Counter()
+        self._resting: dict[str, Rest] = {}
+        self._calendar = node.world.calendar
+        self._order = order_of(Kind.TIMER, node.rank)
+        self._wake = Call(self._wake_up, ())
+        self._wake_ns = NEVER_NS  # when it is to come; it is not scheduled at NEVER_NS
+        self._due_ns = 0  # the deadline that the wake-up serves
+        self._drawn = False  # the wake-up's lateness was drawn for it
         self._woken = False
         self._todo: deque[Output] = deque()
         self._busy: Call | None = None
+        self._rivals_until_ns = 0
         self._inbox: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._stalled_until_ns = 0
         self._served_ns = 0  # when a starved daemon has looked at everything so far
         self._again = False  # to be started when it has stopped
         self._blocked = False  # cannot do anything at the moment
         self._brisk = False  # runs, and at once
-        self._quiet: deque[tuple[int, int, int]] = deque()  # (end, run, code) of runs that confirm
-        self._rivals_until_ns = 0
+        self._irregular_until_ns = 0  # until then each wake-up is late by a draw of its own
         self._pending: Call | None = None
         name = node.name
         streams = self.world.streams
         self._drift_ns = streams.draw_ns(node.drift, f"drift/{name}")
         self._jitter = streams.stream(f"jitter/{name}")
         self._work = streams.stream(f"work/{name}")
-        self._script_times = streams.numbered(f"scripts/{name}")
+        self._script_times: dict[str, Numbered] = {}
         self._coin = streams.stream(f"coin/{name}")
         self._checks = self._checks_of(self.config)
         self._adverts: dict[int, tuple[Port, VrrpFrame, str, SendAdvert]] = {}
@@ -226,19 +241,19 @@ class Daemon:
         self.node.daemon_changed(self)
 
     def _forget(self) -> None:
-        for call in (self._wake, self._busy, self._pending):
+        self._sleep()
+        for call in (self._busy, self._pending):
             if call is not None:
                 call.cancel()
         for run in self._runs.values():
             if run.call is not None:
                 run.call.cancel()
-        self._wake = self._busy = self._pending = None
-        self._wake_ns = NEVER_NS
+        self._busy = self._pending = None
         self._woken = False
         self._todo.clear()
         self._inbox.clear()
         self._runs.clear()
-        self._quiet.clear()
+        self._resting.clear()
 
     # --- what happens to it
 
@@ -284,25 +299,29 @@ class Daemon:
     def _wake_up_again(self) -> None:
         if self._woken:
             self._woken = False
-            self._advance()
+            self._advance(self._now_ns - self._drift_ns)
 
     def receive(self, port: Port, frame: VrrpFrame) -> None:
         """A VRRP packet on the socket."""
-        if self._brisk:
-            self._receive(port, frame)
-        elif self.life in ("running", "frozen"):
-            self.happen(self._receive, port, frame)
-
-    def _receive(self, port: Port, frame: VrrpFrame) -> None:
-        if self.life != "running":
+        if not self._brisk:
+            if self.life in ("running", "frozen"):
+                self.happen(self._receive, port, frame)
             return
         outputs = self.router.receive(
             port.interface, frame.source, frame.destination, frame.ttl, frame.payload, self._env._now
         )
         if outputs:
             self._obey(outputs)
-        elif self.router.next_deadline_ns() + self._drift_ns < self._wake_ns:
+        elif self._drawn or outputs is not NOTHING:
             self._arm()
+
+    def _receive(self, port: Port, frame: VrrpFrame) -> None:
+        """The same when the daemon comes to it."""
+        if self.life == "running":
+            outputs = self.router.receive(
+                port.interface, frame.source, frame.destination, frame.ttl, frame.payload, self._env._now
+            )
+            self._obey(outputs)
 
     def interface_changed(self, interface: str, up: bool) -> None:
         """Netlink reports a change of carrier or IFF_UP."""
@@ -338,47 +357,75 @@ class Daemon:
     # --- time
 
     def _arm(self) -> None:
-        deadline_ns = self.router.next_deadline_ns()
-        if deadline_ns + self._drift_ns >= self._wake_ns or deadline_ns >= NEVER_NS:
+        """See to it that a wake-up is pending no later than the next deadline, by the node's lateness."""
+        if self._drawn or self._env._now < self._irregular_until_ns:
+            self._arm_exactly()
             return
-        wake_ns = deadline_ns + self._lateness_ns()
-        if wake_ns >= self._wake_ns:
-            return
-        if self._wake is not None:
-            self._wake.cancel()
-        self._wake_ns = wake_ns
-        self._wake = self.world.calendar.at(wake_ns, Kind.TIMER, self.node.rank, self._wake_up)
+        due_ns = self.router.next_deadline_ns()
+        wake_ns = due_ns + self._drift_ns
+        if wake_ns < self._wake_ns:
+            self._wake_at(due_ns, wake_ns)
 
-    def _lateness_ns(self) -> int:
-        """The node's constant drift; while rejected adverts are heard, a fresh draw for each wake-up.
+    def _wake_at(self, due_ns: int, wake_ns: int) -> None:
+        if self._wake_ns < NEVER_NS or self._wake.function is None:  # one call is used again and again
+            self._wake.cancel()
+            self._wake = Call(self._wake_up, ())
+        self._due_ns = due_ns
+        self._wake_ns = wake_ns
+        self._calendar.again(self._wake, wake_ns, self._order)
+
+    def _arm_exactly(self) -> None:
+        """The same with a lateness drawn for this deadline, so no wake-up may come early for nothing.
 
         A lone Master's rhythm is regular and skippable; Masters that restart each other's timers race on
-        scheduling jitter (FSM-35), so there it must vary.
+        scheduling jitter (FSM-35), and a starved node serves each timer when it comes to it.
         """
+        due_ns = self.router.exact_deadline_ns()
+        if self._wake_ns < NEVER_NS and due_ns == self._due_ns:
+            return
+        self._sleep()
+        if due_ns >= NEVER_NS:
+            return
+        self._drawn = self._env._now < self._irregular_until_ns
         late_ns = self._drift_ns
-        if self._now_ns < self._rivals_until_ns:
+        if self._env._now < self._rivals_until_ns:
             late_ns = self.node.time(personality.WAKE_UP).sample_ns(self._jitter)
         if self.node.starved is not None:
             late_ns += self.node.starved.sample_ns(self._jitter)
-        return late_ns
+        self._wake_at(due_ns, due_ns + late_ns)
+
+    def _sleep(self) -> None:
+        if self._wake_ns < NEVER_NS:
+            self._wake.cancel()
+        self._wake_ns, self._drawn = NEVER_NS, False
+
+    def be_irregular(self, until_ns: int) -> None:
+        """From now on until then no wake-up is like another; `until_ns` in the past ends it."""
+        self.disturb()
+        self._irregular_until_ns = max(until_ns, self._rivals_until_ns)
+        self._sleep()
+        if self.life == "running":
+            self._arm_exactly()
 
     def _wake_up(self) -> None:
-        self._wake = None
         self._wake_ns = NEVER_NS
+        self._drawn = False
         if self._blocked:
             self._woken = True
         else:
-            self._advance()
+            self._advance(self._due_ns)
 
-    def _advance(self) -> None:
-        if self.life == "running":
-            if self._quiet:
-                self._report_quiet()
-            outputs = self.router.advance(self._env._now)
-            if outputs:
-                self._obey(outputs)
-            else:
-                self._arm()
+    def _advance(self, due_ns: int) -> None:
+        if self.life != "running":
+            return
+        outputs = self.router.advance(self._env._now, due_ns)
+        if len(outputs) == 1 and type(outputs[0]) is SendAdvert and not self._todo and self._busy is None:
+            self._send_advert(outputs[0])  # the rhythm of a Master, without ceremony
+            self._arm()
+        elif outputs:
+            self._obey(outputs)
+        else:
+            self._arm()
 
     def _next_stall(self) -> None:
         stalls = self.node.stalls
@@ -390,6 +437,7 @@ class Daemon:
         assert stalls is not None
         lasts_ns = stalls.lasts.sample_ns(self._stall_stream)
         self._stalled_until_ns = max(self._stalled_until_ns, self._now_ns + lasts_ns)
+        self.disturb()
         self.look_up()
         self._later(lasts_ns, self.resume)
         self._next_stall()
@@ -398,16 +446,16 @@ class Daemon:
 
     def _obey(self, outputs: Sequence[Output]) -> None:
         """Outputs in order; each takes its time before it has happened."""
-        self._todo.extend(outputs)
-        self._work_on()
+        todo = self._todo
+        todo.extend(outputs)
+        if not self._blocked and self._busy is None:
+            self._work_on()
         self._arm()
 
     def _work_on(self) -> None:
         """Do what takes no time at once, and come back for the rest."""
-        if self._blocked:
-            return
         todo, do = self._todo, self._doers
-        while todo and self._busy is None:
+        while todo and self._busy is None and not self._blocked:
             output = todo.popleft()
             kind = type(output)
             cost_ns = self._cost_ns(output) if kind in COSTLY else 0
@@ -466,6 +514,10 @@ class Daemon:
     def _advert_dropped(self, output: AdvertDropped) -> None:
         now_ns = self._now_ns
         self._rivals_until_ns = now_ns + RIVALRY_NS
+        if now_ns >= self._irregular_until_ns:
+            self.be_irregular(self._rivals_until_ns)
+        else:
+            self._irregular_until_ns = max(self._irregular_until_ns, self._rivals_until_ns)
         source, reason = str(output.source), output.reason.value
         self._record(AdvertRejected(now_ns, self.node.name, output.instance, source, reason), Level.ADVERTS)
 
@@ -563,32 +615,51 @@ class Daemon:
     def _run(self, output: RunScript) -> None:
         """Fork and exec; the check looks when it ends, unless it hangs."""
         script, number = output
-        self._run_count += 1
-        delay_ns = self._script_times.draw_ns(self._script_run, self._run_count)
+        self._run_counts[script] += 1
         check = self._checks[script]
         verdict = self.forced.get(script) or self.node.answer(check)
-        if self._brisk and verdict != "hang" and self.router.confirms(script, verdict == "pass"):
-            self._quiet.append((self._env._now + delay_ns, number, int(verdict == "fail")))
-            return
-        run = self._runs[number] = ScriptRun(script, check)
-        run.call = self._later(delay_ns, self._look, number)
+        if not self._let_rest(script, number, verdict):
+            run = self._runs[number] = ScriptRun(script, check)
+            run.call = self._later(self._run_lasts_ns(script), self._look, number)
 
-    def _report_quiet(self) -> None:
-        """Ends of runs that confirmed what was known; reported late, because nobody can tell."""
-        now_ns = self._env._now
-        while self._quiet and self._quiet[0][0] <= now_ns:
-            end_ns, number, code = self._quiet.popleft()
-            self.router.script_finished(number, code, None, end_ns)
+    def _let_rest(self, script: str, number: int, verdict: str) -> bool:
+        """Runs that end as expected, and well before the next one, are left out until something changes."""
+        now_ns = self._now_ns
+        config = next(each for each in self.config.scripts if each.name == script)
+        short = self._longest_run_ns < min(config.interval_ns, config.effective_timeout_ns)
+        if not (self._brisk and short and verdict != "hang" and now_ns >= self._irregular_until_ns):
+            return False
+        due_ns = self.router.rest(script, number, verdict == "pass", now_ns)
+        if due_ns is not None:
+            self._resting[script] = Rest(now_ns, due_ns, self._run_counts[script])
+        return due_ns is not None
+
+    def _run_lasts_ns(self, script: str) -> int:
+        draws = self._script_times.get(script)
+        if draws is None:
+            draws = self._script_times[script] = self.world.streams.numbered(
+                f"scripts/{self.node.name}/{script}"
+            )
+        return draws.draw_ns(self._script_run, self._run_counts[script])
 
     def disturb(self) -> None:
-        """What checks see is about to change: the runs under way look for themselves."""
-        self._report_quiet()
-        for end_ns, number, _ in self._quiet:
-            script = self.router.script_of(number)
-            if script is not None:
+        """What checks see, or when they run, is about to change: those that rest go on."""
+        resting, self._resting = self._resting, {}
+        for script, rest in resting.items():
+            interval_ns = rest.due_ns - rest.began_ns
+            period_ns = interval_ns + self._drift_ns
+            passed = max(0, self._now_ns - 1 - rest.began_ns) // period_ns
+            began_ns = rest.began_ns + passed * period_ns
+            self._run_counts[script] = rest.number + passed
+            left_ns = began_ns + self._run_lasts_ns(script) - self._now_ns
+            if left_ns > 0:  # a run is under way and looks for itself
+                number = self.router.go_on(script, began_ns + interval_ns, began_ns)
                 run = self._runs[number] = ScriptRun(script, self._checks[script])
-                run.call = self._later(end_ns - self._env._now, self._look, number)
-        self._quiet.clear()
+                run.call = self._later(left_ns, self._look, number)
+            else:
+                self.router.go_on(script, began_ns + interval_ns)
+        if resting:
+            self._arm()
 
     def _look(self, number: int) -> None:
         run = self._runs.get(number)
@@ -620,11 +691,7 @@ class Daemon:
 
     def _report_run(self, number: int, code: int | None, signal: int | None) -> None:
         if self.life == "running":
-            self._report_quiet()
-            outputs = self.router.script_finished(number, code, signal, self._now_ns)
-            self._obey(outputs)
-            if outputs:  # what other runs were to confirm may be news now
-                self.disturb()
+            self._obey(self.router.script_finished(number, code, signal, self._now_ns))
 
     # --- its machine
 

@@ -305,6 +305,7 @@ class Faults:
         daemon.forced[script] = event.verb
 
         def undo() -> None:
+            daemon.disturb()
             del forced[purpose]
             daemon.forced.pop(script)
             if forced:

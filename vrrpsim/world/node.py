@@ -10,6 +10,7 @@ from vrrpsim.config.scenario import Stalls
 from vrrpsim.config.values import Distribution
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.dialect import DIALECTS
+from vrrpsim.protocol.fsm import NEVER_NS
 from vrrpsim.trace import AddressChange, NodeChange, ProcessChange
 
 from . import personality
@@ -35,6 +36,7 @@ class Node:
         self.model = model
         self.up = True
         self.paused = False
+        self.kernel_runs = True  # up and not paused: it sends, receives and answers
         self._changes = 0  # of the machine's state: each boot has a draw of its own
         self.starved: Distribution | None = None
         self._timeless = model.slop.kind == "none"
@@ -63,13 +65,10 @@ class Node:
         self.daemon: Daemon | None = None
         if model.keepalived is not None:
             self.daemon = Daemon(self, model.keepalived, DIALECTS[world.scenario.dialect_of(name)])
+            for port in self.ports.values():
+                port.hear_vrrp = self.daemon.receive
 
     # --- what others ask
-
-    @property
-    def kernel_runs(self) -> bool:
-        """Powered and not paused: it sends, receives and answers."""
-        return self.up and not self.paused
 
     @property
     def known_processes(self) -> frozenset[str]:
@@ -180,8 +179,9 @@ class Node:
             self.paused = True
             if self.daemon is not None:
                 self.daemon.disturb()
-                self.daemon.look_up()
             self._machine_is("paused")
+            if self.daemon is not None:
+                self.daemon.look_up()
             self.world.reconsider()
 
     def resume(self) -> None:
@@ -196,6 +196,7 @@ class Node:
             self.world.reconsider()
 
     def _machine_is(self, state: str) -> None:
+        self.kernel_runs = state == "on"
         self._changes += 1
         self.world.trace.records.append(NodeChange(self._now_ns, self.name, state))
 
@@ -203,6 +204,7 @@ class Node:
         """Serve timers and packets this much late; None: no longer."""
         self.starved = delay
         if self.daemon is not None:
+            self.daemon.be_irregular(NEVER_NS if delay is not None else 0)
             self.daemon.look_up()
 
     # --- interfaces and addresses
@@ -261,9 +263,7 @@ class Node:
     # --- what happens to it
 
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
-        """A VRRP packet reached the kernel."""
-        if self.daemon is not None:
-            self.daemon.receive(port, frame)
+        """A VRRP packet reached a kernel whose keepalived would get it at once: here there is none."""
 
     def neighbour_moved(self, port: Port, entry: Entry) -> None:
         """Nothing that a node would do about it."""

@@ -49,6 +49,7 @@ class Port:
         self.rank = rank
         self.mac = mac
         self.owner = owner
+        self.hear_vrrp = owner.hear_vrrp
         self.carrier = True
         self.reported = True  # IFF_UP and IFF_RUNNING as the kernel tells its processes
         self.local: dict[Address, bytes] = {}
@@ -82,14 +83,16 @@ class Port:
 
     def transmit(self, frame: Frame) -> None:
         """Put a frame on the segment, if the machine can."""
-        if self.alive:
+        if self.owner.kernel_runs:
             self.segment.transmit(self, frame)
 
     def send_ip(self, frame: VrrpFrame) -> None:
         """Send an IP packet: multicast at once, unicast when the neighbour is known."""
+        if not self.owner.kernel_runs:
+            return
         if frame.multicast or not self.carrier:  # without carrier nothing waits for a neighbour
-            self.transmit(frame)
-        elif self.alive:
+            self.segment.transmit(self, frame)
+        else:
             self.cache.send(frame.destination, frame, frame.source)
 
     def ask(self, entry: Entry, mac: bytes | None) -> None:
@@ -101,14 +104,12 @@ class Port:
         """A frame arrived at the card."""
         if not self.carrier:
             self._lose(frame, "carrier")
-        elif not self.alive:
+        elif not self.owner.kernel_runs:
             self._lose(frame, "down")
-        elif not (frame.dst_mac[0] & 1 or self.has_mac(frame.dst_mac)):
-            return
-        elif isinstance(frame, VrrpFrame):
-            if frame.multicast or frame.destination in self.local:
-                self.owner.hear_vrrp(self, frame)
-        elif isinstance(frame, NeighbourFrame):
+        elif type(frame) is VrrpFrame:
+            if frame.multicast or (self.has_mac(frame.dst_mac) and frame.destination in self.local):
+                self.hear_vrrp(self, frame)
+        elif isinstance(frame, NeighbourFrame) and (frame.dst_mac[0] & 1 or self.has_mac(frame.dst_mac)):
             self._hear_neighbour(frame)
 
     def _lose(self, frame: Frame, reason: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vrrpsim.config.events import Impairment
 from vrrpsim.config.scenario import Segment as SegmentModel
 
-from .calendar import Kind
+from .calendar import Kind, order_of
 from .chance import Gaps, Numbered
 from .frame import Frame, VrrpFrame
 
@@ -97,7 +97,8 @@ class Segment:
     def __init__(self, world: World, name: str, rank: int, model: SegmentModel) -> None:
         self.world = world
         self.name = name
-        self.rank = rank
+        self._calendar = world.calendar
+        self._order = order_of(Kind.PACKET, rank)
         self.model = model
         self.ports: list[Port] = []
         self.mac_table: dict[bytes, Port] = {}
@@ -131,7 +132,7 @@ class Segment:
             tap(self.world.calendar.now_ns, sender, frame, "")
         receivers = self._receivers(sender, frame)
         if self._plain_delay_ns is not None and not self.blocked and not self.effects:
-            self._deliver(receivers, frame, self._plain_delay_ns)
+            self._calendar.post(self._plain_delay_ns, self._order, _arrive, (receivers, frame))
             return
         number = self._numbers[sender.name, frame.flow]
         self._numbers[sender.name, frame.flow] = number + 1
@@ -205,8 +206,7 @@ class Segment:
         return delay_ns + draws.draw_ns(jitter, 2 * number + 1) if jitter is not None else delay_ns
 
     def _deliver(self, receivers: list[Port], frame: Frame, delay_ns: int) -> None:
-        calendar = self.world.calendar
-        calendar.at(calendar.now_ns + delay_ns, Kind.PACKET, self.rank, _arrive, receivers, frame)
+        self._calendar.post(delay_ns, self._order, _arrive, (receivers, frame))
 
     def lose(self, sender: Port, receiver: Port | None, frame: Frame, reason: str) -> None:
         """A frame vanishes; the trace says where and why."""
