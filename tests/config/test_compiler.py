@@ -563,6 +563,7 @@ def test_n36_the_debounce_is_cut_below_the_silence_that_backups_tolerate():
 def test_notify_scripts():
     notify = instance('notify_master "/bin/n a b" root\nnotify /bin/any\nnotify_priority_changes').notify
     assert (notify.master, notify.any, notify.priority_changes) == ("/bin/n a b", "/bin/any", True)
+    assert notify.users == (("master", "root"),)
 
 
 # --- scripts
@@ -595,7 +596,7 @@ def test_k6_the_resolution_of_the_interval():
 def test_lx19_the_words_of_a_command():
     one = script("script \"/bin/sh -c 'exit 1'\"\nuser nobody nogroup")
     assert (one.command, one.words) == ("/bin/sh -c 'exit 1'", ("/bin/sh", "-c", "exit 1"))
-    assert one.user == "nobody"
+    assert one.user == "nobody nogroup"
 
 
 def test_lx19_words_outside_the_quotes_are_lost():

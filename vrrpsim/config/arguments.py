@@ -144,6 +144,11 @@ class Line:
             raise MissingParameterError
         return words[1]
 
+    def user(self) -> str:
+        """Return `U [G]` behind a command, as `notify*` lines may have it."""
+        words = split_command(self.row.raw) if self.row.raw is not None else ["", *self.texts]
+        return " ".join(words[2:4])
+
 
 def parse_address(text: str) -> Address | None:
     """Return the IPv4 or IPv6 address in `text`; no scope, no prefix."""

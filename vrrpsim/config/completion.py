@@ -460,7 +460,11 @@ def _first(*values: int | None) -> int:
 
 
 def _notify(draft: Draft) -> Notify:
-    return Notify(priority_changes=bool(draft.notify_priority_changes), **draft.notify)
+    return Notify(
+        users=tuple(draft.notify_users.items()),
+        priority_changes=bool(draft.notify_priority_changes),
+        **draft.notify,
+    )
 
 
 def _by_field(tracks: Tracks) -> dict[str, tuple[Track, ...]]:

@@ -38,6 +38,7 @@ class Draft:
     tracks: dict[str, dict[str, Track]] = field(default_factory=lambda: {kind: {} for kind in TRACKERS})
     track_places: dict[tuple[str, str], Place] = field(default_factory=dict)
     notify: dict[str, str] = field(default_factory=dict)
+    notify_users: dict[str, str] = field(default_factory=dict)
     notify_priority_changes: bool | None = None
 
 

@@ -331,6 +331,8 @@ def notify(kind: str) -> Handler:
         command = line.command()
         if kind in draft.notify:
             line.warn("LX-9", f"{line.keyword} is repeated; the first one wins")
+        elif user := line.user():
+            draft.notify_users[kind] = user
         draft.notify.setdefault(kind, command)
 
     return handle
@@ -721,7 +723,8 @@ def rise_or_fall(line: Line, draft: ScriptDraft) -> None:
 
 def script_user(line: Line, draft: Any) -> None:
     """`user U [G]`."""
-    name = line.word().text
+    line.word()
+    name = " ".join(line.texts[:2])
     if isinstance(draft, ScriptDraft):
         draft.user = name
     else:

@@ -167,7 +167,8 @@ def _notify(notify: Notify) -> Lines:
     for keyword in ("master", "backup", "fault", "stop", "deleted", "any", "master_rx_lower_pri"):
         command = getattr(notify, keyword)
         if command:
-            yield f'{"notify" if keyword == "any" else f"notify_{keyword}"} "{command}"'
+            user = "".join(f" {user}" for name, user in notify.users if name == keyword)
+            yield f'{"notify" if keyword == "any" else f"notify_{keyword}"} "{command}"{user}'
     if notify.priority_changes:
         yield "notify_priority_changes on"
 
