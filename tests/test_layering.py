@@ -22,6 +22,7 @@ BELOW = {  # each layer and those of ours that it may import
     "lab": {"lab", "trace", "config", "protocol", "measure"},
     "report": {"report", "measure", "trace", "config", "protocol"},
     "explore": {"explore", "measure", "world", "trace", "config", "protocol", "api"},
+    "starter": {"starter", "report", "explore", "measure", "world", "config", "protocol"},
 }
 ONLY = {  # a library and the layers that may import it
     "simpy": {"world"},

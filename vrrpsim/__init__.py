@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vrrpsim.api import Run, Study, load
+    from vrrpsim.starter import Draft, init
 
 __version__ = "0.1.0"
-__all__ = ["Run", "Study", "__version__", "load"]
+__all__ = ["Draft", "Run", "Study", "__version__", "init", "load"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the library when it is first asked for, so that `vrrpsim --help` is instant."""
-    if name not in ("Run", "Study", "load"):
+    if name not in __all__:
         raise AttributeError(f"module 'vrrpsim' has no attribute '{name}'")
-    from vrrpsim import api
+    from importlib import import_module
 
-    return getattr(api, name)
+    return getattr(import_module("vrrpsim.starter" if name in ("Draft", "init") else "vrrpsim.api"), name)

@@ -1,0 +1,48 @@
+"""`vrrpsim init`: from the keepalived.conf files of a cluster to a scenario that runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vrrpsim.cli._options import quiet_option
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  vrrpsim init lb1.conf lb2.conf -o my.yaml && vrrpsim run my.yaml
+  vrrpsim init edge.conf@edge1 edge.conf@edge2 edge.conf@edge3
+"""
+)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "-o", "--out", metavar="F.yaml", help="Write the scenario here; to stdout if not given, or if -."
+)
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+@click.option("--dialect", help="Whose behaviour is simulated.  [default: keepalived-2.2.7]")
+@quiet_option
+def command(files: tuple[str, ...], out: str | None, force: bool, dialect: str | None, quiet: bool) -> None:
+    """Write a first scenario from keepalived.conf files, one for each node.
+
+    FILE@ID is the node that `keepalived -i ID` makes of FILE. What the files do not say is guessed or
+    invented, and a comment says so. stderr has what `vrrpsim check` finds in the files.
+    """
+    from vrrpsim.protocol.dialect import DIALECTS
+    from vrrpsim.starter import init
+
+    if dialect is not None and dialect not in DIALECTS:
+        raise click.BadParameter(f"{dialect!r} is none of {', '.join(DIALECTS)}", param_hint="--dialect")
+    target = None if out in (None, "-") else Path(str(out))
+    try:
+        draft = init(*files, out=target, dialect=dialect, force=force)
+    except FileExistsError as error:
+        raise click.UsageError(f"{error}; --force overwrites it") from error
+    if not quiet:
+        for finding in draft.findings:
+            click.echo(str(finding), err=True)
+    if target is None:
+        click.echo(draft.text, nl=False)
+    elif not quiet:
+        click.echo(f"{target}: written; now `vrrpsim run {target}`", err=True)

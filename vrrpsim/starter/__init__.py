@@ -1,0 +1,48 @@
+"""From keepalived.conf files to a first scenario: deduce the cluster, plan its faults, write it down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vrrpsim.config.source import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A first scenario: its text, and what `vrrpsim check` says of the files that it was made from."""
+
+    text: str
+    findings: tuple[Finding, ...]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def init(
+    *sources: str | Path, out: str | Path | None = None, dialect: str | None = None, force: bool = False
+) -> Draft:
+    """Make a first scenario of the keepalived.conf files of a cluster, and write it to `out`.
+
+    A source is a file, or `FILE@ID` for the node that `keepalived -i ID` makes of it. Raises `InputError`
+    with everything that is wrong with the files, `FileExistsError` if `out` is there and not `force`;
+    then nothing is written.
+    """
+    from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
+    from vrrpsim.report.whole import write_whole
+    from vrrpsim.starter.deduce import deduce, read_machines
+    from vrrpsim.starter.plan import plan
+    from vrrpsim.starter.text import scenario_text
+
+    spoken = DEFAULT_DIALECT if dialect is None else DIALECTS[dialect]
+    file = Path("my.yaml" if out is None else out)
+    if out is not None and file.exists() and not force:
+        raise FileExistsError(f"{file} exists")
+    cluster = deduce(read_machines(sources, spoken), spoken)
+    beside = Path() if out is None else file.parent
+    text = scenario_text(cluster, plan(cluster, spoken, file.stem), beside=beside, file=str(file))
+    if out is not None:
+        write_whole(file, text.encode())
+    return Draft(text, cluster.findings)

@@ -1,0 +1,138 @@
+"""A first scenario as the text of a file: one thing a line, and beside each guess a comment that says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from vrrpsim.config.scenario import Client, Interface, Node, Segment
+from vrrpsim.config.values import Distribution
+from vrrpsim.starter.deduce import Cluster
+from vrrpsim.starter.plan import Plan, duration
+
+WIDTH = 110
+SCHEMA = "yaml-language-server: $schema=schema.json"
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./+-]*")
+WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
+
+
+def scenario_text(cluster: Cluster, plan: Plan, *, beside: Path, file: str) -> str:
+    """Return the scenario; paths are relative to the folder `beside`, comments name it `file`."""
+    return "\n".join(_lines(cluster, plan, beside, file)) + "\n"
+
+
+def _lines(cluster: Cluster, plan: Plan, beside: Path, file: str) -> Iterator[str]:
+    scenario = plan.scenario
+    yield f"# Editor completion: vrrpsim schema > schema.json, then make this line: {SCHEMA}"
+    names = ", ".join(machine.name for machine in cluster.machines)
+    yield from _comment(
+        f"A first scenario of {names}, by `vrrpsim init`. Change what it got wrong, then ask:", ""
+    )
+    yield f"#   vrrpsim run {file}              what happens, once"
+    yield f"#   vrrpsim sweep {file} -n 1000    how long it can take, and how often"
+    yield f"#   vrrpsim hunt {file}             which faults break it"
+    yield "version: 1"
+    yield f"name: {_word(scenario.name)}"
+    yield f"description: {_word(plan.story)}"
+    yield f"duration: {duration(scenario.duration_ns)}"
+    yield f"seed: {scenario.seed}"
+    yield f"dialect: {scenario.dialect}"
+    yield ""
+    yield "segments:"
+    for name, segment in scenario.segments.items():
+        yield from _comment(cluster.remarks.get(("segments", name), ""))
+        yield f"  {_word(name)}: {_segment(segment)}"
+    yield ""
+    yield "nodes:"
+    yield from _comment(cluster.remarks.get(("processes",), ""))
+    for name, node in scenario.nodes.items():
+        yield from _node(name, node, cluster, beside)
+    if scenario.clients:
+        yield ""
+        yield "clients:"
+        yield from _comment(cluster.remarks.get(("clients",), ""))
+        yield from (f"  {_word(name)}: {_client(client)}" for name, client in scenario.clients.items())
+    yield ""
+    yield "events:"
+    for line in plan.events:
+        yield from _comment(line.comment)
+        yield f"  {line.text}"
+    yield ""
+    yield "expect:"
+    for line in plan.expect:
+        yield from _comment(line.comment)
+        yield f"  {line.text}"
+
+
+def _node(name: str, node: Node, cluster: Cluster, beside: Path) -> Iterator[str]:
+    yield f"  {_word(name)}:"
+    yield "    interfaces:"
+    for label, interface in node.interfaces.items():
+        yield from _comment(cluster.remarks.get(("nodes", name, "interfaces", label), ""), "      ")
+        yield f"      {_word(label)}: {_interface(interface)}"
+    if node.processes:
+        shown = ", ".join(
+            f"{_word(p)}: {{serves: [{', '.join(each.serves)}]}}" for p, each in node.processes.items()
+        )
+        yield f"    processes: {{{shown}}}"
+    keepalived = node.keepalived
+    if keepalived is None or keepalived.file is None:
+        return
+    for path, remark in cluster.remarks.items():
+        if path[:3] == ("nodes", name, "keepalived"):
+            yield from _comment(remark, "    ")
+    parts = [f"file: {_word(os.path.relpath(keepalived.file, beside))}"]
+    if keepalived.config_id:
+        parts.append(f"config_id: {_word(keepalived.config_id)}")
+    if isinstance(keepalived.starts, Distribution) and keepalived.starts.mean_ns:
+        parts.append(f"starts: {duration(keepalived.starts.mean_ns)}")
+    if keepalived.probes:
+        probes = ", ".join(
+            f"{_word(s)}: {{process: {_word(p.process or '')}}}" for s, p in keepalived.probes.items()
+        )
+        parts.append(f"probes: {{{probes}}}")
+    yield f"    keepalived: {{{', '.join(parts)}}}"
+
+
+def _segment(segment: Segment) -> str:
+    subnet = f"subnet: {_word(str(segment.subnet))}, " if segment.subnet else ""
+    return f"{{{subnet}delay: {{uniform: [80us, 400us]}}}}"
+
+
+def _interface(interface: Interface) -> str:
+    addresses = [_word(str(address)) for address in interface.addresses]
+    shown = addresses[0] if len(addresses) == 1 else f"[{', '.join(addresses)}]"
+    return f"{{segment: {_word(interface.segment)}{f', address: {shown}' if addresses else ''}}}"
+
+
+def _client(client: Client) -> str:
+    address, port = client.target
+    host = f"[{address}]" if address.version == 6 else str(address)
+    return (
+        f'{{segment: {_word(client.segment)}, target: "{host}:{port}", every: {duration(client.every_ns)}}}'
+    )
+
+
+def _word(text: str) -> str:
+    """Quote what YAML would read as something else."""
+    if text and re.fullmatch(r"[0-9]+(\.[0-9]+){3}/[0-9]+", text):
+        return text
+    return (
+        text if PLAIN.fullmatch(text) and text.lower() not in WORDS else json.dumps(text, ensure_ascii=False)
+    )
+
+
+def _comment(text: str, indent: str = "  ") -> Iterator[str]:
+    for paragraph in text.splitlines():
+        yield from textwrap.wrap(
+            " ".join(paragraph.split()),
+            WIDTH,
+            initial_indent=f"{indent}# ",
+            subsequent_indent=f"{indent}# {'  ' if paragraph.startswith('- ') else ''}",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
