@@ -233,6 +233,29 @@ def test_all_errors_come_at_once_sorted_by_place(tmp_path):
     assert [int(line.split(":")[1]) for line in lines] == [2, 5, 16, 19, 20]
 
 
+def test_every_missing_key_is_named_and_the_rest_still_judged(tmp_path):
+    path = tmp_path / "broken.yaml"
+    text = GOOD.replace("duration: 45s\n", "").replace('segment: lan, target: "10.0.0.1:80"', "every: 1s")
+    path.write_text(text.replace("kill: lb1/haproxy", "kill: lb9/haproxy"))
+    lines = [line.partition(": ")[2] for line in errors_of(path)]
+    assert [line for line in lines if "missing" in line] == [
+        "'duration:' is missing",
+        "clients.web: 'segment:' is missing",
+        "clients.web: 'target:' is missing",
+    ]
+    assert "events[0].kill: 'lb9/haproxy': no node 'lb9'" in lines
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize("words", ["count: 3, every: soon", "impair: lan, loss: 10", "burst: 2, loss: x"])
+def test_what_is_wrong_is_not_also_missed(words, tmp_path):
+    """One slip, one line, also where the wrong value is what another key needs."""
+    path = tmp_path / "broken.yaml"
+    kept = words if "impair" in words else f"impair: lan, delay: 1ms, {words}"
+    path.write_text(GOOD.replace("kill: lb1/haproxy", kept))
+    assert len(errors_of(path)) == 1
+
+
 def many_aliases() -> str:
     lines = ["a: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10)]

@@ -443,10 +443,10 @@ def test_a_scenario_is_a_value(tmp_path):
     assert hash(scenario) == hash(load_scenario(path))
 
 
-def test_values_do_not_need_pydantic(tmp_path):
+def test_values_do_not_need_the_reader(tmp_path):
     pickled = tmp_path / "scenario.pickle"
     pickled.write_bytes(pickle.dumps(load_scenario(write(tmp_path))))
-    code = f"import pickle, sys; pickle.load(open({str(pickled)!r}, 'rb')); print('pydantic' in sys.modules)"
+    code = f"import pickle, sys; pickle.load(open({str(pickled)!r}, 'rb')); print('ruamel' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -7,20 +7,18 @@ need that part are skipped, so that one slip gives one message.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from vrrpsim.config.compiler import Compiled, compile_statements, read_keepalived
 from vrrpsim.config.document import (
     CLIENT_OUTAGE,
-    ClientDocument,
+    Daemon,
     ExpectDocument,
-    KeepalivedFile,
-    NeighboursDocument,
     NodeDocument,
-    ProbeDocument,
-    SegmentDocument,
-    SlopDocument,
+    ScenarioDocument,
+    read_document,
 )
 from vrrpsim.config.inline import BESIDE_SCRIPT, statements_of
 from vrrpsim.config.overrides import apply_overrides
@@ -30,34 +28,31 @@ from vrrpsim.config.scenario import (
     Bound,
     Client,
     Expect,
-    Interface,
     Keepalived,
     Measure,
-    Neighbours,
     Network,
     Node,
     Probe,
-    Process,
     Scenario,
-    Segment,
-    Slop,
-    Stalls,
+    Statistic,
 )
+from vrrpsim.config.shapes import Reading
 from vrrpsim.config.source import Finding, Place, Severity, did_you_mean
-from vrrpsim.config.validate import Sound, validate
 from vrrpsim.config.values import format_duration
 from vrrpsim.config.yaml_places import Keys, Tree, read_tree
 from vrrpsim.protocol.dialect import DIALECTS
 
 ROLES = ("master", "backup")
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 
 
 def read_scenario(path: Path, overrides: Mapping[str, str]) -> Scenario:
     """Read, validate and resolve; raise `InputError` with all errors."""
     tree = read_tree(path)
     apply_overrides(tree, overrides)
-    sound = validate(tree)
-    scenario = Resolver(tree, sound, path).resolve() if sound.document else None
+    document, reading = read_document(tree)
+    scenario = Resolver(tree, document, reading, path).resolve() if document else None
     tree.raise_if_broken()
     assert scenario is not None  # no document means at least one error
     return scenario
@@ -66,10 +61,9 @@ def read_scenario(path: Path, overrides: Mapping[str, str]) -> Scenario:
 class Resolver:
     """Builds the scenario from a document; keeps what the parts need to know of each other."""
 
-    def __init__(self, tree: Tree, sound: Sound, path: Path) -> None:
-        assert sound.document is not None
-        self.tree, self.sound, self.path = tree, sound, path
-        self.document = sound.document
+    def __init__(self, tree: Tree, document: ScenarioDocument, reading: Reading, path: Path) -> None:
+        self.tree, self.document, self.path = tree, document, path
+        self.is_damaged = reading.is_damaged
         self.addresses: dict[Any, Keys] = {}  # who has it: for duplicates
         self.macs: dict[str, Keys] = {}
         self.remarks: list[Finding] = []
@@ -78,7 +72,6 @@ class Resolver:
         """Check everything and build the scenario."""
         document = self.document
         self._check_names()
-        segments = {name: _segment(segment) for name, segment in document.segments.items()}
         nodes = {name: self._node(name, node) for name, node in document.nodes.items()}
         clients = {name: self._client(name, client) for name, client in document.clients.items()}
         self._check_targets(nodes, clients)
@@ -89,7 +82,7 @@ class Resolver:
             duration_ns=document.duration,
             seed=document.seed,
             dialect=document.dialect,
-            segments=segments,
+            segments=document.segments,
             nodes=nodes,
             clients=clients,
             events=resolve_events(self, nodes),
@@ -144,22 +137,19 @@ class Resolver:
             where = (*path, "interfaces", label)
             subnet = self._subnet(interface.segment, where)
             addresses = tuple(
-                self._address(address, subnet, (*where, "address")) for address in interface.address
+                self._address(address, subnet, (*where, "address")) for address in interface.addresses
             )
             if interface.mac:
                 self._claim(self.macs, interface.mac, (*where, "mac"))
-            interfaces[label] = Interface(segment=interface.segment, addresses=addresses, mac=interface.mac)
+            interfaces[label] = replace(interface, addresses=addresses)
         return Node(
             interfaces=interfaces,
-            processes={
-                label: Process(serves=process.serves, starts=process.starts, starts_up=process.startup)
-                for label, process in node.processes.items()
-            },
+            processes=node.processes,
             keepalived=self._keepalived(name, node),
             dialect=node.dialect,
-            slop=_slop(node.slop),
+            slop=node.slop,
             boots=node.boots,
-            neighbours=_neighbours(node.neighbours),
+            neighbours=node.neighbours,
         )
 
     def _subnet(self, segment: str, path: Keys) -> Network | None:
@@ -185,22 +175,16 @@ class Resolver:
         else:
             owners[value] = path
 
-    def _client(self, name: str, client: ClientDocument) -> Client:
+    def _client(self, name: str, client: Client) -> Client:
         path = ("clients", name)
         subnet = self._subnet(client.segment, path)
-        address = client.address
-        return Client(
-            segment=client.segment,
-            target=client.target,
-            every_ns=client.every,
-            timeout_ns=client.timeout,
-            address=self._address(address, subnet, (*path, "address")) if address else None,
-            neighbours=_neighbours(client.neighbours),
-        )
+        if client.address is None:
+            return client
+        return replace(client, address=self._address(client.address, subnet, (*path, "address")))
 
     def _check_targets(self, nodes: dict[str, Node], clients: dict[str, Client]) -> None:
         """Warn of clients that ask an address nobody can have."""
-        if self.sound.is_damaged("nodes"):
+        if self.is_damaged("nodes"):
             return
         known = {
             address.ip for node in nodes.values() for i in node.interfaces.values() for address in i.addresses
@@ -216,25 +200,26 @@ class Resolver:
     # --- keepalived
 
     def _keepalived(self, name: str, node: NodeDocument) -> Keepalived | None:
-        form = node.keepalived
+        daemon = node.keepalived
         path = ("nodes", name, "keepalived")
-        if form is None or self.sound.is_damaged(*path):
+        if daemon is None or self.is_damaged(*path):
             return None
         dialect = node.dialect or self.document.dialect
-        if isinstance(form, KeepalivedFile):
-            file: Path | None = self.path.parent / form.file
-            compiled = self.read_conf(form.file, form.config_id or name, dialect, (*path, "file"))
+        if daemon.file is None:
+            compiled = self._take(
+                compile_statements(statements_of(self.tree, path), dialect=DIALECTS[dialect])
+            )
         else:
-            file, compiled = None, self._inline(path, dialect)
+            compiled = self.read_conf(daemon.file, daemon.config_id or name, dialect, (*path, "file"))
         if compiled is None or compiled.config is None:
             return None
         self.check_config(name, node, compiled)
         return Keepalived(
             config=compiled.config,
-            starts=form.starts,
-            config_id=form.config_id,
-            file=file,
-            probes=self._probes(name, form, compiled),
+            starts=daemon.starts,
+            config_id=daemon.config_id,
+            file=None if daemon.file is None else self.path.parent / daemon.file,
+            probes=self._probes(name, daemon, compiled),
         )
 
     def read_conf(self, file: str, config_id: str, dialect: str, path: Keys) -> Compiled | None:
@@ -245,9 +230,6 @@ class Resolver:
             return None
         return self._take(read_keepalived(conf, config_id=config_id, dialect=DIALECTS[dialect]))
 
-    def _inline(self, path: Keys, dialect: str) -> Compiled | None:
-        return self._take(compile_statements(statements_of(self.tree, path), dialect=DIALECTS[dialect]))
-
     def _take(self, compiled: Compiled) -> Compiled | None:
         if compiled.fatal:
             errors = [finding for finding in compiled.findings if finding.severity is Severity.ERROR]
@@ -257,17 +239,16 @@ class Resolver:
         self.remarks.extend(compiled.findings)
         return compiled
 
-    def _probes(self, node: str, form: Any, compiled: Compiled) -> dict[str, Probe]:
+    def _probes(self, node: str, daemon: Daemon, compiled: Compiled) -> dict[str, Probe]:
         path = ("nodes", node, "keepalived")
-        given: dict[str, tuple[Keys, ProbeDocument]] = {
-            script: ((*path, "probes", script), probe) for script, probe in form.probes.items()
-        }
-        for script, block in (getattr(form, "vrrp_scripts_", None) or {}).items():
-            if block.probe_ is not None:
-                given[script] = ((*path, "vrrp_scripts", script, BESIDE_SCRIPT), block.probe_)
-        return {script: self._probe(node, script, compiled, *found) for script, found in given.items()}
+        for script, probe in daemon.probes.items():
+            self._check_probe(node, script, compiled, (*path, "probes", script), probe)
+        for script, probe in daemon.beside.items():
+            where = (*path, "vrrp_scripts", script, BESIDE_SCRIPT)
+            self._check_probe(node, script, compiled, where, probe)
+        return {**daemon.probes, **daemon.beside}
 
-    def _probe(self, node: str, script: str, compiled: Compiled, path: Keys, probe: ProbeDocument) -> Probe:
+    def _check_probe(self, node: str, script: str, compiled: Compiled, path: Keys, probe: Probe) -> None:
         processes = self.names("nodes", node, "processes")
         if probe.process is not None and probe.process not in (*processes, "keepalived"):
             hint = did_you_mean(probe.process, processes)
@@ -275,13 +256,12 @@ class Resolver:
         if script not in compiled.scripts:
             hint = did_you_mean(script, compiled.scripts)
             self.tree.error(path, f"no vrrp_script '{script}'{hint}", at_key=True)
-        return Probe(process=probe.process, serves=probe.serves)
 
     def check_config(self, name: str, node: NodeDocument, compiled: Compiled) -> None:
         """Compare what the configuration names with what the node has; the places are the configuration's."""
-        if self.sound.is_damaged("nodes", name, "interfaces") or compiled.config is None:
+        if self.is_damaged("nodes", name, "interfaces") or compiled.config is None:
             return
-        own = {address.ip for interface in node.interfaces.values() for address in interface.address}
+        own = {address.ip for interface in node.interfaces.values() for address in interface.addresses}
         for instance in compiled.config.instances:
             label = f"vrrp_instance {instance.name}"
             if instance.interface and instance.interface not in node.interfaces:
@@ -305,7 +285,7 @@ class Resolver:
         owners: list[tuple[int | Literal["end"], str]] = []
         for (at, node), key in zip(expect.owner.items(), self.names("expect", "owner"), strict=False):
             self.known(node, "nodes", ("expect", "owner", key))
-            if at != "end" and at > horizon and not self.sound.is_damaged("duration"):
+            if at != "end" and at > horizon and not self.is_damaged("duration"):
                 message = f"{format_duration(at)} is after the end, {format_duration(horizon)}"
                 self.tree.error(("expect", "owner", key), message, at_key=True)
             owners.append((at, node))
@@ -313,24 +293,23 @@ class Resolver:
         return Expect(owner=tuple(owners), bounds=tuple(self._bounds(expect)))
 
     def _bounds(self, expect: ExpectDocument) -> Iterator[Bound]:
-        for measure in ("failover", "outage", "dual_master", "vacancy", "moves"):
-            limits = getattr(expect, measure)
-            if limits is not None:
-                yield from self._bound(measure, None, measure, limits)
-        for key, limits in (expect.__pydantic_extra__ or {}).items():
-            client = key.removeprefix(CLIENT_OUTAGE)
-            if client not in self.names("clients"):
-                hint = did_you_mean(client, self.names("clients"))
-                self.tree.error(("expect", key), f"no client '{client}'{hint}", at_key=True)
-            yield from self._bound("outage", client, key, limits)
+        for key in sorted(expect.limits, key=lambda key: MEASURES.index(key) if key in MEASURES else 9):
+            measure, client = key, None
+            if key not in MEASURES:
+                measure, client = "outage", key.removeprefix(CLIENT_OUTAGE)
+                if client not in self.names("clients"):
+                    hint = did_you_mean(client, self.names("clients"))
+                    self.tree.error(("expect", key), f"no client '{client}'{hint}", at_key=True)
+            yield from self._bound(cast(Measure, measure), client, key, expect.limits[key])
 
-    def _bound(self, measure: Measure, client: str | None, key: str, limits: Any) -> Iterator[Bound]:
-        for statistic in ("max", "min", "p50", "p95", "p99"):
-            limit = getattr(limits, statistic)
-            if limit is not None:
+    def _bound(
+        self, measure: Measure, client: str | None, key: str, limits: Mapping[str, int]
+    ) -> Iterator[Bound]:
+        for statistic in STATISTICS:
+            if statistic in limits:
                 place = self.tree.key_place(("expect", key, statistic))
-                yield Bound(measure, client, statistic, limit, place)
-        if limits.min is not None and limits.max is not None and limits.min > limits.max:
+                yield Bound(measure, client, statistic, limits[statistic], place)
+        if "min" in limits and "max" in limits and limits["min"] > limits["max"]:
             self.tree.error(("expect", key, "min"), "is more than max")
 
 
@@ -350,18 +329,3 @@ def _place(compiled: Compiled, kind: str, owner: str, word: str) -> Place:
         if key in places:
             return places[key]
     return next(iter(places.values()))
-
-
-def _segment(segment: SegmentDocument) -> Segment:
-    return Segment(**{name: getattr(segment, name) for name in type(segment).model_fields})
-
-
-def _neighbours(document: NeighboursDocument) -> Neighbours:
-    return Neighbours(document.garp, document.reachable, document.lifetime)
-
-
-def _slop(document: SlopDocument | str) -> Slop:
-    if not isinstance(document, SlopDocument):
-        return Slop(cast(Literal["none", "default"], document))
-    stalls = document.stalls
-    return Slop("custom", document.drift, Stalls(stalls.every, stalls.lasts) if stalls else None)

@@ -4,22 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from vrrpsim.config.document import (
-    AdvertDocument,
-    EventDocument,
-    FlushAddressEvent,
-    ImpairEvent,
-    InjectEvent,
-    LastingEvent,
-    PartitionEvent,
-    PauseEvent,
-    ReloadEvent,
-    SetEvent,
-    StarveEvent,
-    verb_of,
-)
+from vrrpsim.config.document import EventDocument
 from vrrpsim.config.events import (
     LINK_VERBS,
     PROCESS_VERBS,
@@ -28,7 +15,6 @@ from vrrpsim.config.events import (
     FlushAddress,
     Impairment,
     Inject,
-    InjectedAdvert,
     NoParameters,
     Parameters,
     Partition,
@@ -60,10 +46,7 @@ _NEEDS = {
 def resolve_events(resolver: Resolver, nodes: Mapping[str, Node]) -> tuple[Event, ...]:
     """Build the events in the order of the file; errors go to the tree."""
     events = _Events(resolver, nodes)
-    built = tuple(
-        events.build(index, event)
-        for index, event in zip(resolver.sound.event_index, resolver.document.events, strict=True)
-    )
+    built = tuple(events.build(index, event) for index, event in resolver.document.events.items())
     events.check_names(built)
     return built
 
@@ -73,10 +56,10 @@ class _Events:
         self.resolver, self.nodes, self.tree = resolver, nodes, resolver.tree
 
     def build(self, index: int, document: EventDocument) -> Event:
-        verb = (verb_of(document) or "").removeprefix("verb:")
-        path: Keys = ("events", index)
-        text = getattr(document, f"{verb}_", None) or getattr(document, verb)
-        if document.count is not None and document.every is None:
+        verb, path = document.verb, ("events", index)
+        text = document.words[verb]
+        sound = not self.resolver.is_damaged(*path)
+        if sound and document.count is not None and document.every is None:
             self.tree.error((*path, "count"), "needs 'every:'", at_key=True)
         return Event(
             verb=verb,
@@ -84,61 +67,62 @@ class _Events:
             index=index,
             name=document.name or f"{verb}-{index}",
             target=self.target(text, verb, (*path, verb)) if isinstance(text, str) else None,
-            parameters=self.parameters(document, path),
-            lasts=document.lasts if isinstance(document, (LastingEvent, PauseEvent)) else None,
+            parameters=self.parameters(verb, document.words, path),
+            lasts=document.lasts,
             every=document.every,
             count=document.count,
         )
 
-    def parameters(self, document: EventDocument, path: Keys) -> Parameters:
-        match document:
-            case ReloadEvent():
-                return self.reload(document, path)
-            case PartitionEvent():
-                groups = tuple(self.members(group, (*path, "partition")) for group in document.partition)
+    def parameters(self, verb: str, words: Mapping[str, Any], path: Keys) -> Parameters:
+        match verb:
+            case "reload":
+                return self.reload(words["reload"], words.get("config"), path)
+            case "partition":
+                groups = tuple(self.members(group, (*path, "partition")) for group in words["partition"])
                 self.check_groups(groups, path)
-                return Partition(groups, document.one_way)
-            case ImpairEvent():
-                return self.impairment(document, path)
-            case StarveEvent():
-                return Starve(document.delay)
-            case FlushAddressEvent():
-                return FlushAddress(document.address)
-            case SetEvent():
-                return SetPriority(document.priority)
-            case InjectEvent():
-                return Inject(_advert(document.advert))
+                return Partition(groups, words.get("one_way", False))
+            case "impair":
+                return self.impairment(words, path)
+            case "starve":
+                return Starve(words["delay"])
+            case "flush_address":
+                return FlushAddress(words["address"])
+            case "set":
+                return SetPriority(words["priority"])
+            case "inject":
+                return Inject(words["advert"])
             case _:
                 return NoParameters()
 
-    def reload(self, document: ReloadEvent, path: Keys) -> Reload:
-        if document.config is None:
+    def reload(self, name: str, config: str | None, path: Keys) -> Reload:
+        if config is None:
             return Reload()
         where = (*path, "config")
-        node = self.resolver.document.nodes.get(document.reload)
+        node = self.resolver.document.nodes.get(name)
         if node is None:
-            if document.reload in ("master", "backup"):
+            if name in ("master", "backup"):
                 self.tree.error(where, "needs a node by name, not a role: its interfaces are checked")
             return Reload()
         dialect = node.dialect or self.resolver.document.dialect
-        config_id = getattr(node.keepalived, "config_id", None) or document.reload
-        compiled = self.resolver.read_conf(document.config, config_id, dialect, where)
+        config_id = (node.keepalived and node.keepalived.config_id) or name
+        compiled = self.resolver.read_conf(config, config_id, dialect, where)
         if compiled is None:
             return Reload()
-        self.resolver.check_config(document.reload, node, compiled)
-        return Reload(compiled.config, document.config)
+        self.resolver.check_config(name, node, compiled)
+        return Reload(compiled.config, config)
 
-    def impairment(self, document: ImpairEvent, path: Keys) -> Impairment:
-        words = ("loss", "delay", "jitter", "duplicate", "reorder", "corrupt")
-        if all(getattr(document, word) is None for word in words):
-            self.tree.error((*path, "impair"), f"does nothing; give at least one of: {', '.join(words)}")
-        if document.burst is not None and document.loss is None:
+    def impairment(self, words: Mapping[str, Any], path: Keys) -> Impairment:
+        measures = ("loss", "delay", "jitter", "duplicate", "reorder", "corrupt")
+        sound = not self.resolver.is_damaged(*path)
+        if sound and all(words.get(word) is None for word in measures):
+            self.tree.error((*path, "impair"), f"does nothing; give at least one of: {', '.join(measures)}")
+        if sound and words.get("burst") is not None and words.get("loss") is None:
             self.tree.error((*path, "burst"), "needs 'loss:'", at_key=True)
         return Impairment(
-            **{word: getattr(document, word) for word in (*words, "burst")},
-            only=tuple(document.only),
-            senders=self.members(document.senders, (*path, "from")),
-            receivers=self.members(document.receivers, (*path, "to")),
+            **{word: words.get(word) for word in (*measures, "burst")},
+            only=tuple(words.get("only", ())),
+            senders=self.members(words.get("from", ()), (*path, "from")),
+            receivers=self.members(words.get("to", ()), (*path, "to")),
         )
 
     def members(self, texts: Sequence[str], path: Keys) -> tuple[Target, ...]:
@@ -184,7 +168,7 @@ class _Events:
         return target
 
     def check_role(self, target: Target, path: Keys) -> bool:
-        if target.role is None or self.resolver.sound.is_damaged("nodes"):
+        if target.role is None or self.resolver.is_damaged("nodes"):
             return True
         known: dict[str, None] = {}
         for node in self.nodes.values():
@@ -209,7 +193,7 @@ class _Events:
                 self.check_daemon(target, path)
             return
         kind, of_node = _ITEMS[_NEEDS[verb]]
-        damaged = self.resolver.sound.is_damaged
+        damaged = self.resolver.is_damaged
         candidates = [target.node] if target.node else list(self.resolver.names("nodes"))
         known: list[str] = []
         for name in candidates:
@@ -223,7 +207,7 @@ class _Events:
 
     def check_daemon(self, target: Target, path: Keys) -> None:
         node = self.resolver.document.nodes.get(target.node or "")
-        if node is not None and node.keepalived is None and not self.resolver.sound.is_damaged("nodes"):
+        if node is not None and node.keepalived is None and not self.resolver.is_damaged("nodes"):
             self.tree.error(path, f"{target.node} runs no keepalived")
 
     # --- names and chains
@@ -238,7 +222,7 @@ class _Events:
                     path, f"'{event.name}' is already the name of events[{by_name[event.name].index}]"
                 )
             by_name.setdefault(event.name, event)
-        damaged = self.resolver.sound.is_damaged("events")
+        damaged = self.resolver.is_damaged("events")
         for event in events:
             where: Keys = ("events", event.index, "at", "after")
             if event.at.after is None:
@@ -252,7 +236,7 @@ class _Events:
 
     def check_horizon(self, event: Event) -> None:
         duration = self.resolver.document.duration
-        if event.at.plus.low_ns > duration and not self.resolver.sound.is_damaged("duration"):
+        if event.at.plus.low_ns > duration and not self.resolver.is_damaged("duration"):
             message = f"events[{event.index}]: happens after the end of the run"
             self.resolver.warn(("events", event.index, "at"), message)
 
@@ -306,18 +290,3 @@ _ITEMS: dict[str, tuple[str, Callable[[Node], list[str]]]] = {
     "NODE/SCRIPT": ("vrrp_script in use", _scripts),
     "NODE/INSTANCE": ("vrrp_instance", _instances),
 }
-
-
-def _advert(document: AdvertDocument) -> InjectedAdvert:
-    return InjectedAdvert(
-        vrid=document.vrid,
-        priority=document.priority,
-        source=document.source,
-        destination=document.destination,
-        version=document.version,
-        interval_ns=document.interval,
-        addresses=document.addresses,
-        ttl=document.ttl,
-        auth_type=document.auth_type,
-        auth_pass=document.auth_pass,
-    )

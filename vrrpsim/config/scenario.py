@@ -1,8 +1,8 @@
 """A scenario: the frozen values the world runs, and `load_scenario`, which reads them from YAML.
 
 Everything random is a `Distribution`, every time integer nanoseconds, every reference already checked.
-The reading itself is in `document` (shape), `inline` (keepalived's keywords) and `resolve` (references);
-this module stays light, because worker processes unpickle its values.
+The reading itself is in `document` (what a file may say), `inline` (keepalived's keywords) and `resolve`
+(references); this module stays light, because worker processes unpickle its values.
 """
 
 from __future__ import annotations
@@ -208,6 +208,6 @@ def load_scenario(path: str | Path, *, overrides: Mapping[str, str] = MappingPro
 
     `overrides` are `--set PATH=VALUE`: a dotted path such as `segments.lan.loss`, and YAML text.
     """
-    from vrrpsim.config.resolve import read_scenario  # pydantic and ruamel only when something is read
+    from vrrpsim.config.resolve import read_scenario  # ruamel only when something is read
 
     return read_scenario(Path(path), overrides)
