@@ -17,7 +17,8 @@ import vrrpsim
 from vrrpsim.config.errors import InputError
 from vrrpsim.config.values import SECOND_NS
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT
-from vrrpsim.starter.deduce import deduce, read_machines
+from vrrpsim.starter.deduce import deduce
+from vrrpsim.starter.machines import read_machines
 from vrrpsim.starter.plan import plan
 
 ROOT = Path(__file__).parents[1]

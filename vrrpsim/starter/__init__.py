@@ -32,7 +32,8 @@ def init(
     """
     from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
     from vrrpsim.report.whole import write_whole
-    from vrrpsim.starter.deduce import deduce, read_machines
+    from vrrpsim.starter.deduce import deduce
+    from vrrpsim.starter.machines import read_machines
     from vrrpsim.starter.plan import plan
     from vrrpsim.starter.text import scenario_text
 

@@ -18,7 +18,8 @@ from vrrpsim.measure.keywords import Daemon
 from vrrpsim.measure.seconds import fixed_s, short_s
 from vrrpsim.protocol.configuration import Track
 from vrrpsim.protocol.dialect import Dialect
-from vrrpsim.starter.deduce import Cluster, mates, twins
+from vrrpsim.starter.deduce import Cluster
+from vrrpsim.starter.machines import mates, twins
 
 STAGGER_NS = SECOND_NS // 2  # between the starts of two nodes; what a start takes varies by a tenth of it
 WATCH_NS = 5 * SECOND_NS  # how long the cluster is left with each fault beyond the worst case

@@ -1,0 +1,139 @@
+"""The nodes of a cluster, one for each keepalived.conf: read, named, their instances matched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vrrpsim.config.compiler import Compiled, read_keepalived
+from vrrpsim.config.errors import InputError
+from vrrpsim.config.resolve import ROLES
+from vrrpsim.config.scenario import Address
+from vrrpsim.config.source import Finding, Place, Severity
+from vrrpsim.protocol.configuration import InstanceConfig, VirtualAddress
+from vrrpsim.protocol.dialect import Dialect
+
+Card = tuple[str, str]  # node and interface
+Remarks = dict[tuple[str, ...], str]  # what to say of a guess, by the path of the value in the scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One node: its name and what its file means there."""
+
+    name: str
+    file: Path
+    config_id: str | None
+    compiled: Compiled
+
+    @property
+    def instances(self) -> tuple[InstanceConfig, ...]:
+        """The instances that run."""
+        return self.compiled.config.instances if self.compiled.config else ()
+
+    def carrier(self, instance: InstanceConfig, virtual: VirtualAddress | None = None) -> Card:
+        """Return the card below an instance, or below one of its addresses."""
+        chosen = virtual.interface if virtual and virtual.interface else instance.interface
+        return self.name, instance.interface if chosen == instance.vmac_interface else chosen or "eth0"
+
+
+def read_machines(sources: Sequence[str | Path], dialect: Dialect) -> tuple[Machine, ...]:
+    """Read each `FILE`, or `FILE@ID` as `keepalived -i ID` does; all errors are raised at once."""
+    named = [_source(source) for source in sources]
+    broken: list[Finding] = []
+    machines = []
+    for (file, config_id), name in zip(named, _names(named, dialect), strict=True):
+        try:
+            file.read_bytes()
+        except OSError as error:
+            place = Place(str(file), 1, 1)
+            broken.append(Finding(place, Severity.ERROR, "file", f"cannot be read: {error.strerror}"))
+            continue
+        compiled = read_keepalived(file, config_id=config_id or name, dialect=dialect)
+        if compiled.fatal:
+            errors = [finding for finding in compiled.findings if finding.severity is Severity.ERROR]
+            broken += errors or compiled.findings
+        machines.append(Machine(name, file, None if config_id == name else config_id, compiled))
+    if not broken:
+        broken += _unusable(machines)
+    if broken:
+        raise InputError(tuple(sorted(dict.fromkeys(broken), key=lambda each: each.place)))
+    return tuple(machines)
+
+
+def _unusable(machines: Sequence[Machine]) -> Iterator[Finding]:
+    """Say which files give no cluster: a node without an instance, or nobody to fail over to."""
+    for machine in machines:
+        if not machine.instances:
+            place = Place(str(machine.file), 1, 1)
+            yield Finding(place, Severity.ERROR, "init", "has no vrrp_instance: nothing here can fail over")
+    if len(machines) == 1 and machines[0].instances:
+        peers = sorted({str(peer.address) for one in machines[0].instances for peer in one.unicast_peers})
+        hint = f" (its peers: {', '.join(peers)})" if peers else ""
+        message = f"one node has nobody to fail over to; name the keepalived.conf of every node{hint}"
+        yield Finding(Place(str(machines[0].file), 1, 1), Severity.ERROR, "init", message)
+
+
+def _source(source: str | Path) -> tuple[Path, str | None]:
+    text = str(source)
+    file, at, config_id = text.rpartition("@")
+    if at and file and config_id and not Path(text).exists():
+        return Path(file), config_id
+    return Path(text), None
+
+
+def _names(sources: Sequence[tuple[Path, str | None]], dialect: Dialect) -> list[str]:
+    """Name the nodes: by `@ID`, by router_id where it tells them apart, by file, by folder."""
+    router_ids = [_router_id(file, config_id, dialect) for file, config_id in sources]
+    names: list[str] = []
+    for (file, config_id), router_id in zip(sources, router_ids, strict=True):
+        telling = router_id if router_ids.count(router_id) == 1 else ""
+        stem = "" if file.stem == "keepalived" else file.stem
+        candidates = (config_id or "", telling, stem, file.resolve().parent.name, "node")
+        name = next(usable for each in candidates if (usable := clean(each)))
+        number = 1
+        while name in names:
+            number += 1
+            name = f"{name.removesuffix(f'-{number - 1}')}-{number}"
+        names.append(name)
+    return names
+
+
+def _router_id(file: Path, config_id: str | None, dialect: Dialect) -> str:
+    if not file.is_file():
+        return ""
+    compiled = read_keepalived(file, config_id=config_id, dialect=dialect)
+    return compiled.config.router_id if compiled.config else ""
+
+
+def clean(text: str) -> str:
+    """Make a name of a scenario of it; "" if nothing is left, or if it is a role."""
+    name = re.sub(r"[^A-Za-z0-9_.:-]+", "-", text).strip("-.:")[:56]
+    return "" if name in ROLES else name
+
+
+def twins(instance: InstanceConfig, others: Iterable[InstanceConfig]) -> list[InstanceConfig]:
+    """Return the instances of another node that are, or are meant to be, the same virtual router."""
+    key, own = (instance.family, instance.vrid), _advertised(instance)
+    related = [each for each in others if (each.family, each.vrid) == key or own & _advertised(each)]
+    for closer in (
+        [each for each in related if own & _advertised(each)],
+        [each for each in related if each.interface == instance.interface],
+        [each for each in related if each.name == instance.name],
+    ):
+        if closer:
+            return closer
+    return related
+
+
+def _advertised(instance: InstanceConfig) -> set[Address]:
+    return {virtual.address for virtual in instance.addresses}
+
+
+def mates(machine: Machine, instance: InstanceConfig) -> tuple[InstanceConfig, ...]:
+    """Return the instance and those that share its sync group."""
+    groups = machine.compiled.config.groups if machine.compiled.config else ()
+    names = {name for group in groups if instance.name in group.members for name in group.members}
+    return instance, *(one for one in machine.instances if one.name in names and one is not instance)
