@@ -8,6 +8,7 @@ invariant is hunted until the budget of schedules is spent; what was found leave
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,6 +53,7 @@ from vrrpsim.world.world import World
 
 GRID_NS = 100_000_000
 RECORDS = 1_000  # that any run may write within a second
+GARBAGE = 100_000  # objects, some 10 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,8 @@ def hunt(
     hunter.command = _command(scenario, used, max_examples, kinds, invariants, outage_ns)
     ended = ""
     try:
-        hunter.search()
+        with _seldom_collecting():
+            hunter.search()
     except _Spent:
         ended = "time"
     except KeyboardInterrupt:
@@ -493,6 +496,22 @@ class CannotWrite(Exception):
     """The file of a finding cannot be written."""
 
     exit_code = 4
+
+
+@contextmanager
+def _seldom_collecting() -> Iterator[None]:
+    """Let Python look for garbage cycles once in some twenty worlds; Hypothesis keeps much that is none.
+
+    Otherwise a sixth of a hunt goes into looking through what Hypothesis knows, again and again.
+    """
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(GARBAGE, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @contextmanager

@@ -49,6 +49,7 @@ GROUPS = {  # further words of `--faults`
     "impair": IMPAIRMENTS,
 }
 MOST_EVENTS = 6
+SWARM = 10  # kinds of fault in one schedule, at most
 COARSE_NS, FINE_NS = 100_000_000, 10_000_000  # the grid of instants; the fine one for fast adverts
 LOSSES = (1.0, 0.5, 0.2)
 DELAYS_NS = (1_000_000_000, 100_000_000, 10_000_000)
@@ -90,22 +91,29 @@ def menu_of(scenario: Scenario, kinds: Sequence[str] = KINDS) -> dict[str, tuple
 
 
 def schedules(menu: Menu, bounds: Bounds) -> SearchStrategy[Schedule]:
-    """Draw schedules: first which kinds there are at all (swarm testing), then up to six events of these."""
+    """Draw schedules: first which kinds there are at all (swarm testing), then up to six events of these.
+
+    All strategies stand ready before the first draw: making them costs more than drawing from them.
+    """
     from hypothesis import strategies as st
 
     grid_ns = COARSE_NS if bounds.interval_ns >= 5 * COARSE_NS else FINE_NS
     steps = bounds.longest_ns // grid_ns
-    order = list(menu)
+    instants, lengths = st.integers(0, steps), st.integers(1, steps)
+    kinds, counts = st.sampled_from(list(menu)), st.integers(1, MOST_EVENTS)
+    swarms = st.lists(kinds, min_size=1, max_size=SWARM)
+    slots = [st.integers(0, size) for size in range(SWARM)]
+    faults = {kind: st.sampled_from(events) for kind, events in menu.items()}
 
     @st.composite
     def drawn(draw: Any) -> Schedule:
-        swarm = draw(st.sets(st.sampled_from(order), min_size=1))
-        kind = st.sampled_from([each for each in order if each in swarm])
+        swarm = draw(swarms)
+        slot = slots[len(swarm) - 1]
         events = []
-        for chosen in draw(st.lists(kind, max_size=MOST_EVENTS)):
-            event = draw(st.sampled_from(menu[chosen]))
-            at_ns = bounds.warm_up_ns + draw(st.integers(0, steps)) * grid_ns
-            lasts_ns = None if event.verb in INSTANT_VERBS else draw(st.integers(1, steps)) * grid_ns
+        for _ in range(draw(counts)):
+            event = draw(faults[swarm[draw(slot)]])
+            at_ns = bounds.warm_up_ns + draw(instants) * grid_ns
+            lasts_ns = None if event.verb in INSTANT_VERBS else draw(lengths) * grid_ns
             events.append(timed(event, at_ns, lasts_ns))
         return in_order(events)
 
