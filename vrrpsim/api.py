@@ -94,6 +94,16 @@ class Run:
             write_whole(path, content)
         return content
 
+    def html(self, path: str | Path | None = None) -> bytes:
+        """Return the run as one offline HTML page, and write it to `path`. Quotes the scenario's file."""
+        from vrrpsim.report.html.run import run_page
+        from vrrpsim.report.whole import write_whole
+
+        content = run_page(self.scenario, self.trace, self.result, self.command)
+        if path is not None:
+            write_whole(path, content)
+        return content
+
     def to_pandas(self, table: str = "failovers") -> Any:
         """Return one list of the document, such as `failovers`, as a DataFrame with times as floats."""
         import pandas as pd  # type: ignore[import-untyped]  # optional: the notebook extra
@@ -152,6 +162,18 @@ class Sweep:
         [first, *_] = self.outcome.cells
         title = f"{first.variant.scenario.name}: {sum(len(cell.rows) for cell in self.outcome.cells)} runs"
         return figure(title, {name: curves for name, curves in wanted.items() if curves})
+
+    def html(self, path: str | Path | None = None) -> bytes:
+        """Return the sweep as one offline HTML page, and write it to `path`."""
+        from vrrpsim.report.html.sweep import sweep_page
+        from vrrpsim.report.whole import write_whole
+
+        names = dict.fromkeys(name for cell in self.outcome.cells for name in cell.names if name != "moves")
+        curves = {name: self.outcome.curves(name) for name in names}
+        content = sweep_page(self.to_dict(), {name: found for name, found in curves.items() if found})
+        if path is not None:
+            write_whole(path, content)
+        return content
 
     def __str__(self) -> str:
         return self.text()

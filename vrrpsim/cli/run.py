@@ -58,6 +58,12 @@ Examples:
     type=click.Path(path_type=Path),
     help="Write the run for ui.perfetto.dev.",
 )
+@click.option(
+    "--html",
+    metavar="F.html",
+    type=click.Path(path_type=Path),
+    help="Write one offline page: lanes, sequence, waterfalls, configuration.",
+)
 @quiet_option
 @verbose_option
 def command(
@@ -69,6 +75,7 @@ def command(
     plot: Path | None,
     pcap: Path | None,
     perfetto: Path | None,
+    html: Path | None,
     quiet: bool,
     verbose: bool,
 ) -> int:
@@ -77,7 +84,8 @@ def command(
     The same scenario and seed give the same bytes. With several files the worst exit code wins,
     and --json prints a list.
     """
-    for name, out in {"trace": trace_file, "plot": plot, "pcap": pcap, "perfetto": perfetto}.items():
+    outs = {"trace": trace_file, "plot": plot, "pcap": pcap, "perfetto": perfetto, "html": html}
+    for name, out in outs.items():
         if out and len(files) > 1:
             raise click.UsageError(f"--{name} takes one scenario")
     codes: list[int] = []
@@ -88,7 +96,7 @@ def command(
             if run is None:
                 codes.append(INPUT)
                 continue
-            _draw(run, plot, pcap, perfetto)
+            _draw(run, plot, pcap, perfetto, html)
             codes.append(GOOD if run.verdict == "pass" else BAD)
             if as_json:
                 documents.append(run.to_json())
@@ -123,7 +131,7 @@ def _run(
     return run
 
 
-def _draw(run: Run, plot: Path | None, pcap: Path | None, perfetto: Path | None) -> None:
+def _draw(run: Run, plot: Path | None, pcap: Path | None, perfetto: Path | None, html: Path | None) -> None:
     """Write the pictures that were asked for."""
     if plot:
         from vrrpsim.report.figure import render
@@ -134,6 +142,8 @@ def _draw(run: Run, plot: Path | None, pcap: Path | None, perfetto: Path | None)
         run.pcap(pcap)
     if perfetto:
         run.perfetto(perfetto)
+    if html:
+        run.html(html)
 
 
 def _print(run: Run, quiet: bool, *, several: bool, first: bool) -> None:

@@ -126,6 +126,12 @@ Examples:
     help="Draw the distributions of failovers and outages.",
 )
 @click.option(
+    "--html",
+    metavar="F.html",
+    type=click.Path(path_type=Path),
+    help="Write one offline page: quantiles, distributions, worst seeds.",
+)
+@click.option(
     "--scheduler", metavar="tcp://…", help="Work on a Dask cluster (pip install 'vrrpsim[cluster]')."
 )
 @click.option("--no-stratify", is_flag=True, help="Take consecutive seeds.")
@@ -142,6 +148,7 @@ def command(
     thresholds: tuple[str, ...],
     output: Path | None,
     plot: Path | None,
+    html: Path | None,
     scheduler: str | None,
     no_stratify: bool,
     as_json: bool,
@@ -154,7 +161,7 @@ def command(
     """
     if jobs is not None and scheduler:
         raise click.UsageError("--jobs and --scheduler exclude each other")
-    _check_files(output, plot)
+    _check_files(output, plot, html)
     began = time.perf_counter()
     with ExitStack() as stack:
         from vrrpsim.api import load
@@ -190,6 +197,8 @@ def command(
         count = sum(len(cell.rows) for cell in done.outcome.cells)
         click.echo(f"{count} runs in {took_s:.1f} s, {count / took_s:.0f} a second", err=True)
     _write(done, output, plot)
+    if html:
+        done.html(html)
     return _code(done.outcome)
 
 

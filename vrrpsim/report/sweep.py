@@ -67,7 +67,7 @@ def verdict_line(document: Document) -> str:
 def _single(cell: Document) -> Iterator[str]:
     rows = [["", "n", *COLUMNS, "max"]]
     for name, measure in cell["measures"].items():
-        scale = _Scale([measure], counts=name == "moves")
+        scale = Scale([measure], counts=name == "moves")
         label = f"{name}, {scale.unit}" if scale.unit else name
         rows.append(
             [label, _n(measure), *(scale.quantile(measure, key) for key in COLUMNS), scale.largest(measure)]
@@ -75,17 +75,17 @@ def _single(cell: Document) -> Iterator[str]:
         if any(scale.varies(measure, key) for key in COLUMNS):
             rows.append(["", "", *(scale.interval(measure, key) for key in COLUMNS), ""])
     yield from _aligned(rows)
-    yield "  quantiles with exact 95 % intervals below" + _about_cuts([cell])
+    yield "  quantiles with exact 95 % intervals below" + about_cuts([cell])
 
 
 def _grid(cells: Sequence[Document]) -> Iterator[str]:
-    labels = [_label(cell) for cell in cells]
+    labels = [label_of(cell) for cell in cells]
     for name in cells[0]["measures"]:
         measured = [cell["measures"].get(name) for cell in cells]
         there = [measure for measure in measured if measure and measure["n"]]
         if not any(measure["max"] for measure in there):
             continue
-        scale = _Scale(there, counts=name == "moves")
+        scale = Scale(there, counts=name == "moves")
         rows = [
             [f"{name}, {scale.unit}" if scale.unit else name, "n", "p50", "", "p95", "p99", "", "max", ""]
         ]
@@ -97,24 +97,25 @@ def _grid(cells: Sequence[Document]) -> Iterator[str]:
                 for key in ("p50", "p99")
             }
             quantiles = (*shown["p50"], scale.quantile(measure, "p95"), *shown["p99"], scale.largest(measure))
-            rows.append([label, _n(measure), *quantiles, _mark(cell, name)])
+            rows.append([label, _n(measure), *quantiles, mark(cell, name)])
         yield from _aligned(rows)
         yield ""
-    yield "  [exact 95 % intervals]" + _about_cuts(cells)
+    yield "  [exact 95 % intervals]" + about_cuts(cells)
     yield "  + more, - less than in the first row, and the median of the differences of the same seed;"
     yield f"  marked where the sign test over these pairs says so, 5 % shared by {len(cells) - 1} comparisons"
 
 
-def _mark(cell: Document, name: str) -> str:
+def mark(cell: Document, name: str) -> str:
+    """Say how a measure of a cell differs from the first cell's: `+ 1.2 s`, or nothing."""
     found = cell["differences"].get(name)
     if not found or not found["significant"]:
         return ""
     median = found.get("median_s", found.get("median"))
-    size = "" if not median else f" {_quantity(abs(median))}"
+    size = "" if not median else f" {quantity(abs(median))}"
     return ("+" if found["longer"] > found["shorter"] else "-") + size
 
 
-class _Scale:
+class Scale:
     """One unit for all numbers of a measure."""
 
     def __init__(self, measures: Sequence[Document], *, counts: bool) -> None:
@@ -128,26 +129,31 @@ class _Scale:
             self.unit, self._step, self._digits = ("ms", 1_000_000, 2)
 
     def number(self, value: Any) -> str:
+        """Write a value in the unit."""
         if isinstance(value, int):
             return str(value)
         return fixed_s(_ns(value) * (SECOND_NS // self._step), self._digits)
 
     def quantile(self, measure: Document, key: str) -> str:
+        """Write a quantile; `>` where the horizon cut it."""
         if not measure["n"]:
             return "–"
         value = measure[key]
         return f"> {self.number(measure['max'])}" if value is None else self.number(value)
 
     def largest(self, measure: Document) -> str:
+        """Write the largest value."""
         if not measure["n"]:
             return "–"
         return f"{'> ' * measure['max_cut']}{self.number(measure['max'])}"
 
     def varies(self, measure: Document, key: str) -> bool:
+        """Whether the interval says more than the quantile."""
         low, high = measure["ci"][key]
         return measure["n"] > 0 and not low == high == measure[key]
 
     def interval(self, measure: Document, key: str) -> str:
+        """Write the interval of a quantile."""
         low, high = measure["ci"][key]
         if low is None and high is None:
             return "–"
@@ -160,11 +166,13 @@ def _n(measure: Document) -> str:
     return str(measure["n"])
 
 
-def _label(cell: Document) -> str:
+def label_of(cell: Document) -> str:
+    """Name a cell by what was varied: `loss=1%`."""
     return ", ".join(f"{path.rpartition('.')[2]}={value}" for path, value in cell.get("vary", {}).items())
 
 
-def _about_cuts(cells: Sequence[Document]) -> str:
+def about_cuts(cells: Sequence[Document]) -> str:
+    """Say what was not over when runs ended, on a line of its own."""
     counts = Counter[str]()
     for cell in cells:
         counts.update({name: measure["censored"] for name, measure in cell["measures"].items()})
@@ -187,12 +195,12 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 def _split_brain(cells: Sequence[Document]) -> Iterator[str]:
     longer = format_duration(_ns(cells[0]["split_brain"]["longer_than_s"]))
     yield f"SPLIT BRAIN  two owners for more than {longer}; exact 95 % interval"
-    wide = max(len(_label(cell)) for cell in cells)
+    wide = max(len(label_of(cell)) for cell in cells)
     for cell in cells:
         found = cell["split_brain"]
         low, high = found["ci"]
-        rate = f"{_percent(low)} to {_percent(high)}" if found["runs"] else f"at most {_percent(high)}"
-        label = f"{_label(cell):{wide}}  " if wide else ""
+        rate = f"{percent(low)} to {percent(high)}" if found["runs"] else f"at most {percent(high)}"
+        label = f"{label_of(cell):{wide}}  " if wide else ""
         yield f"  {label}{found['runs']} of {cell['runs']} runs: {rate}"
 
 
@@ -205,7 +213,7 @@ def _worst(cell: Document, most: int) -> Iterator[str]:
             f"{each['measure']} {'> ' * each['cut']}{value}"
         )
     if seeds:
-        yield "WORST" + (f"  {_label(cell)}" if cell.get("vary") else "")
+        yield "WORST" + (f"  {label_of(cell)}" if cell.get("vary") else "")
         for command, values in list(seeds.items())[:most]:
             yield f"  {command}"
             yield f"      {', '.join(values)}"
@@ -214,18 +222,19 @@ def _worst(cell: Document, most: int) -> Iterator[str]:
 def _judged(cell: Document, kind: str) -> Iterator[str]:
     if not cell[kind]:
         return
-    yield kind.upper() + (f"  {_label(cell)}" if cell.get("vary") else "")
-    wanted = [_wanted(each) for each in cell[kind]]
+    yield kind.upper() + (f"  {label_of(cell)}" if cell.get("vary") else "")
+    wanted = [bound_words(each) for each in cell[kind]]
     wide = max(map(len, wanted))
     for each, text in zip(cell[kind], wanted, strict=True):
         word = {True: "ok", False: "FAIL", None: "unknown"}[each["ok"]]
-        seen = "  ".join(part for part in (_seen(each, cell), each["note"]) if part)
+        seen = "  ".join(part for part in (measured_words(each, cell), each["note"]) if part)
         yield f"  {word:7}  {text:{wide}}  {seen}".rstrip()
         if each["ok"] is False and each["command"]:
             yield f"           {each['command']}"
 
 
-def _wanted(each: Document) -> str:
+def bound_words(each: Document) -> str:
+    """Write what an expectation or a threshold wants."""
     if "threshold" in each:
         return str(each["threshold"])
     if each["measure"] == "owner":
@@ -238,23 +247,24 @@ def _wanted(each: Document) -> str:
     return f"{name} {'≥' if each['statistic'] == 'min' else '≤'} {_limit(each['bound'])}"
 
 
-def _seen(each: Document, cell: Document) -> str:
+def measured_words(each: Document, cell: Document) -> str:
+    """Write what was measured for it."""
     measured = each["measured"]
     if each["measure"] == "split_brain":
         found = cell["split_brain"]
-        return f"{found['runs']} of {cell['runs']} runs, at most {_percent(found['ci'][1])}"
+        return f"{found['runs']} of {cell['runs']} runs, at most {percent(found['ci'][1])}"
     if measured is None:
         return ""
     measures = cell["measures"]
     measure = measures.get(each["measure"]) or measures.get(each["measure"].partition(".")[0], {})
     low, high = measure.get("ci", {}).get(each["statistic"], (None, None))
-    interval = f" [{_quantity(low)}, {_quantity(high)}]" if low is not None and high is not None else ""
-    return _quantity(measured) + interval
+    interval = f" [{quantity(low)}, {quantity(high)}]" if low is not None and high is not None else ""
+    return quantity(measured) + interval
 
 
 def _missing(cell: Document) -> Iterator[str]:
     """Name the seeds without a result."""
-    name = f"  {_label(cell)}" if cell.get("vary") else ""
+    name = f"  {label_of(cell)}" if cell.get("vary") else ""
     for kind, title in (("lost", "LOST"), ("errors", "ERRORS, a bug in vrrpsim")):
         found = cell[kind]
         if found:
@@ -270,7 +280,8 @@ def _ns(value: Decimal | int) -> int:
     return int(value.scaleb(9)) if isinstance(value, Decimal) else value
 
 
-def _quantity(value: Any) -> str:
+def quantity(value: Any) -> str:
+    """Write a time with its unit, a count as it is."""
     return brief(_ns(value)) if isinstance(value, Decimal) else str(value)
 
 
@@ -278,5 +289,6 @@ def _limit(value: Any) -> str:
     return format_duration(_ns(value)) if isinstance(value, Decimal) else str(value)
 
 
-def _percent(rate: float) -> str:
+def percent(rate: float) -> str:
+    """Write a part of one as per cent."""
     return f"{100 * rate:.3g} %"

@@ -432,11 +432,11 @@ def expectations(verdicts: Sequence[Verdict], command: str) -> Iterator[str]:
     if not verdicts:
         return
     yield "EXPECTATIONS"
-    rows = [(verdict, _wanted(verdict)) for verdict in verdicts]
+    rows = [(verdict, bound_words(verdict)) for verdict in verdicts]
     wide = max(len(wanted) for _, wanted in rows)
     for verdict, wanted in rows:
         word = {True: "ok", False: "FAIL", None: "unknown"}[verdict.ok]
-        yield f"  {word:7}  {wanted:{wide}}  {_seen(verdict)}".rstrip()
+        yield f"  {word:7}  {wanted:{wide}}  {measured_words(verdict)}".rstrip()
         if verdict.ok is False and command:
             yield f"           {command}"
 
@@ -450,14 +450,16 @@ def _for_a_sweep(scenario: Scenario) -> Iterator[str]:
             yield f"  not asked  {wanted}: it takes a sweep"
 
 
-def _wanted(verdict: Verdict) -> str:
+def bound_words(verdict: Verdict) -> str:
+    """Write what an expectation wants."""
     if verdict.measure == "owner":
         return f"owner at {format_duration(verdict.at_ns or 0)} is {verdict.bound}"
     sign = "≤" if verdict.statistic == "max" else "≥"
     return f"{verdict.measure} {sign} {_quantity(verdict, verdict.bound)}"
 
 
-def _seen(verdict: Verdict) -> str:
+def measured_words(verdict: Verdict) -> str:
+    """Write what was measured for it, and where."""
     value = verdict.measured
     measured = (
         brief(value)

@@ -1,0 +1,188 @@
+"""Adverts and gratuitous frames for the sequence view: who sent what to whom, and what got lost.
+
+`messages` is flat, `[time since the one before, route, …]`; a route is what several of them have in common.
+Of too many only those nearest to a change of state or priority or to an event are kept, all within `near` ns
+of such an instant (`instants`); everything is counted in `bins`: `[bin, participant, adverts, gratuitous,
+lost, …]`, each `width` ns wide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from vrrpsim.config.scenario import Scenario
+from vrrpsim.trace import (
+    AdvertRejected,
+    AdvertSent,
+    Fault,
+    FaultEnd,
+    FrameLost,
+    Gratuitous,
+    Level,
+    PriorityChange,
+    StateChange,
+    Trace,
+)
+
+MESSAGES = 6000
+BINS = 600
+INSTANTS = 2000  # around which messages are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A kind of message: participants by number, `lost` those whom it did not reach."""
+
+    kind: str  # advert, garp, reject
+    sender: int  # -1: a stranger
+    instance: str
+    text: str  # priority, address or reason
+    to: tuple[int, ...]
+    lost: tuple[int, ...]
+    why: str  # of the loss
+
+
+def sequence(scenario: Scenario, trace: Trace) -> dict[str, Any] | None:
+    """Return what the sequence view shows; None if the trace has no adverts."""
+    if trace.level < Level.ADVERTS:
+        return None
+    everybody = _Everybody(scenario)
+    numbers: dict[Route, int] = {}
+    messages = [
+        (at_ns, numbers.setdefault(route, len(numbers))) for at_ns, route in _routes(trace, everybody)
+    ]
+    routes = list(numbers)
+    found: dict[str, Any] = {"participants": everybody.names, "nodes": len(scenario.nodes)}
+    found["instances"] = sorted({route.instance for route in routes if route.instance})
+    if len(messages) > MESSAGES:
+        found |= {"of": len(messages), **_bins(messages, routes, trace.end_ns)}
+        messages, near_ns, instants = _nearest(messages, trace)
+        found |= {"near": near_ns, "instants": _deltas(instants)}
+    used = sorted({number for _, number in messages})
+    place = {number: index for index, number in enumerate(used)}
+    found["routes"] = [
+        [r.kind, r.sender, r.instance, r.text, r.to, r.lost, r.why]
+        for r in (routes[number] for number in used)
+    ]
+    times = _deltas([at_ns for at_ns, _ in messages])
+    found["messages"] = [
+        part for time, (_, number) in zip(times, messages, strict=True) for part in (time, place[number])
+    ]
+    return found
+
+
+class _Everybody:
+    """Participants by name and address, and who hears what."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.names = [*scenario.nodes, *scenario.clients]
+        self.number = {name: number for number, name in enumerate(self.names)}
+        self.on: dict[str, list[int]] = {name: [] for name in scenario.segments}
+        self.with_address: dict[str, int] = {}
+        self.segment_of: dict[tuple[str, str], str] = {}  # (node, interface, also a macvlan)
+        self.speaks: dict[tuple[str, int, int], list[int]] = {}  # (segment, VRID, family)
+        self.router: dict[tuple[str, str], tuple[str, int, int]] = {}  # (node, instance)
+        for name, node in scenario.nodes.items():
+            for interface, attachment in node.interfaces.items():
+                self.segment_of[name, interface] = attachment.segment
+                self.on.setdefault(attachment.segment, []).append(self.number[name])
+                for address in attachment.addresses:
+                    self.with_address[str(address.ip)] = self.number[name]
+            for instance in node.keepalived.config.instances if node.keepalived else ():
+                segment = self.segment_of.get((name, instance.interface), "")
+                self.segment_of[name, instance.owned_interface] = segment
+                self.router[name, instance.name] = segment, instance.vrid, instance.family
+                self.speaks.setdefault((segment, instance.vrid, instance.family), []).append(
+                    self.number[name]
+                )
+        for name, client in scenario.clients.items():
+            self.on.setdefault(client.segment, []).append(self.number[name])
+
+    def hearers(self, sender: str, instance: str, destination: str) -> tuple[int, ...]:
+        """Return to whom an advert goes: a peer, or the other members of the virtual router."""
+        if destination in self.with_address:
+            return (self.with_address[destination],)
+        members = self.speaks.get(self.router.get((sender, instance), ("", 0, 0)), [])
+        return tuple(each for each in members if each != self.number[sender])
+
+    def attached(self, sender: str, interface: str) -> tuple[int, ...]:
+        """Return who else is on the segment of an interface."""
+        there = self.on.get(self.segment_of.get((sender, interface), ""), [])
+        return tuple(each for each in there if each != self.number[sender])
+
+
+def _routes(trace: Trace, everybody: _Everybody) -> Iterator[tuple[int, Route]]:
+    """Return each message with its losses, which the trace has right behind it."""
+    sent: AdvertSent | Gratuitous | None = None
+    losses: list[FrameLost] = []
+    for record in trace.records:
+        if isinstance(record, FrameLost):
+            if sent and record.at_ns == sent.at_ns and record.source.partition(":")[0] == sent.node:
+                losses.append(record)
+            continue
+        if sent is not None:
+            yield sent.at_ns, _route(sent, losses, everybody)
+            sent, losses = None, []
+        if isinstance(record, (AdvertSent, Gratuitous)):
+            sent = record
+        elif isinstance(record, AdvertRejected):
+            sender = everybody.with_address.get(record.source, -1)
+            to = (everybody.number[record.node],)
+            yield record.at_ns, Route("reject", sender, record.instance, record.reason, to, (), "")
+    if sent is not None:
+        yield sent.at_ns, _route(sent, losses, everybody)
+
+
+def _route(sent: AdvertSent | Gratuitous, losses: list[FrameLost], everybody: _Everybody) -> Route:
+    sender = everybody.number[sent.node]
+    if isinstance(sent, AdvertSent):
+        kind, instance, text = "advert", sent.instance, str(sent.priority)
+        to = everybody.hearers(sent.node, sent.instance, sent.destination)
+    else:
+        kind, instance, text = "garp", "", sent.address
+        to = everybody.attached(sent.node, sent.interface)
+    if not losses:
+        return Route(kind, sender, instance, text, to, (), "")
+    names = {each.destination.partition(":")[0] for each in losses}
+    lost = to if "" in names else tuple(each for each in to if everybody.names[each] in names)
+    return Route(kind, sender, instance, text, to, lost, losses[0].reason)
+
+
+Messages = list[tuple[int, int]]  # (instant, route)
+
+
+def _bins(messages: Messages, routes: list[Route], end_ns: int) -> dict[str, Any]:
+    width_ns = max(-(-end_ns // BINS), 1)
+    counts: dict[tuple[int, int], list[int]] = {}
+    for at_ns, number in messages:
+        route = routes[number]
+        if route.kind == "reject":
+            continue
+        row = counts.setdefault((at_ns // width_ns, route.sender), [0, 0, 0])
+        row[route.kind == "garp"] += 1
+        row[2] += bool(route.lost)
+    flat = [number for key in sorted(counts) for number in (*key, *counts[key])]
+    return {"width": width_ns, "bins": flat}
+
+
+def _nearest(messages: Messages, trace: Trace) -> tuple[Messages, int, list[int]]:
+    """Keep the messages nearest to what changed; return how near that is, and to what."""
+    changes = (StateChange, PriorityChange, Fault, FaultEnd)
+    instants = sorted({r.at_ns for r in trace.records if isinstance(r, changes)} | {0})
+    instants = instants[:: -(-len(instants) // INSTANTS)]
+    edges = [0, *((one + other) // 2 for one, other in pairwise(instants))]
+    distances, at = [], 0
+    for at_ns, _ in messages:
+        while at + 1 < len(edges) and edges[at + 1] <= at_ns:
+            at += 1
+        distances.append(abs(at_ns - instants[at]))
+    near_ns = sorted(distances)[MESSAGES]
+    kept = [message for message, away_ns in zip(messages, distances, strict=True) if away_ns < near_ns]
+    return kept, near_ns, instants
+
+
+def _deltas(times: list[int]) -> list[int]:
+    return [time - before for before, time in pairwise([0, *times])]
