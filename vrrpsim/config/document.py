@@ -89,11 +89,11 @@ SEGMENT = Fields(
         "subnet": Key(Maybe(SUBNET), "The network of the segment; interfaces and clients must lie in it."),
         "delay": Key(DISTRIBUTION, "One way, per frame."),
         "jitter": Key(Maybe(DISTRIBUTION), "Added to the delay."),
-        "loss": Key(FRACTION),
+        "loss": Key(FRACTION, "Share of the frames that is lost."),
         "burst": Key(Maybe(BURST), "Mean number of frames lost in a row, at least 1."),
-        "duplicate": Key(FRACTION),
-        "reorder": Key(FRACTION),
-        "corrupt": Key(FRACTION),
+        "duplicate": Key(FRACTION, "Share that arrives twice."),
+        "reorder": Key(FRACTION, "Share that overtakes: it travels without delay."),
+        "corrupt": Key(FRACTION, "Share that arrives with a flipped bit."),
     },
     "A shared L2 domain.",
 )
@@ -103,7 +103,7 @@ INTERFACE = Fields(
     {
         "segment": Key(TEXT, "The name of a segment.", required=True),
         "address": Key(WITH_PREFIXES, "One address with prefix length, or a list.", to="addresses"),
-        "mac": Key(Maybe(MAC)),
+        "mac": Key(Maybe(MAC), "Its MAC; made up if not given."),
     },
     "A network interface of a node.",
 )
@@ -112,7 +112,7 @@ PROCESS = Fields(
     Process,
     {
         "serves": Key(PORTS, "The ports that answer while it runs."),
-        "starts": Key(STARTS),
+        "starts": Key(STARTS, "When it starts after the boot; `manual`: an event starts it."),
         "startup": Key(DISTRIBUTION, "From its start until it serves.", to="starts_up"),
     },
     "A process that checks and clients can see.",
@@ -128,7 +128,10 @@ def _probe(process: str | None = None, serves: str | None = None) -> Probe:
 PROBE = Fields(
     "Probe",
     _probe,
-    {"process": Key(Maybe(TEXT)), "serves": Key(Maybe(PORT))},
+    {
+        "process": Key(Maybe(TEXT), "This process must exist."),
+        "serves": Key(Maybe(PORT), "This port of the node must answer."),
+    },
     "What a check looks at: a process, or a port of its node.",
     extra={"oneOf": [{"required": ["process"]}, {"required": ["serves"]}]},
 )
@@ -146,7 +149,7 @@ class Daemon(NamedTuple):
 
 _DAEMON = {
     "config_id": Key(Maybe(TEXT), "Chooses the `@id` lines; the node's name where nothing is given."),
-    "starts": Key(STARTS),
+    "starts": Key(STARTS, "When keepalived starts after the boot; `manual`: an event starts it."),
     "probes": Key(
         Named(PROBE, free=True), "What scripts look at whose command says nothing, by script name."
     ),
@@ -165,7 +168,11 @@ def _block(name: str, keywords: Keywords) -> Fields:
         keyword: Key(_block(f"{name}_{keyword}", takes) if isinstance(takes, dict) else KEYWORDS[takes])
         for keyword, takes in keywords.items()
     }
-    return Fields(name, _as_given, keys | ({BESIDE_SCRIPT: Key(PROBE)} if name == "vrrp_script" else {}))
+    return Fields(
+        name,
+        _as_given,
+        keys | ({BESIDE_SCRIPT: Key(PROBE, "What the script looks at.")} if name == "vrrp_script" else {}),
+    )
 
 
 def _as_given(**given: Any) -> Mapping[str, Any]:
@@ -190,6 +197,7 @@ INLINE = Fields(
         },
         DELAYS: Key(KEYWORDS[Takes.LINES]),
     },
+    "keepalived with keywords that stand in the scenario.",
     near=("file",),
 )
 SLOP = Fields(
@@ -202,7 +210,10 @@ SLOP = Fields(
                 Fields(
                     "Stalls",
                     Stalls,
-                    {"every": Key(DISTRIBUTION, required=True), "lasts": Key(DISTRIBUTION, required=True)},
+                    {
+                        "every": Key(DISTRIBUTION, "From one to the next.", required=True),
+                        "lasts": Key(DISTRIBUTION, "How long one lasts.", required=True),
+                    },
                     "Moments in which the node does nothing.",
                 )
             )
@@ -242,22 +253,24 @@ NODE = Fields(
     "Node",
     NodeDocument,
     {
-        "interfaces": Key(Named(INTERFACE)),
-        "processes": Key(Named(PROCESS)),
+        "interfaces": Key(Named(INTERFACE), "By name, as in keepalived.conf."),
+        "processes": Key(Named(PROCESS), "What checks look for and clients ask, by name."),
         "keepalived": Key(
             Maybe(
                 Either(
                     lambda value: CONF if isinstance(value, dict) and "file" in value else INLINE,
                     (CONF, INLINE),
                 )
-            )
+            ),
+            "What the node's keepalived reads: a file, or the keywords themselves.",
         ),
-        "dialect": Key(Maybe(DIALECT)),
+        "dialect": Key(Maybe(DIALECT), "Whose behaviour this node has; the scenario's if not given."),
         "slop": Key(
-            Either(lambda value: SLOP if isinstance(value, dict) else _SLOP_NAMED, (_SLOP_NAMED, SLOP))
+            Either(lambda value: SLOP if isinstance(value, dict) else _SLOP_NAMED, (_SLOP_NAMED, SLOP)),
+            "How unpunctual the node is: `none`, `default` as measured, or your own figures.",
         ),
         "boots": Key(DISTRIBUTION, "From power_on until processes start."),
-        "neighbours": Key(NEIGHBOURS),
+        "neighbours": Key(NEIGHBOURS, "Its ARP/ND cache."),
     },
     "A machine.",
 )
@@ -265,12 +278,12 @@ CLIENT = Fields(
     "Client",
     Client,
     {
-        "segment": Key(TEXT, required=True),
-        "address": Key(Maybe(WITH_PREFIX)),
+        "segment": Key(TEXT, "The segment it sits on.", required=True),
+        "address": Key(Maybe(WITH_PREFIX), "Its own address; made up if not given."),
         "target": Key(ENDPOINT, "ADDRESS:PORT, quoted.", required=True),
-        "every": Key(POSITIVE, to="every_ns"),
-        "timeout": Key(POSITIVE, to="timeout_ns"),
-        "neighbours": Key(NEIGHBOURS),
+        "every": Key(POSITIVE, "From one request to the next.", to="every_ns"),
+        "timeout": Key(POSITIVE, "How long it waits for an answer.", to="timeout_ns"),
+        "neighbours": Key(NEIGHBOURS, "Its ARP/ND cache."),
     },
     "Somebody who asks for an answer again and again, in an open loop.",
 )
@@ -300,16 +313,16 @@ ADVERT = Fields(
     "Advert",
     InjectedAdvert,
     {
-        "vrid": Key(whole(0, 255), required=True),
-        "priority": Key(whole(0, 255), required=True),
-        "source": Key(Maybe(ADDRESS)),
-        "destination": Key(Maybe(ADDRESS)),
-        "version": Key(one_of(2, 3)),
-        "interval": Key(POSITIVE, to="interval_ns"),
-        "addresses": Key(ADDRESSES),
-        "ttl": Key(whole(0, 255)),
-        "auth_type": Key(one_of("none", "pass", "ah")),
-        "auth_pass": Key(TEXT),
+        "vrid": Key(whole(0, 255), "virtual_router_id.", required=True),
+        "priority": Key(whole(0, 255), "0: the sender is leaving; 255: the owner.", required=True),
+        "source": Key(Maybe(ADDRESS), "Source address; one of nobody's if not given."),
+        "destination": Key(Maybe(ADDRESS), "Where to; VRRP's multicast group if not given."),
+        "version": Key(one_of(2, 3), "VRRP version."),
+        "interval": Key(POSITIVE, "The advert_int it claims.", to="interval_ns"),
+        "addresses": Key(ADDRESSES, "The virtual addresses it names."),
+        "ttl": Key(whole(0, 255), "TTL; receivers want 255."),
+        "auth_type": Key(one_of("none", "pass", "ah"), "Authentication of version 2."),
+        "auth_pass": Key(TEXT, "The password, at most 8 characters count."),
     },
     "A foreign or forged advert.",
 )
@@ -319,7 +332,23 @@ _EVENT = {
     "every": Key(INTERVAL, "Repeat so often."),
     "count": Key(Maybe(whole(1, 1_000_000)), "Repeat so many times (with `every:`)."),
 }
+_PLAIN = {  # verbs that take nothing beyond their target
+    "kill": "SIGKILL for NODE/PROCESS.",
+    "stop": "SIGTERM for NODE/PROCESS; keepalived says priority 0.",
+    "start": "NODE/PROCESS starts.",
+    "restart": "NODE/PROCESS is stopped and started.",
+    "freeze": "SIGSTOP for NODE/PROCESS: it is there, but does nothing.",
+    "thaw": "SIGCONT for NODE/PROCESS.",
+    "power_off": "NODE is gone without a word.",
+    "power_on": "NODE boots.",
+    "link_down": "NODE/INTERFACE loses its carrier, and the node sees it.",
+    "link_up": "NODE/INTERFACE has its carrier again.",
+    "hang": "The check NODE/SCRIPT never returns.",
+    "fail": "The check NODE/SCRIPT fails, whatever it looks at.",
+    "pass": "The check NODE/SCRIPT succeeds, whatever it looks at.",
+}
 _WORDS: dict[str, tuple[str, dict[str, Key]]] = {  # verb: what it means and takes beyond its target
+    **{verb: (means, {}) for verb, means in _PLAIN.items()},
     "pause": (
         "The whole machine stands still and resumes.",
         {"for": Key(DISTRIBUTION, "How long.", required=True, to="lasts")},
@@ -338,35 +367,41 @@ _WORDS: dict[str, tuple[str, dict[str, Key]]] = {  # verb: what it means and tak
     "impair": (
         "netem's words for a segment or one interface; impairments compose.",
         {
-            "loss": Key(Maybe(FRACTION)),
-            "burst": Key(Maybe(BURST)),
-            "delay": Key(Maybe(DISTRIBUTION)),
-            "jitter": Key(Maybe(DISTRIBUTION)),
-            "duplicate": Key(Maybe(FRACTION)),
-            "reorder": Key(Maybe(FRACTION)),
-            "corrupt": Key(Maybe(FRACTION)),
+            "loss": Key(Maybe(FRACTION), "Share of the frames that is lost."),
+            "burst": Key(Maybe(BURST), "Mean number of frames lost in a row, at least 1."),
+            "delay": Key(Maybe(DISTRIBUTION), "Added to the way of a frame."),
+            "jitter": Key(Maybe(DISTRIBUTION), "Added, drawn anew for each frame."),
+            "duplicate": Key(Maybe(FRACTION), "Share that arrives twice."),
+            "reorder": Key(Maybe(FRACTION), "Share that overtakes: it travels without delay."),
+            "corrupt": Key(Maybe(FRACTION), "Share that arrives with a flipped bit."),
             "only": Key(
                 ListOf(one_of("vrrp", "arp", "garp", "nd", "icmp", "app")), "Only frames of these kinds."
             ),
-            "from": Key(TARGETS),
-            "to": Key(TARGETS),
+            "from": Key(TARGETS, "Only frames of these senders."),
+            "to": Key(TARGETS, "Only frames to these receivers."),
         },
     ),
     "starve": (
         "Timers and packets of the node are served late.",
-        {"delay": Key(DISTRIBUTION, required=True)},
+        {"delay": Key(DISTRIBUTION, "How late.", required=True)},
     ),
-    "flush_address": ("Somebody else removes an address.", {"address": Key(ADDRESS, required=True)}),
+    "flush_address": (
+        "Somebody else removes an address.",
+        {"address": Key(ADDRESS, "Which.", required=True)},
+    ),
     "set": (
         "An operator changes the priority of NODE/INSTANCE.",
-        {"priority": Key(whole(1, 255), required=True)},
+        {"priority": Key(whole(1, 255), "The new one.", required=True)},
     ),
-    "inject": ("A foreign or forged advert appears on the segment.", {"advert": Key(ADVERT, required=True)}),
+    "inject": (
+        "A foreign or forged advert appears on the segment.",
+        {"advert": Key(ADVERT, "What it says.", required=True)},
+    ),
 }
 
 
 def _verb(verb: str) -> Fields:
-    means, words = _WORDS.get(verb, (f"{verb}: NODE…", {}))
+    means, words = _WORDS[verb]
     lasting = (
         {}
         if verb in INSTANT_VERBS
@@ -439,7 +474,11 @@ def _limits(name: str, shape: Shape, description: str) -> Fields:
             raise ValueSyntaxError("needs at least one of: max, min, p50, p95, p99")
         return {statistic: limit for statistic, limit in given.items() if limit is not None}
 
-    keys = {statistic: Key(Maybe(shape)) for statistic in ("max", "min", "p50", "p95", "p99")}
+    keys = {
+        "max": Key(Maybe(shape), "At most; in a sweep for every run."),
+        "min": Key(Maybe(shape), "At least; in a sweep for every run."),
+        **{f"p{share}": Key(Maybe(shape), f"At most in {share} % of the runs.") for share in (50, 95, 99)},
+    }
     return Fields(name, make, keys, description, extra={"minProperties": 1})
 
 
@@ -520,16 +559,16 @@ SCENARIO = Fields(
         "version": Key(
             Leaf(_version, {"const": 1}), "The version of this format: 1.", required=True, instead=1
         ),
-        "name": Key(TEXT),
-        "description": Key(TEXT),
+        "name": Key(TEXT, "For reports; the file's name if not given."),
+        "description": Key(TEXT, "What happens, in one sentence."),
         "duration": Key(POSITIVE, "How long the run lasts.", required=True, instead=MAX_DURATION_NS),
-        "seed": Key(whole(0, 2**63 - 1)),
+        "seed": Key(whole(0, 2**63 - 1), "Decides every draw; `--seed` overrides it."),
         "dialect": Key(DIALECT, "Whose behaviour is simulated; a node may differ."),
-        "segments": Key(Named(SEGMENT, least=1), required=True),
-        "nodes": Key(Named(NODE, least=1), required=True),
-        "clients": Key(Named(CLIENT)),
-        "events": Key(Events()),
-        "expect": Key(Maybe(EXPECT)),
+        "segments": Key(Named(SEGMENT, least=1), "Shared L2 domains, by name.", required=True),
+        "nodes": Key(Named(NODE, least=1), "Machines, by name.", required=True),
+        "clients": Key(Named(CLIENT), "Who asks for the addresses, by name."),
+        "events": Key(Events(), "What happens, one verb each."),
+        "expect": Key(Maybe(EXPECT), "What a run is judged by."),
     },
     "A scenario for vrrpsim.",
 )
