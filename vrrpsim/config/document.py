@@ -216,7 +216,8 @@ SLOP = Fields(
                     },
                     "Moments in which the node does nothing.",
                 )
-            )
+            ),
+            "Moments in which it does nothing.",
         ),
     },
     "How unpunctual the node's timers are.",
@@ -315,7 +316,7 @@ ADVERT = Fields(
     {
         "vrid": Key(whole(0, 255), "virtual_router_id.", required=True),
         "priority": Key(whole(0, 255), "0: the sender is leaving; 255: the owner.", required=True),
-        "source": Key(Maybe(ADDRESS), "Source address; one of nobody's if not given."),
+        "source": Key(Maybe(ADDRESS), "Source address; a free one of the segment if not given."),
         "destination": Key(Maybe(ADDRESS), "Where to; VRRP's multicast group if not given."),
         "version": Key(one_of(2, 3), "VRRP version."),
         "interval": Key(POSITIVE, "The advert_int it claims.", to="interval_ns"),
