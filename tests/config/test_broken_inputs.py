@@ -137,7 +137,8 @@ STRUCTURAL += [
 SEMANTIC = [
     Row("segment: lan, address: 10.0.0.1/24", "segment: lam", "8:34", "no segment 'lam'"),
     Row("address: 10.0.0.1/24", "address: 10.1.0.1/24", "8:48", "10.1.0.1 is not in 10.0.0.0/24"),
-    Row("address: 10.0.0.2/24", "address: 10.0.0.1/24", "11:48", "given twice; the first is on line 8"),
+    Row("lan, target", "lan, address: 10.0.0.1/24, target", "14:32", "given twice; the first is on line 8"),
+    Row("10.0.0.1/24", "[10.0.0.1/24, 10.0.0.1/24]", "8:48", "given twice; the first is on line 8"),
     Row("\n  lb2:\n", "\n  master: {}\n  lb2:\n", "10:3", "is a role"),
     Row("\n  web:", "\n  lb1:", "14:3", "is also the name of a node"),
     Row('target: "10.0.0.1:80"', 'target: "10.0.0.1:99999"', "14:31", "is not ADDRESS:PORT"),

@@ -368,6 +368,16 @@ def test_a_client_that_asks_nobody_is_a_warning(tmp_path):
     assert [f.message for f in scenario.findings if "10.0.0.77" in f.message]
 
 
+def test_two_nodes_with_one_address_are_a_warning(tmp_path):
+    path = write(tmp_path)
+    text = path.read_text(encoding="utf-8")
+    assert "10.0.0.2/24" in text
+    path.write_text(text.replace("10.0.0.2/24", "10.0.0.1/24"), encoding="utf-8")
+    [message] = [f.message for f in load_scenario(path).findings if "10.0.0.1" in f.message]
+    assert "given twice" in message
+    assert "two nodes with one address" in message
+
+
 def test_a_role_is_ambiguous_with_two_instances(tmp_path):
     conf = CONF + CONF[CONF.index("vrrp_instance") :].replace("VI_1", "VI_2").replace("51", "52").replace(
         ".100", ".101"

@@ -169,11 +169,21 @@ class Resolver:
         return address
 
     def _claim(self, owners: dict[Any, Keys], value: Any, path: Keys) -> None:
-        if value in owners:
-            place = self.tree.value_place(owners[value])
-            self.tree.error(path, f"{value} is given twice; the first is on line {place.line}")
+        first = owners.setdefault(value, path)
+        if first is path:
+            return
+        message = f"{value} is given twice; the first is on line {self.tree.value_place(first).line}"
+        if self._are_twins(first, path):
+            self.warn(path, f"{message}: two nodes with one address")
         else:
-            owners[value] = path
+            self.tree.error(path, message)
+
+    def _are_twins(self, one: Keys, other: Keys) -> bool:
+        """Whether these are addresses of two nodes on one segment: reality allows that, and suffers."""
+        if {one[0], other[0]} != {"nodes"} or "mac" in (one[-1], other[-1]) or one[1] == other[1]:
+            return False
+        first, second = (self.document.nodes[str(path[1])].interfaces[str(path[3])] for path in (one, other))
+        return first.segment == second.segment
 
     def _client(self, name: str, client: Client) -> Client:
         path = ("clients", name)

@@ -37,9 +37,15 @@ WORDS = {
     "inject": "carries a forged advert",
 }
 REASONS = {
+    "init": "it starts",
+    "stop": "it is told to stop",
+    "owner": "it is the owner of the address",
     "higher_advert": "it hears a higher priority",
-    "master_down": "it has heard no acceptable advert for Master_Down_Interval",
-    "preempt": "it outranks what it hears",
+    "master_down_timer": "it has heard no acceptable advert for Master_Down_Interval",
+    "sync_group": "its sync group takes it along",
+    "address_lost": "somebody took its address away",
+    "recovered": "what had failed is well again",
+    "timer_expired_backup": "it was held up for too long",
 }
 
 
@@ -89,7 +95,7 @@ def _found(finding: Finding) -> Iterator[str]:
     elif not finding.tried:
         how = "without any fault"
     else:
-        how = f"schedule {finding.tried}, shrunk from {finding.shrunk_from} events to {count}"
+        how = f"schedule {finding.tried}, shrunk from {_events(finding.shrunk_from)} to {count}"
     yield f"{violation.invariant}: {violation.text} ({how})"
     if finding.also:
         yield f"  the same breaks {_names(finding.also)}"
@@ -105,6 +111,10 @@ def _found(finding: Finding) -> Iterator[str]:
             yield f"  replay:  vrrpsim run {quote(str(finding.path))}"
         else:
             yield "  no expectation says this: only the hunt, which tries the file first, shows it again"
+
+
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count} events"
 
 
 def _needed(count: int) -> str:

@@ -70,6 +70,7 @@ class Dialect:
 
     # --- state machine (§1)
     answers_lower_advert: bool = True  # FSM-33, RFC 9568 §6.4.3
+    answers_own_source: bool = False  # FSM-32; RFC 9568 §6.4.3 to the letter: True (rfc.md §4.4 S2)
     lower_advert_restarts_timer: bool = True  # rfc.md §4.4 S4: False
     fault_priority_zero_adverts: int = 2  # FSM-38
     owner_starts_as_master: bool = True  # FSM-5, RFC 9568 §6.4.1
@@ -154,6 +155,9 @@ RFC9568 = Dialect(
     always_vmac=True,
     missing_source_is_fault=False,
 )
+RFC9568_LITERAL = replace(  # §6.4.3 and no word beyond: two with one address answer each other without end
+    RFC9568, name="rfc9568-literal", own_source_dropped=False, answers_own_source=True
+)
 RFC5798 = replace(
     RFC9568,
     name="rfc5798",
@@ -185,6 +189,7 @@ DIALECTS: dict[str, Dialect] = {
         RFC3768,
         RFC5798,
         RFC9568,
+        RFC9568_LITERAL,
         KEEPALIVED_2_2_7,
         KEEPALIVED_2_2_8,
         KEEPALIVED_2_3_3,

@@ -456,7 +456,8 @@ def _master_hears(
                 (config.name,),
             )
             return _yield_to(machine, conflict, advert, source, now_ns, (log,))
-    if advert.priority == state.priority and source == state.source:  # FSM-32
+    is_twin = advert.priority == state.priority and source == state.source
+    if is_twin and not machine.dialect.answers_own_source:  # FSM-32
         log = Log(
             "({}) WARNING - equal priority advert received from remote host with our IP address.",
             (config.name,),
