@@ -24,6 +24,12 @@ function exact(ns) {
   const whole = Math.floor(ns / 1e9);
   return `${whole}.${String(Math.round(ns - whole * 1e9)).padStart(9, "0")} s`;
 }
+/* With milliseconds; in runs of hours as h:mm:ss. */
+function clockTime(ns) {
+  const two = (value) => String(Math.floor(value)).padStart(2, "0");
+  if (DATA.duration < 7200e9) return `${(ns / 1e9).toFixed(3)} s`;
+  return `${Math.floor(ns / 3600e9)}:${two((ns / 60e9) % 60)}:${two((ns / 1e9) % 60)}.${String(Math.floor((ns / 1e6) % 1000)).padStart(3, "0")}`;
+}
 /* As the text report writes it: seconds with three decimals, below one second ms or µs with one. */
 function length(ns) {
   if (ns >= 3600e9) return `${Math.floor(ns / 3600e9)} h ${String(Math.floor((ns / 60e9) % 60)).padStart(2, "0")} min`;
@@ -72,7 +78,7 @@ function hatches() {
   return draw("svg", { width: 0, height: 0, "aria-hidden": "true", class: "heard" }, draw("defs", {},
     pattern("hatch-fault", slash), pattern("hatch-silent", back), pattern("hatch-several", `${slash} ${back}`),
     pattern("hatch-off", `${slash} ${back}`, { class: "plain" }), pattern("hatch-paused", "M1 0 V6 M4 0 V6", { class: "plain" }),
-    pattern("hatch-mixed", "M1 0 V6 M4 0 V6")));
+    pattern("hatch-many", "M1 0 V6 M4 0 V6")));
 }
 
 const tip = el("div", { id: "tip", role: "tooltip", hidden: true });

@@ -2,7 +2,7 @@
 
 A lane is a flat list `[start, what, why, start, …]`: what holds from one instant to the next, as numbers of
 words. A word is `[text, tone]`; the tone says how it looks. A lane with too many slices is made coarser:
-neighbours shorter than a part of the run become one slice `n changes`.
+neighbours shorter than a part of the run become one slice `n changes`, in the tone that holds longest.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import Any
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.result import Result
 from vrrpsim.report.lanes import NOBODY, Slice, owner_slices, slices, state_slices
-from vrrpsim.report.text import alike
+from vrrpsim.report.text import alike, brief
 from vrrpsim.trace import PriorityChange, Reachability, Trace
 
 LANES = 60  # of one kind
 SLICES = 5000  # in all lanes
+BAD = ("several", "nobody", "silent")
 TONES = 6  # nodes that can be told apart by colour
 
 
@@ -116,17 +117,22 @@ def _lane(label: str, found: Toned, most: int, words: Words) -> dict[str, Any]:
 
 
 def _coarser(found: Toned, most: int) -> Toned:
-    """Join runs of short neighbours until no more than `most` slices are left."""
+    """Join runs of short neighbours until about `most` slices are left; the longest of the bad ones stay."""
     if len(found) <= most:
         return found
     whole_ns = found[-1][0].end_ns - found[0][0].start_ns
-    return list(_joined(found, 2 * whole_ns // most))
+    bad = sorted(_length(each) for each in found if each[1] in BAD)
+    return list(_joined(found, 4 * whole_ns // most, bad[-most // 4] if len(bad) > most // 4 else 0))
 
 
-def _joined(found: Toned, least_ns: int) -> Iterator[tuple[Slice, str]]:
+def _length(each: tuple[Slice, str]) -> int:
+    return each[0].end_ns - each[0].start_ns
+
+
+def _joined(found: Toned, least_ns: int, bad_ns: int) -> Iterator[tuple[Slice, str]]:
     run: list[tuple[Slice, str]] = []
     for each in found:
-        short = each[0].end_ns - each[0].start_ns < least_ns
+        short = _length(each) < least_ns and not (each[1] in BAD and _length(each) > bad_ns)
         if run and (not short or each[0].end_ns - run[0][0].start_ns > least_ns):
             yield _several(run)
             run = []
@@ -141,12 +147,15 @@ def _joined(found: Toned, least_ns: int) -> Iterator[tuple[Slice, str]]:
 def _several(run: Toned) -> tuple[Slice, str]:
     if len(run) == 1:
         return run[0]
-    held: Counter[str] = Counter()
-    for each, _ in run:
-        held[each.what] += each.end_ns - each.start_ns
+    held: Counter[tuple[str, str]] = Counter()
+    for each, tone in run:
+        held[each.what, tone] += each.end_ns - each.start_ns
     start_ns, end_ns = run[0][0].start_ns, run[-1][0].end_ns
-    shares = (f"{what} {100 * ns / (end_ns - start_ns):.0f} %" for what, ns in held.most_common(4))
-    return Slice(start_ns, end_ns, f"{len(run)} changes", ", ".join(shares)), "mixed"
+    shares = (f"{what} {100 * ns / (end_ns - start_ns):.3g} %" for (what, _), ns in held.most_common(4))
+    [((_, tone), _)] = held.most_common(1)
+    worse = any(each in BAD for _, each in held)
+    text = f"{len(run)} changes in {brief(end_ns - start_ns)}"
+    return Slice(start_ns, end_ns, text, ", ".join(shares)), f"{tone} {'many-bad' if worse else 'many'}"
 
 
 def priorities(scenario: Scenario, trace: Trace, words: Words) -> list[dict[str, Any]]:

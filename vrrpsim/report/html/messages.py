@@ -27,7 +27,7 @@ from vrrpsim.trace import (
     Trace,
 )
 
-MESSAGES = 6000
+MESSAGES = 5000
 BINS = 600
 INSTANTS = 2000  # around which messages are kept
 

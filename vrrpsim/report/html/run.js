@@ -14,9 +14,9 @@ function failovers() {
         el("span", { class: "length" }, length(size)), el("span", { class: "keyword" }, keyword || "", size === longest && known.length > 1 ? ` (${Math.round((100 * size) / all)} %)` : ""));
     });
     const end = each.fault + (each.total ?? each.owner - each.fault);
-    return el("article", { class: "fall" }, el("div", { class: "row" }, el("h3", {}, `${each.label}: ${each.from} → ${each.to}`), el("span", {}, `after “${each.cause}”`),
-      el("b", { class: "push" }, each.total === null ? "no client was served" : length(each.total)),
-      el("button", { type: "button", class: "link", onclick: () => focusOn(each.fault, end) }, "show")), el("div", { role: "list" }, rows));
+    return el("details", { class: "fall", open: each.main || DATA.failovers.length <= 4 }, el("summary", {}, el("span", { class: "row" }, el("b", {}, `${each.label}: ${each.from} → ${each.to}`),
+      el("span", {}, `after “${each.cause}”`), el("span", { class: "dim" }, `at ${clockTime(each.fault)}`), el("b", { class: "push" }, each.total === null ? "no client was served" : length(each.total)))),
+      el("div", { role: "list" }, rows), el("button", { type: "button", class: "link", onclick: () => focusOn(each.fault, end) }, "Show on the timeline"));
   };
   return card("Failovers: where the time went, and the keyword that decides it", DATA.failovers.map(one),
     DATA.more_failovers ? el("p", { class: "dim" }, `The ${DATA.failovers.length} slowest of ${DATA.failovers.length + DATA.more_failovers}.`) : null);

@@ -29,7 +29,7 @@ from vrrpsim.report.text import (
 )
 from vrrpsim.trace import Fault, Trace
 
-EVENTS, FAILOVERS, LINES = 500, 60, 400
+EVENTS, FAILOVERS, LINES = 500, 40, 400
 QUOTED = 40_000  # characters of the scenario, and of all configurations
 SCRIPTS = ("common.js", "timeline.js", "sequence.js", "run.js")
 

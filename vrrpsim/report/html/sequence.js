@@ -13,7 +13,7 @@ function sequence() {
   const columns = data.participants.map((name, number) => number < data.nodes
     ? LANES.states.filter((lane) => lane.label.startsWith(`${name} `)).map((lane) => ({ ...lane, instance: lane.label.slice(name.length + 1) }))
     : LANES.clients.filter((lane) => lane.label === name));
-  const TOP = 34, ARROWS = 160;
+  const TOP = 34, ARROWS = 110;
   const svg = draw("svg", { "aria-hidden": "true" }), note = el("span", { class: "dim" });
   const which = el("select", { "aria-label": "Virtual router", onchange: () => refresh() }, el("option", { value: "" }, "all instances"),
     data.instances.map((name) => el("option", { value: name }, name)));
@@ -22,14 +22,24 @@ function sequence() {
   let hits = [], names = [], at = -1, W = 600, H = 400, left = 64;
 
   const lowest = (t) => { let low = 0, high = times.length; while (low < high) { const middle = (low + high) >> 1; if (times[middle] < t) low = middle + 1; else high = middle; } return low; };
-  const x = (number) => left + ((number + 0.5) * (W - left)) / data.participants.length;
+  /* Where a participant stands; on a narrow page the first leaves room for the names of its states. */
+  function x(number) {
+    const all = data.participants.length, narrow = left < 60 && all > 1;
+    return narrow ? left + 50 + (number * (W - left - 84)) / (all - 1) : left + ((number + 0.5) * (W - left)) / all;
+  }
   const y = (t) => TOP + ((t - view.t0) / span()) * (H - TOP - 8);
-  /* Whether all messages of the window are here: those far from every change were only counted. */
-  function complete() {
-    if (!data.of) return true;
+  /* The parts of the window whose messages were only counted, because they are far from every change. */
+  function gaps() {
+    if (!data.of) return [];
+    const found = [];
     let covered = view.t0;
-    for (const instant of kept) if (instant - data.near <= covered) covered = Math.max(covered, instant + data.near);
-    return covered >= view.t1;
+    for (const instant of kept) {
+      if (instant + data.near <= covered) continue;
+      if (instant - data.near >= view.t1) break;
+      if (instant - data.near > covered) found.push([covered, instant - data.near]);
+      covered = instant + data.near;
+    }
+    return covered < view.t1 ? [...found, [covered, view.t1]] : found;
   }
   const wanted = (route) => !which.value || !route[INSTANCE] || route[INSTANCE] === which.value;
 
@@ -39,7 +49,8 @@ function sequence() {
     const from = lowest(view.t0), to = lowest(view.t1 + 1), visible = [];
     for (let number = from; number < to; number++) if (wanted(routes[number])) visible.push(number);
     H = Math.min(Math.max(visible.length * 11 + 120, 380), 760);
-    const arrows = together(visible), many = arrows.length > ARROWS || !complete();
+    const arrows = together(visible), holes = gaps();
+    const many = arrows.length > ARROWS || holes.reduce((sum, [a, b]) => sum + b - a, 0) > 0.6 * span();
     H = many ? 480 : H;
     hits = [];
     names = [];
@@ -47,24 +58,30 @@ function sequence() {
     const scale = ticks(view.t0, view.t1, H - TOP, 44);
     for (const [t, text] of scale.found) parts.push(draw("line", { class: "grid", x1: left, x2: W, y1: y(t), y2: y(t) }), label(left - 8, y(t) + 4, text, { class: "small dim", "text-anchor": "end" }));
     if (scale.base) parts.push(label(0, 12, scale.base, { class: "small strong" }));
-    data.participants.forEach((name, number) => parts.push(...lifeline(name, number)));
-    let free = 0;
+    data.participants.forEach((name, number) => parts.push(...lifeline(name, number, many)));
+    let free = 0, said = "";
     for (const event of EVENTS) {
-      if (event.start < view.t0 || event.start > view.t1 || event.start > view.t0 && y(event.start) < free - 40) continue;
-      free = Math.max(y(event.start) - 4, free + 12);
+      if (event.start < view.t0 || event.start > view.t1) continue;
       parts.push(draw("line", { class: "flag", x1: left, x2: W, y1: y(event.start), y2: y(event.start) }));
+      if (y(event.start) < free + (said === event.what ? 26 : -30)) continue;  // the same again, or no room
+      free = Math.max(y(event.start) - 4, free + 12);
+      said = event.what;
       names.push(label(W - 4, free, event.what, { class: "small strong halo", "text-anchor": "end" }));
     }
-    parts.push(...(many ? counts(visible) : arrows.flatMap(arrow())));
+    if (many) parts.push(...counts(visible, holes.length > 0));
+    else {
+      for (const [a, b] of holes) parts.push(draw("rect", { class: "hole", x: left, y: y(a), width: W - left, height: y(b) - y(a) }), y(b) - y(a) > 18 ? label(left + 6, (y(a) + y(b)) / 2 + 4, "only counted here", { class: "small dim" }) : "");
+      parts.push(...arrows.flatMap(arrow()));
+    }
     parts.push(...names);
     const total = data.of ? `${data.of.toLocaleString("en")} messages in the run` : `${times.length.toLocaleString("en")} messages`;
     note.textContent = many ? `Too many for arrows here: counted. Zoom in${data.of ? ", near a change of state or an event," : ""} to see each. ${total}.` : `${visible.length} of ${total}; times are when they left.`;
     if (at >= 0 && hits[at]) parts.push(draw("rect", { class: "chosen", x: hits[at].x0 - 4, y: hits[at].y0 - 5, width: hits[at].x1 - hits[at].x0 + 8, height: hits[at].y1 - hits[at].y0 + 10, rx: 4 }));
     put(svg, { viewBox: `0 0 ${W} ${H}`, height: H }, []);
     svg.style.width = `${W}px`;
-    svg.replaceChildren(...parts);
+    svg.replaceChildren(...parts.filter(Boolean));
   }
-  function lifeline(name, number) {
+  function lifeline(name, number, many) {
     const own = columns[number].filter((lane) => number >= data.nodes || !which.value || lane.instance === which.value).slice(0, 4);
     const changes = [], parts = [draw("line", { class: "lifeline", x1: x(number), x2: x(number), y1: TOP, y2: H - 4 })], size = Math.min(wide(name) + 18, (W - left) / data.participants.length - 4);
     own.forEach((lane, index) => {
@@ -78,7 +95,7 @@ function sequence() {
         if (item.start > view.t0 && b - a > 14 && number < data.nodes) changes.push({ at: a, instance: lane.instance, what: item.what });
       }
     });
-    const side = number ? 1 : -1, edge = x(number) + side * (own.length * 4 + 5);
+    const side = number && !many ? 1 : -1, edge = x(number) + side * (own.length * 4 + 5);
     let lowest_ = -99;
     changes.sort((a, b) => a.at - b.at);
     for (let start = 0, end = 0; start < changes.length; start = end) {
@@ -87,7 +104,7 @@ function sequence() {
       const text = states.length === 1 && group.length >= own.length ? states[0] : group.map((each) => `${each.instance} ${each.what}`).join(", ");
       if (changes[start].at - lowest_ < 12) continue;
       lowest_ = changes[start].at;
-      names.push(label(edge, lowest_ + 13, text, { class: "small strong halo", "text-anchor": number ? "start" : "end" }));
+      names.push(label(edge, lowest_ + 13, text, { class: "small strong halo", "text-anchor": side > 0 ? "start" : "end" }));
     }
     return [...parts, draw("rect", { class: "box", x: x(number) - size / 2, y: 4, width: size, height: 22, rx: 5 }), label(x(number), 19, fit(name, size - 8), { class: "strong", "text-anchor": "middle" })];
   }
@@ -130,9 +147,9 @@ function sequence() {
       if (kind === "garp") parts.push(draw("path", { class: "head garp", d: `M${a} ${at - 5} l5 5 l-5 5 l-5 -5 Z` }));
       if (!route[TO].length) parts.push(draw("line", { class: `arrow ${style}`, x1: a + 5, x2: a + 30, y1: at, y2: at }));
       const text = (kind === "garp" ? `GARP ${route[TEXT]}` : `${several ? `${route[INSTANCE]} ` : ""}${route[TEXT]}${route[TEXT] === "0" ? " resigns" : ""}`) + (count > 1 ? ` ×${count}` : "") + (route[LOST].length ? " lost" : "");
-      const right = Math.max(...ends) > a;
-      if (at - written[route[FROM]] > 12 || route[LOST].length && at - written[route[FROM]] > 9) {
-        parts.push(label(a + (right ? 12 : -12), at - 3, text, { class: `small halo${route[LOST].length ? " lost" : ""}`, "text-anchor": right ? "start" : "end" }));
+      const right = Math.max(...ends) > a, room = right ? W - a - 14 : a - left - 14;
+      if (at - written[route[FROM]] > 9) {
+        parts.push(label(a + (right ? 12 : -12), at - 3, wide(text) < room ? text : text.replace(route[TEXT], "").trim() || text, { class: `small halo${route[LOST].length ? " lost" : ""}`, "text-anchor": right ? "start" : "end" }));
         written[route[FROM]] = at;
       }
       hits.push({ x0: Math.min(a, ...ends), x1: Math.max(a, ...ends), y0: at - 3, y1: at + 3, lines: linesOf(one), time });
@@ -140,23 +157,23 @@ function sequence() {
     };
   }
   /* Rows of equal time with a bar for each sender. */
-  function counts(visible) {
-    const rows = Math.floor((H - TOP - 8) / 14), width = span() / rows, table = new Map();
+  function counts(visible, binned) {
+    const least = span() / Math.floor((H - TOP - 8) / 14), base = binned ? 0 : view.t0, table = new Map();
+    const width = binned ? Math.ceil(least / data.width) * data.width : least;
     const note_ = (time, sender, adverts, garps, lost) => {
-      const key = `${Math.min(Math.max(Math.floor((time - view.t0) / width), 0), rows - 1)} ${sender}`, row = table.get(key) ?? [0, 0, 0];
+      const key = `${Math.floor((Math.min(time, view.t1 - 1) - base) / width)} ${sender}`, row = table.get(key) ?? [0, 0, 0];
       table.set(key, [row[0] + adverts, row[1] + garps, row[2] + lost]);
     };
-    const binned = data.of && !complete();
     if (binned) {
       for (let at = 0; at < data.bins.length; at += 5) {
-        const middle = (data.bins[at] + 0.5) * data.width;
-        if (middle >= view.t0 && middle <= view.t1) note_(middle, data.bins[at + 1], data.bins[at + 2], data.bins[at + 3], data.bins[at + 4]);
+        const start = Math.floor((data.bins[at] * data.width) / width) * width;
+        if (start + width > view.t0 && start < view.t1) note_(start, data.bins[at + 1], data.bins[at + 2], data.bins[at + 3], data.bins[at + 4]);
       }
     } else for (const number of visible) if (routes[number][KIND] !== "reject") note_(times[number], routes[number][FROM], +(routes[number][KIND] === "advert"), +(routes[number][KIND] === "garp"), +(routes[number][LOST].length > 0));
     const most = Math.max(1, ...[...table.values()].map((row) => row[0] + row[1])), room = ((W - left) / data.participants.length) * 0.62;
     return [...table.entries()].flatMap(([key, [adverts, garps, lost]]) => {
-      const [row, sender] = key.split(" ").map(Number), top = TOP + row * 14, a = x(sender) + 8, size = Math.max(((adverts + garps) / most) * room, 2);
-      hits.push({ x0: a - 14, x1: a + room, y0: top, y1: top + 14, time: view.t0 + row * width, lines: [`${data.participants[sender]}: ${adverts} adverts, ${garps} gratuitous frames`, `${exact(Math.round(view.t0 + row * width))} and ${length(width)} after it`, lost ? `${lost} of them lost for somebody` : ""] });
+      const [row, sender] = key.split(" ").map(Number), start = base + row * width, top = Math.max(TOP, Math.min((y(start) + y(start + width)) / 2 - 7, H - 22)), a = x(sender) + 8, size = Math.max(((adverts + garps) / most) * room, 2);
+      hits.push({ x0: a - 14, x1: a + room, y0: top, y1: top + 14, time: start, lines: [`${data.participants[sender]}: ${adverts} adverts, ${garps} gratuitous frames`, `${exact(Math.max(Math.round(start), 0))} and ${length(Math.round(width))} after it`, lost ? `${lost} of them lost for somebody` : ""] });
       return [draw("rect", { class: "count", x: a, y: top + 1, width: size, height: 11, rx: 2 }), lost ? draw("rect", { class: "silent", x: a, y: top + 1, width: Math.max((lost / most) * room, 3), height: 11, rx: 2 }) : "",
         label(a + size + 4, top + 10, `${adverts + garps}${lost ? `, ${lost} lost` : ""}`, { class: "small dim" })].filter(Boolean);
     });

@@ -109,8 +109,9 @@ function timeline() {
   function render() {
     W = Math.max(box.clientWidth, 240);
     const narrow = W < 600;
-    G = narrow ? 0 : Math.min(Math.max(60, ...lanes.map((row) => wide(row.label) + 18)), 230);
-    readout.textContent = `${exact(view.t0).replace(/(\.\d{3})\d+/, "$1")} ${DASH} ${exact(view.t1).replace(/(\.\d{3})\d+/, "$1")} (${length(span())})`;
+    const crowd = layEvents(0, DATA.duration, W - 150, 4).names;
+    G = narrow ? 0 : Math.min(Math.max(60, ...[...crowd, ...lanes.map((row) => row.label)].map((text) => wide(text) + 18)), 230);
+    readout.textContent = `${clockTime(view.t0)} ${DASH} ${clockTime(view.t1)} (${length(span())})`;
     eventRows = Math.min(Math.max(layEvents(0, DATA.duration, W - G, 4).used, 1), 4);
     if (EVENTS.length) rows[0].high = eventRows * 19 + 6;
     hits = [];
@@ -125,9 +126,9 @@ function timeline() {
     parts.push(...bands(y));
     for (const row of rows) {
       if (row.heading) { parts.push(label(0, row.y + 17, row.heading, { class: "heading halo" })); continue; }
+      if (row.kind === "events") { parts.push(...flags(row)); continue; }
       parts.push(label(0, narrow ? row.y - 3 : row.y + Math.min(row.high, 26) / 2 + 3, fit(row.label, narrow ? W : G - 8), { class: narrow ? "small halo" : "" }));
-      if (row.kind === "events") parts.push(...flags(row));
-      else if (row.kind === "priority") parts.push(...steps(row));
+      if (row.kind === "priority") parts.push(...steps(row));
       else parts.push(...bars(row));
     }
     if (chosen && chosen.item) {
@@ -162,7 +163,11 @@ function timeline() {
   }
   function flags(row) {
     const parts = [];
-    for (const { event, line, text, left, a, b } of layEvents(view.t0, view.t1, W - G, eventRows).placed) {
+    const layout = layEvents(view.t0, view.t1, W - G, eventRows);
+    if (G) layout.names.forEach((name, line) => parts.push(label(0, row.y + line * 19 + 14, fit(name, G - 8))));
+    else parts.push(label(0, row.y - 3, fit(layout.names.join(", ") || row.label, W), { class: "small halo" }));
+    if (G && !layout.names.length) parts.push(label(0, row.y + 16, row.label));
+    for (const { event, line, text, left, a, b } of layout.placed) {
       const y = row.y + line * 19 + 10, xa = a + G, xb = b + G;
       const from = text && !left ? Math.max(xa, G) + wide(text) + 16 : Math.max(xa, G);
       if (event.lasts && from < Math.min(xb, W)) parts.push(draw("line", { class: "lasts", x1: from, x2: Math.min(xb, W), y1: y, y2: y }));
@@ -179,19 +184,20 @@ function timeline() {
       if (!crowd) return;
       if (crowd.count === 1) one(crowd.item, crowd.a, crowd.b);
       else {
-        parts.push(draw("rect", { class: "mixed", x: crowd.a, y, width: Math.max(crowd.b - crowd.a, 1), height: high }));
+        parts.push(draw("rect", { class: "many", x: crowd.a, y, width: Math.max(crowd.b - crowd.a, 1), height: high }));
         hits.push({ row, item: { start: crowd.item.start, end: crowd.end, what: `${crowd.count} changes, zoom in` }, x0: crowd.a, x1: crowd.b, y0: row.y, y1: row.y + row.high });
       }
       crowd = null;
     };
     const one = (item, a, b) => {
       const bad = BAD.includes(item.tone), slim = b - a < 5, width = Math.max(b - a, bad ? 3 : 0.6);
-      const rect = draw("rect", { class: `slice ${item.tone}${slim ? " slim" : ""}`, x: slim && bad ? (a + b) / 2 - width / 2 : a, y, width, height: high, rx: slim ? 0 : 3 });
-      (bad ? above : parts).push(rect);
+      const [tone, many] = item.tone.split(" ");
+      (bad ? above : parts).push(draw("rect", { class: `slice ${tone}${slim ? " slim" : ""}`, x: slim && bad ? (a + b) / 2 - width / 2 : a, y, width, height: high, rx: b - a < 12 ? 0 : 3 }));
+      if (many) parts.push(draw("rect", { class: many, x: a, y: y + high - 5, width, height: 5 }));
       hits.push({ row, item, x0: a, x1: b, y0: row.y, y1: row.y + row.high, bad });
       const room = b - a - 10, time = length(item.end - item.start);
       const text = (bad ? [`${item.what} ${time}`, time] : [item.what, item.what.replace("answered by ", "")]).find((each) => wide(each) < room);
-      if (text) above.push(label((a + b) / 2, y + high / 2 + 4, text, { class: `on-${item.tone}${bad || ["FAULT", "off", "paused", "mixed"].includes(item.tone) ? " halo" : ""}`, "text-anchor": "middle" }));
+      if (text) above.push(label((a + b) / 2, y + high / 2 + 4, text, { class: `on-${tone}${bad || many || ["FAULT", "off", "paused"].includes(item.tone) ? " halo" : ""}`, "text-anchor": "middle" }));
     };
     for (let at = first(row.items, view.t0); at < row.items.length && row.items[at].start < view.t1; at++) {
       const item = row.items[at], a = Math.max(x(item.start), G), b = Math.min(x(item.end), W);
@@ -344,9 +350,11 @@ function grab(box, { place, timeAt, scale, point, leave }) {
   box.addEventListener("pointerleave", (event) => { done(event); if (event.pointerType === "mouse") leave(); });
 }
 
-/* Rows for the events of a window, so that no text covers another; pixels count from the window's start. */
+/* Rows for the events of a window, so that no text covers another; pixels count from the window's start.
+   If they are too many for texts, one row for each text, with `names`. */
 function layEvents(t0, t1, pixels, most) {
   const ends = [], placed = [];
+  let crowded = false;
   for (const event of EVENTS) {
     if (event.end < t0 || event.start > t1) continue;
     const a = ((event.start - t0) / (t1 - t0)) * pixels, b = ((event.end - t0) / (t1 - t0)) * pixels;
@@ -356,9 +364,15 @@ function layEvents(t0, t1, pixels, most) {
     let line = ends.findIndex((each) => each <= start);
     if (line < 0 && ends.length < most) line = ends.push(0) - 1;
     if (line >= 0) ends[line] = end;
-    placed.push({ event, a, b, left, line: line < 0 ? most - 1 : line, text: line < 0 || (size > pixels) ? "" : event.what });
+    if (line < 0) crowded = true;
+    placed.push({ event, a, b, left, line, text: size > pixels ? "" : event.what });
   }
-  return { placed, used: ends.length };
+  if (!crowded) return { placed, used: ends.length, names: [] };
+  const names = [...new Set(placed.map((each) => each.event.what))];
+  for (const each of placed) Object.assign(each, { line: Math.min(names.indexOf(each.event.what), most - 1), text: "" });
+  const count = (line) => placed.filter((each) => each.line === line).length;
+  const titles = names.slice(0, most).map((name, line) => (line === most - 1 && names.length > most ? `${count(line)} others` : `${count(line)} × ${name}`));
+  return { placed, used: titles.length, names: titles };
 }
 function fit(text, room) {
   if (wide(text) <= room) return text;
@@ -391,7 +405,7 @@ function minimap(gutter) {
         const a = x(item.start), b = x(item.end), is = BAD.includes(item.tone);
         if (b - last < 0.7 && !is) continue;
         last = b;
-        (is ? bad : parts).push(draw("rect", { class: `${item.tone} slim`, x: a, y: 10 + number * high, width: Math.max(b - a, is ? 2 : 0.7), height: high - 1 }));
+        (is ? bad : parts).push(draw("rect", { class: `${item.tone.split(" ")[0]} slim`, x: a, y: 10 + number * high, width: Math.max(b - a, is ? 2 : 0.7), height: high - 1 }));
       }
     });
     const marks = EVENTS.slice(0, 200).map((event) => draw("path", { class: "flagged", d: `M${x(event.start) - 3} 2 h6 l-3 6 Z` }));
@@ -409,8 +423,9 @@ function minimap(gutter) {
 
 function legend() {
   const tones = new Set(Object.values(LANES).flat().flatMap((lane) => lane.items.map((item) => item.tone)));
-  const names = { MASTER: "MASTER", BACKUP: "BACKUP", INIT: "INIT", FAULT: "FAULT", off: "off", paused: "paused", several: "two owners", nobody: "no owner", silent: "client gets no answer", before: "not yet, or nobody noticed", mixed: "many changes" };
+  const plain = new Set([...tones].flatMap((tone) => tone.split(" ")));
+  const names = { MASTER: "MASTER", BACKUP: "BACKUP", INIT: "INIT", FAULT: "FAULT", off: "off", paused: "paused", several: "two owners", nobody: "no owner", silent: "client gets no answer", before: "not yet, or nobody noticed", many: "many changes", "many-bad": "many changes, some of them bad" };
   const swatch = (tone, name) => el("span", {}, draw("svg", { viewBox: "0 0 22 12", "aria-hidden": "true" }, draw("rect", { class: tone, x: 1, y: 1, width: 20, height: 10, rx: 2 })), name);
-  return el("div", { class: "legend" }, Object.entries(names).filter(([tone]) => tones.has(tone)).map(([tone, name]) => swatch(tone, name)),
+  return el("div", { class: "legend" }, Object.entries(names).filter(([tone]) => plain.has(tone)).map(([tone, name]) => swatch(tone, name)),
     Object.entries(DATA.nodes).slice(0, 6).map(([name, tone]) => swatch(tone, name)));
 }
