@@ -1,13 +1,17 @@
-"""What holds for all inputs: totality, purity, deadlines, one Master after healing, no storms."""
+"""What holds for all inputs: totality, purity, deadlines, one Master after healing, no storms.
+
+`test_mutations` runs these properties against engines with a bug planted in each.
+"""
 
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from vrrp_pair import (
     GROUP,
@@ -38,11 +42,43 @@ from vrrpsim.protocol.configuration import (
 )
 from vrrpsim.protocol.dialect import DIALECTS, KEEPALIVED_2_2_7, KEEPALIVED_2_3_3, RFC5798, Dialect
 from vrrpsim.protocol.fsm import NEVER_NS, Machine, State, transition
-from vrrpsim.protocol.outputs import Output, RunScript, SendAdvert
+from vrrpsim.protocol.outputs import AddAddresses, Output, RunScript, SendAdvert, SendGratuitous, StateChanged
 from vrrpsim.protocol.packet import Advertisement
 from vrrpsim.protocol.router import VrrpRouter
 
 FAR_NS = (1 << 53) + 1_234_567  # an epoch at which floats lose nanoseconds
+
+SPOKEN = [  # each dialect with the versions it speaks
+    (dialect, version)
+    for dialect in DIALECTS.values()
+    for version in ((2, 3) if dialect.name.startswith("keepalived") else (dialect.default_version,))
+]
+
+PROPERTIES: dict[str, Callable[[int], None]] = {}  # by name: checks this many examples, always the same ones
+
+
+def holds(examples: int, *strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any]:
+    """A property of everything the strategies draw."""
+
+    def decorate(function: Callable[..., None]) -> Any:
+        def check(count: int) -> None:
+            once = settings(
+                max_examples=count,
+                derandomize=True,
+                database=None,
+                deadline=None,
+                phases=[Phase.generate],
+                report_multiple_bugs=False,
+                suppress_health_check=list(HealthCheck),
+            )
+            once(given(*strategies)(function))()
+
+        PROPERTIES[function.__name__] = check
+        quick = settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        return quick(given(*strategies)(function))
+
+    return decorate
+
 
 dialects = st.sampled_from([*DIALECTS.values(), replace(RFC5798, skew_recomputed_on_learning=False)])
 priorities = st.sampled_from([1, 50, 100, 101, 254, 255])
@@ -92,8 +128,7 @@ def events(version: int) -> st.SearchStrategy[fsm.Event]:
     )
 
 
-@settings(max_examples=250, deadline=None)
-@given(st.data(), machines(), st.sampled_from([0, FAR_NS]))
+@holds(250, st.data(), machines(), st.sampled_from([0, FAR_NS]))
 def test_any_event_in_any_reachable_state(data, machine, now_ns):
     """Nothing raises, deadlines are integers and not in the past, states are values, transitions are pure."""
     state, deadline_ns = fsm.initial_state(machine, address(5)), NEVER_NS
@@ -114,8 +149,7 @@ def test_any_event_in_any_reachable_state(data, machine, now_ns):
         state, deadline_ns = step.state, step.deadline_ns
 
 
-@settings(max_examples=60, deadline=None)
-@given(machines(), st.data())
+@holds(60, machines(), st.data())
 def test_a_shift_in_time_shifts_only_times(machine, data):
     """No hidden clock: the same events at a far epoch give the same actions."""
     script = data.draw(
@@ -210,8 +244,8 @@ def apply(router: VrrpRouter, what: tuple[Any, ...], runs: list[int], now_ns: in
     return []
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
+@holds(
+    80,
     st.sampled_from(list(DIALECTS.values())),
     st.booleans(),
     st.booleans(),
@@ -253,6 +287,24 @@ def test_a_daemon_survives_anything(dialect, grouped, paced, now_ns, script):
 
 # --- several routers: faults, then heal, then settle, then demand
 
+ROUNDED_NS = 11 * MS_NS  # implementations truncate the skew, at most to centiseconds
+
+
+def skew_ns(priority: int, interval_ns: int) -> float:
+    """Skew_Time over real numbers (RFC 9568 §6.1; RFC 3768 has one second for the interval)."""
+    return (256 - priority) / 256 * interval_ns
+
+
+def well_owned(wire: Wire) -> None:
+    """Who is Master owns the address and nobody else does; each new one advertised and announced it."""
+    for number in wire.routers:
+        assert bool(wire.held[number]) is (number in wire.masters())
+    for at_ns, number, output in wire.history:
+        if isinstance(output, StateChanged) and output.new is State.MASTER:
+            said = [each for then, who, each in wire.history if (then, who) == (at_ns, number)]
+            for wanted in (SendAdvert, AddAddresses, SendGratuitous):
+                assert any(isinstance(each, wanted) for each in said), wanted
+
 
 @st.composite
 def adversities(draw: Any) -> list[tuple[str, int, Any]]:
@@ -264,8 +316,8 @@ def adversities(draw: Any) -> list[tuple[str, int, Any]]:
     )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
+@holds(
+    50,
     st.sampled_from(list(DIALECTS.values())),
     st.booleans(),
     st.integers(2, 3),
@@ -317,15 +369,19 @@ def test_one_master_after_healing(dialect, preempt, size, bases, troubles):
     quiet_from = wire.now_ns
     wire.run(10)
     assert wire.masters() == masters
+    well_owned(wire)
+    if preempt:
+        effective = {number: router.instances["VI"].state.priority for number, router in wire.routers.items()}
+        assert effective[masters[0]] == max(effective.values())
     sent = [number for number in wire.routers for at_ns, _ in wire.sent(number) if at_ns > quiet_from]
     assert set(sent) <= set(masters)
     assert 9 <= len(sent) <= 11
 
 
-@settings(max_examples=40, deadline=None)
-@given(
+@holds(
+    40,
     st.sampled_from(list(DIALECTS.values())),
-    st.lists(st.integers(1, 254), min_size=2, max_size=4),
+    st.lists(st.sampled_from([1, 100, 254]), min_size=2, max_size=4),
     st.booleans(),
     st.booleans(),
 )
@@ -348,11 +404,11 @@ def test_adverts_per_second_are_bounded(dialect, bases, answers, insists):
     wire.run(3)
     sent = sum(at_ns > healed_ns for number in wire.routers for at_ns, _ in wire.sent(number))
     assert sent <= 3 * len(bases) + 2 * len(bases) ** 2 + 3
-    assert len(wire.masters()) == 1
+    well_owned(wire)
+    assert wire.masters() == [max(zip(bases, range(1, len(bases) + 1), strict=True))[1]]  # RFC 9568 §6.4.3
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.sampled_from(list(DIALECTS.values())), st.integers(1, 254), st.booleans())
+@holds(40, st.sampled_from(list(DIALECTS.values())), st.integers(1, 254), st.booleans())
 def test_priority_zero_leads_to_takeover_by_skew(dialect, base, preempt):
     wire = Wire()
     config = instance(version=dialect.default_version, preempt=preempt)
@@ -362,11 +418,77 @@ def test_priority_zero_leads_to_takeover_by_skew(dialect, base, preempt):
     wire.run(5)
     assert wire.masters() == [1]
     stopped_ns = wire.now_ns
-    router = wire.routers[2]
-    skew_ns = router.instances["VI"].machine.skew_ns(router.instances["VI"].state)
     wire.stop(1)
     wire.run(2)
-    assert wire.when_master(2, stopped_ns) == stopped_ns + wire.delay_ns + skew_ns
+    took_ns = wire.when_master(2, stopped_ns) - stopped_ns - wire.delay_ns
+    assert abs(took_ns - skew_ns(base, SECOND_NS)) <= ROUNDED_NS
+    well_owned(wire)
+
+
+@holds(
+    60,
+    st.sampled_from(SPOKEN),
+    st.lists(st.sampled_from([1, 50, 100, 150, 200]), min_size=1, max_size=2, unique=True),
+    st.sampled_from([100 * MS_NS, 500 * MS_NS, SECOND_NS, 2_550 * MS_NS]),
+    st.integers(0, 3_000),
+)
+def test_silence_is_answered_after_three_adverts_and_a_skew(spoken, bases, interval_ns, wait_ms):
+    """The best Backup takes over; version 3 goes by the Master's interval, not by its own."""
+    dialect, version = spoken
+    own_ns = SECOND_NS
+    interval_ns = interval_ns if version == 3 else own_ns
+    wire = Wire()
+    wire.start(1, router_config(instance(priority=254, version=version, advert_int_ns=interval_ns)), dialect)
+    wire.run(12)
+    for number, base in enumerate(bases, start=2):
+        backup = instance(priority=base, version=version, advert_int_ns=own_ns)
+        wire.start(number, router_config(backup), dialect)
+    wire.run(12 + wait_ms / 1000)
+    assert wire.masters() == [1]
+    heard_ns = wire.sent(1)[-1][0] + wire.delay_ns
+    wire.kill(1)
+    wire.run(4 * 2.55)
+    best = 2 + bases.index(max(bases))
+    assert wire.masters() == [best]
+    took_ns = wire.when_master(best, heard_ns) - heard_ns
+    assert abs(took_ns - 3 * interval_ns - skew_ns(max(bases), interval_ns)) <= ROUNDED_NS
+    well_owned(wire)
+
+
+@holds(30, st.sampled_from(SPOKEN), st.booleans(), st.integers(0, 2_000))
+def test_the_better_one_takes_over_if_it_may_preempt(spoken, preempt, wait_ms):
+    dialect, version = spoken
+    wire = Wire()
+    wire.start(1, router_config(instance(priority=100, version=version)), dialect)
+    wire.run(6 + wait_ms / 1000)
+    wire.start(2, router_config(instance(priority=150, version=version, preempt=preempt)), dialect)
+    wire.run(6)
+    assert wire.masters() == ([2] if preempt else [1])
+    well_owned(wire)
+
+
+@holds(
+    80,
+    st.sampled_from([each for each in SPOKEN if each[0].name.startswith("keepalived")]),
+    st.sampled_from([0, 50, 255]),
+    st.one_of(st.integers(0, 8 * 16 - 1), st.just("ttl")),
+)
+def test_a_damaged_advert_moves_no_backup(spoken, priority, damage):
+    """One bit flipped, or more than one hop old: whatever it says, it is not believed."""
+    dialect, version = spoken
+    config = instance(version=version)
+    router = started(router_config(config), dialect)
+    now_ns = SECOND_NS
+    hear(router, 200, now_ns)
+    before, deadline_ns = router.state_of("VI"), router.next_deadline_ns()
+    data = bytearray(payload(config, priority, address(2)))
+    if damage != "ttl":
+        data[damage // 8 % len(data)] ^= 1 << damage % 8
+    ttl = 254 if damage == "ttl" else 255
+    outputs = router.receive("eth0", address(2), GROUP, ttl, bytes(data), now_ns + 500 * MS_NS)
+    assert (before, router.state_of("VI")) == (State.BACKUP, State.BACKUP)
+    assert router.next_deadline_ns() == deadline_ns
+    assert not [each for each in outputs if isinstance(each, (SendAdvert, AddAddresses))]
 
 
 @pytest.mark.parametrize("dialect", [KEEPALIVED_2_2_7, KEEPALIVED_2_3_3], ids=lambda dialect: dialect.name)

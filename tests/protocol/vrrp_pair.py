@@ -18,7 +18,14 @@ from vrrpsim.protocol.configuration import (
 )
 from vrrpsim.protocol.dialect import KEEPALIVED_2_2_7, Dialect
 from vrrpsim.protocol.fsm import NEVER_NS, State
-from vrrpsim.protocol.outputs import Output, RunScript, SendAdvert, StateChanged
+from vrrpsim.protocol.outputs import (
+    AddAddresses,
+    Output,
+    RemoveAddresses,
+    RunScript,
+    SendAdvert,
+    StateChanged,
+)
 from vrrpsim.protocol.packet import Advertisement, checksum_form, encode
 from vrrpsim.protocol.router import Host, VrrpRouter
 
@@ -102,11 +109,13 @@ class Wire:
         self.script: Callable[[int, str], bool] = lambda number, name: True
         self.script_ns = 10 * MS_NS
         self.history: list[tuple[int, int, Output]] = []
+        self.held: dict[int, set[VirtualAddress]] = {}  # the addresses on each node, by what it was told
         self._order = count()
         self._calls: list[tuple[int, int, Callable[[], None]]] = []
 
     def start(self, number: int, config: RouterConfig, dialect: Dialect = KEEPALIVED_2_2_7) -> VrrpRouter:
         router = self.routers[number] = VrrpRouter(config, dialect)
+        self.held[number] = set()
         self.obey(number, router.start(host(number), self.now_ns))
         return router
 
@@ -122,6 +131,10 @@ class Wire:
         router = self.routers[number]
         for output in outputs:
             self.history.append((self.now_ns, number, output))
+            if isinstance(output, AddAddresses):
+                self.held[number].update(output.addresses)
+            elif isinstance(output, RemoveAddresses):
+                self.held[number].difference_update(output.addresses)
             if isinstance(output, SendAdvert):
                 for receiver in self.routers:
                     if receiver != number and not self.lost(number, receiver, output):
@@ -155,14 +168,16 @@ class Wire:
 
     def when_master(self, number: int, after_ns: int = 0) -> int:
         """When the node became Master for the first time after an instant."""
-        return next(
+        found = [
             at_ns
             for at_ns, node, output in self.history
             if node == number
             and at_ns >= after_ns
             and isinstance(output, StateChanged)
             and output.new is State.MASTER
-        )
+        ]
+        assert found, f"node {number} never became Master"
+        return found[0]
 
     def sent(self, number: int) -> list[tuple[int, int]]:
         """(time, priority) of every advert of a node."""
