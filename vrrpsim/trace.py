@@ -176,6 +176,14 @@ class LogLine(NamedTuple):
     text: str
 
 
+class Quiet(NamedTuple):
+    """From here to the next record only these adverts were sent, passed over by arithmetic (DESIGN §4)."""
+
+    at_ns: int
+    adverts: int
+    frames_lost: int
+
+
 class Remark(NamedTuple):
     """Something the run itself has to say: a check that always succeeds, a target that was not there."""
 
@@ -199,6 +207,7 @@ Record = (
     | Reachability
     | Notification
     | LogLine
+    | Quiet
     | Remark
 )
 
@@ -218,6 +227,7 @@ RECORD_TYPES: tuple[type[Record], ...] = (
     Reachability,
     Notification,
     LogLine,
+    Quiet,
     Remark,
 )
 

@@ -15,22 +15,28 @@ MS = 1_000_000
 
 def test_streams_are_independent_of_each_other_and_of_the_order_of_use() -> None:
     one, other = Streams(7), Streams(7)
-    first = [one.stream("loss/lan/a->b").random() for _ in range(3)]
+    first = [one.draws("loss/lan/a->b").fraction() for _ in range(3)]
     assert len(set(first)) == 1  # a stream starts anew each time it is asked for
-    other.stream("loss/lan/c->d").random()
-    assert other.stream("loss/lan/a->b").random() == first[0]
-    assert one.stream("loss/lan/a->c").random() != first[0]
-    assert Streams(8).stream("loss/lan/a->b").random() != first[0]
+    other.draws("loss/lan/c->d").fraction()
+    assert other.draws("loss/lan/a->b").fraction() == first[0]
+    assert one.draws("loss/lan/a->c").fraction() != first[0]
+    assert Streams(8).draws("loss/lan/a->b").fraction() != first[0]
+
+
+def test_draws_in_a_row_are_numbered() -> None:
+    draws, numbered = Streams(7).draws("x"), Streams(7).numbered("x")
+    in_a_row = [draws.fraction() for _ in range(50)]
+    assert in_a_row == [numbered.fraction(n) for n in range(1, 51)]
+    assert in_a_row == [value for value, _ in zip(numbered.fractions(1), range(50), strict=False)]
 
 
 PROGRAM = """
-from random import Random
 from vrrpsim.config.values import Distribution
 from vrrpsim.world.chance import Gaps, Streams
 streams = Streams(3)
-gaps = Gaps(0.3, 4.0, streams.stream("loss/x"))
+gaps = Gaps(0.3, 4.0, streams.numbered("loss/x"))
 numbered = streams.numbered("delay/x")
-print([gaps.hit() for _ in range(99)], streams.stream("a").random(), streams.stream("b").getrandbits(64),
+print([gaps.hit() for _ in range(99)], streams.draws("a").fraction(), streams.draws("b").fraction(),
       [numbered.draw_ns(Distribution("lognormal", (1000, 5000)), n) for n in range(9)])
 """
 
@@ -47,7 +53,7 @@ def test_draws_do_not_depend_on_the_hash_seed() -> None:
 @pytest.mark.parametrize("burst", [None, 1.0, 3.0, 10.0])
 @pytest.mark.parametrize("loss", [0.0, 0.001, 0.01, 0.3, 0.7, 0.95, 1.0])
 def test_the_long_run_loss_is_what_was_asked_for(loss: float, burst: float | None) -> None:
-    gaps, n = Gaps(loss, burst, Random(1)), 200_000
+    gaps, n = Gaps(loss, burst, Streams(1).numbered("loss")), 200_000
     lost = sum(gaps.hit() for _ in range(n)) / n
     if loss in (0.0, 1.0):
         assert lost == loss
@@ -75,26 +81,49 @@ def runs_of(hits: list[bool], what: bool) -> list[int]:
 )
 def test_the_mean_burst_is_what_was_asked_for(loss: float, burst: float | None, mean: float) -> None:
     """Without `burst` losses are independent; with it, a high loss needs bursts of at least l/(1-l)."""
-    gaps = Gaps(loss, burst, Random(2))
+    gaps = Gaps(loss, burst, Streams(2).numbered("loss"))
     lengths = runs_of([gaps.hit() for _ in range(300_000)], True)
     assert sum(lengths) / len(lengths) == pytest.approx(mean, rel=0.08)
 
 
-@pytest.mark.parametrize("burst", [None, 4.0])
-def test_quiet_stretches_can_be_skipped(burst: float | None) -> None:
-    """`left` frames have the same fate as the next: counting them off equals asking for each."""
-    slow, fast = Gaps(0.05, burst, Random(5)), Gaps(0.05, burst, Random(5))
-    asked = [slow.hit() for _ in range(20_000)]
-    skipped: list[bool] = []
-    while len(skipped) < 20_000:
-        skipped.append(fast.hit())
-        skipped += [fast.bad] * fast.left
-        fast.left = 0
-    assert skipped[:20_000] == asked
+LOSSES = [(0.05, None), (0.05, 4.0), (0.5, None), (0.5, 6.0), (0.0, None), (1.0, None)]
+
+
+@pytest.mark.parametrize(("loss", "burst"), LOSSES)
+def test_a_stretch_can_be_passed_over(loss: float, burst: float | None) -> None:
+    slow, fast = (
+        Gaps(loss, burst, Streams(5).numbered("loss")),
+        Gaps(loss, burst, Streams(5).numbered("loss")),
+    )
+    choice = Random(6)
+    for _ in range(2_000):
+        frames = choice.choice([0, 1, 2, 7, 60])
+        asked = [slow.hit() for _ in range(frames)]
+        heard = [number for number, lost in enumerate(asked) if not lost]
+        assert fast.pass_over(frames) == (sum(asked), heard[-1] if heard else None)
+        assert fast.hit() == slow.hit()
+
+
+@pytest.mark.parametrize(("loss", "burst"), LOSSES)
+def test_the_first_run_that_is_too_long_is_found(loss: float, burst: float | None) -> None:
+    gaps, twin = (
+        Gaps(loss, burst, Streams(5).numbered("loss")),
+        Gaps(loss, burst, Streams(5).numbered("loss")),
+    )
+    choice = Random(6)
+    for _ in range(500):
+        first, other, limit = choice.randrange(4), choice.randrange(4), choice.choice([1, 10, 200])
+        found = gaps.first_run(first, other, limit)
+        fates = [twin.hit() for _ in range(limit)]
+        begins = [n for n, lost in enumerate(fates) if lost and (n == 0 or not fates[n - 1])]
+        lengths = [(n, next((k for k in range(n, limit) if not fates[k]), limit) - n) for n in begins]
+        long = [n for n, length in lengths if length > (first if n == 0 else other)]
+        assert found == (long[0] if long else limit)
+        gaps.pass_over(limit)
 
 
 def test_the_tiniest_loss_is_no_error() -> None:
-    gaps = Gaps(1e-18, None, Random(1))
+    gaps = Gaps(1e-18, None, Streams(1).numbered("loss"))
     assert not any(gaps.hit() for _ in range(1000))
 
 
@@ -148,10 +177,10 @@ def test_numbered_draws_of_neighbours_are_uncorrelated() -> None:
 def test_a_fraction_is_never_0_and_never_1() -> None:
     """The largest 64-bit value plus a half would round up to 1: a `choice` past its end."""
     key_of_all_ones = _inverse((1 << 64) - 1)
-    fraction = Numbered(key_of_all_ones).fraction(0)
+    fraction = Numbered("", key_of_all_ones).fraction(0)
     assert 0.999 < fraction < 1.0
-    assert Numbered(_inverse(0)).fraction(0) > 0.0
-    assert Numbered(key_of_all_ones).draw_ns(Distribution("choice", (1, 2, 3)), 0) == 3
+    assert Numbered("", _inverse(0)).fraction(0) > 0.0
+    assert Numbered("", key_of_all_ones).draw_ns(Distribution("choice", (1, 2, 3)), 0) == 3
 
 
 def _inverse(z: int) -> int:

@@ -171,3 +171,40 @@ class Event:
     lasts: Distribution | None = None
     every: Distribution | None = None
     count: int | None = None
+
+
+def detail(event: Event) -> str:
+    """What the event says beside its target, in the words of the scenario."""
+    match event.parameters:
+        case Partition(groups=groups, one_way=one_way):
+            sides = (", ".join(str(target) for target in group) for group in groups)
+            return (" -> " if one_way else " | ").join(sides)
+        case Impairment() as impairment:
+            return _impairment_text(impairment)
+        case SetPriority(priority=priority):
+            return f"priority {priority}"
+        case FlushAddress(address=address):
+            return str(address)
+        case Starve(delay=delay):
+            return f"by {delay}"
+        case Inject(advert=advert):
+            return f"vrid {advert.vrid} priority {advert.priority}"
+        case Reload(file=file):
+            return file or ""
+        case _:
+            return ""
+
+
+def _impairment_text(impairment: Impairment) -> str:
+    words = [
+        f"{name} {value:.4g}" if name == "burst" else f"{name} {value:.4%}".replace(".0000%", "%")
+        for name in ("loss", "burst", "duplicate", "reorder", "corrupt")
+        if (value := getattr(impairment, name)) is not None
+    ]
+    words += [
+        f"{name} {value}" for name in ("delay", "jitter") if (value := getattr(impairment, name)) is not None
+    ]
+    words += ["only " + ", ".join(impairment.only)] if impairment.only else []
+    words += ["from " + ", ".join(map(str, impairment.senders))] if impairment.senders else []
+    words += ["to " + ", ".join(map(str, impairment.receivers))] if impairment.receivers else []
+    return " ".join(words)

@@ -152,7 +152,7 @@ class _Search:
         todo: list[tuple[bool, ...]] = [()]
         while todo:
             prefix = todo.pop()
-            fate = _Fate(World(scenario, scenario.seed, Level.STATES), self, prefix)
+            fate = _Fate(World(scenario, scenario.seed, Level.STATES, fast_forward=False), self, prefix)
             try:
                 fate.world.run()
             except _Known:

@@ -18,6 +18,7 @@ from vrrpsim.trace import (
     Level,
     NodeChange,
     PriorityChange,
+    Quiet,
     Reachability,
     Record,
     StateChange,
@@ -66,12 +67,13 @@ def history(trace: Trace) -> History:
 def _counts(trace: Trace) -> dict[str, int | None]:
     seen = Counter(map(type, trace.records))
     adverts = trace.level >= Level.ADVERTS
+    quiet = [record for record in trace.records if isinstance(record, Quiet)]
     return {
         "transitions": seen[StateChange],
         "priority_changes": seen[PriorityChange],
         "tracker_changes": seen[TrackerChange],
-        "adverts": seen[AdvertSent] if adverts else None,
+        "adverts": seen[AdvertSent] + sum(each.adverts for each in quiet) if adverts else None,
         "adverts_rejected": seen[AdvertRejected] if adverts else None,
         "garps": seen[Gratuitous] if adverts else None,
-        "frames_lost": seen[FrameLost] if adverts else None,
+        "frames_lost": seen[FrameLost] + sum(each.frames_lost for each in quiet) if adverts else None,
     }

@@ -6,7 +6,7 @@ that hears an advert every second touches the heap once per Master_Down_Interval
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from heapq import heappop, heappush, heapreplace
 
 from .fsm import NEVER_NS
@@ -61,6 +61,10 @@ class Agenda:
             else:
                 return queued_ns
         return NEVER_NS
+
+    def earliest_ns(self, besides: Container[Timer]) -> int:
+        """The earliest deadline of all other timers."""
+        return min((timer.at_ns for _, _, timer in self._heap if timer not in besides), default=NEVER_NS)
 
     def pop_due(self, due_ns: int) -> Timer | None:
         """The next timer whose deadline is no later than `due_ns`, disarmed; None if there is none."""

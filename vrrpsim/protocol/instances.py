@@ -91,6 +91,17 @@ class Instance:
         """Whether a Master's timer does nothing but send the same advert (no GA-3, no K11)."""
         return not self.config.garp.master_refresh_ns and self.config.timer_expired_backup is None
 
+    def hear_again(self, at_ns: int, times: int) -> None:
+        """The advert of the memo was accepted so many times more, the last time at `at_ns`."""
+        self.received += times
+        self.last_advert_ns = at_ns
+        self.timer.at_ns = at_ns + self.memo_delay_ns
+
+    def advertise_again(self, times: int, due_ns: int) -> None:
+        """The adverts of the rhythm were sent so many times more; the next is due at `due_ns`."""
+        self.sent += times
+        self.timer.at_ns = due_ns
+
     def forget(self) -> None:
         """Drop the memo of the last accepted advert, and the rhythm."""
         self.rhythm_state: fsm.InstanceState | None = None

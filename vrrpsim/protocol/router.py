@@ -7,7 +7,7 @@ announcements (§4) meet here; each of them decides in its own module.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from . import fsm, tracking
@@ -111,9 +111,9 @@ class VrrpRouter:
         """Wake me no later than this; `NEVER_NS` if nothing is pending."""
         return self._agenda.wake_ns()
 
-    def exact_deadline_ns(self) -> int:
-        """The same without being early."""
-        return self._agenda.exact_wake_ns()
+    def exact_deadline_ns(self, besides: Container[Timer] = ()) -> int:
+        """The same without being early, for all timers or `besides` some."""
+        return self._agenda.earliest_ns(besides) if besides else self._agenda.exact_wake_ns()
 
     @property
     def scripts(self) -> dict[str, Script]:
@@ -237,15 +237,8 @@ class VrrpRouter:
 
         `NOTHING` itself also says that no deadline is earlier than before.
         """
-        instance = self._memos.get(payload)
-        if (
-            instance is not None
-            and instance.state is instance.memo_state
-            and source is instance.memo_source
-            and destination is instance.memo_destination
-            and ttl == instance.memo_ttl
-            and interface == instance.memo_interface
-        ):  # the same advert in the same state has the same answer, only later
+        instance = self._recognised(interface, source, destination, ttl, payload)
+        if instance is not None:  # the same advert in the same state has the same answer, only later
             instance.received += 1
             instance.last_advert_ns = now_ns
             timer = instance.timer
@@ -271,6 +264,50 @@ class VrrpRouter:
             return NOTHING
         self._hear(instance, source, destination, ttl, payload, now_ns)
         return self._take()
+
+    def rhythm(self) -> list[tuple[Instance, tuple[SendAdvert, ...]]] | None:
+        """The Masters with the adverts that they repeat; None if one of them does more than that."""
+        masters = [each for each in self.instances.values() if each.state.state is State.MASTER]
+        if any(each.rhythm_state is not each.state for each in masters):
+            return None
+        return [(each, each.adverts.get(each.state.priority, ())) for each in masters]
+
+    def postponed(
+        self,
+        interface: str,
+        source: Address,
+        destination: Address,
+        ttl: int,
+        payload: bytes,
+        now_ns: int,
+    ) -> Instance | bool:
+        """What `receive` would do with an advert that comes again and again, without doing it.
+
+        Whose deadline it moves, if that is all; True: it does more; False: nothing at all.
+        """
+        instance = self._recognised(interface, source, destination, ttl, payload)
+        if instance is not None:
+            return instance
+        if now_ns < self._delay_until_ns or len(payload) < 8:
+            return True
+        candidates = self._dispatch.get((interface, source.version, payload[1]), [])
+        return any(each.state.state not in (State.INIT, State.FAULT) for each in candidates)
+
+    def _recognised(
+        self, interface: str, source: Address, destination: Address, ttl: int, payload: bytes
+    ) -> Instance | None:
+        """The instance that accepted the same advert last, in the same state."""
+        instance = self._memos.get(payload)
+        if (
+            instance is not None
+            and instance.state is instance.memo_state
+            and source is instance.memo_source
+            and destination is instance.memo_destination
+            and ttl == instance.memo_ttl
+            and interface == instance.memo_interface
+        ):
+            return instance
+        return None
 
     def script_finished(self, run: int, code: int | None, signal: int | None, now_ns: int) -> list[Output]:
         """A run ended with an exit code, or by a signal. An unknown run is one from before a reload."""

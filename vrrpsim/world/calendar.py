@@ -7,7 +7,7 @@ timers before the measurements of clients.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from enum import IntEnum
 from typing import Any
 
@@ -92,6 +92,14 @@ class Calendar:
         env = self.env
         delay_ns = at_ns - env._now
         env.schedule(call, order, delay_ns if delay_ns > 0 else 0)  # type: ignore[arg-type]
+
+    def next_ns(self, besides: Container[object]) -> int:
+        """When the next call is due that is not one of these and was not cancelled, or the run ends."""
+        return min(
+            at_ns
+            for at_ns, _, _, event in self.env._queue
+            if event not in besides and getattr(event, "function", event) is not None
+        )  # type: ignore[return-value]
 
     def run(self, until_ns: int) -> None:
         """Serve everything before `until_ns`."""

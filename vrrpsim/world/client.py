@@ -15,10 +15,11 @@ from vrrpsim.trace import Reachability
 
 from . import personality
 from .calendar import Call, Kind
+from .chance import geometric
 from .frame import VrrpFrame
 from .neighbours import Entry, Nud
 from .node import Node
-from .port import Port
+from .port import Port, Postponed
 
 if TYPE_CHECKING:
     from .world import World
@@ -55,14 +56,20 @@ class Client:
         self.reachable = False
         self._recorded = (False, "", "")
         self._doubt: Call | None = None
-        self._probe: Call | None = None
+        self.next_loss: Call | None = None  # when requests will have another fate, by chance alone
+        self._share = 1.0  # of requests that get through
+        self._answering = True  # they do so far
         self._lost_ns = 0  # since when requests are not answered
         self._settled: Call | None = None  # the first answer is on its way
-        self._answers = world.streams.stream(f"answers/{name}")
-        self._chance = world.streams.stream(f"client/{name}")
+        self._answers = world.streams.draws(f"answers/{name}")
+        self._chance = world.streams.draws(f"client/{name}")
 
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
         """Clients do not care."""
+
+    def postponed(self, port: Port, frame: VrrpFrame) -> Postponed:
+        """Nor does anything wait for them."""
+        return Postponed()
 
     def neighbour_moved(self, port: Port, entry: Entry) -> None:
         """The address is at another MAC now, or at none."""
@@ -84,13 +91,11 @@ class Client:
         if was_reachable and not way.answered:
             self._lost_ns = self._now_ns
         self._cancel_settling()
-        self._record(way.answered, way, way.reason)
+        self._record_fate(way)
         if way.node is not None and way.answered:
             cache.confirm(entry)
             self._cancel_doubt()
             self._answered_by(way.node)
-            if way.share < 1.0:
-                self._probe_on()
         elif (until_ns := cache.believed_until_ns(entry)) is not None and self._doubt is None:
             self._doubt = self.world.calendar.at(until_ns, Kind.CLIENT, self.rank, self._doubt_now)
 
@@ -101,7 +106,7 @@ class Client:
         every_ns = self.model.every_ns
         if (self._now_ns - 1) // every_ns * every_ns < self._lost_ns:
             return False  # no request fell into the gap
-        delay_ns = personality.FIRST_ANSWER.sample_ns(self._answers)
+        delay_ns = self._answers.ns(personality.FIRST_ANSWER)
         self._settled = self.world.calendar.at(
             self._now_ns + delay_ns, Kind.CLIENT, self.rank, self.world.reconsider
         )
@@ -159,23 +164,30 @@ class Client:
             self._recorded = (reachable, node, reason)
             self.world.trace.records.append(Reachability(self._now_ns, self.name, reachable, node, reason))
 
-    # --- while a path loses some frames, request by request
+    # --- while a path loses some frames
 
-    def _probe_on(self) -> None:
-        if self._probe is None:
+    def _record_fate(self, way: Way) -> None:
+        """What becomes of requests; of those that may get lost, until one has another fate."""
+        share = way.share if way.answered else 1.0
+        if share != self._share:
+            self._share, self._answering = share, True
+            if self.next_loss is not None:
+                self.next_loss.cancel()
+                self.next_loss = None
+        if share < 1.0 and self.next_loss is None:
             every_ns = self.model.every_ns
-            next_ns = (self._now_ns // every_ns + 1) * every_ns
-            self._probe = self.world.calendar.at(next_ns, Kind.CLIENT, self.rank, self._request)
+            alike = geometric(self._chance.fraction(), 1.0 - share if self._answering else share)
+            at_ns = (self._now_ns // every_ns + alike) * every_ns
+            self.next_loss = self.world.calendar.at(at_ns, Kind.CLIENT, self.rank, self._request)
+        if way.node is not None and not self._answering:
+            self._record(False, way, f"a frame to or from {way.node.name} was lost")
+        else:
+            self._record(way.answered, way, way.reason)
 
     def _request(self) -> None:
-        self._probe = None
-        way = self._follow(self.port.cache.entry(self.target).mac)
-        if way.node is None or not way.answered or way.share >= 1.0:
-            self.world.reconsider()
-            return
-        answered = self._chance.random() < way.share
-        self._record(answered, way, "" if answered else f"a frame to or from {way.node.name} was lost")
-        self._probe_on()
+        self.next_loss = None
+        self._answering = not self._answering
+        self._record_fate(self._follow(self.port.cache.entry(self.target).mac))
 
     @property
     def _now_ns(self) -> int:

@@ -50,6 +50,7 @@ from .calendar import Call, Kind, order_of
 from .chance import Numbered, bounds_ns
 from .checks import Check, check_of
 from .frame import GRATUITOUS, NeighbourFrame, VrrpFrame
+from .port import Postponed
 
 if TYPE_CHECKING:
     from .node import Node
@@ -102,7 +103,7 @@ class Daemon:
         self._resting: dict[str, Rest] = {}
         self._calendar = node.world.calendar
         self._order = order_of(Kind.TIMER, node.rank)
-        self._wake = Call(self._wake_up, ())
+        self.wake = Call(self._wake_up, ())
         self._wake_ns = NEVER_NS  # when it is to come; it is not scheduled at NEVER_NS
         self._due_ns = 0  # the deadline that the wake-up serves
         self._drawn = False  # the wake-up's lateness was drawn for it
@@ -120,11 +121,11 @@ class Daemon:
         self._pending: Call | None = None
         name = node.name
         streams = self.world.streams
-        self._drift_ns = streams.draw_ns(node.drift, f"drift/{name}")
-        self._jitter = streams.stream(f"jitter/{name}")
-        self._work = streams.stream(f"work/{name}")
+        self.drift_ns = streams.draw_ns(node.drift, f"drift/{name}")
+        self._jitter = streams.draws(f"jitter/{name}")
+        self._work = streams.draws(f"work/{name}")
         self._script_times: dict[str, Numbered] = {}
-        self._coin = streams.stream(f"coin/{name}")
+        self._coin = streams.draws(f"coin/{name}")
         self._checks = self._checks_of(self.config)
         self._adverts: dict[int, tuple[Port, VrrpFrame, str, SendAdvert]] = {}
         self._doers: dict[type[Output], Callable[[Any], None]] = {
@@ -142,8 +143,17 @@ class Daemon:
             Log: self._log,
         }
         if node.stalls is not None:
-            self._stall_stream = streams.stream(f"stalls/{name}")
+            self._stall_stream = streams.draws(f"stalls/{name}")
             self._next_stall()
+
+    @property
+    def is_idle(self) -> bool:
+        """It has nothing to do but what its next deadline and the calendar will bring."""
+        working = self._todo or self._busy is not None or self._inbox
+        irregular = self._drawn or self._now_ns < self._irregular_until_ns
+        return self.life != "frozen" and (
+            self.life != "running" or not (working or irregular or not self._brisk)
+        )
 
     @property
     def exists(self) -> bool:
@@ -269,7 +279,7 @@ class Daemon:
         if self._blocked:
             self._inbox.append((function, arguments))
         elif self.node.starved is not None:
-            delay_ns = self.node.starved.sample_ns(self._jitter)
+            delay_ns = self._jitter.ns(self.node.starved)
             self._served_ns = max(self._served_ns, self._now_ns + delay_ns)  # a socket keeps its order
             self._later(self._served_ns - self._now_ns, self._happen_late, function, arguments)
         else:
@@ -286,7 +296,7 @@ class Daemon:
         self.look_up()
         if self._blocked or not self.exists:
             return
-        timer_first = self._coin.random() < 0.5
+        timer_first = self._coin.fraction() < 0.5
         if timer_first:
             self._wake_up_again()
         inbox, self._inbox = self._inbox, deque()
@@ -299,7 +309,7 @@ class Daemon:
     def _wake_up_again(self) -> None:
         if self._woken:
             self._woken = False
-            self._advance(self._now_ns - self._drift_ns)
+            self._advance(self._now_ns - self.drift_ns)
 
     def receive(self, port: Port, frame: VrrpFrame) -> None:
         """A VRRP packet on the socket."""
@@ -314,6 +324,17 @@ class Daemon:
             self._obey(outputs)
         elif self._drawn or outputs is not NOTHING:
             self._arm()
+
+    def postponed(self, port: Port, frame: VrrpFrame) -> Postponed | None:
+        """What hearing an advert again would do, if that is not more than moving a deadline."""
+        if self.life != "running":
+            return Postponed()
+        instance = self.router.postponed(
+            port.interface, frame.source, frame.destination, frame.ttl, frame.payload, self._now_ns
+        )
+        if isinstance(instance, bool):
+            return None if instance else Postponed()
+        return Postponed(instance, self.drift_ns)
 
     def _receive(self, port: Port, frame: VrrpFrame) -> None:
         """The same when the daemon comes to it."""
@@ -362,17 +383,17 @@ class Daemon:
             self._arm_exactly()
             return
         due_ns = self.router.next_deadline_ns()
-        wake_ns = due_ns + self._drift_ns
+        wake_ns = due_ns + self.drift_ns
         if wake_ns < self._wake_ns:
             self._wake_at(due_ns, wake_ns)
 
     def _wake_at(self, due_ns: int, wake_ns: int) -> None:
-        if self._wake_ns < NEVER_NS or self._wake.function is None:  # one call is used again and again
-            self._wake.cancel()
-            self._wake = Call(self._wake_up, ())
+        if self._wake_ns < NEVER_NS or self.wake.function is None:  # one call is used again and again
+            self.wake.cancel()
+            self.wake = Call(self._wake_up, ())
         self._due_ns = due_ns
         self._wake_ns = wake_ns
-        self._calendar.again(self._wake, wake_ns, self._order)
+        self._calendar.again(self.wake, wake_ns, self._order)
 
     def _arm_exactly(self) -> None:
         """The same with a lateness drawn for this deadline, so no wake-up may come early for nothing.
@@ -387,16 +408,22 @@ class Daemon:
         if due_ns >= NEVER_NS:
             return
         self._drawn = self._env._now < self._irregular_until_ns
-        late_ns = self._drift_ns
+        late_ns = self.drift_ns
         if self._env._now < self._rivals_until_ns:
-            late_ns = self.node.time(personality.WAKE_UP).sample_ns(self._jitter)
+            late_ns = self._jitter.ns(self.node.time(personality.WAKE_UP))
         if self.node.starved is not None:
-            late_ns += self.node.starved.sample_ns(self._jitter)
+            late_ns += self._jitter.ns(self.node.starved)
         self._wake_at(due_ns, due_ns + late_ns)
+
+    def rearm(self) -> None:
+        """Its deadlines were moved: wake up at the earliest."""
+        if self.life == "running":
+            self._sleep()
+            self._arm_exactly()
 
     def _sleep(self) -> None:
         if self._wake_ns < NEVER_NS:
-            self._wake.cancel()
+            self.wake.cancel()
         self._wake_ns, self._drawn = NEVER_NS, False
 
     def be_irregular(self, until_ns: int) -> None:
@@ -412,7 +439,9 @@ class Daemon:
         self._drawn = False
         if self._blocked:
             self._woken = True
-        else:
+            return
+        leaper = self.world.fast_forward
+        if leaper is None or self._env._now < leaper.not_before_ns or not leaper.leap():
             self._advance(self._due_ns)
 
     def _advance(self, due_ns: int) -> None:
@@ -430,12 +459,12 @@ class Daemon:
     def _next_stall(self) -> None:
         stalls = self.node.stalls
         assert stalls is not None
-        self._later(stalls.every.sample_ns(self._stall_stream), self._stall)
+        self._later(self._stall_stream.ns(stalls.every), self._stall)
 
     def _stall(self) -> None:
         stalls = self.node.stalls
         assert stalls is not None
-        lasts_ns = stalls.lasts.sample_ns(self._stall_stream)
+        lasts_ns = self._stall_stream.ns(stalls.lasts)
         self._stalled_until_ns = max(self._stalled_until_ns, self._now_ns + lasts_ns)
         self.disturb()
         self.look_up()
@@ -531,7 +560,7 @@ class Daemon:
     def _send_advert(self, output: SendAdvert) -> None:
         known = self._adverts.get(id(output))
         if known is None:
-            known = self._advert_frame(output)
+            known = self.advert_frame(output)
             if known is None:
                 return
         port, frame, destination, _ = known
@@ -542,11 +571,12 @@ class Daemon:
             )
         port.send_ip(frame)
 
-    def _advert_frame(self, output: SendAdvert) -> tuple[Port, VrrpFrame, str, SendAdvert] | None:
+    def advert_frame(self, output: SendAdvert) -> tuple[Port, VrrpFrame, str, SendAdvert] | None:
         """The frame of an advert. The router repeats the same output, so it is built once."""
+        known = self._adverts.get(id(output))
         port = self.node.ports.get(output.interface)
-        if port is None:
-            return None
+        if known is not None or port is None:
+            return known
         source_mac = output.virtual_mac or port.mac
         frame = VrrpFrame(source_mac, output.source, output.destination, output.ttl, output.payload)
         if len(self._adverts) > ADVERTS_KEPT:
@@ -647,7 +677,7 @@ class Daemon:
         resting, self._resting = self._resting, {}
         for script, rest in resting.items():
             interval_ns = rest.due_ns - rest.began_ns
-            period_ns = interval_ns + self._drift_ns
+            period_ns = interval_ns + self.drift_ns
             passed = max(0, self._now_ns - 1 - rest.began_ns) // period_ns
             began_ns = rest.began_ns + passed * period_ns
             self._run_counts[script] = rest.number + passed
@@ -743,7 +773,7 @@ class Daemon:
         return now_ns
 
     def _draw(self, distribution: Distribution) -> int:
-        return self.node.time(distribution).sample_ns(self._work)
+        return self._work.ns(self.node.time(distribution))
 
     def _later(self, delay_ns: int, function: Callable[..., Any], *arguments: Any) -> Call:
         return self.world.calendar.at(

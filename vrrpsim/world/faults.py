@@ -19,6 +19,7 @@ from vrrpsim.config.events import (
     SetPriority,
     Starve,
     Target,
+    detail,
 )
 from vrrpsim.protocol.configuration import Address, Authentication, AuthType
 from vrrpsim.protocol.packet import Advertisement, authentication_data, encode
@@ -29,7 +30,7 @@ from .chance import Streams
 from .client import free_address
 from .frame import VrrpFrame
 from .node import Node
-from .port import Port
+from .port import Port, Postponed
 from .segment import Effect, Segment
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Faults:
         text = str(event.target) if event.target else ""
         until_ns = now_ns + lasts_ns if lasts_ns is not None and undo is not None else None
         name = event.name if event.name != f"{event.verb}-{event.index}" else ""
-        fault = Fault(now_ns, number, name, event.verb, text, resolved, until_ns, _detail(event))
+        fault = Fault(now_ns, number, name, event.verb, text, resolved, until_ns, detail(event))
         self.world.trace.records.insert(fault_at, fault)  # before its own consequences
         if not resolved:
             self.world.remark(f"{event.verb} {text}: nobody is that at {now_ns / 1e9:.3f} s")
@@ -382,6 +383,10 @@ class _Stranger:
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
         """Deaf."""
 
+    def postponed(self, port: Port, frame: object) -> Postponed:
+        """Without expectations."""
+        return Postponed()
+
     def neighbour_moved(self, port: Port, entry: object) -> None:
         """Indifferent."""
 
@@ -416,40 +421,3 @@ def _forged(advert: InjectedAdvert, segment: Segment) -> VrrpFrame:
         family=source.version,
     )
     return VrrpFrame(b"\x02\0\x02\0\0\x01", source, destination, advert.ttl, payload)
-
-
-def _detail(event: Event) -> str:
-    """What the event says beside its target, in the words of the scenario."""
-    match event.parameters:
-        case Partition(groups=groups, one_way=one_way):
-            sides = (", ".join(str(target) for target in group) for group in groups)
-            return (" -> " if one_way else " | ").join(sides)
-        case Impairment() as impairment:
-            return _impairment_text(impairment)
-        case SetPriority(priority=priority):
-            return f"priority {priority}"
-        case FlushAddress(address=address):
-            return str(address)
-        case Starve(delay=delay):
-            return f"by {delay}"
-        case Inject(advert=advert):
-            return f"vrid {advert.vrid} priority {advert.priority}"
-        case Reload(file=file):
-            return file or ""
-        case _:
-            return ""
-
-
-def _impairment_text(impairment: Impairment) -> str:
-    words = [
-        f"{name} {value:.4g}" if name == "burst" else f"{name} {value:.4%}".replace(".0000%", "%")
-        for name in ("loss", "burst", "duplicate", "reorder", "corrupt")
-        if (value := getattr(impairment, name)) is not None
-    ]
-    words += [
-        f"{name} {value}" for name in ("delay", "jitter") if (value := getattr(impairment, name)) is not None
-    ]
-    words += ["only " + ", ".join(impairment.only)] if impairment.only else []
-    words += ["from " + ", ".join(map(str, impairment.senders))] if impairment.senders else []
-    words += ["to " + ", ".join(map(str, impairment.receivers))] if impairment.receivers else []
-    return " ".join(words)

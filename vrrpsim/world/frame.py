@@ -39,7 +39,7 @@ class VrrpFrame(Frame):
     ) -> None:
         self.multicast = destination.is_multicast
         dst_mac = frames.multicast_mac(destination) if self.multicast else BROADCAST
-        super().__init__(src_mac, dst_mac, ("vrrp",), "vrrp")
+        super().__init__(src_mac, dst_mac, ("vrrp",), f"vrrp/{payload[1:2].hex()}/{destination}")
         self.source = source
         self.destination = destination
         self.ttl = ttl

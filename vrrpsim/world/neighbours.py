@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from vrrpsim.config.scenario import Neighbours as Personality
 from vrrpsim.protocol.configuration import Address
+from vrrpsim.protocol.fsm import NEVER_NS
 
 from .calendar import Call, Kind
 from .frame import GRATUITOUS, REPLY, REQUEST, Frame, NeighbourFrame
@@ -135,6 +136,18 @@ class NeighbourCache:
         lifetime_ns = max(self._draws.draw_ns(self.personality.lifetime, 0), 1)
         renewals = max(entry.confirmed_ns - entry.updated_ns, 0) // lifetime_ns
         return entry.updated_ns + (renewals + 1) * lifetime_ns
+
+    def steady_until_ns(self, address: Address, frame: Frame) -> int:
+        """Until when sending this frame changes nothing here; now if it would."""
+        now_ns = self.port.now_ns
+        entry = self.entries.get(address)
+        if entry is None or entry.mac != frame.dst_mac:
+            return now_ns
+        until_ns = self.believed_until_ns(entry)
+        if until_ns is not None:
+            return min(until_ns, (now_ns // EPOCH_NS + 1) * EPOCH_NS)
+        waits = self.personality.lifetime is None and entry.state in (Nud.DELAY, Nud.PROBE)
+        return NEVER_NS if waits else now_ns  # their timers are in the calendar
 
     def reachable_ns(self) -> int:
         """reachable_time: the same for all entries of a port, drawn anew every five minutes."""

@@ -19,7 +19,7 @@ from .checks import Check
 from .daemon import Daemon
 from .frame import VrrpFrame
 from .neighbours import Entry
-from .port import Port
+from .port import Port, Postponed
 from .process import Life, Service
 
 if TYPE_CHECKING:
@@ -222,8 +222,8 @@ class Node:
             port.cache.clear()  # neigh_carrier_down
             self._report_link(port, False)
         else:
-            draws = self.world.streams.stream(f"carrier/{port.name}/{self._now_ns}")
-            delay_ns = self.time(personality.CARRIER_UP).sample_ns(draws)
+            purpose = f"carrier/{port.name}/{self._now_ns}"
+            delay_ns = self.world.streams.draw_ns(self.time(personality.CARRIER_UP), purpose)
             self._reports[interface] = self._later(delay_ns, self._report_link, port, True)
         self.world.reconsider()
 
@@ -264,6 +264,10 @@ class Node:
 
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
         """A VRRP packet reached a kernel whose keepalived would get it at once: here there is none."""
+
+    def postponed(self, port: Port, frame: VrrpFrame) -> Postponed | None:
+        """What hearing an advert again would do here."""
+        return self.daemon.postponed(port, frame) if self.daemon is not None else Postponed()
 
     def neighbour_moved(self, port: Port, entry: Entry) -> None:
         """Nothing that a node would do about it."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from vrrpsim.config.scenario import Neighbours as Personality
 from vrrpsim.protocol.configuration import Address
+from vrrpsim.protocol.instances import Instance
 
 from .frame import BROADCAST, GRATUITOUS, REPLY, REQUEST, Frame, NeighbourFrame, VrrpFrame
 from .neighbours import Entry, NeighbourCache
@@ -13,6 +14,13 @@ from .neighbours import Entry, NeighbourCache
 if TYPE_CHECKING:
     from .segment import Segment
     from .world import World
+
+
+class Postponed(NamedTuple):
+    """A deadline that moves, and how late it is served; None: nothing happens at all."""
+
+    instance: Instance | None = None
+    late_ns: int = 0
 
 
 class Owner(Protocol):
@@ -24,6 +32,9 @@ class Owner(Protocol):
 
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
         """An IP packet of protocol 112 arrived."""
+
+    def postponed(self, port: Port, frame: VrrpFrame) -> Postponed | None:
+        """What an advert that comes again does, if that is only to move a deadline."""
 
     def neighbour_moved(self, port: Port, entry: Entry) -> None:
         """A neighbour has another MAC now, or none."""
@@ -107,10 +118,18 @@ class Port:
         elif not self.owner.kernel_runs:
             self._lose(frame, "down")
         elif type(frame) is VrrpFrame:
-            if frame.multicast or (self.has_mac(frame.dst_mac) and frame.destination in self.local):
+            if frame.multicast or self._is_meant(frame):
                 self.hear_vrrp(self, frame)
         elif isinstance(frame, NeighbourFrame) and (frame.dst_mac[0] & 1 or self.has_mac(frame.dst_mac)):
             self._hear_neighbour(frame)
+
+    def postponed(self, frame: VrrpFrame) -> Postponed | None:
+        """What hearing this advert again would do; None: more than moving a deadline."""
+        heard = frame.multicast or self._is_meant(frame)
+        return self.owner.postponed(self, frame) if heard else Postponed()
+
+    def _is_meant(self, frame: VrrpFrame) -> bool:
+        return self.has_mac(frame.dst_mac) and frame.destination in self.local
 
     def _lose(self, frame: Frame, reason: str) -> None:
         sender = self.segment.mac_table.get(frame.src_mac, self)

@@ -10,7 +10,7 @@ from vrrpsim.config.events import Impairment
 from vrrpsim.config.scenario import Segment as SegmentModel
 
 from .calendar import Kind, order_of
-from .chance import Gaps, Numbered
+from .chance import Gaps, Numbered, bounds_ns
 from .frame import Frame, VrrpFrame
 
 if TYPE_CHECKING:
@@ -48,18 +48,26 @@ class Effect:
             and (self._receivers is None or receiver.name in self._receivers)
         )
 
+    @property
+    def only_loses(self) -> bool:
+        """Whether all it does is to lose frames."""
+        does = self.impairment
+        return not (does.delay or does.jitter or does.duplicate or does.reorder or does.corrupt)
+
     def strikes(self, what: str, chance: float | None, sender: Port, receiver: Port, frame: Frame) -> bool:
         """Whether this frame is the one: losses, duplicates … each have their own gaps per path and flow."""
-        if not chance:
-            return False
+        return bool(chance) and self.gaps(what, chance or 0.0, sender, receiver, frame).hit()
+
+    def gaps(self, what: str, chance: float, sender: Port, receiver: Port, frame: Frame) -> Gaps:
+        """Which frames of this path and flow it strikes."""
         key = (what, sender.name, receiver.name, frame.flow)
         gaps = self._gaps.get(key)
         if gaps is None:
             path = f"{sender.name}->{receiver.name}/{frame.flow}"
-            rng = self._world.streams.stream(f"{what}/{self._name}/{path}")
+            draws = self._world.streams.numbered(f"{what}/{self._name}/{path}")
             burst = self.impairment.burst if what == "loss" else None
-            gaps = self._gaps[key] = Gaps(chance, burst, rng)
-        return gaps.hit()
+            gaps = self._gaps[key] = Gaps(chance, burst, draws)
+        return gaps
 
     def extra_ns(self, sender: Port, receiver: Port, frame: Frame, number: int) -> int:
         """How much later the n-th frame of its sender and flow arrives."""
@@ -130,7 +138,7 @@ class Segment:
             self.world.reconsider()
         for tap in self.taps:
             tap(self.world.calendar.now_ns, sender, frame, "")
-        receivers = self._receivers(sender, frame)
+        receivers = self.receivers(sender, frame)
         if self._plain_delay_ns is not None and not self.blocked and not self.effects:
             self._calendar.post(self._plain_delay_ns, self._order, _arrive, (receivers, frame))
             return
@@ -139,9 +147,9 @@ class Segment:
         if self.blocked or self.effects:
             self._forward_through(sender, frame, receivers, number)
         else:
-            self._deliver(receivers, frame, self._delay_ns(sender, frame, number))
+            self._deliver(receivers, frame, self.delay_ns(sender, frame, number))
 
-    def _receivers(self, sender: Port, frame: Frame) -> list[Port]:
+    def receivers(self, sender: Port, frame: Frame) -> list[Port]:
         """The ports the switch forwards to; groups are looked up once until somebody joins or leaves."""
         if not frame.dst_mac[0] & 1:
             known = self.mac_table.get(frame.dst_mac)
@@ -160,28 +168,44 @@ class Segment:
         self._members.clear()
 
     def _forward_through(self, sender: Port, frame: Frame, receivers: list[Port], number: int) -> None:
-        """Each path has its own fate."""
+        """Each path has its own fate; those who hear the same at the same time hear it together."""
+        usual_ns = self.delay_ns(sender, frame, number)
+        unharmed = []
         for receiver in receivers:
             if self.blocked.get((sender.name, receiver.name)):
                 self.lose(sender, receiver, frame, "partition")
                 continue
             effects = [effect for effect in self.effects if effect.matches(sender, receiver, frame.kinds)]
-            self._suffer(sender, receiver, frame, effects, number)
+            for delay_ns, arriving in self._fate(sender, receiver, frame, effects, number, usual_ns):
+                if delay_ns == usual_ns and arriving is frame:
+                    unharmed.append(receiver)
+                else:
+                    self._deliver([receiver], arriving, delay_ns)
+        if unharmed:
+            self._deliver(unharmed, frame, usual_ns)
 
-    def _suffer(self, sender: Port, receiver: Port, frame: Frame, effects: list[Effect], number: int) -> None:
-        delay_ns = self._delay_ns(sender, frame, number)
+    def _fate(
+        self,
+        sender: Port,
+        receiver: Port,
+        frame: Frame,
+        effects: list[Effect],
+        number: int,
+        delay_ns: int,
+    ) -> list[tuple[int, Frame]]:
+        """What arrives of a frame on one path, and after how long."""
         later_ns = 0
         copies = 1
         for effect in effects:
             impairment = effect.impairment
             if effect.strikes("loss", impairment.loss, sender, receiver, frame):
                 self.lose(sender, receiver, frame, "burst" if impairment.burst else "loss")
-                return
+                return []
             if effect.strikes("corrupt", impairment.corrupt, sender, receiver, frame):
                 damaged = effect.damaged(sender, receiver, frame, number)
                 if damaged is None:  # a bad frame check sequence: the receiver's card drops it
                     self.lose(sender, receiver, frame, "corrupt")
-                    return
+                    return []
                 frame = damaged
             if effect.strikes("duplicate", impairment.duplicate, sender, receiver, frame):
                 copies += 1
@@ -190,10 +214,24 @@ class Segment:
                 later_ns += extra_ns
             elif not (impairment.delay or impairment.jitter):
                 delay_ns = 0  # netem: a reordered frame overtakes those that are delayed
-        for _ in range(copies):
-            self._deliver([receiver], frame, delay_ns + later_ns)
+        return [(delay_ns + later_ns, frame)] * copies
 
-    def _delay_ns(self, sender: Port, frame: Frame, number: int) -> int:
+    def pass_over(self, sender: Port, frame: Frame, frames: int) -> int:
+        """Count off frames of a flow without sending them; the number of the first one."""
+        if self._plain_delay_ns is not None and not self.blocked and not self.effects:
+            return 0  # nobody draws by number, so nobody counts
+        number = self._numbers[sender.name, frame.flow]
+        self._numbers[sender.name, frame.flow] = number + frames
+        return number
+
+    @property
+    def delay_bounds_ns(self) -> tuple[int, int]:
+        """The least and the largest delay of a frame, without what events add."""
+        low_ns, high_ns = bounds_ns(self.model.delay)
+        jitter_ns = bounds_ns(self.model.jitter) if self.model.jitter is not None else (0, 0)
+        return low_ns + jitter_ns[0], high_ns + jitter_ns[1]
+
+    def delay_ns(self, sender: Port, frame: Frame, number: int) -> int:
         """The delay of the n-th frame, the same to every receiver: it is the sender's queue that varies."""
         if self._plain_delay_ns is not None:
             return self._plain_delay_ns

@@ -9,6 +9,7 @@ from vrrpsim.trace import FrameLost, Level, Remark, Trace
 from .calendar import Calendar, Kind
 from .chance import Streams
 from .client import Client, free_address
+from .fastforward import FastForward
 from .faults import Faults
 from .node import Node
 from .segment import Segment
@@ -17,7 +18,15 @@ from .segment import Segment
 class World:
     """Everything there is in one simulated run. Two worlds never meet."""
 
-    def __init__(self, scenario: Scenario, seed: int, level: Level = Level.ADVERTS) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        level: Level = Level.ADVERTS,
+        fast_forward: bool | None = None,
+    ) -> None:
+        wanted = level is Level.STATES if fast_forward is None else fast_forward
+        self.fast_forward = FastForward(self) if wanted and level < Level.FRAMES else None
         self.scenario = scenario
         self.streams = Streams(seed)
         self.calendar = Calendar()
@@ -90,6 +99,16 @@ class World:
         return taken
 
 
-def simulate(scenario: Scenario, *, seed: int | None = None, level: Level = Level.ADVERTS) -> Trace:
-    """Run a scenario once; the seed is the scenario's own unless given."""
-    return World(scenario, scenario.seed if seed is None else seed, level).run()
+def simulate(
+    scenario: Scenario,
+    *,
+    seed: int | None = None,
+    level: Level = Level.ADVERTS,
+    fast_forward: bool | None = None,
+) -> Trace:
+    """Run a scenario once; the seed is the scenario's own unless given.
+
+    `fast_forward` passes over quiet stretches and gives the same history; of the adverts there only the
+    number is recorded. None: do so if the level does not ask for adverts at all.
+    """
+    return World(scenario, scenario.seed if seed is None else seed, level, fast_forward).run()
