@@ -39,6 +39,7 @@ class Node:
         "good",
         "healthy",
         "heard",
+        "interval",
         "name",
         "priority",
         "sent",
@@ -49,7 +50,7 @@ class Node:
 
     def __init__(self, cluster: Cluster, name: str, priority: int) -> None:
         self.cluster, self.name, self.priority = cluster, name, priority
-        self.state, self.healthy, self.up = BACKUP, True, True
+        self.state, self.healthy, self.up, self.interval = BACKUP, True, True, 1.0
         self.good = self.bad = self.heard = self.sent = 0
         self.deadline = 3.0 + self.skew()
         self.wake = Call(cluster.env, self.on_wake)
@@ -57,7 +58,7 @@ class Node:
 
     def skew(self) -> float:
         """Skew_Time in seconds."""
-        return (256 - self.priority) / 256
+        return (256 - self.priority) * self.interval / 256
 
     def on_wake(self, wake: Call) -> None:
         """Send if the deadline is reached, and sleep until the next one."""
@@ -73,11 +74,11 @@ class Node:
     def expire(self, now: float) -> int:
         """The core's answer to its deadline: become or stay Master and advertise."""
         if self.state == MASTER:
-            self.deadline = now + 1.0
+            self.deadline = now + self.interval
             self.sent += 1
             return SEND
         self.state = MASTER
-        self.deadline = now + 1.0
+        self.deadline = now + self.interval
         self.sent += 1
         return SEND | GAINED
 
@@ -96,11 +97,11 @@ class Node:
             if priority == 0:
                 self.deadline = now + self.skew()
             elif priority >= self.priority:
-                self.deadline = now + 3 * 1.0 + self.skew()
+                self.deadline = now + 3 * self.interval + self.skew()
             return 0
         if priority > self.priority:
             self.state = BACKUP
-            self.deadline = now + 3 * 1.0 + self.skew()
+            self.deadline = now + 3 * self.interval + self.skew()
         return 0
 
     def check(self, passed: bool) -> int:
