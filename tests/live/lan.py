@@ -1,46 +1,62 @@
-"""Network namespaces for tests of the real daemon: nodes on one bridge, and a sniffer on the bridge.
+"""Network namespaces for tests of the real daemon: nodes on one bridge, and a capture of the bridge.
 
-Every name carries the test process's id. Nothing leaves the namespaces: the bridge has no other port. Only
-processes started here are ended, by their pids; everything is removed in `close`, come what may.
+A node is a network, a pid and a mount namespace with a /run of its own, so that `pkill haproxy` in it finds
+its own HAProxy only. Names carry the test process's id. Nothing leaves the namespaces: the bridge has no
+other port. Only processes started here are ended, by their pids; everything is removed in `close`, come
+what may. A network that ends well is judged: tshark finds nothing malformed in what crossed the bridge, and
+no keepalived counted an error.
 """
 
 import ctypes
 import os
 import shutil
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest
+from capture import Capture
 
-SO_TIMESTAMPNS = 35
-PACKET_OUTGOING = 4
 CLONE_NEWNET = 0x40000000
-PATIENCE_S = 10
+PATIENCE_S = 15
+ROOT = Path(__file__).parents[2]
+INIT = "mount -t tmpfs tmpfs /run && exec sleep infinity"
+NO_OUTPUT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+ERRORS = (
+    "Length",
+    "TTL",
+    "Invalid Type",
+    "Advertisement Interval",
+    "Address List",
+    "Type Mismatch",
+    "Failure",
+)
+_numbers = count(1)
 
 
-def why_not():
+def why_not(*programs):
     """The reason for which namespace tests cannot run here, or the empty string."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return "needs root"
-    for program in ("ip", "unshare", "keepalived"):
-        if shutil.which(program) is None:
+    for program in ("ip", "unshare", "nsenter", "keepalived", *programs):
+        if shutil.which(program) is None and not Path(program).exists():
             return f"needs {program}"
     try:
         import pyroute2  # noqa: F401
     except ImportError:
         return "needs pyroute2"
-    probe = subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False)
+    probe = subprocess.run(["unshare", "-npm", "--fork", "true"], capture_output=True, check=False)
     return "" if probe.returncode == 0 else "cannot make network namespaces"
 
 
-needs_namespaces = pytest.mark.skipif(bool(why_not()), reason=f"real daemons: {why_not()}")
+def needs_namespaces(*programs):
+    """Skip, and say why, where real daemons cannot run."""
+    reason = why_not(*programs)
+    return pytest.mark.skipif(bool(reason), reason=f"real daemons: {reason}")
 
 
 def mac(number):
@@ -51,29 +67,43 @@ def ip(*words):
     subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
-@dataclass
-class Advert:
-    """What the sniffer saw: wall-clock seconds of the kernel, and the IP packet's parts."""
+class Running:
+    """A program in a node: `pid` is its own, outside; the process started here only waits for it."""
 
-    at_s: float
-    source: str
-    ttl: int
-    payload: bytes
+    def __init__(self, popen, node, home, kind):
+        self.popen, self.node, self.home, self.kind = popen, node, home, kind
+        self.log = home / "log"
+        until = time.monotonic() + PATIENCE_S
+        while not (children := children_of(popen.pid)) and popen.poll() is None:
+            assert time.monotonic() < until, f"{kind} on {node} was not started"
+            time.sleep(0.002)
+        self.pid = children[0] if children else popen.pid
 
-    @property
-    def priority(self):
-        return self.payload[2]
+    def signal(self, number):
+        os.kill(self.pid, number)
+
+    def stop(self):
+        """SIGTERM; the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.popen.wait(PATIENCE_S)
+
+    def kill(self):
+        """SIGKILL to what it started, the youngest first, and to it, before any of it can react."""
+        for pid in reversed([self.pid, *descendants(self.pid)]):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.popen.wait(PATIENCE_S)
 
 
 class Lan:
     """`with Lan(folder, ["n1", "n2"]) as lan:`; node k has 10.77.0.k/24 on eth0."""
 
-    def __init__(self, folder, names):
+    def __init__(self, folder, names, *, sent_on_purpose=""):
         self.folder, self.names = folder, names
-        self.tag = f"vt{os.getpid()}"
-        self.processes = []
-        self.spaces = []
-        self.sniffer = None
+        self.tag = f"vt{os.getpid()}x{next(_numbers)}"
+        self.running, self.spaces, self.inits = [], [], {}
+        self.capture = None
+        self._sent_on_purpose = sent_on_purpose  # a filter of tshark's
 
     def __enter__(self):
         try:
@@ -83,10 +113,15 @@ class Lan:
             raise
         return self
 
-    def __exit__(self, *_):
-        self.close()
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                self.judge()
+        finally:
+            self.close()
 
     def _build(self):
+        self.folder.mkdir(exist_ok=True)
         switch = self._space("sw")
         ip("-n", switch, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
         ip("-n", switch, "link", "set", "br0", "up")
@@ -103,11 +138,10 @@ class Lan:
             for other in range(1, len(self.names) + 1):  # a dead peer must not fall out of the cache
                 ip("-n", space, "neigh", "replace", f"10.77.0.{other}", "lladdr", mac(other),
                    "nud", "permanent", "dev", "eth0")  # fmt: skip
+            words = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", INIT]
+            self.inits[name] = subprocess.Popen(["ip", "netns", "exec", space, *words], **NO_OUTPUT)
         with inside(switch):
-            self.sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-            self.sniffer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)
-            self.sniffer.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        self.sniffer.setblocking(False)
+            self.capture = Capture("br0")
 
     def _space(self, name):
         space = f"{self.tag}{name}"
@@ -118,66 +152,89 @@ class Lan:
     def space(self, name):
         return f"{self.tag}{name}"
 
-    # --- daemons
+    def number(self, name):
+        return self.names.index(name) + 1
+
+    # --- programs
 
     def keepalived(self, name, conf):
-        """Real keepalived in the node's namespaces, with pid files and dumps in a folder of its own."""
-        home = self._home(name)
-        (home / "k.conf").write_text(conf)
-        (home / "k.conf").chmod(0o600)
+        """Real keepalived, with pid files and dumps in a folder of its own."""
+        home = self._home(name, conf)
         for name_of_file in ("k.pid", "v.pid"):  # a zombie that nobody reaps yet must not count as running
             (home / name_of_file).unlink(missing_ok=True)
         words = ["keepalived", "-n", "-l", "-D", "-P", "-f", str(home / "k.conf"),
                  "-p", str(home / "k.pid"), "-r", str(home / "v.pid")]  # fmt: skip
-        return self._start(name, words, home)
+        return self._daemon(name, words, home, "keepalived")
 
-    def vrrpsim(self, name, conf, *more):
-        """`vrrpsim live` in the node's namespaces."""
-        home = self._home(name)
-        (home / "k.conf").write_text(conf)
-        (home / "k.conf").chmod(0o600)
-        words = [sys.executable, "-m", "vrrpsim", "live", str(home / "k.conf"), "--node", name,
+    def vrrpsim(self, name, conf, *more, before=()):
+        """`vrrpsim live`; `before` is put in front of its command line."""
+        home = self._home(name, conf)
+        words = [*before, sys.executable, "-m", "vrrpsim", "live", str(home / "k.conf"), "--node", name,
                  "--trace", str(home / "trace.jsonl"), "--dump", str(home / "state.json"), *more]  # fmt: skip
-        return self._start(name, words, home)
+        return self._daemon(name, words, home, "vrrpsim")
 
-    def _home(self, name):
+    def _home(self, name, conf):
         home = self.folder / name
         home.mkdir(exist_ok=True)
+        (home / "k.conf").write_text(conf)
+        (home / "k.conf").chmod(0o600)
         return home
 
-    def _start(self, name, words, home):
-        log = (home / "log").open("ab")
-        environment = {**os.environ, "TMPDIR": str(home), "PYTHONPATH": str(Path(__file__).parents[2])}
-        process = subprocess.Popen(["ip", "netns", "exec", self.space(name), *words],
-                                   stdout=log, stderr=log, env=environment)  # fmt: skip
-        log.close()
-        process.home, process.node = home, name
-        self.processes.append(process)
-        said = (home / "log").stat().st_size
-        self.wait(lambda: speaks(home / "log", said), f"{name} runs")
-        return process
+    def _daemon(self, name, words, home, kind):
+        said = (home / "log").stat().st_size if (home / "log").exists() else 0
+        running = self.start(name, words, home, kind)
+        self.wait(lambda: speaks(running.log, said), f"{kind} runs on {name}")
+        return running
 
-    def power_off(self, process):
+    def start(self, name, words, home, kind=""):
+        """Any program in the node's namespaces."""
+        init = self.init(name)
+        home.mkdir(exist_ok=True)
+        environment = {**os.environ, "TMPDIR": str(home), "PYTHONPATH": str(ROOT)}
+        inside_of = ["nsenter", "-t", str(init), "-n", "-m", "-p", "--", *words]
+        with (home / "log").open("ab") as log:
+            popen = subprocess.Popen(inside_of, stdout=log, stderr=log, env=environment)
+        running = Running(popen, name, home, kind)
+        self.running.append(running)
+        return running
+
+    def init(self, name):
+        """The pid of the first process of a node's pid namespace, once its /run is mounted."""
+        unshare = self.inits[name]
+
+        def found():
+            pids = [pid for pid in descendants(unshare.pid) if comm_of(pid) == "sleep"]
+            return pids[0] if pids else None
+
+        self.wait(found, f"{name} has an init")
+        return found()
+
+    def haproxy(self, name):
+        """Real HAProxy, in the foreground."""
+        home = self.folder / f"{name}-haproxy"
+        home.mkdir(exist_ok=True)
+        conf = home / "haproxy.cfg"
+        conf.write_text(
+            "defaults\n mode http\n timeout client 5s\n timeout connect 5s\n timeout server 5s\n"
+            "frontend web\n bind *:80\n http-request return status 200\n"
+        )
+        return self.start(name, ["haproxy", "-db", "-f", str(conf)], home, "haproxy")
+
+    def power_off(self, daemon):
         """Silence at once: SIGKILL to all of it, and the cable, for its kernel still has the address."""
-        self.kill_all(process)
-        self.link(process.node, "down")
+        self.kill_all(daemon)
+        self.link(daemon.node, "down")
 
-    def kill_all(self, process):
-        """SIGKILL to the process and what it started, before any of it can react."""
-        pids = descendants(process.pid)
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in (process.pid, *pids):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, number)
-        process.wait(PATIENCE_S)
+    def kill_all(self, daemon):
+        self.counted(daemon)
+        daemon.kill()
 
-    def stop(self, process):
-        process.terminate()
-        return process.wait(PATIENCE_S)
+    def stop(self, daemon):
+        self.counted(daemon)
+        return daemon.stop()
 
     def link(self, name, state):
-        port = self.names.index(name) + 1
-        ip("-n", self.space("sw"), "link", "set", f"p{port}", state)
+        ip("-n", self.space("sw"), "link", "set", f"p{self.number(name)}", state)
 
     # --- looking
 
@@ -189,42 +246,49 @@ class Lan:
         words = ["ip", "-n", self.space(name), "-o", what, "show"]
         return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
+    def addresses(self, name):
+        """Pairs of interface and address with its prefix length."""
+        return {
+            (words[1].partition("@")[0], words[3])
+            for words in map(str.split, self.show(name, "addr").splitlines())
+        }
+
     def wait(self, condition, what, seconds=PATIENCE_S):
         until = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > until:
-                logs = {p.node: (p.home / "log").read_text()[-2000:] for p in self.processes}
+                logs = {f"{r.kind} on {r.node}": r.log.read_text()[-2000:] for r in self.running}
                 raise AssertionError(f"not within {seconds} s: {what}; {logs}")
             time.sleep(0.02)
 
     def adverts(self):
-        """Everything of protocol 112 that crossed the bridge since the last call."""
-        seen = []
-        while True:
-            try:
-                frame, ancillary, _, (port, _, kind, *_) = self.sniffer.recvmsg(4096, 256)
-            except BlockingIOError:
-                return seen
-            if port == "br0" or kind == PACKET_OUTGOING:  # each frame once, where it enters the bridge
-                continue
-            stamp = next(data for _, what, data in ancillary if what == SO_TIMESTAMPNS)
-            seconds, nanoseconds = struct.unpack("qq", stamp[:16])
-            at_s = seconds + nanoseconds / 1e9
-            if frame[12:14] == b"\x08\x00" and frame[23] == 112:
-                header = (frame[14] & 15) * 4
-                payload = frame[14 + header : 14 + int.from_bytes(frame[16:18], "big")]
-                seen.append(Advert(at_s, ".".join(map(str, frame[26:30])), frame[22], payload))
-            elif frame[12:14] == b"\x86\xdd" and frame[20] == 112:
-                source = socket.inet_ntop(socket.AF_INET6, frame[22:38])
-                payload = frame[54 : 54 + int.from_bytes(frame[18:20], "big")]
-                seen.append(Advert(at_s, source, frame[21], payload))
+        return self.capture.adverts()
+
+    def counted(self, daemon):
+        """keepalived's own counters; none of its errors may have counted."""
+        if daemon.kind != "keepalived" or daemon.popen.poll() is not None:
+            return {}
+        counters = statistics(daemon)
+        assert {name: counters[name] for name in ERRORS} == dict.fromkeys(ERRORS, 0), daemon.node
+        return counters
+
+    def judge(self):
+        for daemon in self.running:
+            self.counted(daemon)
+        assert self.capture.judge(self.folder, self._sent_on_purpose) == []
 
     def close(self):
-        for process in self.processes:
-            if process.poll() is None:
-                self.kill_all(process)
-        if self.sniffer is not None:
-            self.sniffer.close()
+        for running in self.running:
+            if running.popen.poll() is None:
+                with suppress(subprocess.TimeoutExpired):
+                    running.kill()
+        for unshare in self.inits.values():
+            for pid in reversed([unshare.pid, *descendants(unshare.pid)]):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            unshare.wait(PATIENCE_S)
+        if self.capture is not None:
+            self.capture.close()
         for space in self.spaces:
             subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
 
@@ -250,28 +314,39 @@ def inside(space):
         os.close(home)
 
 
+def children_of(pid):
+    with suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
 def descendants(pid):
     """Children, their children and so on: only what a process of ours started."""
-    found = []
+    return [each for child in children_of(pid) for each in (child, *descendants(child))]
+
+
+def comm_of(pid):
     with suppress(OSError):
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            found += [int(child), *descendants(int(child))]
-    return found
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
 
 
 def statistics(process):
-    """keepalived's counters (SIGUSR2), as {name: number} of its only instance."""
+    """keepalived's counters (SIGUSR2), as {name: number}, summed over its instances."""
     path = process.home / "keepalived.stats"
     path.unlink(missing_ok=True)
-    os.kill(process.pid, signal.SIGUSR2)
-    until = time.monotonic() + PATIENCE_S
-    while not (path.exists() and "Priority Zero" in path.read_text()):
+    process.signal(signal.SIGUSR2)
+    until, size = time.monotonic() + PATIENCE_S, -1
+    while not (path.exists() and "Priority Zero" in path.read_text() and path.stat().st_size == size):
         assert time.monotonic() < until, "keepalived wrote no statistics"
+        size = path.stat().st_size if path.exists() else -1
         time.sleep(0.02)
-    time.sleep(0.05)
-    pairs = (line.rpartition(":") for line in path.read_text().splitlines())
-    counters = {}
-    for name, _, value in pairs:
+    counters, group = {}, ""
+    for line in path.read_text().splitlines():
+        name, _, value = line.rpartition(":")
         if value.strip().isdigit():
-            counters.setdefault(name.strip(" \t-"), int(value))  # the last two names come twice
+            key = name.strip(" \t-") if group != "Priority Zero" else f"{group} {name.strip()}"
+            counters[key] = counters.get(key, 0) + int(value)
+        else:
+            group = line.strip(" \t:-")
     return counters

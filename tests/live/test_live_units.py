@@ -1,28 +1,32 @@
 """The parts of the live daemon that need neither root nor a network."""
 
 import asyncio
+import configparser
 import io
 import json
 import os
 import pwd
+import socket
 import struct
+import time
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
-from random import Random
 
 import pytest
 from memory import Clock, Machine, host
 
 from vrrpsim.cli import main
 from vrrpsim.config.compiler import compile_text
-from vrrpsim.live import metrics, scripts, service, sockets, state, watch
+from vrrpsim.config.lexer import Lexer
+from vrrpsim.live import loading, metrics, privileges, scripts, service, sockets, state, systemd, watch
 from vrrpsim.live.notify import fifo_line, notifies_of, notify_commands
 from vrrpsim.live.observe import Observer
-from vrrpsim.protocol.configuration import FileConfig, ProcessConfig, ScriptConfig
+from vrrpsim.protocol.configuration import FileConfig, Notify, ProcessConfig, ScriptConfig
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT
 from vrrpsim.protocol.outputs import RunNotify
 from vrrpsim.protocol.packet import parse
-from vrrpsim.trace import AddressChange, StateChange, Trace
+from vrrpsim.trace import AddressChange, AdvertRejected, StateChange, Trace
 
 SECOND_NS = 1_000_000_000
 OURS, THEIRS, GROUP = map(ip_address, ("10.0.0.2", "10.0.0.1", "224.0.0.18"))
@@ -68,29 +72,6 @@ def backup():
 # --- the wire
 
 
-def test_100_000_mutated_datagrams_change_nothing(backup):
-    """From the raw socket's bytes on: no exception, no other state, every datagram a counted discard."""
-    machine, advert = backup
-    router, random = machine.daemon.router, Random("mutations")
-    before = router.instances["VI_1"].state
-    head = struct.pack(">BBHHHBBH4s4s", 0x45, 0xC0, 0, 1, 0, 255, 112, 0, THEIRS.packed, GROUP.packed)
-    good = head + advert
-    for _ in range(100_000):
-        packet = bytearray(good)
-        for _ in range(random.randrange(1, 5)):
-            packet[random.randrange(20, len(packet))] ^= random.randrange(1, 256)
-        cut = random.randrange(4)
-        data = bytes(packet[: random.randrange(len(packet))] if cut == 0 else packet)
-        datagram = sockets.read_ipv4(data + random.randbytes(random.randrange(9)) if cut == 1 else data)
-        if datagram is not None and datagram[3] != advert:
-            machine.daemon.receive("eth0", *datagram)
-    after = router.instances["VI_1"].state
-    assert after == before
-    discarded = sum(machine.daemon.discarded.values()) + sum(router.instances["VI_1"].counters.values())
-    assert discarded > 80_000
-    assert "s3cret" not in "".join(machine.log_lines)
-
-
 def test_headers_that_no_kernel_would_give():
     assert sockets.read_ipv4(b"") is None
     assert sockets.read_ipv4(bytes(19)) is None
@@ -105,6 +86,13 @@ def test_headers_that_no_kernel_would_give():
 
 
 # --- addresses and the trace
+
+
+def a_service(path, say=lambda text: None):
+    """A daemon that has not opened anything yet."""
+    pytest.importorskip("pyroute2")
+    options = service.Options(path, DEFAULT_DIALECT, "lb1")
+    return service.Service(options, loading.Loaded(configured(), ()), say)
 
 
 def test_our_own_removal_is_no_third_party(backup):
@@ -143,11 +131,31 @@ def test_the_trace_file_has_the_simulators_format(tmp_path):
     ]
     trace = Trace()
     trace.records, trace.end_ns = records, 3
-    written = object.__new__(service.Service)
+    written = a_service(tmp_path)
     written._file = io.StringIO()
     for record in records:
         written._record(record)
     assert written._file.getvalue().splitlines() == list(trace.json_lines())[:-1]
+
+
+def test_a_flood_fills_neither_the_trace_nor_the_log(tmp_path, monkeypatch):
+    """Given a second of flood, then so many lines, and in the next second how many there were."""
+    said, second = [], [1.0]
+    monkeypatch.setattr("vrrpsim.live.tasks.time.monotonic", lambda: second[0])
+    told = a_service(tmp_path, said.append)
+    told._file = io.StringIO()
+    for number in range(5_000):
+        told._log("invalid passwd", False)
+        told._record(AdvertRejected(number, "lb1", "VI_1", "10.0.0.9", "auth_failure"))
+    told._record(StateChange(5_000, "lb1", "VI_1", "BACKUP", "MASTER", "master_down_timer", None))
+    assert len(said) == service.LINES_PER_SECOND
+    rows = told._file.getvalue().splitlines()
+    assert len(rows) == service.RECORDS_PER_SECOND + 1  # what matters is never left out
+    second[0] = 2.0
+    told._log("Entering MASTER STATE", False)
+    told._record(AdvertRejected(6_000, "lb1", "VI_1", "10.0.0.9", "auth_failure"))
+    assert said[-2:] == ["4800 lines left out", "Entering MASTER STATE"]
+    assert "3000 rejected adverts and log lines left out" in told._file.getvalue()
 
 
 # --- notify
@@ -157,10 +165,13 @@ def test_notify_order_and_arguments():
     notify = notifies_of(configured())["INSTANCE", "VI_1"]
     output = RunNotify("INSTANCE", "VI_1", "MASTER", 103)
     own, generic = notify_commands(notify, output)
-    assert own == ("/bin/own", "two words")
-    assert generic == ("/bin/any", "INSTANCE", "VI_1", "MASTER", "103")
+    assert own == (("/bin/own", "two words"), "")
+    assert generic == (("/bin/any", "INSTANCE", "VI_1", "MASTER", "103"), "")
     assert fifo_line(output) == 'INSTANCE "VI_1" MASTER 103\n'
-    assert notify_commands(notify, output._replace(state="MASTER_PRIORITY"))[0][0] == "/bin/any"
+    for told in ("MASTER_PRIORITY", "MASTER_RX_LOWER_PRI"):  # the FIFO only, and a script of its own
+        assert notify_commands(notify, output._replace(state=told)) == []
+    own = replace(notify, master_rx_lower_pri="/bin/low", users=(("master_rx_lower_pri", "nobody"),))
+    assert notify_commands(own, output._replace(state="MASTER_RX_LOWER_PRI")) == [(("/bin/low",), "nobody")]
 
 
 # --- scripts
@@ -204,6 +215,22 @@ def test_term_reaches_the_whole_process_group():
     assert ended == {0: (None, 15)}
 
 
+def test_a_user_who_has_gone_is_a_success():
+    """SC-6: what cannot become its user exits 0."""
+
+    async def work():
+        ended = []
+        children = scripts.Children(lambda *end: ended.append(end), lambda text: None)
+        children.run(ScriptConfig(name="s", command="", words=("/bin/false",), user="no-such-user"), 7)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return ended
+
+    if os.geteuid() != 0:
+        pytest.skip("only root can run checks as others")
+    assert asyncio.run(work()) == [(7, 0, None)]
+
+
 def test_what_cannot_run_disappears(tmp_path):
     """SC-12: no weight, no fault, no tracker."""
     text = (
@@ -214,7 +241,12 @@ def test_what_cannot_run_disappears(tmp_path):
     assert [script.name for script in config.scripts] == ["there"]
     assert config.scripts[0].words[0].endswith("/true")
     assert [track.name for track in config.instances[0].track_scripts] == ["there"]
-    assert remarks == ["Disabling track script gone: /no/such/check not found or not accessible"]
+    assert remarks == [
+        "Disabling track script gone: /no/such/check not found or not accessible",
+        "Disabling notify script of VI_1: /bin/own not found or not accessible",
+        "Disabling notify script of VI_1: /bin/any not found or not accessible",
+    ]
+    assert config.instances[0].notify == Notify()
 
 
 def test_enable_script_security(tmp_path):
@@ -227,11 +259,15 @@ def test_enable_script_security(tmp_path):
     )
     conf = tmp_path / "k.conf"
     conf.write_text("global_defs {\n enable_script_security\n script_user root\n}\n" + text)
-    security = scripts.read_security(conf)
+    lexer = Lexer()
+    lexer.read_file(conf)
+    security = scripts.read_security(lexer.rows)
     assert security == scripts.Security("root", True)
-    config, [remark] = scripts.usable_scripts(configured(text), security)
+    config, remarks = scripts.usable_scripts(configured(text), security)
     assert config.scripts == ()
-    assert "unsafe permissions" in remark
+    assert "unsafe permissions" in remarks[0]
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
     nobody = scripts.Security(pwd.getpwuid(65534).pw_name, True)
     assert scripts.usable_scripts(configured(text), nobody)[0].scripts != ()
 
@@ -331,7 +367,73 @@ def test_the_observer_tells_masters_duals_foreigners_and_silence(backup):
     assert hear(THEIRS, 11, b"\x31")[0].startswith("eth0: malformed")
 
 
+def datagrams(listener):
+    """What systemd has been told since, as dictionaries."""
+    told = []
+    while True:
+        try:
+            told.append(dict(line.split("=", 1) for line in listener.recv(4096).decode().splitlines()))
+        except BlockingIOError:
+            return told
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_systemd_hears_what_it_wants_to_hear(tmp_path, monkeypatch, abstract):
+    name = f"@vrrpsim-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind("\0" + name[1:] if abstract else name)
+        listener.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", name)
+        systemd.tell(READY=1)
+        systemd.reloading()
+        systemd.tell(WATCHDOG=1, STATUS="MASTER for 51")
+        ready, reloading, alive = datagrams(listener)
+    assert ready == {"READY": "1"}
+    assert reloading["RELOADING"] == "1"
+    assert abs(int(reloading["MONOTONIC_USEC"]) - time.monotonic_ns() // 1000) < 10_000_000
+    assert alive == {"WATCHDOG": "1", "STATUS": "MASTER for 51"}
+    systemd.tell(READY=1)  # nobody listens any more: no error
+    monkeypatch.setenv("WATCHDOG_USEC", "3000000")
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+    assert systemd.watchdog_interval_s() == 1.5
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    assert systemd.watchdog_interval_s() is None
+
+
+def test_the_unit_gives_two_capabilities_and_no_more():
+    unit = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=",))
+    unit.optionxform = str
+    unit.read(Path(__file__).parents[2] / "packaging/vrrpsim-live@.service")
+    given = unit["Service"]
+    assert given["Type"] == "notify"
+    assert set(given["AmbientCapabilities"].split()) == set(privileges.CAPABILITIES)
+    assert given["CapabilityBoundingSet"] == given["AmbientCapabilities"]
+    assert given["NoNewPrivileges"] == "yes"
+    assert float(given["WatchdogSec"]) > 1
+
+
 # --- the command
+
+
+def test_what_keepalived_does_and_we_do_not_is_said_with_its_place(tmp_path):
+    conf = tmp_path / "k.conf"
+    conf.write_text(
+        CONF.replace("10.0.0.100", "10.0.0.100 label eth0:1").replace(
+            "priority 100", "no_accept\npriority 100\nvirtual_routes {\n10.1.0.0/16 via 10.0.0.1\n}"
+        )
+    )
+    remarks = "\n".join(loading.load(conf, DEFAULT_DIALECT).remarks)
+    assert f"{conf}:7:1: 'virtual_routes' is not done by vrrpsim live" in remarks
+    assert "'label' is not done by vrrpsim live" in remarks
+    assert "(VI_1) no_accept: traffic to its addresses is not filtered" in remarks
+
+
+def test_ah_is_refused_and_not_imitated(tmp_path, capsys):
+    """The simulator models AH as equal keys; on a wire that would show a hash of the key to everybody."""
+    conf = tmp_path / "k.conf"
+    conf.write_text(CONF.replace("auth_type PASS", "auth_type AH"))
+    assert main(["live", str(conf), "--dry-run"]) == 3
+    assert "VI_1: auth_type AH is not spoken" in capsys.readouterr().err
 
 
 def test_dry_run_needs_no_rights_and_shows_no_secret(tmp_path, capsys):
@@ -350,9 +452,11 @@ def test_a_missing_capability_is_one_line_and_exit_4(tmp_path, capsys, monkeypat
     conf = tmp_path / "k.conf"
     conf.write_text(CONF)
     conf.chmod(0o600)
-    monkeypatch.setattr(service, "missing_capabilities", lambda *needed: ["CAP_NET_RAW"])
+    monkeypatch.setattr(privileges, "missing_capabilities", lambda *needed: ["CAP_NET_RAW"])
     assert main(["live", str(conf)]) == 4
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert [line for line in capsys.readouterr().err.splitlines() if "notify" not in line] == [
+        "vrrpsim live needs CAP_NET_RAW: run it as root or as packaging/'s unit does"
+    ]
 
 
 def test_an_unusable_configuration_is_exit_3(tmp_path, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,7 @@ def command(
 
     Needs CAP_NET_RAW and CAP_NET_ADMIN (packaging/ has a systemd unit). Log lines go to stderr.
     """
-    from vrrpsim.live import service
+    from vrrpsim.live import loading, service
 
     options = service.Options(
         path=conf,
@@ -71,11 +72,11 @@ def command(
         verbose=verbose,
         version=__version__,
     )
-    loaded = service.load(options)
+    loaded = loading.load(conf, options.dialect, config_id)
     for remark in loaded.remarks:
         click.echo(remark, err=True)
     if dry_run:
-        for line in service.plan(loaded, options):
+        for line in loading.plan(loaded, conf, options.dialect):
             click.echo(line)
         return GOOD
     if observe:
@@ -108,8 +109,10 @@ def _stamped(text: str) -> str:
 
 
 def _say_on_stderr(text: str) -> None:
-    print(_stamped(text), file=sys.stderr, flush=True)
+    with suppress(OSError):  # who reads the log may go; the daemon stays
+        print(_stamped(text), file=sys.stderr, flush=True)
 
 
 def _say_on_stdout(text: str) -> None:
-    print(_stamped(text), flush=True)
+    with suppress(OSError):
+        print(_stamped(text), flush=True)

@@ -45,7 +45,7 @@ from vrrpsim.trace import (
     TrackerChange,
 )
 
-from .notify import fifo_line, notifies_of, notify_commands
+from .notify import Command, fifo_line, notifies_of, notify_commands
 
 Done = Callable[[], None]
 
@@ -77,7 +77,7 @@ class Transport(Protocol):
     def kill_script(self, run: int, signal: str) -> None:
         """Send TERM or KILL to its process group."""
 
-    def notify(self, commands: Sequence[tuple[str, ...]], line: str) -> None:
+    def notify(self, commands: Sequence[Command], line: str) -> None:
         """Start the notify scripts in this order, then write the FIFO line."""
 
     def log(self, text: str, detail: bool) -> None:

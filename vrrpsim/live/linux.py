@@ -19,9 +19,11 @@ from vrrpsim.protocol.router import Host
 from vrrpsim.trace import Record
 
 from .daemon import Daemon, Done
-from .netlink import Held, Kernel, Link
-from .scripts import Children, Security
+from .netlink import Held, Kernel, Link, VmacImpossible
+from .notify import Command
+from .scripts import Children
 from .sockets import Wire
+from .tasks import background
 from .watch import Watch, count_processes, file_value, prepare_files
 
 STOP_NOTIFY_S = 1.0  # §1.7: what STOP scripts get
@@ -36,12 +38,11 @@ class Linux:
         node: str,
         config: RouterConfig,
         dialect: Dialect,
-        security: Security,
         *,
         record: Callable[[Record], None],
         log: Callable[[str, bool], None],
     ) -> None:
-        self.config, self.security = config, security
+        self.config = config
         self.lag_ns = 0  # of the last timer
         self.running = False
         self._log = log
@@ -54,7 +55,7 @@ class Linux:
         self._sources: dict[tuple[str, int], Address | None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._fifo, self._made_fifo = -1, False
+        self._fifo, self._fifo_path, self._made_fifo = -1, "", False
 
     # --- life
 
@@ -69,8 +70,7 @@ class Linux:
 
     def start(self) -> None:
         """Start the engine with what is here."""
-        virtual = self._virtual
-        names = interfaces_of(self.config)
+        virtual, names = self._virtual, interfaces_of(self.config)
         self._sources = {
             (name, family): self.kernel.primary(name, family, virtual) for name in names for family in (4, 6)
         }
@@ -86,18 +86,30 @@ class Linux:
         self.daemon.start(host)
         self.watch.start(self.config.files, self.config.processes, counts)
 
-    async def reload(self, config: RouterConfig, security: Security) -> None:
-        """Open what is new, then let the engine compare; old sockets stay open until exit."""
+    async def reload(self, config: RouterConfig) -> None:
+        """Open what is new, then let the engine compare; old sockets and macvlans stay until exit."""
         missing = [name for name in interfaces_of(config) if name not in self.kernel.links]
         if missing:
             self.complain(f"reload refused: there is no interface {', '.join(missing)}")
             return
-        self.config, self.security = config, security
         await self._prepare(config, starting=False)
+        self.config = config
+        self._introduce(interfaces_of(config))
         self.daemon.reload(config)
         self.watch.start(config.files, config.processes, count_processes(config.processes))
         for file in config.files:
             self._file_changed(file.name, file_value(Path(file.path)))
+
+    def _introduce(self, names: list[str]) -> None:
+        """Tell the engine of interfaces that no instance had before this reload."""
+        virtual = self._virtual
+        self._sources = {key: source for key, source in self._sources.items() if key[0] in names}
+        for name in names:
+            if (name, 4) not in self._sources:
+                for family in (4, 6):
+                    source = self._sources[name, family] = self.kernel.primary(name, family, virtual)
+                    self.daemon.source_changed(name, family, source)
+                self.daemon.interface_changed(name, self.kernel.links[name].up)
 
     async def stop(self) -> None:
         """SIGTERM: resign, release, notify, close."""
@@ -116,28 +128,29 @@ class Linux:
         self.watch.close()
         self.children.close()
         self.wire.close()
-        if self._fifo >= 0:
-            os.close(self._fifo)
-            self._fifo = -1
-            if self._made_fifo:
-                Path(self.config.notify_fifo).unlink(missing_ok=True)
+        self._close_fifo()
         await self.kernel.close()
 
     async def _prepare(self, config: RouterConfig, *, starting: bool) -> None:
         for instance in config.instances:
             if instance.use_vmac:
                 await self.kernel.make_vmac(instance)
-        self._listen(None)
+        self._listen(config, interfaces_of(config))
         prepare_files(config.files, starting=starting)
-        if config.notify_fifo and self._fifo < 0:
-            self._open_fifo(Path(config.notify_fifo))
+        if config.notify_fifo != self._fifo_path:
+            self._close_fifo()
+            self._fifo_path = config.notify_fifo
+            if config.notify_fifo:
+                self._open_fifo(Path(config.notify_fifo))
 
-    def _listen(self, interface: str | None) -> None:
-        """Open sockets and join groups, on one interface or on all."""
-        for instance in self.config.instances:
-            if interface in (None, instance.interface):
+    def _listen(self, config: RouterConfig, interfaces: Sequence[str]) -> None:
+        """Open sockets and join groups on these interfaces."""
+        for instance in config.instances:
+            if instance.interface in interfaces:
                 groups = () if instance.unicast else (instance.multicast_group,)
-                self.wire.listen(instance.interface, instance.family, groups)
+                shared = instance.use_vmac and not instance.vmac_xmit_base and not instance.unicast
+                device = instance.vmac_interface if shared else None
+                self.wire.listen(instance.interface, instance.family, groups, device)
 
     def _open_fifo(self, path: Path) -> None:
         try:
@@ -150,6 +163,13 @@ class Linux:
                 self.complain(f"{path} is not a FIFO; nothing is written to it")
         except OSError as error:
             self.complain(f"notify_fifo {path}: {error.strerror}")
+
+    def _close_fifo(self) -> None:
+        if self._fifo >= 0:
+            os.close(self._fifo)
+            if self._made_fifo:
+                Path(self._fifo_path).unlink(missing_ok=True)
+        self._fifo, self._fifo_path, self._made_fifo = -1, "", False
 
     @property
     def _virtual(self) -> frozenset[Address]:
@@ -222,7 +242,7 @@ class Linux:
             finally:
                 done()
 
-        task = asyncio.get_running_loop().create_task(work())
+        task = background(work())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -234,10 +254,10 @@ class Linux:
         """To the process group."""
         self.children.kill(run, signal)
 
-    def notify(self, commands: Sequence[tuple[str, ...]], line: str) -> None:
+    def notify(self, commands: Sequence[Command], line: str) -> None:
         """§7.3: scripts, then the FIFO; nobody waits."""
-        for words in commands:
-            self.children.notify(words, self.security.user)
+        for words, user in commands:
+            self.children.notify(words, user)
         if self._fifo >= 0:
             try:
                 os.write(self._fifo, line.encode())
@@ -275,10 +295,22 @@ class Linux:
             return
         if after is not None and (before is None or before.index != after.index):  # it came back as another
             self.wire.forget(name)
-            self._listen(name)
+            self._spawn(self._return(name), lambda: None)
         was_up, is_up = bool(before and before.up), bool(after and after.up)
         if was_up != is_up:
             self.daemon.interface_changed(name, is_up)
+
+    async def _return(self, name: str) -> list[str]:
+        """An interface is back: its VMACs and sockets went with it."""
+        try:
+            for instance in self.config.instances:
+                if instance.use_vmac and instance.interface == name:
+                    self.wire.forget(instance.vmac_interface)
+                    await self.kernel.make_vmac(instance)
+            self._listen(self.config, (name,))
+        except (OSError, VmacImpossible, KeyError) as error:  # gone again
+            return [f"{name} cannot be used: {error}"]
+        return []
 
     def _address_changed(
         self, interface: str, address: Address, before: Held | None, after: Held | None, by_us: bool

@@ -18,6 +18,8 @@ from typing import Any
 from vrrpsim.protocol.configuration import Address, InstanceConfig, VirtualAddress
 from vrrpsim.protocol.frames import mac_text, virtual_mac
 
+from .tasks import background
+
 IFF_UP, IFF_RUNNING = 0x1, 0x40
 IFA_F_SECONDARY, IFA_F_NODAD, IFA_F_DADFAILED, IFA_F_TENTATIVE = 0x01, 0x02, 0x08, 0x40
 AF_INET6 = 10
@@ -76,7 +78,7 @@ class Kernel:
         self._ipr, self._monitor = AsyncIPRoute(), AsyncIPRoute()
         await self._monitor.bind(groups=rtnl.RTMGRP_LINK | rtnl.RTMGRP_IPV4_IFADDR | rtnl.RTMGRP_IPV6_IFADDR)
         await self._look()
-        self._listener = asyncio.create_task(self._listen())
+        self._listener = background(self._listen())
 
     async def close(self) -> None:
         """Remove the macvlans that we made, and stop listening."""
@@ -85,8 +87,7 @@ class Kernel:
                 await self._ipr.link("del", index=self.links[name].index)
         if self._listener is not None:
             self._listener.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listener
+            await asyncio.wait({self._listener})
         for socket in (self._monitor, self._ipr):
             if socket is not None:
                 socket.close()

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from vrrpsim.config.arguments import split_command
 from vrrpsim.protocol.configuration import Notify, RouterConfig
 from vrrpsim.protocol.outputs import RunNotify
+
+TRANSITIONS = ("MASTER", "BACKUP", "FAULT", "STOP", "DELETED")
+
+
+class Command(NamedTuple):
+    """What to run; `user` is "USER [GROUP]", empty for our own."""
+
+    words: tuple[str, ...]
+    user: str
 
 
 def notifies_of(config: RouterConfig) -> dict[tuple[str, str], Notify]:
@@ -14,13 +25,18 @@ def notifies_of(config: RouterConfig) -> dict[tuple[str, str], Notify]:
     }
 
 
-def notify_commands(notify: Notify, output: RunNotify) -> list[tuple[str, ...]]:
-    """The script of the state without arguments of ours, then the generic one with four."""
-    own = getattr(notify, output.state.lower(), "")
-    commands = [tuple(split_command(own))] if own else []
-    if notify.any:
+def notify_commands(notify: Notify, output: RunNotify) -> list[Command]:
+    """The script of the state without arguments of ours, then the generic one with four.
+
+    Priorities and lower adverts are told to their own script and the FIFO only.
+    """
+    users, state = dict(notify.users), output.state.lower()
+    commands = []
+    if own := getattr(notify, state, ""):
+        commands.append(Command(tuple(split_command(own)), users.get(state, "")))
+    if notify.any and output.state in TRANSITIONS:
         told = (output.kind, output.name, output.state, str(output.priority))
-        commands.append((*split_command(notify.any), *told))
+        commands.append(Command((*split_command(notify.any), *told), users.get("any", "")))
     return commands
 
 

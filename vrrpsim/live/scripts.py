@@ -7,22 +7,34 @@ standard streams, and is reaped through a pidfd.
 from __future__ import annotations
 
 import asyncio
+import grp
 import os
 import pwd
 import shutil
 import signal
 import stat
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from vrrpsim.config.lexer import Lexer
-from vrrpsim.protocol.configuration import GroupConfig, InstanceConfig, RouterConfig, ScriptConfig, Track
+from vrrpsim.config.arguments import split_command
+from vrrpsim.config.lexer import Row
+from vrrpsim.protocol.configuration import (
+    GroupConfig,
+    InstanceConfig,
+    Notify,
+    RouterConfig,
+    ScriptConfig,
+    Track,
+)
 
 DEFAULT_USER = "keepalived_script"
+NOTIFIES = ("master", "backup", "fault", "stop", "deleted", "any", "master_rx_lower_pri")
 SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+REAP_S = 0.5
 Finished = Callable[[int, int | None, int | None], None]  # run, exit code, signal
 
 
@@ -30,33 +42,31 @@ Finished = Callable[[int, int | None, int | None], None]  # run, exit code, sign
 class Security:
     """What `global_defs` says of scripts; the engine has no use for it."""
 
-    user: str = ""  # `script_user`
+    user: str = ""  # `script_user`, "USER [GROUP]"
     enabled: bool = False  # `enable_script_security`
 
 
-def read_security(path: Path, config_id: str | None = None) -> Security:
-    """Read `script_user` and `enable_script_security` of a file that has been found good."""
-    lexer = Lexer(config_id)
-    lexer.read_file(path)
+def read_security(rows: Iterable[Row]) -> Security:
+    """Find `script_user` and `enable_script_security` in a file that has been found good."""
     user, enabled = "", False
-    for row in lexer.rows:
+    for row in rows:
         match [word.text for word in row.words]:
-            case ["script_user", name, *_]:
-                user = name
+            case ["script_user", *names] if names:
+                user = " ".join(names[:2])
             case ["enable_script_security", *_]:
                 enabled = True
     return Security(user, enabled)
 
 
-# --- which scripts run at all (SC-11, SC-12)
+# --- which scripts run at all, and as whom (SC-11, SC-12)
 
 
 def usable_scripts(config: RouterConfig, security: Security) -> tuple[RouterConfig, list[str]]:
-    """Drop checks that keepalived would not run, from every instance; say which and why."""
+    """Drop what keepalived would not run, checks and notify scripts; say which and why."""
     kept: list[ScriptConfig] = []
     remarks: list[str] = []
     for script in config.scripts:
-        user = script.user or security.user or (DEFAULT_USER if _known(DEFAULT_USER) else "")
+        user = script.user or security.user or _default_user()
         words, problem = _resolve(script.words, user, security)
         if problem:
             remarks.append(f"Disabling track script {script.name}: {problem}")
@@ -64,16 +74,39 @@ def usable_scripts(config: RouterConfig, security: Security) -> tuple[RouterConf
             kept.append(replace(script, words=words, user=user))
     names = {script.name for script in kept}
 
-    def left(owner: InstanceConfig | GroupConfig) -> tuple[Track, ...]:
-        return tuple(track for track in owner.track_scripts if track.name in names)
+    def left(owner: InstanceConfig | GroupConfig) -> dict[str, Any]:
+        notify, problems = _usable_notifies(owner.notify, security)
+        remarks.extend(f"Disabling notify script of {owner.name}: {problem}" for problem in problems)
+        tracks: tuple[Track, ...] = tuple(track for track in owner.track_scripts if track.name in names)
+        return {"track_scripts": tracks, "notify": notify}
 
     trimmed = replace(
         config,
         scripts=tuple(kept),
-        instances=tuple(replace(each, track_scripts=left(each)) for each in config.instances),
-        groups=tuple(replace(each, track_scripts=left(each)) for each in config.groups),
+        instances=tuple(replace(each, **left(each)) for each in config.instances),
+        groups=tuple(replace(each, **left(each)) for each in config.groups),
     )
     return trimmed, remarks
+
+
+def _usable_notifies(notify: Notify, security: Security) -> tuple[Notify, list[str]]:
+    """Each with the user it runs as."""
+    own, users, problems = dict(notify.users), [], []
+    gone: dict[str, Any] = {}
+    for kind in NOTIFIES:
+        if command := getattr(notify, kind):
+            user = own.get(kind) or security.user or _default_user()
+            _, problem = _resolve(split_command(command), user, security)
+            if problem:
+                gone[kind] = ""
+                problems.append(problem)
+            else:
+                users.append((kind, user))
+    return replace(notify, users=tuple(users), **gone), problems
+
+
+def _default_user() -> str:
+    return DEFAULT_USER if _known(DEFAULT_USER) else ""
 
 
 def _resolve(words: Sequence[str], user: str, security: Security) -> tuple[tuple[str, ...], str]:
@@ -83,15 +116,24 @@ def _resolve(words: Sequence[str], user: str, security: Security) -> tuple[tuple
     program = words[0] if "/" in words[0] else shutil.which(words[0], path=SEARCHED)
     if program is None or not Path(program).exists():
         return (), f"{words[0]} not found or not accessible"
-    if not os.access(program, os.X_OK):
-        return (), f"{program} is not executable"
     if user and not _known(user):
         return (), f"there is no user {user}"
+    if not (_executable_for(Path(program), user) if user else os.access(program, os.X_OK)):
+        return (), f"{program} is not executable" + (f" for {user}" if user else "")
     if security.enabled and not user:
         return (), f"no script_user is set and there is no user {DEFAULT_USER}"
-    if security.enabled and user == "root" and (loose := _unsafe(Path(program))):
+    if security.enabled and user.partition(" ")[0] == "root" and (loose := _unsafe(Path(program))):
         return (), f"unsafe permissions of {loose}"
     return (program, *words[1:]), ""
+
+
+def _executable_for(program: Path, user: str) -> bool:
+    status, (uid, gid) = program.stat(), ids_of(user)
+    if uid == 0:
+        return bool(status.st_mode & 0o111)
+    if status.st_uid == uid:
+        return bool(status.st_mode & 0o100)
+    return bool(status.st_mode & (0o010 if status.st_gid == gid else 0o001))
 
 
 def _unsafe(program: Path) -> Path | None:
@@ -105,9 +147,16 @@ def _unsafe(program: Path) -> Path | None:
     return None
 
 
+def ids_of(user: str) -> tuple[int, int]:
+    """User and group id of "USER [GROUP]"; `KeyError` if there is none such."""
+    name, _, group = user.partition(" ")
+    entry = pwd.getpwnam(name)
+    return entry.pw_uid, grp.getgrnam(group).gr_gid if group else entry.pw_gid
+
+
 def _known(user: str) -> bool:
     try:
-        pwd.getpwnam(user)
+        ids_of(user)
     except KeyError:
         return False
     return True
@@ -157,7 +206,8 @@ class Children:
         loop = asyncio.get_running_loop()
         for child in self._checks.values():
             _signal(child, signal.SIGKILL)
-            child.wait()
+            with suppress(subprocess.TimeoutExpired):  # a dead NFS mount holds even the killed
+                child.wait(REAP_S)
         for fd in list(self._pidfds):
             loop.remove_reader(fd)
             os.close(fd)
@@ -168,10 +218,10 @@ class Children:
 
     def _start(self, words: Sequence[str], user: str) -> subprocess.Popen[bytes] | None:
         identity: dict[str, object] = {}
-        if user and os.geteuid() == 0 and user != "root":
-            entry = pwd.getpwnam(user)
-            identity = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
         try:
+            if user and os.geteuid() == 0 and user != "root":
+                uid, gid = ids_of(user)
+                identity = {"user": uid, "group": gid, "extra_groups": []}
             return subprocess.Popen(  # type: ignore[call-overload,no-any-return]  # identity is three keywords
                 list(words),
                 stdin=subprocess.DEVNULL,

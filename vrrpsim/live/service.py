@@ -11,27 +11,27 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from vrrpsim.config.compiler import read_keepalived
 from vrrpsim.config.errors import InputError
-from vrrpsim.config.source import Finding, Place, Severity
 from vrrpsim.protocol.configuration import Address, RouterConfig
 from vrrpsim.protocol.dialect import Dialect
-from vrrpsim.trace import Record, Remark, json_line
+from vrrpsim.trace import AdvertRejected, LogLine, Record, Remark, json_line
 
 from . import systemd
-from .linux import Linux, interfaces_of
+from .linux import Linux
+from .loading import Loaded, load
 from .netlink import VmacImpossible
 from .observe import Observer
-from .scripts import Security, read_security, usable_scripts
+from .privileges import CannotRun, keep_from_children, require
 from .sockets import Wire
 from .state import snapshot
+from .tasks import Limit, background
 
-CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13}
-LINES_PER_SECOND = 200  # a flood of bad packets must not become a flood of lines
+LINES_PER_SECOND = 200
+RECORDS_PER_SECOND = 2_000  # of rejected adverts and log lines
 STATUS_EVERY_S = 0.5
 Say = Callable[[str], None]
 
@@ -52,100 +52,6 @@ class Options:
     version: str = ""
 
 
-class CannotRun(Exception):
-    """This machine, or this user, cannot run the daemon."""
-
-    exit_code = 4
-
-
-# --- before anything runs
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A configuration as it will run, and what is worth saying about it."""
-
-    config: RouterConfig
-    security: Security
-    remarks: tuple[str, ...]
-
-
-def load(options: Options) -> Loaded:
-    """Read the file as keepalived would; raise `InputError` where keepalived would not start."""
-    try:
-        mode = options.path.stat().st_mode
-    except OSError as error:
-        place = Place(str(options.path), 1, 1)
-        problem = Finding(place, Severity.ERROR, "file", f"cannot be read: {error.strerror}")
-        raise InputError((problem,)) from error
-    compiled = read_keepalived(options.path, config_id=options.config_id, dialect=options.dialect)
-    errors = tuple(finding for finding in compiled.findings if finding.severity is Severity.ERROR)
-    if compiled.config is None:
-        raise InputError(errors or compiled.findings)
-    remarks = [str(finding) for finding in compiled.findings if finding.severity is not Severity.INFO]
-    security = read_security(options.path, options.config_id)
-    config, disabled = usable_scripts(_with_vmacs(compiled.config, options.dialect), security)
-    if config.scripts and not security.enabled:
-        remarks.append(
-            "SECURITY VIOLATION - scripts are being executed but script_security not enabled."
-        )  # SC-13
-    if mode & 0o004 and any(each.authentication.key for each in config.instances):
-        remarks.append(f"{options.path}: contains a password and can be read by everybody (chmod o-r)")
-    return Loaded(config, security, (*remarks, *disabled))
-
-
-def _with_vmacs(config: RouterConfig, dialect: Dialect) -> RouterConfig:
-    """RFC 9568 §7.2: where the dialect always uses the virtual MAC, each instance needs its macvlan."""
-    if not dialect.always_vmac:
-        return config
-    instances = tuple(
-        each
-        if each.use_vmac
-        else replace(each, use_vmac=True, vmac_interface=f"vrrp{each.family}.{each.vrid}")
-        for each in config.instances
-    )
-    return replace(config, instances=instances)
-
-
-def missing_capabilities(*needed: str) -> list[str]:
-    """Those of the effective capabilities that this process lacks."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    effective = next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff:"))
-    return [name for name in needed if not int(effective, 16) >> CAPABILITIES[name] & 1]
-
-
-def require(*needed: str) -> None:
-    """Raise `CannotRun` with one line if a capability is missing."""
-    if missing := missing_capabilities(*needed):
-        raise CannotRun(
-            f"vrrpsim live needs {' and '.join(missing)}: run it as root or as packaging/'s unit does"
-        )
-
-
-def plan(loaded: Loaded, options: Options) -> list[str]:
-    """What `--dry-run` prints."""
-    lines = [f"{options.path}: {len(loaded.config.instances)} instances, dialect {options.dialect.name}"]
-    for each in loaded.config.instances:
-        peers = ", ".join(str(peer.address) for peer in each.unicast_peers) or str(each.multicast_group)
-        lines.append(
-            f"({each.name}) listen on {each.interface}, IPv{each.family}, VRID {each.vrid}, version "
-            f"{each.version}, priority {each.priority}, "
-            f"adverts every {each.advert_int_ns / 1e9:g} s to {peers}"
-        )
-        if each.use_vmac:
-            lines.append(f"({each.name}) make macvlan {each.vmac_interface} on {each.interface}")
-        for e in (*each.addresses, *each.excluded):
-            carrier = e.interface or each.owned_interface
-            lines.append(f"({each.name}) as master add {e.address}/{e.prefix_length} to {carrier}")
-    for script in loaded.config.scripts:
-        lines.append(f"check {script.name} every {script.interval_ns / 1e9:g} s: {' '.join(script.words)}")
-    lines += [f"read {file.path} for {file.name}" for file in loaded.config.files]
-    there = {folder.name for folder in Path("/sys/class/net").iterdir()}
-    lines += [f"there is no interface {n}" for n in interfaces_of(loaded.config) if n not in there]
-    lines += [f"missing: {name}" for name in missing_capabilities(*CAPABILITIES)]
-    return lines
-
-
 # --- running
 
 
@@ -154,6 +60,7 @@ def run(options: Options, loaded: Loaded, say: Say) -> int:
     import pyroute2  # noqa: F401  # asked for now, so that its absence is told before anything is opened
 
     require("CAP_NET_ADMIN", "CAP_NET_RAW")
+    keep_from_children()
     return asyncio.run(Service(options, loaded, say).run())
 
 
@@ -162,16 +69,17 @@ class Service:
 
     def __init__(self, options: Options, loaded: Loaded, say: Say) -> None:
         self.options, self.loaded, self._say = options, loaded, say
-        self._second = self._lines = 0
+        self._lines, self._records = Limit(LINES_PER_SECOND), Limit(RECORDS_PER_SECOND)
         self._file: IO[str] | None = None
         self._failure: BaseException | None = None
         self._stop = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
+        self._reload_again = False
+        self._screen: Say | None = None
         self.machine = Linux(
             options.node,
             loaded.config,
             options.dialect,
-            loaded.security,
             record=self._record,
             log=self._log,
         )
@@ -201,7 +109,7 @@ class Service:
             ):
                 loop.add_signal_handler(number, obey)
             self.machine.start()
-            helpers = [asyncio.create_task(work()) for work in (self._report, self._show)]
+            helpers = [background(work()) for work in (self._report, self._show)]
             systemd.tell(READY=1)
             await self._stop.wait()
             systemd.tell(STOPPING=1)
@@ -229,24 +137,31 @@ class Service:
     # --- signals
 
     def _reload(self) -> None:
+        """SIGHUP; one that comes during a reload is obeyed after it."""
+        self._reload_again = True
         if self._reloading is None or self._reloading.done():
-            self._reloading = asyncio.get_running_loop().create_task(self._read_again())
+            self._reloading = background(self._read_again())
 
     async def _read_again(self) -> None:
-        systemd.reloading()
+        while self._reload_again:
+            self._reload_again = False
+            systemd.reloading()
+            await self._read_once()
+            systemd.tell(READY=1)
+
+    async def _read_once(self) -> None:
         try:
-            loaded = load(self.options)
+            loaded = load(self.options.path, self.options.dialect, self.options.config_id)
         except InputError as error:
             self._log(f"reload refused: {error}", False)
         else:
             for remark in loaded.remarks:
                 self._log(remark, False)
             try:
-                await self.machine.reload(loaded.config, loaded.security)
+                await self.machine.reload(loaded.config)
                 self._log("Reloaded", False)
             except (OSError, VmacImpossible) as error:
                 self._log(f"reload failed: {error}", False)
-        systemd.tell(READY=1)
 
     def _dump(self) -> None:
         """SIGUSR1: the state as JSON, readable by the owner only."""
@@ -283,21 +198,24 @@ class Service:
             raise CannotRun(f"cannot serve metrics on {host}:{port}: {error.strerror}") from error
 
     def _record(self, record: Record) -> None:
-        if self._file is not None:
-            self._file.write(json_line(record) + "\n")
-            self._file.flush()
+        if self._file is None:
+            return
+        if isinstance(record, (AdvertRejected, LogLine)):
+            if left_out := self._records.left_out():
+                self._record(Remark(record.at_ns, f"{left_out} rejected adverts and log lines left out"))
+            if self._records.reached:
+                return
+        self._file.write(json_line(record) + "\n")
+        self._file.flush()
 
     def _log(self, text: str, detail: bool) -> None:
         if detail and not self.options.verbose:
             return
-        second = int(time.monotonic())
-        if second != self._second:
-            if self._lines > LINES_PER_SECOND:
-                self._say(f"{self._lines - LINES_PER_SECOND} lines left out")
-            self._second, self._lines = second, 0
-        self._lines += 1
-        if self._lines <= LINES_PER_SECOND:
-            self._say(text)
+        say = self._screen or self._say
+        if left_out := self._lines.left_out():
+            say(f"{left_out} lines left out")
+        if not self._lines.reached:
+            say(text)
 
     async def _report(self) -> None:
         """Status line and watchdog for systemd."""
@@ -316,9 +234,14 @@ class Service:
         from .status import table
 
         with Live(table(self.snapshot()), auto_refresh=False) as screen:
-            while True:
-                screen.update(table(self.snapshot()), refresh=True)
-                await asyncio.sleep(STATUS_EVERY_S)
+            if sys.stderr.isatty():  # lines go above the table, not through it
+                self._screen = lambda text: screen.console.print(text, markup=False, highlight=False)
+            try:
+                while True:
+                    screen.update(table(self.snapshot()), refresh=True)
+                    await asyncio.sleep(STATUS_EVERY_S)
+            finally:
+                self._screen = None
 
 
 def _open_trace(path: Path) -> IO[str]:
@@ -338,11 +261,17 @@ def observe(loaded: Loaded, say: Say) -> int:
 
 
 async def _observe(config: RouterConfig, say: Say) -> int:
-    observer, stop = Observer(config), asyncio.Event()
+    observer, stop, lines = Observer(config), asyncio.Event(), Limit(LINES_PER_SECOND)
+
+    def tell(text: str) -> None:
+        if left_out := lines.left_out():
+            say(f"{left_out} lines left out")
+        if not lines.reached:
+            say(text)
 
     def received(interface: str, source: Address, destination: Address, ttl: int, payload: bytes) -> None:
         for line in observer.heard(interface, source, destination, ttl, payload, time.monotonic_ns()):
-            say(line)
+            tell(line)
 
     wire, loop = Wire(received), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -359,6 +288,6 @@ async def _observe(config: RouterConfig, say: Say) -> int:
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 0.1)
         for line in observer.advance(time.monotonic_ns()):
-            say(line)
+            tell(line)
     wire.close()
     return 0

@@ -98,29 +98,40 @@ class Wire:
 
     # --- receiving
 
-    def listen(self, interface: str, family: int, groups: Iterable[Address]) -> None:
-        """Hear the interface: what is sent to its addresses and to these groups."""
-        if (interface, family) not in self._listening:
+    def listen(
+        self, interface: str, family: int, groups: Iterable[Address], device: str | None = None
+    ) -> None:
+        """Hear the interface: what is sent to its addresses and to these groups.
+
+        `device`: its macvlan that is heard instead. The kernel gives a macvlan of private mode, and nobody
+        else, the frames that come with its own MAC: those of every router that shares the virtual MAC.
+        """
+        device = device or interface
+        if (device, family) not in self._listening:
             inet = socket.AF_INET if family == 4 else socket.AF_INET6
             listener = socket.socket(inet, socket.SOCK_RAW, PROTOCOL_VRRP)
-            self._listening[interface, family] = listener
-            listener.setblocking(False)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
-            if family == 4:
-                listener.setsockopt(socket.IPPROTO_IP, IP_MULTICAST_ALL, 0)
-                read = self._read_ipv4
-            else:
-                listener.setsockopt(socket.IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0)
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-                read = self._read_ipv6
+            try:
+                listener.setblocking(False)
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
+                if family == 4:
+                    listener.setsockopt(socket.IPPROTO_IP, IP_MULTICAST_ALL, 0)
+                    read = self._read_ipv4
+                else:
+                    listener.setsockopt(socket.IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0)
+                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+                    read = self._read_ipv6
+            except OSError:
+                listener.close()
+                raise
+            self._listening[device, family] = listener
             loop = asyncio.get_running_loop()
             loop.add_reader(listener.fileno(), self._drain, interface, listener, read)
         for group in groups:
-            self._join(interface, family, group)
+            self._join(device, family, group)
 
-    def _join(self, interface: str, family: int, group: Address) -> None:
-        listener, index = self._listening[interface, family], socket.if_nametoindex(interface)
+    def _join(self, device: str, family: int, group: Address) -> None:
+        listener, index = self._listening[device, family], socket.if_nametoindex(device)
         try:
             if family == 4:
                 request = struct.pack("=4s4si", group.packed, bytes(4), index)

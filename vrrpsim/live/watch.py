@@ -16,6 +16,8 @@ from pathlib import Path
 
 from vrrpsim.protocol.configuration import FileConfig, ProcessConfig
 
+from .tasks import background
+
 PROCESSES_EVERY_S = 0.25
 COMM_BYTES = 15  # the kernel cuts names to this
 _CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _DELETE = 0x8, 0x40, 0x80, 0x200
@@ -104,7 +106,7 @@ class Watch:
         if files:
             self._watch_files(files)
         if processes:
-            self._polling = asyncio.get_running_loop().create_task(self._poll(processes, counts))
+            self._polling = background(self._poll(processes, counts))
 
     def close(self) -> None:
         """Watch nothing any more."""
@@ -135,7 +137,8 @@ class Watch:
 
     async def _poll(self, processes: tuple[ProcessConfig, ...], before: dict[str, int]) -> None:
         while True:
-            for name, count in count_processes(processes).items():
+            counted = await asyncio.to_thread(count_processes, processes)  # thousands of files take a while
+            for name, count in counted.items():
                 if count != before[name]:
                     before[name] = count
                     self._process_count(name, count)

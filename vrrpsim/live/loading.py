@@ -1,0 +1,127 @@
+"""What `vrrpsim live` will run: the file as keepalived would read it, and what is worth saying about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vrrpsim.config.arguments import parse_address
+from vrrpsim.config.compiler import read_keepalived
+from vrrpsim.config.errors import InputError
+from vrrpsim.config.lexer import Lexer, Row
+from vrrpsim.config.source import Finding, Place, Severity
+from vrrpsim.protocol.configuration import AuthType, InstanceConfig, RouterConfig
+from vrrpsim.protocol.dialect import Dialect
+from vrrpsim.protocol.packet import effective_authentication
+
+from .linux import interfaces_of
+from .privileges import CAPABILITIES, missing_capabilities
+from .scripts import read_security, usable_scripts
+
+_UNDONE_WORDS = """
+    virtual_routes virtual_rules static_ipaddress static_routes static_rules track_bfd bfd_instance
+    virtual_server virtual_server_group notify_fifo_script vrrp_notify_fifo_script promote_secondaries
+    lvs_sync_daemon smtp_alert startup_script shutdown_script vrf use_ipvlan garp_extra_if
+    vrrp_garp_extra_if linkbeat_use_polling linkbeat_interfaces net_namespace enable_dbus
+"""
+UNDONE = frozenset(_UNDONE_WORDS.split())  # keepalived's, not ours: silence would be a trap
+ADDRESS_UNDONE = frozenset(
+    ("brd", "label", "scope", "peer", "home", "preferred_lft", "mngtmpaddr", "autojoin")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration as it will run, and what is worth saying about it."""
+
+    config: RouterConfig
+    remarks: tuple[str, ...]
+
+
+def load(path: Path, dialect: Dialect, config_id: str | None = None) -> Loaded:
+    """Read the file; raise `InputError` where keepalived would not start, and for AH, which is not spoken."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise InputError((_error(path, f"cannot be read: {error.strerror}"),)) from error
+    compiled = read_keepalived(path, config_id=config_id, dialect=dialect)
+    errors = tuple(finding for finding in compiled.findings if finding.severity is Severity.ERROR)
+    if compiled.config is None:
+        raise InputError(errors or compiled.findings)
+    if ah := [each.name for each in compiled.config.instances if _wants_ah(each, dialect)]:
+        raise InputError((_error(path, f"{', '.join(ah)}: auth_type AH is not spoken on a real wire"),))
+    remarks = [str(finding) for finding in compiled.findings if finding.severity is not Severity.INFO]
+    lexer = Lexer(config_id)
+    lexer.read_file(path)
+    remarks += _undone(lexer.rows, compiled.config)
+    security = read_security(lexer.rows)
+    config, disabled = usable_scripts(_with_vmacs(compiled.config, dialect), security)
+    if config.scripts and not security.enabled:
+        remarks.append(
+            "SECURITY VIOLATION - scripts are being executed but script_security not enabled."
+        )  # SC-13
+    if mode & 0o004 and any(each.authentication.key for each in config.instances):
+        remarks.append(f"{path}: contains a password and can be read by everybody (chmod o-r)")
+    return Loaded(config, (*remarks, *disabled))
+
+
+def _error(path: Path, message: str) -> Finding:
+    return Finding(Place(str(path), 1, 1), Severity.ERROR, "live", message)
+
+
+def _wants_ah(instance: InstanceConfig, dialect: Dialect) -> bool:
+    return effective_authentication(instance, dialect).auth_type is AuthType.AH
+
+
+def _undone(rows: Iterable[Row], config: RouterConfig) -> list[str]:
+    """What keepalived would do to the machine and we do not, each word once."""
+    places: dict[str, Place] = {}
+    for row in rows:
+        first, *others = row.words
+        if first.text in UNDONE:
+            places.setdefault(first.text, first.place)
+        elif parse_address(first.text.partition("/")[0]) is not None:
+            for word in others:
+                if word.text in ADDRESS_UNDONE:
+                    places.setdefault(word.text, word.place)
+    remarks = [f"{place}: '{word}' is not done by vrrpsim live" for word, place in places.items()]
+    closed = [each.name for each in config.instances if not each.accept]
+    return remarks + [f"({name}) no_accept: traffic to its addresses is not filtered" for name in closed]
+
+
+def _with_vmacs(config: RouterConfig, dialect: Dialect) -> RouterConfig:
+    """RFC 9568 §7.2: where the dialect always uses the virtual MAC, each instance needs its macvlan."""
+    if not dialect.always_vmac:
+        return config
+    instances = tuple(
+        each
+        if each.use_vmac
+        else replace(each, use_vmac=True, vmac_interface=f"vrrp{each.family}.{each.vrid}")
+        for each in config.instances
+    )
+    return replace(config, instances=instances)
+
+
+def plan(loaded: Loaded, path: Path, dialect: Dialect) -> list[str]:
+    """What `--dry-run` prints."""
+    lines = [f"{path}: {len(loaded.config.instances)} instances, dialect {dialect.name}"]
+    for each in loaded.config.instances:
+        peers = ", ".join(str(peer.address) for peer in each.unicast_peers) or str(each.multicast_group)
+        lines.append(
+            f"({each.name}) listen on {each.interface}, IPv{each.family}, VRID {each.vrid}, version "
+            f"{each.version}, priority {each.priority}, "
+            f"adverts every {each.advert_int_ns / 1e9:g} s to {peers}"
+        )
+        if each.use_vmac:
+            lines.append(f"({each.name}) make macvlan {each.vmac_interface} on {each.interface}")
+        for e in (*each.addresses, *each.excluded):
+            carrier = e.interface or each.owned_interface
+            lines.append(f"({each.name}) as master add {e.address}/{e.prefix_length} to {carrier}")
+    for script in loaded.config.scripts:
+        lines.append(f"check {script.name} every {script.interval_ns / 1e9:g} s: {' '.join(script.words)}")
+    lines += [f"read {file.path} for {file.name}" for file in loaded.config.files]
+    there = {folder.name for folder in Path("/sys/class/net").iterdir()}
+    lines += [f"there is no interface {n}" for n in interfaces_of(loaded.config) if n not in there]
+    lines += [f"missing: {name}" for name in missing_capabilities(*CAPABILITIES)]
+    return lines
