@@ -76,13 +76,18 @@ def trial(scenario: Scenario, seed: int) -> Row:
     """Run the scenario once with this seed and keep a few numbers."""
     trace = simulate(scenario, seed=seed, level=Level.STATES)
     result = measure(scenario, trace, seed=seed)
-    values = dict(_values(scenario, trace, result))
+    values = row(scenario, trace, result)
     spans = (span.length_ns for owned in result.ownerships for span in owned.dual_master)
     judged = tuple(
         (verdict.ok, verdict.measured if isinstance(verdict.measured, int) else None)
         for verdict in result.expectations
     )
     return Row(seed, tuple(values.get(name) for name in measures(scenario)), max(spans, default=0), judged)
+
+
+def row(scenario: Scenario, trace: Trace, result: Result) -> dict[str, Sample | None]:
+    """Return what a trial keeps of a run, by measure, whichever world it ran in."""
+    return dict(_values(scenario, trace, result))
 
 
 def _values(scenario: Scenario, trace: Trace, result: Result) -> Iterator[tuple[str, Sample | None]]:

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import count, groupby
 
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.config.values import format_duration
@@ -71,12 +71,18 @@ class Look:
 
 
 def report(
-    scenario: Scenario, trace: Trace, result: Result, *, command: str = "", look: Look = Look()
+    scenario: Scenario,
+    trace: Trace,
+    result: Result,
+    *,
+    command: str = "",
+    look: Look = Look(),
+    time: str = "simulated",
 ) -> str:
     """Return the whole report without a final newline; `command` is what repeats this run."""
     together = failovers_alike(result.failovers)
     blocks = [
-        [headline(scenario, result)],
+        [headline(scenario, result, time)],
         list(timeline(scenario, trace, result, look.width)),
         list(told(story(trace, result))),
         *(list(waterfall(*each)) for each in together[:LIKE]),
@@ -88,10 +94,10 @@ def report(
     return look.dress("\n\n".join("\n".join(block) for block in blocks if block))
 
 
-def headline(scenario: Scenario, result: Result) -> str:
-    """Name what ran: nodes, simulated time, seed."""
+def headline(scenario: Scenario, result: Result, time: str = "simulated") -> str:
+    """Name what ran: nodes, how long and in what time, seed."""
     nodes = len(scenario.nodes)
-    shown = f"{nodes} node{'s' * (nodes != 1)}, {format_duration(result.duration_ns)} simulated"
+    shown = f"{nodes} node{'s' * (nodes != 1)}, {format_duration(result.duration_ns)} {time}"
     return f"{result.name or 'run'}: {shown}, seed {result.seed}"
 
 
@@ -211,10 +217,10 @@ def _axis(end_ns: int, columns: int) -> str:
 
 
 def _steps() -> Iterator[int]:
-    unit = 1_000
-    while True:
-        yield from (unit, 2 * unit, 5 * unit)
-        unit *= 10
+    """Round lengths of time: 1, 2, 5 … up to 50 s, then of minutes and hours, then of days."""
+    yield from (factor * 10**power for power in range(3, 11) for factor in (1, 2, 5))
+    yield from (minutes * 60 * 10**9 for minutes in (1, 2, 5, 10, 20, 30, 60, 120, 360, 720))
+    yield from (factor * 86_400 * 10**power for power in count(9) for factor in (1, 2, 5))
 
 
 def _faults(trace: Trace) -> Iterator[Fault | FaultEnd]:

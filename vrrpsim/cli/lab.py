@@ -1,0 +1,237 @@
+"""`vrrpsim lab`: a scenario on real keepalived and HAProxy, in network namespaces and in real time."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vrrpsim.cli import BAD, GOOD, worst
+from vrrpsim.cli._options import (
+    json_option,
+    look,
+    quiet_option,
+    seed_option,
+    set_option,
+    verbose_option,
+    write_whole,
+)
+
+if TYPE_CHECKING:
+    from vrrpsim.api import Run
+    from vrrpsim.config.scenario import Scenario
+    from vrrpsim.explore.agreement import Comparison
+
+DAEMONS = ("keepalived", "vrrpsim")
+SIMULATIONS = 200
+
+
+@click.command(
+    epilog="""\b
+Needs root (CAP_SYS_ADMIN, CAP_NET_ADMIN), keepalived, haproxy and nft. Takes as long as the scenario.
+
+\b
+Examples:
+  vrrpsim lab scenarios/haproxy-crash.yaml
+  vrrpsim lab scenarios/haproxy-crash.yaml --runs 10 --parallel 5 --compare
+  vrrpsim lab scenarios/power-loss.yaml --daemon gw-a=vrrpsim,gw-b=keepalived
+  vrrpsim lab --cleanup
+"""
+)
+@click.argument("file", metavar="SCENARIO", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--daemon",
+    default="keepalived",
+    metavar="DAEMON|NODE=DAEMON,...",
+    help=f"What the nodes run: {' or '.join(DAEMONS)}.  [default: keepalived]",
+)
+@click.option(
+    "-n", "--runs", type=click.IntRange(min=1), default=1, help="How often, with consecutive seeds."
+)
+@click.option("-p", "--parallel", type=click.IntRange(min=1), default=1, help="How many at a time.")
+@click.option("--compare", is_flag=True, help=f"Simulate it {SIMULATIONS} times, too: do both agree?")
+@click.option("--cleanup", is_flag=True, help="Remove what labs that were killed have left behind.")
+@seed_option
+@set_option
+@json_option
+@click.option(
+    "--trace",
+    "trace_file",
+    metavar="F.jsonl",
+    type=click.Path(path_type=Path),
+    help="Write every record of the run, one JSON object a line.",
+)
+@quiet_option
+@verbose_option
+def command(
+    file: Path | None,
+    daemon: str,
+    runs: int,
+    parallel: int,
+    compare: bool,
+    cleanup: bool,
+    seed: int | None,
+    overrides: dict[str, str],
+    as_json: bool,
+    trace_file: Path | None,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Run a scenario on real daemons and judge what it expects.
+
+    Each node becomes network, process and mount namespaces of its own; nothing leaves them, and nothing of
+    them stays. The events fire at the instants of a simulated run with the same seed.
+    """
+    if cleanup:
+        from vrrpsim.lab.runner import clean_up
+
+        click.echo(f"{clean_up()} processes of labs that are gone were ended")
+        return GOOD
+    if file is None:
+        raise click.UsageError("Missing argument 'SCENARIO'.")
+    if trace_file and runs > 1:
+        raise click.UsageError("--trace takes one run")
+    from vrrpsim.api import load
+
+    study = load(file, overrides)
+    nodes = _daemons(daemon, study.scenario)
+    scenario = _installed(study.scenario, overrides, nodes)
+    from vrrpsim.lab.refusals import refuse
+
+    refuse(scenario, nodes)
+    done: list[Run] = []
+    first = scenario.seed if seed is None else seed
+    documents: dict[str, Any] = {}
+    comparison: list[Comparison] = []
+    try:
+        for run in _runs(scenario, range(first, first + runs), nodes, parallel, overrides):
+            done.append(run)
+            if trace_file:
+                write_whole(trace_file, run.trace.json_lines())
+            if verbose:
+                click.echo(f"seed {run.seed}: {len(run.trace.records)} records, {run.verdict}", err=True)
+            if not as_json and not quiet:
+                _print(run, many=runs > 1)
+        if compare:
+            comparison = _compare(done, verbose)
+            documents = {each.name: each.to_dict() for each in comparison}
+    finally:  # interrupted, what is finished is printed
+        if as_json and done:
+            click.echo(_json(done, documents, single=runs == 1 and not compare))
+    if compare:
+        from vrrpsim.explore.agreement import told, verdict
+
+        lines = told(comparison, len(done), SIMULATIONS)
+        if not as_json:
+            click.echo("\n".join([] if quiet else ["", *lines[:-1]]) + ("" if quiet else "\n") + lines[-1])
+        return GOOD if verdict(comparison) == "agrees" else BAD
+    if quiet and not as_json:
+        _verdicts(done)
+    return worst([GOOD if run.verdict == "pass" else BAD for run in done])
+
+
+def _daemons(text: str, scenario: Scenario) -> dict[str, str]:
+    """Read `--daemon`: one for all nodes, or NODE=DAEMON with commas; the rest run keepalived."""
+    from vrrpsim.config.source import did_you_mean
+
+    words = text.split(",")
+    chosen = dict.fromkeys(scenario.nodes, words[0] if words[0] in DAEMONS else "keepalived")
+    for word in words[words[0] in DAEMONS :]:
+        node, _, daemon = word.partition("=")
+        if node not in scenario.nodes:
+            hint = did_you_mean(node, scenario.nodes)
+            raise click.BadParameter(f"no node '{node}'{hint}", param_hint="--daemon")
+        if daemon not in DAEMONS:
+            raise click.BadParameter(f"'{word}': write {node}={' or '.join(DAEMONS)}", param_hint="--daemon")
+        chosen[node] = daemon
+    return chosen
+
+
+def _installed(scenario: Scenario, overrides: Mapping[str, str], daemons: Mapping[str, str]) -> Scenario:
+    """Read the scenario in the dialect of the installed keepalived, if that is another one; say so."""
+    from vrrpsim.api import load
+    from vrrpsim.lab.programs import keepalived_version
+    from vrrpsim.protocol.dialect import DIALECTS
+
+    version = keepalived_version()
+    ours = f"keepalived-{version}"
+    real = [
+        name for name, node in scenario.nodes.items() if node.keepalived and daemons[name] == "keepalived"
+    ]
+    other = sorted({scenario.dialect_of(name) for name in real} - {ours})
+    if not other or not version:
+        return scenario
+    known = ours in DIALECTS
+    consequence = f"simulated as {ours}" if known else f"which is not known; simulated as {other[0]}"
+    click.echo(f"{scenario.name} is for {', '.join(other)}, installed is {ours}: {consequence}", err=True)
+    if not known or scenario.path is None:
+        return scenario
+    per_node = [f"nodes.{name}.dialect" for name in real if scenario.nodes[name].dialect]
+    return load(scenario.path, {**overrides, **dict.fromkeys(["dialect", *per_node], ours)}).scenario
+
+
+def _runs(
+    scenario: Scenario,
+    seeds: Iterable[int],
+    daemons: Mapping[str, str],
+    parallel: int,
+    overrides: Mapping[str, str],
+) -> Iterator[Run]:
+    from vrrpsim.api import Run
+    from vrrpsim.lab.runner import run_all
+    from vrrpsim.measure import measure
+
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        for seed, trace in run_all(scenario, list(seeds), daemons, parallel):
+            yield Run(scenario, seed, trace, measure(scenario, trace, seed=seed), overrides)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _print(run: Run, *, many: bool) -> None:
+    from vrrpsim.report.text import report, verdict_line
+
+    if many:
+        click.echo(f"seed {run.seed}: " + look().dress(verdict_line(run.result)))
+        return
+    click.echo(report(run.scenario, run.trace, run.result, look=look(), time="in real time"))
+
+
+def _verdicts(done: Iterable[Run]) -> None:
+    from vrrpsim.report.text import verdict_line
+
+    for run in done:
+        click.echo(f"seed {run.seed}: " + look().dress(verdict_line(run.result)))
+
+
+def _json(done: list[Run], comparison: Mapping[str, Any], *, single: bool) -> str:
+    from vrrpsim.measure.seconds import to_json
+
+    if single:
+        return done[0].to_json()
+    document: dict[str, Any] = {"runs": [run.to_dict() for run in sorted(done, key=lambda run: run.seed)]}
+    if comparison:
+        agrees = all(each["agrees"] for each in comparison.values())
+        document |= {"compare": comparison, "agrees": agrees}
+    return to_json(document)
+
+
+def _compare(done: list[Run], verbose: bool) -> list[Comparison]:
+    """Simulate what was run and compare; expectations are left out of it."""
+    from vrrpsim.explore.agreement import compare, shown, simulated
+
+    scenario = replace(done[0].scenario, expect=None)
+    if verbose:
+        click.echo(f"simulating it {SIMULATIONS} times", err=True)
+    ours = simulated(scenario, range(scenario.seed, scenario.seed + SIMULATIONS))
+    return compare([shown(scenario, run.trace) for run in done], ours)

@@ -1,0 +1,1 @@
+"""Scenarios in network namespaces: real keepalived, real HAProxy, real time."""

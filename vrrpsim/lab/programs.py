@@ -1,0 +1,213 @@
+"""The files a machine's programs need: keepalived.conf, HAProxy's configuration, checks, stand-ins.
+
+What keepalived reads is the scenario's own file, included as it is, wherever the lab changes nothing in it;
+else the effective configuration written anew. In front stands only the FIFO that the lab listens to.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from vrrpsim.config.scenario import Keepalived, Probe, Process
+from vrrpsim.config.writer import keepalived_conf
+from vrrpsim.protocol.configuration import RouterConfig, ScriptConfig
+
+from .machine import ROOM, SEARCHED, Machine
+
+FIFO = "/run/vrrp.fifo"
+CONF = "/run/keepalived.conf"
+PID_FILES = ("keepalived.pid", "vrrp.pid", "checkers.pid")
+PACKAGE = Path(__file__).parents[2]
+
+HAPROXY = """\
+global
+    nbthread 1
+defaults
+    mode http
+    timeout client 10s
+    timeout connect 10s
+    timeout server 10s
+frontend lab
+{binds}
+    http-request return status 200 content-type text/plain string "{node}"
+"""
+
+STAND_IN = """\
+#!{python} -IS
+import os, socket, select, time
+time.sleep({delay})
+if {program}:
+    os.execv({program}[0], {program})
+listeners = []
+for port in {ports}:
+    listener = socket.socket(socket.AF_INET6)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("::", port))
+    listener.listen(512)
+    listeners.append(listener)
+while True:
+    for listener in select.select(listeners, [], [])[0]:
+        caller = listener.accept()[0]
+        caller.settimeout(1)
+        try:
+            caller.recv(4096)
+            caller.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n{node}")
+        except OSError:
+            pass
+        caller.close()
+"""
+
+CHECK = """\
+#!/bin/sh
+forced() {{ cat /run/forced-{name} 2>/dev/null; }}
+while [ "$(forced)" = hang ]; do sleep 0.02; done
+case "$(forced)" in fail) exit 1;; pass) exit 0;; esac
+exec {command}
+"""
+
+ASK = """\
+#!{python} -IS
+import socket
+caller = socket.create_connection(("127.0.0.1", {port}))
+caller.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+raise SystemExit(not caller.recv(1))
+"""
+
+
+def find(program: str) -> str | None:
+    """Return the full path of a program as a machine would find it."""
+    return shutil.which(program, path=SEARCHED)
+
+
+def keepalived_version() -> str:
+    """Return the release that is installed, such as "2.2.7"; "" if none is."""
+    program = find("keepalived")
+    if program is None:
+        return ""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    found = re.search(r"Keepalived v(\d+\.\d+\.\d+)", said.stderr + said.stdout)
+    return found[1] if found else ""
+
+
+# --- keepalived
+
+
+class Conf:
+    """The configuration on a machine's disk, and the checks it names."""
+
+    def __init__(self, machine_name: str, model: Keepalived, forced: Collection[str]) -> None:
+        self._room = ROOM / machine_name
+        self.config_id = model.config_id or machine_name
+        self._model = model
+        self._forced = frozenset(forced)
+        self._file: Path | None = model.file
+        self.config = model.config
+        self.priorities: dict[str, int] = {}  # set by events
+
+    def load(self, config: RouterConfig, file: Path) -> None:
+        """From now on another file is on disk."""
+        self.config, self._file = config, file
+
+    def write(self) -> None:
+        """Write what the daemon is to read now."""
+        path = self._room / Path(CONF).name
+        path.write_text(self._text())
+        path.chmod(0o600)
+
+    def _text(self) -> str:
+        replaced = {script.name for script in self.config.scripts} & {*self._forced, *self._model.probes}
+        prelude = [f"vrrp_notify_fifo {FIFO}"]
+        if self._file is not None and not replaced and not self.priorities:
+            body = f"include {self._file.resolve()}"
+        else:
+            prelude.append("script_user root")
+            scripts = tuple(
+                replace(each, command=self._check(each)) if each.name in replaced else each
+                for each in self.config.scripts
+            )
+            instances = tuple(
+                replace(each, priority=self.priorities.get(each.name, each.priority))
+                for each in self.config.instances
+            )
+            config = replace(self.config, scripts=scripts, instances=instances, notify_fifo="")
+            body = keepalived_conf(config, secrets=True)
+        return "\n".join(["global_defs {", *(f"    {line}" for line in prelude), "}", body, ""])
+
+    def _check(self, script: ScriptConfig) -> str:
+        """Write what stands in front of a script: what events force, else the script itself or its probe."""
+        probe = self._model.probes.get(script.name)
+        name = re.sub(r"[^\w.-]", "_", script.name)
+        command = shlex.join(script.words)
+        if probe is not None:
+            command = self._probe(name, probe)
+        _executable(self._room / f"check-{name}", CHECK.format(name=name, command=command))
+        return f"/run/check-{name}"
+
+    def _probe(self, name: str, probe: Probe) -> str:
+        if probe.process is not None:
+            return shlex.join(["pkill", "-0", "-x", probe.process[:15]])
+        assert probe.serves is not None
+        port = int(probe.serves.partition("/")[0])
+        _executable(self._room / f"ask-{name}", ASK.format(python=sys.executable, port=port))
+        return f"/run/ask-{name}"
+
+    def force(self, script: str, verb: str | None) -> None:
+        """Let a check hang, fail or pass whatever it sees; None: no longer."""
+        path = self._room / ("forced-" + re.sub(r"[^\w.-]", "_", script))
+        if verb is None:
+            path.unlink(missing_ok=True)
+        else:
+            part = path.with_suffix(".part")
+            part.write_text(verb)
+            part.replace(path)
+
+    def words(self, daemon: str, machine: Machine, dialect: str) -> list[str]:
+        """Make the machine ready for a start, and return the command."""
+        for name in PID_FILES:  # left by a daemon that was killed; its number may be somebody else's now
+            (machine.room / name).unlink(missing_ok=True)
+        self.write()
+        if daemon == "vrrpsim":
+            options = ["--node", machine.name, "--dialect", dialect, "--config-id", self.config_id]
+            return [sys.executable, "-m", "vrrpsim", "live", CONF, *options]
+        return ["keepalived", "-n", "-l", "-P", "-f", CONF, "-i", self.config_id]
+
+
+# --- what clients and checks look at
+
+
+def service(machine: Machine, process: str, model: Process, delay_s: float) -> list[str]:
+    """Return the command of a process: real HAProxy, or a small server that is called like it.
+
+    It serves `delay_s` after its start, if that is not 0: then a process of its name waits so long first.
+    """
+    ports = [int(port.partition("/")[0]) for port in model.serves if port.endswith("/tcp")]
+    program: list[str] = []
+    if process == "haproxy":
+        binds = "\n".join(f"    bind :::{port} v4v6" for port in ports) or "    bind 127.0.0.1:1"
+        configuration = machine.room / "haproxy.cfg"
+        configuration.write_text(HAPROXY.format(binds=binds, node=machine.name))
+        program = [find("haproxy") or "haproxy", "-db", "-q", "-f", "/run/haproxy.cfg"]
+        if delay_s <= 0:
+            return program
+    text = STAND_IN.format(
+        python=sys.executable, delay=delay_s, program=program, ports=ports, node=machine.name
+    )
+    _executable(machine.room / process, text)
+    return [f"/run/{process}"]
+
+
+def _executable(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def environment(daemon: str) -> Mapping[str, str]:
+    """What a daemon needs beside its words."""
+    return {"PYTHONPATH": str(PACKAGE), "PYTHONUNBUFFERED": "1"} if daemon == "vrrpsim" else {}
