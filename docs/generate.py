@@ -1,0 +1,193 @@
+"""Write what is generated in docs/: `python docs/generate.py`; tests/test_docs.py says whether it is current.
+
+Whole pages come from the JSON Schema (scenario.md), click's help (cli.md) and the records (trace.md). In the
+pages written by hand, what stands between `<!-- name -->` and `<!-- /name -->` comes from code or from a run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Iterator
+from enum import Enum
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+import click
+import scenario_reference
+import trace_reference
+
+import vrrpsim
+from vrrpsim.cli import vrrpsim as group
+from vrrpsim.config.values import Distribution, format_duration
+from vrrpsim.protocol.dialect import DIALECTS, Dialect
+from vrrpsim.world import personality
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+PICTURE = DOCS / "haproxy-crash.svg"
+PAGES = {"scenario.md": scenario_reference.page, "trace.md": trace_reference.page}
+MARKED = re.compile(r"(<!-- (?P<what>[a-z]+)(?P<words> [^>]*)? -->\n).*?(<!-- /(?P=what) -->)", re.DOTALL)
+
+
+def generated() -> dict[str, str]:
+    """Return every page as it should be, by file name."""
+    pages = {"cli.md": cli(), **{name: make() for name, make in PAGES.items()}}
+    for path in DOCS.glob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        if path.name not in pages and MARKED.search(text):
+            pages[path.name] = filled(text)
+    return pages
+
+
+def filled(text: str) -> str:
+    """Return a page with each marked part as it is now."""
+    return MARKED.sub(lambda m: f"{m[1]}{PARTS[m['what']](*(m['words'] or '').split())}{m[4]}", text)
+
+
+# --- parts ----------------------------------------------------------------------------------------
+
+
+def cli() -> str:
+    """docs/cli.md: the help of every command, 100 columns wide."""
+    parts = ["# The command line\n", "Generated from `--help` by `python docs/generate.py`.\n"]
+    settings = {**group.context_settings, "terminal_width": 100}
+    context = click.Context(group, info_name="vrrpsim", **settings)
+    for name in ["", *group.list_commands(context)]:
+        command = group.get_command(context, name) if name else group
+        assert command is not None
+        own = click.Context(command, info_name=name, parent=context, **settings) if name else context
+        parts.append(f"## vrrpsim{f' {name}' if name else ''}\n\n```text\n{command.get_help(own)}\n```\n")
+    return "\n".join(parts)
+
+
+def measured(name: str, *changes: str) -> str:
+    """Return the command, with `--set` for each `PATH=VALUE`, and what it shows with its own seed."""
+    command = " ".join(
+        ["vrrpsim", "run", f"scenarios/{name}.yaml", *(f"--set {change}" for change in changes)]
+    )
+    result = _recorded(name) if not changes else _run(name, dict(change.split("=", 1) for change in changes))
+    return f"> `{command}`<br>\n> {'; '.join(_summary(result))}.\n"
+
+
+def _recorded(name: str) -> dict[str, Any]:
+    """Return the result that tests/test_scenarios.py holds a run of the scenario to."""
+    recorded = ROOT / f"tests/recorded/{name}.json"
+    return cast("dict[str, Any]", json.loads(recorded.read_text(encoding="utf-8")))
+
+
+def _run(name: str, overrides: dict[str, str]) -> dict[str, Any]:
+    """Return the same of a run with changes."""
+    document = json.loads(vrrpsim.load(ROOT / f"scenarios/{name}.yaml", overrides).run().to_json())
+    own: dict[str, list[list[Any]]] = {address: [] for address in document["moves"]}
+    two = dict.fromkeys(own, 0.0)
+    for each in document["tenures"]:
+        own[each["address"]].append([each["start_s"], each["end_s"], *each["nodes"]])
+    for each in document["dual_master"]:
+        two[each["address"]] += each["end_s"] - each["start_s"]
+    return {
+        "failovers": [
+            [f["address"], f["from"], f["to"], f["cause"], f["total_s"]] for f in document["failovers"]
+        ],
+        "longest_outage_s": {
+            name: client["longest_outage_s"] for name, client in document["clients"].items()
+        },
+        "dual_master_s": two,
+        "owners": own,
+    }
+
+
+def _summary(result: dict[str, Any]) -> Iterator[str]:
+    longest = max(result["longest_outage_s"].values())
+    yield f"longest outage **{_time(longest)}**" if longest else "**no outage**"
+    two = max(result["dual_master_s"].values())
+    if two >= 0.1:  # more than a hand-over
+        yield f"two owners for **{_time(two)}**"
+    changes = max(
+        sum(one[2] != next_one[2] for one, next_one in pairwise(owners))
+        for owners in result["owners"].values()
+    )
+    yield f"{changes or 'no'} change{'s' * (changes != 1)} of owner"
+    answers = [f"{_time(total)} after {cause}" for *_, cause, total in result["failovers"] if total]
+    if 0 < len(answers) <= 3:
+        yield f"served again {', '.join(answers)}"
+
+
+def _time(seconds: float) -> str:
+    return format_duration(round(seconds * 100) * 10_000_000)
+
+
+def dialects() -> str:
+    """Return the table of switches; a bold cell differs from keepalived 2.2.7."""
+    names = list(DIALECTS)
+    rows = [f"| switch | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    default = DIALECTS["keepalived-2.2.7"]
+    for field in dataclasses.fields(Dialect)[1:]:
+        usual = _shown(getattr(default, field.name))
+        cells = [_shown(getattr(dialect, field.name)) for dialect in DIALECTS.values()]
+        marked = (cell if cell == usual else f"**{cell}**" for cell in cells)
+        rows.append(f"| `{field.name}` | {' | '.join(marked)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value.value if isinstance(value, Enum) else value)
+
+
+def figures() -> str:
+    """Return the table of `slop: default`, with the comments that name the sources."""
+    rows = ["| figure | distribution | what it is, and where it was measured |", "|---|---|---|"]
+    source = Path(personality.__file__).read_text(encoding="utf-8")
+    for name, comment in re.findall(r"^([A-Z_]+) = .*?#\s*(.*)$", source, re.MULTILINE):
+        value = getattr(personality, name)
+        if isinstance(value, Distribution):
+            rows.append(f"| `{name}` | {_distribution(value)} | {comment} |")
+    return "\n".join(rows) + "\n"
+
+
+def _distribution(value: Distribution) -> str:
+    shown = [format_duration(ns) for ns in value.parameters]
+    words = {"lognormal": "lognormal, median {}, p99 {}", "uniform": "{} to {}", "fixed": "{}"}
+    return words[value.kind].format(*shown)
+
+
+PARTS: dict[str, Callable[..., str]] = {"measured": measured, "dialects": dialects, "figures": figures}
+
+
+# --- the picture ----------------------------------------------------------------------------------
+
+
+def shown_run() -> vrrpsim.Run:
+    """Return the run of the README's picture."""
+    return vrrpsim.load(ROOT / f"scenarios/{PICTURE.stem}.yaml").run()
+
+
+def mark(run: vrrpsim.Run) -> str:
+    """Return the comment by which the picture says which run it shows."""
+    return f"<!-- digest {run.trace.digest()} -->"
+
+
+def draw() -> None:
+    """Draw the picture anew if it shows another run; matplotlib's versions differ in their bytes."""
+    from vrrpsim.report.figure import render
+
+    run = shown_run()
+    if PICTURE.is_file() and mark(run) in PICTURE.read_text(encoding="utf-8"):
+        return
+    svg = render(run.plot(), "svg").decode()
+    PICTURE.write_text(svg.replace("<svg ", f"{mark(run)}\n<svg ", 1), encoding="utf-8")
+
+
+def main() -> None:
+    """Write everything."""
+    for name, text in generated().items():
+        (DOCS / name).write_text(text, encoding="utf-8")
+    draw()
+
+
+if __name__ == "__main__":
+    main()
