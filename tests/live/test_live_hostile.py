@@ -5,11 +5,14 @@ second, while the kernel's time stamps on the bridge say when the adverts left.
 """
 
 import gc
+import os
 import socket
 import struct
 import time
+from contextlib import suppress
 from ipaddress import ip_address
 from itertools import pairwise
+from math import ceil
 from pathlib import Path
 from random import Random
 
@@ -24,6 +27,7 @@ from vrrpsim.protocol.dialect import DEFAULT_DIALECT, RFC9568, Checksum
 from vrrpsim.protocol.packet import checksum_of
 
 DATAGRAMS = 250_000  # for each of four
+FLOOD = 11_000  # on the wire: more than a hundred adverts leave meanwhile
 GOOD_EVERY = 1_000  # datagrams, one a millisecond
 MS = 1_000_000
 PAGE_BYTES = 4096
@@ -228,17 +232,19 @@ def flooded(folder):
     """The dialect is one in which a rejected advert restarts no timer."""
     with Lan(folder, ["n1", "n2"], sent_on_purpose="ip.src == 10.77.0.2") as lan:
         daemon, advert = lone_master(lan, "rfc5798")
+        with suppress(PermissionError):  # what is measured is the daemon, not who else wants the processor
+            os.sched_setscheduler(daemon.pid, os.SCHED_FIFO, os.sched_param(10))
         gc.collect()
         before_bytes = rss_of(daemon.pid)
         sender = flooder(lan, "n2")
-        took_s = send(sender, junk(advert, 10_000, "flood"), 1_000)
+        took_s = send(sender, junk(advert, FLOOD, "flood"), 1_000)
         sender.close()
         gaps = gaps_s(lan.adverts())
-        assert 9.9 < took_s < 12
+        assert FLOOD / 1_000 - 0.1 < took_s < FLOOD / 1_000 + 2
         assert rss_of(daemon.pid) - before_bytes < 2_000_000
         assert daemon.log.read_text().count("STATE") == 2  # BACKUP (init) and MASTER, nothing else
         assert lan.stop(daemon) == 0
-        return len(gaps), gaps[int(len(gaps) * 0.99)] - 0.1, gaps[-1] - 0.1
+        return len(gaps), gaps[ceil(len(gaps) * 0.99) - 1] - 0.1, gaps[-1] - 0.1
 
 
 def muted(folder):
@@ -267,7 +273,7 @@ def test_ten_thousand_bad_datagrams_do_not_delay_adverts(tmp_path):
     results = together(stories)
     adverts, p99_s, worst_s = results["flooded"]
     print(f"{adverts} adverts, p99 {p99_s * 1000:.1f} ms late, at most {worst_s * 1000:.1f} ms")
-    assert adverts > 90
+    assert adverts > 100
     assert p99_s < 0.020
     took_s, silent_s = results["muted"]
     assert took_s - 0.05 < silent_s < took_s + 0.2

@@ -1,0 +1,91 @@
+"""Issue 3, item 1: keepalived, vrrpsim and FRR's vrrpd in one virtual router of version 3."""
+
+import time
+from pathlib import Path
+
+import pytest
+from clusters import EARLY_S, LATE_S, VIP, VRID, conf, down_s, successor
+from lan import Lan, ip, needs_namespaces
+
+FRR = Path("/usr/lib/frr")
+MACVLAN = "vrrp4-2-1"
+
+pytestmark = [
+    needs_namespaces("vtysh", str(FRR / "vrrpd"), str(FRR / "zebra")),
+    pytest.mark.xdist_group("namespaces"),
+]
+
+
+def frr(lan, name, priority):
+    """vrrpd and its zebra; FRR takes the virtual MAC and the address from a macvlan that is there already."""
+    space = lan.space(name)
+    ip("-n", space, "link", "add", MACVLAN, "link", "eth0", "type", "macvlan", "mode", "bridge")
+    ip("-n", space, "link", "set", MACVLAN, "addrgenmode", "none")
+    ip("-n", space, "link", "set", MACVLAN, "address", f"00:00:5e:00:01:{VRID:02x}")
+    ip("-n", space, "addr", "add", f"{VIP}/24", "dev", MACVLAN)
+    ip("-n", space, "link", "set", MACVLAN, "up")
+    home = lan.folder / name
+    home.mkdir(exist_ok=True)
+    for folder in (home, *list(home.parents)[:4]):  # vrrpd reads as the user frr
+        folder.chmod(folder.stat().st_mode | 0o055)
+    configuration = home / "frr.conf"
+    configuration.write_text(
+        f"interface eth0\n vrrp {VRID} version 3\n vrrp {VRID} priority {priority}\n"
+        f" vrrp {VRID} advertisement-interval 100\n vrrp {VRID} ip {VIP}\n"
+    )
+    prepare = "mount -t tmpfs tmpfs /var/tmp && install -d -o frr -g frr /run/frr /var/tmp/frr"
+    assert lan.start(name, ["sh", "-c", prepare], home).popen.wait(5) == 0
+    common = ["--log", "stdout", "--vty_socket", "/run/frr", "-z", "/run/frr/z"]
+    started = []
+    for program in ("zebra", "vrrpd"):
+        words = [str(FRR / program), *common, "-i", f"/run/frr/{program}.pid", "-f", str(configuration)]
+        started.append(lan.start(name, words, home, program))
+        time.sleep(0.5)
+    return started
+
+
+def only_master(lan, number, seconds=10):
+    """After a while adverts come from this node alone."""
+    source = f"10.77.0.{number}"
+
+    def alone():
+        lan.adverts()
+        time.sleep(0.35)
+        return {advert.source for advert in lan.adverts()} == {source}
+
+    lan.wait(alone, f"{source} alone is master", seconds)
+    time.sleep(0.25)  # so that the next look begins with its adverts
+
+
+def test_three_makes_elect_one_master(tmp_path):
+    """Given FRR 200, vrrpsim 150 and keepalived 100, when the master loses power, then the next one is it."""
+    with Lan(tmp_path / "lan", ["n1", "n2", "n3"]) as lan:
+        lan.keepalived("n3", conf(3, 100, "v3"))
+        vrrpsim = lan.vrrpsim("n2", conf(2, 150, "v3"))
+        only_master(lan, 2)
+        programs = frr(lan, "n1", 200)
+        only_master(lan, 1)
+
+        lan.link("n1", "down")
+        for program in reversed(programs):
+            program.kill()
+        lan.wait(lambda: lan.owns("n2", VIP), "vrrpsim takes over from FRR")
+        last, claim = successor(lan.adverts())
+        assert (last.source, claim.source) == ("10.77.0.1", "10.77.0.2")
+        assert -EARLY_S < claim.at_s - last.at_s - down_s("v3", 150) < LATE_S
+        only_master(lan, 2)
+
+        lan.power_off(vrrpsim)
+        lan.wait(lambda: lan.owns("n3", VIP), "keepalived takes over from vrrpsim")
+        last, claim = successor(lan.adverts())
+        assert (last.source, claim.source) == ("10.77.0.2", "10.77.0.3")
+        assert -EARLY_S < claim.at_s - last.at_s - down_s("v3", 100) < LATE_S
+        only_master(lan, 3)
+
+        lan.link("n2", "up")
+        lan.vrrpsim("n2", conf(2, 150, "v3"))
+        only_master(lan, 2)
+        ip("-n", lan.space("n1"), "link", "del", MACVLAN)
+        lan.link("n1", "up")
+        frr(lan, "n1", 200)
+        only_master(lan, 1)
