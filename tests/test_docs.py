@@ -1,4 +1,4 @@
-"""The documents in docs/ say what the program does: generated parts are current, examples run, links lead on."""
+"""The documents in docs/ say what the program does: generated parts are current, examples run, links work."""
 
 import json
 import re

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from vrrpsim.cli._complete import inputs, settings
+
 if TYPE_CHECKING:
     from vrrpsim.report.text import Look
 
@@ -39,6 +41,7 @@ set_option = _option(
     multiple=True,
     metavar="PATH=VALUE",
     callback=_settings,
+    shell_complete=settings,
     help="Change one value of the scenario, e.g. segments.lan.loss=10%. Repeatable.",
 )
 json_option = _option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
@@ -48,7 +51,9 @@ verbose_option = _option("-v", "--verbose", is_flag=True, help="Say on stderr wh
 
 def file_arguments(name: str) -> Callable[[Decorated], Decorated]:
     """Take one file or several; whether they exist is for the reader to say."""
-    return click.argument("files", nargs=-1, required=True, metavar=name, type=click.Path(path_type=Path))
+    return click.argument(
+        "files", nargs=-1, required=True, metavar=name, type=click.Path(path_type=Path), shell_complete=inputs
+    )
 
 
 def look() -> Look:

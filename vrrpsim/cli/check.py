@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vrrpsim.cli import BAD, GOOD, INPUT, worst
+from vrrpsim.cli._complete import dialects
 from vrrpsim.cli._options import file_arguments, json_option, quiet_option
 from vrrpsim.config.errors import InputError
 
@@ -54,7 +55,12 @@ Examples:
     "--format", "form", type=click.Choice(["text", "github", "json"]), default="text", show_default=True
 )
 @json_option
-@click.option("--dialect", "name", help="How keepalived.conf is read.  [default: keepalived-2.2.7]")
+@click.option(
+    "--dialect",
+    "name",
+    shell_complete=dialects,
+    help="How keepalived.conf is read.  [default: keepalived-2.2.7]",
+)
 @click.option("--config-id", help="keepalived's -i: decides lines with @ID.")
 @quiet_option
 def command(

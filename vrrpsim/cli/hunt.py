@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vrrpsim.cli import BAD, GOOD, INTERRUPTED
+from vrrpsim.cli._complete import inputs
 from vrrpsim.cli._options import json_option, look, quiet_option, seed_option
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ Examples:
   vrrpsim hunt scenarios/three-nodes-v3.yaml --faults crash --outage 2s --max-examples 5000
 """
 )
-@click.argument("scenario", type=click.Path(path_type=Path))
+@click.argument("scenario", type=click.Path(path_type=Path), shell_complete=inputs)
 @seed_option
 @click.option(
     "--max-examples",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from vrrpsim.cli._complete import dialects, inputs
 from vrrpsim.cli._options import quiet_option
 
 
@@ -16,12 +17,14 @@ Examples:
   vrrpsim init edge.conf@edge1 edge.conf@edge2 edge.conf@edge3
 """
 )
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=inputs)
 @click.option(
     "-o", "--out", metavar="F.yaml", help="Write the scenario here; to stdout if not given, or if -."
 )
 @click.option("--force", is_flag=True, help="Overwrite the file.")
-@click.option("--dialect", help="Whose behaviour is simulated.  [default: keepalived-2.2.7]")
+@click.option(
+    "--dialect", shell_complete=dialects, help="Whose behaviour is simulated.  [default: keepalived-2.2.7]"
+)
 @quiet_option
 def command(files: tuple[str, ...], out: str | None, force: bool, dialect: str | None, quiet: bool) -> None:
     """Write a first scenario from keepalived.conf files, one for each node.

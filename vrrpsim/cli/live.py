@@ -13,6 +13,7 @@ import click
 
 from vrrpsim import __version__
 from vrrpsim.cli import GOOD
+from vrrpsim.cli._complete import dialects, inputs
 from vrrpsim.cli._options import verbose_option
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ Examples:
   vrrpsim live lb1.conf --observe
 """
 )
-@click.argument("conf", metavar="CONF", type=click.Path(path_type=Path))
+@click.argument("conf", metavar="CONF", type=click.Path(path_type=Path), shell_complete=inputs)
 @click.option("--dry-run", is_flag=True, help="Print what would be done and exit.")
 @click.option("--observe", is_flag=True, help="Take no part: print who is master and what is odd.")
 @click.option("--status", is_flag=True, help="Show a table on a terminal.")
@@ -38,7 +39,9 @@ Examples:
 @click.option("--trace", type=click.Path(path_type=Path), metavar="F.jsonl", help="Write the trace.")
 @click.option("--dump", type=click.Path(path_type=Path), metavar="F.json", help="Where SIGUSR1 writes.")
 @click.option("--node", help="Name of this node in the trace.  [default: the host's]")
-@click.option("--dialect", "name", help="Whom to be like.  [default: keepalived-2.2.7]")
+@click.option(
+    "--dialect", "name", shell_complete=dialects, help="Whom to be like.  [default: keepalived-2.2.7]"
+)
 @click.option("--config-id", help="keepalived's -i: decides lines with @ID.")
 @verbose_option
 def command(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vrrpsim.cli._complete import inputs
 from vrrpsim.cli._options import look, set_option
 from vrrpsim.cli._pictures import plot_kind, plot_option
 
@@ -28,7 +29,7 @@ Examples:
   vrrpsim show scenarios/partition.yaml --plot cluster.svg --at 30s
 """
 )
-@click.argument("file", metavar="SCENARIO", type=click.Path(path_type=Path))
+@click.argument("file", metavar="SCENARIO", type=click.Path(path_type=Path), shell_complete=inputs)
 @set_option
 @click.option("--graph", type=click.Choice(["text", "mermaid"]), help="Print the topology only.")
 @plot_option("Draw the topology.")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vrrpsim.cli import BAD, BUG, ENVIRONMENT, GOOD, INTERRUPTED, worst
+from vrrpsim.cli._complete import inputs
 from vrrpsim.cli._options import (
     CannotWrite,
     json_option,
@@ -87,7 +88,7 @@ Examples:
   vrrpsim sweep scenarios/haproxy-crash.yaml --vary segments.lan.loss=0%,1%,5% -o runs.csv --plot ecdf.svg
 """
 )
-@click.argument("file", metavar="SCENARIO", type=click.Path(path_type=Path))
+@click.argument("file", metavar="SCENARIO", type=click.Path(path_type=Path), shell_complete=inputs)
 @click.option(
     "-n", "--runs", type=click.IntRange(min=1), default=1000, show_default=True, help="Runs per cell."
 )
