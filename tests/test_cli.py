@@ -11,7 +11,11 @@ import pytest
 COMMANDS = sorted(
     path.stem for path in (Path(__file__).parents[1] / "vrrpsim/cli").glob("*.py") if path.name[0] != "_"
 )
-HEAVY = ("pydantic", "numpy", "scipy", "networkx", "matplotlib", "hypothesis", "rich", "simpy", "ruamel")
+# What a command imports only when it cannot do without.
+HEAVY = (
+    *("numpy", "scipy", "pandas", "networkx", "matplotlib", "hypothesis", "rich", "distributed"),
+    *("asyncio", "multiprocessing", "concurrent.futures", "pyroute2", "prometheus_client", "scapy"),
+)
 
 SCENARIO = """\
 version: 1
@@ -72,15 +76,25 @@ def pair(tmp_path):
 # --- help and wrong command lines
 
 
-def test_help_imports_nothing_heavy():
+def loaded_by(names, *arguments):
+    """Which of these modules there are when the command is done."""
     code = (
-        "import sys; sys.argv = ['vrrpsim', '--help']\n"
+        f"import sys; sys.argv = {['vrrpsim', *map(str, arguments)]}\n"
         "from vrrpsim.cli import main\n"
         "assert main() == 0\n"
-        f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+        f"print([name for name in {names} if name in sys.modules], file=sys.stderr)"
     )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stderr.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stderr.strip()
+
+
+def test_help_imports_nothing_heavy():
+    own = ("vrrpsim.api", "vrrpsim.config.scenario", "vrrpsim.world")
+    assert loaded_by((*HEAVY, "simpy", "ruamel", "importlib.metadata", "difflib", *own), "--help") == "[]"
+
+
+def test_a_run_imports_neither_what_draws_nor_what_explores(pair):
+    assert loaded_by((*HEAVY, "vrrpsim.explore", "vrrpsim.report.figure"), "run", pair, "-q") == "[]"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

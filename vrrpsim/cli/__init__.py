@@ -7,10 +7,10 @@ a command returns its code; `InputError` is 3; an exception with an `exit_code` 
 
 from __future__ import annotations
 
+import gc
 import os
 import pkgutil
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -67,6 +67,7 @@ def vrrpsim() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
+    gc.set_threshold(50_000)  # a process that starts makes much and drops little
     try:
         code = vrrpsim.main(arguments, prog_name="vrrpsim", standalone_mode=False)
         sys.stdout.flush()
@@ -100,6 +101,8 @@ def _say(text: str, code: int) -> int:
 
 
 def _bug() -> int:
+    import traceback
+
     traceback.print_exc()
     return _say(f"this is a bug in vrrpsim {__version__}; please report it with the lines above", BUG)
 

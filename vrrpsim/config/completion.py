@@ -38,7 +38,7 @@ GROUP4, GROUP6 = IPv4Address("224.0.0.18"), IPv6Address("ff02::12")
 Tracks = dict[str, dict[str, Track]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Completion:
     """Turns a `RouterDraft` into a `RouterConfig`; `fatal` where keepalived would not start."""
 

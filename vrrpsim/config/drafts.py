@@ -27,7 +27,7 @@ from vrrpsim.protocol.dialect import Dialect
 TRACKERS = ("interface", "script", "file", "process")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Draft:
     """What every block has: its name, its place and where its keywords stood."""
 
@@ -42,7 +42,7 @@ class Draft:
     notify_priority_changes: bool | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class GarpDraft:
     """The GARP keywords of `global_defs` or of an instance."""
 
@@ -54,7 +54,7 @@ class GarpDraft:
     lower_prio_repeat: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class InstanceDraft(Draft):
     """A `vrrp_instance`."""
 
@@ -95,7 +95,7 @@ class InstanceDraft(Draft):
     dont_track_primary: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class GroupDraft(Draft):
     """A `vrrp_sync_group`."""
 
@@ -103,7 +103,7 @@ class GroupDraft(Draft):
     tracking_weight: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ScriptDraft(Draft):
     """A `vrrp_script`; `track_file` and `vrrp_track_process` share the common fields."""
 
@@ -118,7 +118,7 @@ class ScriptDraft(Draft):
     user: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class FileDraft(Draft):
     """A `track_file`."""
 
@@ -129,7 +129,7 @@ class FileDraft(Draft):
     overwrite: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ProcessDraft(Draft):
     """A `vrrp_track_process`."""
 
@@ -145,7 +145,7 @@ class ProcessDraft(Draft):
     terminate_delay_ns: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class GarpGroupDraft(Draft):
     """A `garp_group`."""
 
@@ -154,7 +154,7 @@ class GarpGroupDraft(Draft):
     gna_interval_ns: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class RouterDraft:
     """Everything read so far; trackers are looked up here while parsing (N10)."""
 

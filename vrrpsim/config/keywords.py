@@ -69,7 +69,7 @@ class FatalError(Exception):
     """Keepalived would exit here; the finding has been made."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Walker:
     """Takes the rows of a configuration through the tables and fills a `RouterDraft`."""
 

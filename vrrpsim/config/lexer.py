@@ -51,8 +51,7 @@ class Word(NamedTuple):
     quoted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """The words up to a brace or the end of the line, or one brace alone. Never empty.
 
     `raw` is the text with its quotes, for script commands (LX-19); None if the words did not come from
@@ -71,8 +70,7 @@ class Row:
         return word.text if word.text in ("{", "}") and not word.quoted else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """A line and its block, for readers of other notations (YAML).
 
     `Statement((Word("priority", p), Word("100", p)))` is `priority 100`; a block is the tuple of its
@@ -112,7 +110,7 @@ class _Text(NamedTuple):
         return self.cols[0] if self.cols else 1
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _File:
     """The file being read and the line in it, for places and `${_PWD}`."""
 
@@ -125,7 +123,7 @@ class _TooMuch(Exception):
     """A limit was reached: what was read so far stands, the rest is dropped."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Lexer:
     """Collects rows and findings of one configuration with all its includes."""
 

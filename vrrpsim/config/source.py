@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(NamedTuple):
     """A position in a file; line and column are 1-based."""
 
     file: str
@@ -46,6 +45,8 @@ class Finding:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the nearest known word, or "" if none is near."""
+    import difflib  # only where something is wrong
+
     if len(word) > 100:  # difflib is quadratic, and nobody meant this
         return ""
     close = difflib.get_close_matches(word, sorted(set(known)), n=1, cutoff=0.7)

@@ -35,7 +35,7 @@ def dotted(path: Keys) -> str:
     return text
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Tree:
     """A file's values (`root`) and where each stands; paths are tuples of keys and list indices."""
 
