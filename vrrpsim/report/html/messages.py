@@ -8,6 +8,7 @@ lost, …]`, each `width` ns wide.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -49,23 +50,23 @@ def sequence(scenario: Scenario, trace: Trace) -> dict[str, Any] | None:
     """Return what the sequence view shows; None if the trace has no adverts."""
     if trace.level < Level.ADVERTS:
         return None
-    everybody = _Everybody(scenario)
+    everybody = Everybody(scenario)
     numbers: dict[Route, int] = {}
     messages = [
-        (at_ns, numbers.setdefault(route, len(numbers))) for at_ns, route in _routes(trace, everybody)
+        (at_ns, numbers.setdefault(route, len(numbers))) for at_ns, route in routes(trace, everybody)
     ]
-    routes = list(numbers)
+    kinds = list(numbers)
     found: dict[str, Any] = {"participants": everybody.names, "nodes": len(scenario.nodes)}
-    found["instances"] = sorted({route.instance for route in routes if route.instance})
+    found["instances"] = sorted({route.instance for route in kinds if route.instance})
     if len(messages) > MESSAGES:
-        found |= {"of": len(messages), **_bins(messages, routes, trace.end_ns)}
+        found |= {"of": len(messages), **_bins(messages, kinds, trace.end_ns)}
         messages, near_ns, instants = _nearest(messages, trace)
         found |= {"near": near_ns, "instants": _deltas(instants)}
     used = sorted({number for _, number in messages})
     place = {number: index for index, number in enumerate(used)}
     found["routes"] = [
         [r.kind, r.sender, r.instance, r.text, r.to, r.lost, r.why]
-        for r in (routes[number] for number in used)
+        for r in (kinds[number] for number in used)
     ]
     times = _deltas([at_ns for at_ns, _ in messages])
     found["messages"] = [
@@ -74,10 +75,11 @@ def sequence(scenario: Scenario, trace: Trace) -> dict[str, Any] | None:
     return found
 
 
-class _Everybody:
+class Everybody:
     """Participants by name and address, and who hears what."""
 
     def __init__(self, scenario: Scenario) -> None:
+        self._receivers: dict[tuple[object, ...], tuple[int, ...]] = {}
         self.names = [*scenario.nodes, *scenario.clients]
         self.number = {name: number for number, name in enumerate(self.names)}
         self.on: dict[str, list[int]] = {name: [] for name in scenario.segments}
@@ -101,54 +103,74 @@ class _Everybody:
         for name, client in scenario.clients.items():
             self.on.setdefault(client.segment, []).append(self.number[name])
 
-    def hearers(self, sender: str, instance: str, destination: str) -> tuple[int, ...]:
-        """Return to whom an advert goes: a peer, or the other members of the virtual router."""
-        if destination in self.with_address:
-            return (self.with_address[destination],)
-        members = self.speaks.get(self.router.get((sender, instance), ("", 0, 0)), [])
-        return tuple(each for each in members if each != self.number[sender])
+    def sends(self, sent: Sent) -> tuple[str, str]:
+        """Return what the trace calls the frame when it gets lost, and the segment that it is on."""
+        if isinstance(sent, AdvertSent):
+            return "vrrp", self.router.get((sent.node, sent.instance), ("", 0, 0))[0]
+        return "garp", self.segment_of.get((sent.node, sent.interface), "")
 
-    def attached(self, sender: str, interface: str) -> tuple[int, ...]:
-        """Return who else is on the segment of an interface."""
-        there = self.on.get(self.segment_of.get((sender, interface), ""), [])
-        return tuple(each for each in there if each != self.number[sender])
+    def receivers(self, sent: Sent) -> tuple[int, ...]:
+        """Return to whom it goes: a peer, the other members of the virtual router, or the whole segment."""
+        key = sent[1:]  # all but the instant
+        if key not in self._receivers:
+            if isinstance(sent, AdvertSent) and sent.destination in self.with_address:
+                there = [self.with_address[sent.destination]]
+            elif isinstance(sent, AdvertSent):
+                there = self.speaks.get(self.router.get((sent.node, sent.instance), ("", 0, 0)), [])
+            else:
+                there = self.on.get(self.sends(sent)[1], [])
+            self._receivers[key] = tuple(each for each in there if each != self.number[sent.node])
+        return self._receivers[key]
 
 
-def _routes(trace: Trace, everybody: _Everybody) -> Iterator[tuple[int, Route]]:
-    """Return each message with its losses, which the trace has right behind it."""
-    sent: AdvertSent | Gratuitous | None = None
-    losses: list[FrameLost] = []
+Sent = AdvertSent | Gratuitous
+
+
+def routes(trace: Trace, everybody: Everybody) -> Iterator[tuple[int, Route]]:
+    """Return each message with its losses, which the trace has when the frame was lost, maybe on arrival."""
+    found: list[tuple[Sent | AdvertRejected, list[FrameLost]]] = []
+    recent: dict[tuple[str, str, str], deque[tuple[Sent, list[FrameLost]]]] = {}
     for record in trace.records:
-        if isinstance(record, FrameLost):
-            if sent and record.at_ns == sent.at_ns and record.source.partition(":")[0] == sent.node:
-                losses.append(record)
-            continue
-        if sent is not None:
-            yield sent.at_ns, _route(sent, losses, everybody)
-            sent, losses = None, []
-        if isinstance(record, (AdvertSent, Gratuitous)):
-            sent = record
-        elif isinstance(record, AdvertRejected):
-            sender = everybody.with_address.get(record.source, -1)
-            to = (everybody.number[record.node],)
-            yield record.at_ns, Route("reject", sender, record.instance, record.reason, to, (), "")
-    if sent is not None:
-        yield sent.at_ns, _route(sent, losses, everybody)
+        match record:
+            case AdvertSent() | Gratuitous():
+                sent: tuple[Sent, list[FrameLost]] = (record, [])
+                kind, segment = everybody.sends(record)
+                recent.setdefault((record.node, kind, segment), deque(maxlen=64)).append(sent)
+                found.append(sent)
+            case AdvertRejected():
+                found.append((record, []))
+            case FrameLost():
+                sender = record.source.partition(":")[0]
+                latest = recent.get((sender, record.kind, record.segment), ())
+                for candidate, losses in reversed(latest):
+                    if _is_of(record, candidate, losses, everybody):
+                        losses.append(record)
+                        break
+    for message, losses in found:
+        yield message.at_ns, _route(message, losses, everybody)
 
 
-def _route(sent: AdvertSent | Gratuitous, losses: list[FrameLost], everybody: _Everybody) -> Route:
-    sender = everybody.number[sent.node]
-    if isinstance(sent, AdvertSent):
-        kind, instance, text = "advert", sent.instance, str(sent.priority)
-        to = everybody.hearers(sent.node, sent.instance, sent.destination)
-    else:
-        kind, instance, text = "garp", "", sent.address
-        to = everybody.attached(sent.node, sent.interface)
-    if not losses:
-        return Route(kind, sender, instance, text, to, (), "")
+def _is_of(lost: FrameLost, sent: Sent, losses: list[FrameLost], everybody: Everybody) -> bool:
+    """Whether the loss can be one of this message's: each receiver loses it once."""
+    if not lost.destination:
+        return sent.at_ns == lost.at_ns and not losses
+    receiver = everybody.number.get(lost.destination.partition(":")[0])
+    return receiver in everybody.receivers(sent) and all(
+        each.destination != lost.destination for each in losses
+    )
+
+
+def _route(message: Sent | AdvertRejected, losses: list[FrameLost], everybody: Everybody) -> Route:
+    if isinstance(message, AdvertRejected):
+        stranger, here = everybody.with_address.get(message.source, -1), everybody.number[message.node]
+        return Route("reject", stranger, message.instance, message.reason, (here,), (), "")
+    sender, to = everybody.number[message.node], everybody.receivers(message)
     names = {each.destination.partition(":")[0] for each in losses}
     lost = to if "" in names else tuple(each for each in to if everybody.names[each] in names)
-    return Route(kind, sender, instance, text, to, lost, losses[0].reason)
+    why = losses[0].reason if losses else ""
+    if isinstance(message, AdvertSent):
+        return Route("advert", sender, message.instance, str(message.priority), to, lost, why)
+    return Route("garp", sender, "", message.address, to, lost, why)
 
 
 Messages = list[tuple[int, int]]  # (instant, route)

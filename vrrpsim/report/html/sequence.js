@@ -45,7 +45,7 @@ function sequence() {
 
   function render() {
     left = box.clientWidth < 500 ? 52 : 72;
-    W = Math.max(box.clientWidth, left + 84 * data.participants.length, 240);
+    W = Math.max(box.clientWidth, left + 62 * data.participants.length, 240);
     const from = lowest(view.t0), to = lowest(view.t1 + 1), visible = [];
     for (let number = from; number < to; number++) if (wanted(routes[number])) visible.push(number);
     H = Math.min(Math.max(visible.length * 11 + 120, 380), 760);
@@ -60,8 +60,9 @@ function sequence() {
     if (scale.base) parts.push(label(0, 12, scale.base, { class: "small strong" }));
     data.participants.forEach((name, number) => parts.push(...lifeline(name, number, many)));
     let free = 0, said = "";
-    for (const event of EVENTS) {
-      if (event.start < view.t0 || event.start > view.t1) continue;
+    const seen = EVENTS.filter((event) => event.start >= view.t0 && event.start <= view.t1);
+    for (const event of seen) {
+      if (seen.length > 30) { parts.push(draw("path", { class: "flagged", d: `M${left - 5} ${y(event.start) - 3} v6 l5 -3 Z` })); continue; }
       parts.push(draw("line", { class: "flag", x1: left, x2: W, y1: y(event.start), y2: y(event.start) }));
       if (y(event.start) < free + (said === event.what ? 26 : -30)) continue;  // the same again, or no room
       free = Math.max(y(event.start) - 4, free + 12);
@@ -90,7 +91,7 @@ function sequence() {
         const item = lane.items[at], a = Math.max(y(item.start), TOP), b = Math.min(y(item.end), H - 4), px = x(number) + (index - own.length / 2) * 8;
         if (b - last < 0.5) continue;
         last = b;
-        parts.push(draw("rect", { class: `slice ${item.tone}`, x: px, y: a, width: 8, height: Math.max(b - a, 0.7) }));
+        parts.push(draw("rect", { class: `slice ${item.tone.split(" ")[0]}${b - a < 6 ? " slim" : ""}`, x: px, y: a, width: 8, height: Math.max(b - a, 0.7) }));
         hits.push({ x0: px, x1: px + 8, y0: a, y1: b, lines: tipOf({ label: lane.label }, item), quiet: true });
         if (item.start > view.t0 && b - a > 14 && number < data.nodes) changes.push({ at: a, instance: lane.instance, what: item.what });
       }
@@ -102,7 +103,7 @@ function sequence() {
       while (end < changes.length && changes[end].at - changes[start].at < 12) end++;
       const group = changes.slice(start, end), states = [...new Set(group.map((each) => each.what))];
       const text = states.length === 1 && group.length >= own.length ? states[0] : group.map((each) => `${each.instance} ${each.what}`).join(", ");
-      if (changes[start].at - lowest_ < 12) continue;
+      if (changes[start].at - lowest_ < 12 || many && number && x(1) - x(0) < 130) continue;
       lowest_ = changes[start].at;
       names.push(label(edge, lowest_ + 13, text, { class: "small strong halo", "text-anchor": side > 0 ? "start" : "end" }));
     }
