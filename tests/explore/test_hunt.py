@@ -21,7 +21,6 @@ from vrrpsim.explore.exhaustive import exhaust
 from vrrpsim.explore.hunt import hunt, run_bounded
 from vrrpsim.explore.invariants import BUILT_IN, Violation, both, longest, without
 from vrrpsim.protocol import fsm
-from vrrpsim.trace import AdvertSent, PriorityChange
 
 ROOT = Path(__file__).parents[2]
 NODE = """\
@@ -356,32 +355,3 @@ def test_spans():
     assert without([(0, 10)], [(2, 3), (5, 20)]) == [(0, 2), (3, 5)]
     assert both([(0, 10)], [(5, 20), (30, 40)]) == [(5, 10)]
     assert longest([(0, 1), (5, 9)]) == (5, 9)
-
-
-REGRESSIONS = sorted((ROOT / "scenarios/regressions").glob("*.yaml"))
-UNFIXED: tuple[str, ...] = ()
-
-
-def told(trace):
-    """Adverts that carry another priority than the trace's last word on it."""
-    known = {}
-    for record in trace.records:
-        if isinstance(record, PriorityChange):
-            known[record.node, record.instance] = record.new
-        elif isinstance(record, AdvertSent) and record.priority:  # 0 says that it goes
-            said = known.setdefault((record.node, record.instance), record.priority)
-            yield from [record] * (said != record.priority)
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(path, marks=pytest.mark.xfail(path.stem in UNFIXED, reason="reported", strict=True))
-        for path in REGRESSIONS
-    ],
-    ids=lambda path: path.stem,
-)
-def test_what_a_hunt_found_in_the_simulator_stays_right(path):
-    run = vrrpsim.load(path).run()
-    assert run.verdict == "pass"
-    assert list(told(run.trace)) == []

@@ -19,6 +19,9 @@ from vrrpsim.measure.result import daemons
 RARE = 1e9
 MOST_LOST = 1000  # adverts in a row: with more loss nothing can be demanded anyway
 SLACK_NS = 100_000_000  # late wake-ups, forks and netlink of an ordinary machine
+RESOLVE_NS = (
+    1_000_000_000  # ARP and ND ask again after this (RetransTimer); unicast adverts wait for the answer
+)
 PROCESS_NS = 2_200_000_000  # keepalived exits (1 s), starts, and its link is reported up (1 s)
 
 
@@ -54,7 +57,8 @@ def bounds_of(scenario: Scenario) -> Bounds:
     lost = max((_lost_in_a_row(segment) for segment in scenario.segments.values()), default=0)
     slack_ns = SLACK_NS + _latency_ns(scenario) + _slop_ns(scenario)
     down_ns = max(_downs_ns(running.values(), interval_ns), default=interval_ns) + lost * interval_ns
-    handover_ns = (2 + lost) * interval_ns + slack_ns
+    resolve_ns = RESOLVE_NS if any(instance.unicast for instance in instances) else 0
+    handover_ns = (2 + lost) * interval_ns + resolve_ns + slack_ns
     delay_ns = max((instance.preempt_delay_ns for instance in instances), default=0)
     detect_ns = max(_detections_ns(running.values()), default=0)
     start_ns = PROCESS_NS + max(_starts_ns(scenario), default=0)

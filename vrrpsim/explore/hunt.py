@@ -322,15 +322,8 @@ class _Hunter:
         return self.seen[events]
 
     def run(self, events: Schedule) -> History:
-        """Run a schedule for as long as its faults and the time to settle ask for."""
-        events = in_order((*self.given, *events))
-        ends = [_until_ns(event) for event in events]
-        healed_ns = max([self.bounds.warm_up_ns, *ends])
-        length_ns = healed_ns + self.bounds.settle_ns + TAIL_NS
-        scenario = replace(
-            self.scenario, events=events, expect=None, duration_ns=-(-length_ns // GRID_NS) * GRID_NS
-        )
-        return run_bounded(scenario, self.bounds)
+        """Run a schedule."""
+        return play(self.scenario, in_order((*self.given, *events)), self.bounds)
 
     # --- what came of it
 
@@ -424,6 +417,14 @@ class _Records(list[Record]):
         ):
             raise _Storm
         super().append(record)
+
+
+def play(scenario: Scenario, events: Schedule, bounds: Bounds) -> History:
+    """Run a scenario with these events for as long as its faults and the time to settle ask for."""
+    healed_ns = max([bounds.warm_up_ns, *map(_until_ns, events)])
+    length_ns = healed_ns + bounds.settle_ns + TAIL_NS
+    duration_ns = -(-length_ns // GRID_NS) * GRID_NS
+    return run_bounded(replace(scenario, events=events, expect=None, duration_ns=duration_ns), bounds)
 
 
 def run_bounded(scenario: Scenario, bounds: Bounds) -> History:
