@@ -20,6 +20,11 @@ class Draft:
     def __str__(self) -> str:
         return self.text
 
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(self.text)}</pre>"
+
 
 def init(
     *sources: str | Path, out: str | Path | None = None, dialect: str | None = None, force: bool = False

@@ -172,9 +172,16 @@ class _Planner:
         heirs = {heir.node for router in self.routers if (heir := router.heir(victim))}
         heir_name = heirs.pop() if len(heirs) == 1 and owner else None
         self._own(now_ns + lasts_ns - SECOND_NS, heir_name)
-        end_ns = high_ns + lasts_ns + settle_ns
+        end_ns = high_ns + lasts_ns + settle_ns + self._pushed_ns(victim)
         self._after_return(victim, heir_name, None)
         return end_ns
+
+    def _pushed_ns(self, node: str) -> int:
+        """How much later vrrp_startup_delay may end: each weaker advert pushes it in 2.2.7 (K4)."""
+        config = self.daemons[node].config
+        delay_ns = 0 if self.dialect.startup_delay_discards else config.startup_delay_ns
+        adverts = delay_ns // min(instance.advert_int_ns for instance in config.instances)
+        return _whole_s(delay_ns * (adverts + 3) // 2)
 
     def _after_return(self, node: str, holder: str | None, at_ns: int | None) -> str | None:
         """Note whether a node that is well again takes the addresses back, and return who owns them then."""
@@ -260,6 +267,8 @@ class _Planner:
         if self.owners:
             owners = ", ".join(f"{at}: {node}" for at, node in self.owners.items())
             yield Line(f"owner: {{{owners}}}", self._why_owner())
+        elif not self.alone:
+            yield Line("", "No owner is expected: each node should own some of the addresses.")
         every_ns = max((client.every_ns for client in self.cluster.clients.values()), default=0)
         if self.cluster.clients and self.worst:
             worst_ns, _ = max(self.worst)

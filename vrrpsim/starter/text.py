@@ -65,7 +65,8 @@ def _lines(cluster: Cluster, plan: Plan, beside: Path, file: str) -> Iterator[st
     yield "expect:"
     for line in plan.expect:
         yield from _comment(line.comment)
-        yield f"  {line.text}"
+        if line.text:
+            yield f"  {line.text}"
 
 
 def _node(name: str, node: Node, cluster: Cluster, beside: Path) -> Iterator[str]:
