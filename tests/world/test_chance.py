@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
+from vrrpsim.config.chance import Gaps, Numbered, Streams
 from vrrpsim.config.values import Distribution
-from vrrpsim.world.chance import Gaps, Numbered, Streams
 
 MS = 1_000_000
 
@@ -32,7 +32,7 @@ def test_draws_in_a_row_are_numbered() -> None:
 
 PROGRAM = """
 from vrrpsim.config.values import Distribution
-from vrrpsim.world.chance import Gaps, Streams
+from vrrpsim.config.chance import Gaps, Streams
 streams = Streams(3)
 gaps = Gaps(0.3, 4.0, streams.numbered("loss/x"))
 numbered = streams.numbered("delay/x")

@@ -64,6 +64,11 @@ Examples:
     type=click.Path(path_type=Path),
     help="Write one offline page: lanes, sequence, waterfalls, configuration.",
 )
+@click.option(
+    "--fast-forward/--no-fast-forward",
+    default=True,
+    help="Pass over quiet stretches; the result is the same. Off by itself where packets are written.",
+)
 @quiet_option
 @verbose_option
 def command(
@@ -76,6 +81,7 @@ def command(
     pcap: Path | None,
     perfetto: Path | None,
     html: Path | None,
+    fast_forward: bool,
     quiet: bool,
     verbose: bool,
 ) -> int:
@@ -92,7 +98,8 @@ def command(
     documents: list[str] = []
     try:
         for number, file in enumerate(files):
-            run = _run(file, seed, overrides, trace_file, verbose)
+            fast = fast_forward and not (trace_file or perfetto or html)
+            run = _run(file, seed, overrides, trace_file, fast, verbose)
             if run is None:
                 codes.append(INPUT)
                 continue
@@ -109,7 +116,12 @@ def command(
 
 
 def _run(
-    file: Path, seed: int | None, overrides: dict[str, str], trace_file: Path | None, verbose: bool
+    file: Path,
+    seed: int | None,
+    overrides: dict[str, str],
+    trace_file: Path | None,
+    fast_forward: bool,
+    verbose: bool,
 ) -> Run | None:
     """Run one file; None if it cannot be used, which stderr then says."""
     from vrrpsim.api import load
@@ -123,7 +135,8 @@ def _run(
         return None
     for finding in study.scenario.findings:
         click.echo(str(finding), err=True)
-    run = study.run(seed, level=Level.FRAMES if trace_file else Level.ADVERTS)
+    level = Level.FRAMES if trace_file else Level.ADVERTS
+    run = study.run(seed, level=level, fast_forward=fast_forward)
     if trace_file:
         write_whole(trace_file, run.trace.json_lines())
     if verbose:
