@@ -7,12 +7,12 @@ import pytest
 from pair_files import pair
 from scipy.stats import kstest
 
+from vrrpsim.config.chance import Streams
 from vrrpsim.config.scenario import load_scenario
 from vrrpsim.config.values import parse_distribution
 from vrrpsim.explore.strata import choose_seeds, rank, stratified_event
 from vrrpsim.trace import Fault
 from vrrpsim.world import simulate
-from vrrpsim.world.chance import Streams
 from vrrpsim.world.faults import drawn_ns
 
 S = 1_000_000_000

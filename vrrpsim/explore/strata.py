@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from itertools import count, islice
 from statistics import NormalDist
 
+from vrrpsim.config.chance import Streams
 from vrrpsim.config.events import Event
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.config.values import Z99, Distribution
-from vrrpsim.world.chance import Streams
 from vrrpsim.world.faults import drawn_ns
 
 STRATA = 1000  # at most: with more, most of the time would go into looking for the last seeds

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from ipaddress import IPv4Interface, IPv6Interface
 
-FORWARDING, DISABLED = 3, 0  # bridge port states
 TABLE = "bridge vrrpsim"
 PROTOCOLS = {  # the words of `only:` as nftables says them
     "vrrp": ("ether type ip ip protocol 112", "ether type ip6 ip6 nexthdr 112"),
@@ -111,11 +110,6 @@ class Fabric:
         with self._netlink() as ipr:
             ipr.link("set", index=_index(ipr, self.ports[end]), state="up" if connected else "down")
 
-    def stall(self, end: str, stalled: bool) -> None:
-        """Let the switch drop every frame of a port, in both directions, with the carrier on."""
-        with self._netlink() as ipr:
-            ipr.brport("set", index=_index(ipr, self.ports[end]), state=DISABLED if stalled else FORWARDING)
-
     def detach(self, end: str) -> None:
         """Remove the cable, unless it has gone with the machine."""
         from pyroute2.netlink.exceptions import NetlinkError
@@ -134,7 +128,8 @@ class Fabric:
 
     def drop(self, cases: Iterable[str], loss: float | None = None) -> list[str]:
         """Lose frames that match any of the cases; answer with the names of the rules, for `allow`."""
-        chance = "" if loss is None else f"numgen random mod 1000000 < {round(loss * 1e6)} "
+        millionths = 1_000_000 if loss is None else round(loss * 1e6)
+        chance = f"numgen random mod 1000000 < {millionths} " if millionths < 1_000_000 else ""
         names, text = [], []
         for case in cases:
             self._rules += 1

@@ -56,11 +56,12 @@ FILTER = (
 LOG = (
     ("state", re.compile(r"\((.+)\) Entering (MASTER|BACKUP|FAULT) STATE")),
     ("priority", re.compile(r"\((.+)\) Changing effective priority from (\d+) to (\d+)")),
-    ("script", re.compile(r"VRRP_Script\((.+)\) (succeeded|failed|timed out)")),
+    ("script", re.compile(r"VRRP_Script\((.+)\) (succeeded|failed|timed_out)")),
     ("interface", re.compile(r"Netlink reports (\S+) (up|down)")),
     ("process", re.compile(r"Quorum (gained|lost) for tracked process (\S+)")),
 )
 FIFO_LINE = re.compile(r'(INSTANCE|GROUP) "(.+)" (\S+) (\d+)$')
+CLUES = (("Master received advert", "higher_advert"), ("Syncing", "sync_group"))
 REASONS = {"MASTER": "master_down_timer", "BACKUP": "higher_advert"}  # unless something else is seen
 
 
@@ -273,7 +274,7 @@ class Recorder:
             else:
                 name, word = (match[2], match[1]) if kind == "process" else (match[1], match[2])
                 ok = word in ("succeeded", "up", "gained")
-                self.add(TrackerChange(at_ns, node, kind, name, ok, word))
+                self.add(TrackerChange(at_ns, node, kind, name, ok, word.replace("_", " ")))
             return
 
     def _entered(self, at_ns: int, node: str, instance: str, state: str, reason: str = "") -> None:
@@ -291,8 +292,12 @@ class Recorder:
                 break
             if isinstance(record, TrackerChange) and record.node == node:
                 return "recovered" if record.ok else f"{record.tracker} {record.name} {record.reason}"
-            if isinstance(record, LogLine) and record.node == node and "Syncing" in record.text:
-                return "sync_group"
+            if isinstance(record, AddressChange) and (record.node, record.present) == (node, False):
+                return "address_lost"
+            if isinstance(record, LogLine) and record.node == node:
+                found = [reason for text, reason in CLUES if text in record.text]
+                if found:
+                    return found[0]
         return REASONS.get(state, "")
 
     def daemon_gone(self, node: str) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from ipaddress import ip_interface
-from random import Random
 from typing import Any, TypeVar
 
+from vrrpsim.config.chance import Streams
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.config.values import Distribution
 from vrrpsim.protocol.configuration import Address
@@ -32,7 +32,7 @@ class LabRun:
     """Everything there is in one real run."""
 
     def __init__(self, scenario: Scenario, seed: int, daemons: Mapping[str, str]) -> None:
-        self.scenario, self.seed = scenario, seed
+        self.scenario, self._streams = scenario, Streams(seed)
         configs = {name: node.keepalived.config for name, node in scenario.nodes.items() if node.keepalived}
         self.recorder = Recorder(scenario, configs)
         self.fabric: Fabric  # made by the thread that talks to the kernel
@@ -53,7 +53,7 @@ class LabRun:
 
     def draw_ns(self, distribution: Distribution, purpose: str) -> int:
         """What a simulated run with this seed draws for the purpose (DESIGN §4)."""
-        return distribution.sample_ns(Random(f"{self.seed}/{purpose}"))
+        return self._streams.draw_ns(distribution, purpose)
 
     async def wire(self, function: Callable[..., T], *arguments: Any) -> T:
         """Let the thread that talks to the kernel do something; the clock runs on meanwhile."""

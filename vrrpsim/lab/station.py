@@ -14,7 +14,7 @@ from vrrpsim.config.values import Distribution
 from vrrpsim.trace import NodeChange, ProcessChange
 
 from . import kernel, programs
-from .fabric import card, link_local
+from .fabric import card, link_local, paths
 from .machine import Machine, Program
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Station:
         self.conf: programs.Conf | None = None
         self.programs: dict[str, Program] = {}
         self._frozen: set[str] = set()
+        self._stalled: list[str] = []  # the rules that keep a paused machine's frames
         self._unasked: set[str] = set()  # what must not end by itself
         self._changes = 0  # of the machine's state: each boot has a draw of its own
         self._starts: dict[str, int] = {}
@@ -152,8 +153,9 @@ class Station:
         if not self.kernel_runs:
             return
         self.paused = True
-        for end in self.ends:
-            await self.run.wire(self.run.fabric.stall, end, True)
+        ports = [self.run.fabric.ports[end] for end in self.ends]
+        either_way = [*paths(ports, None), *paths(None, ports)]
+        self._stalled = await self.run.wire(self.run.fabric.drop, either_way)
         self._machine_is("paused")
         for pid in self._everything():
             kernel.send(pid, signal.SIGSTOP)
@@ -168,8 +170,7 @@ class Station:
         for pid in self._everything():
             if pid not in frozen:
                 kernel.send(pid, signal.SIGCONT)
-        for end in self.ends:
-            await self.run.wire(self.run.fabric.stall, end, False)
+        await self.run.wire(self.run.fabric.allow, self._stalled)
 
     def _everything(self) -> Iterator[int]:
         assert self.machine is not None

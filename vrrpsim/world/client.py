@@ -9,13 +9,13 @@ from __future__ import annotations
 from ipaddress import IPv6Address, ip_interface
 from typing import TYPE_CHECKING, NamedTuple
 
+from vrrpsim.config.chance import geometric
 from vrrpsim.config.scenario import Client as ClientModel
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.trace import Reachability
 
 from . import personality
 from .calendar import Call, Kind
-from .chance import geometric
 from .frame import VrrpFrame
 from .neighbours import Entry, Nud
 from .node import Node

@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vrrpsim.config.chance import Numbered, bounds_ns
 from vrrpsim.config.scenario import Keepalived
 from vrrpsim.config.values import Distribution
 from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig
@@ -47,7 +48,6 @@ from vrrpsim.trace import (
 
 from . import personality
 from .calendar import Call, Kind, order_of
-from .chance import Numbered, bounds_ns
 from .checks import Check, check_of
 from .frame import GRATUITOUS, NeighbourFrame, VrrpFrame
 from .port import Postponed

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from vrrpsim.config.chance import Gaps
 from vrrpsim.protocol.instances import Instance
 from vrrpsim.trace import Level, Quiet
 
-from .chance import Gaps
 from .frame import VrrpFrame
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
+from vrrpsim.config.chance import Streams
 from vrrpsim.config.events import (
     SCRIPT_VERBS,
     Event,
@@ -26,7 +27,6 @@ from vrrpsim.protocol.packet import Advertisement, authentication_data, encode
 from vrrpsim.trace import Fault, FaultEnd
 
 from .calendar import Kind
-from .chance import Streams
 from .client import free_address
 from .frame import VrrpFrame
 from .node import Node

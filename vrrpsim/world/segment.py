@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from vrrpsim.config.chance import Gaps, Numbered, bounds_ns
 from vrrpsim.config.events import Impairment
 from vrrpsim.config.scenario import Segment as SegmentModel
 
 from .calendar import Kind, order_of
-from .chance import Gaps, Numbered, bounds_ns
 from .frame import Frame, VrrpFrame
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from vrrpsim.config.chance import Streams
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.trace import FrameLost, Level, Remark, Trace
 
 from .calendar import Calendar, Kind
-from .chance import Streams
 from .client import Client, free_address
 from .fastforward import FastForward
 from .faults import Faults
