@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -19,9 +18,8 @@ if TYPE_CHECKING:
     from vrrpsim.explore import hunt as hunting
     from vrrpsim.explore.sweep import Outcome
     from vrrpsim.measure import Result
-    from vrrpsim.report.pcapng import Recorder
-    from vrrpsim.world.frame import Frame
-    from vrrpsim.world.port import Port
+    from vrrpsim.report.notebook import Progress
+    from vrrpsim.report.picture import Picture
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 NO_VALUES: Mapping[str, Sequence[str]] = MappingProxyType({})
@@ -61,21 +59,34 @@ class Run:
 
         return report(self.scenario, self.trace, self.result, command=self.command, look=Look(width))
 
-    def plot(self) -> Any:
+    def plot(self) -> Picture:
         """Return a figure of states, owners, clients and faults over time, and the main failover below."""
         from vrrpsim.report.figure import figure
 
         return figure(self.scenario, self.trace, self.result)
 
-    def topology(self, at_s: float | None = None) -> Any:
+    def topology(self, at_s: float | None = None) -> Picture:
         """Return a figure of who owns what and what is cut at an instant in seconds; None: at the end."""
         from vrrpsim.report.topology import topology
 
         at_ns = self.trace.end_ns if at_s is None else round(at_s * 1e9)
         return topology(self.scenario, self.trace, self.result, at_ns)
 
+    def sequence(self, start_s: float | None = None, end_s: float | None = None) -> Picture:
+        """Return a ladder of the packets and changes between two instants in seconds.
+
+        Without instants: around the main failover, from the last advert before its fault.
+        """
+        from vrrpsim.report.sequence import around, sequence
+
+        first_ns, last_ns = around(self.trace, self.result)
+        start_ns = first_ns if start_s is None else round(start_s * 1e9)
+        end_ns = last_ns if end_s is None else round(end_s * 1e9)
+        return sequence(self.scenario, self.trace, self.result, start_ns, end_ns)
+
     def pcap(self, path: str | Path | None = None) -> bytes:
         """Return the run as pcapng for Wireshark, and write it to `path`. Takes the time of the run again."""
+        from vrrpsim.capture import capture
         from vrrpsim.report.whole import write_whole
 
         trace, content = capture(self.scenario, self.seed)
@@ -105,19 +116,23 @@ class Run:
         return content
 
     def to_pandas(self, table: str = "failovers") -> Any:
-        """Return one list of the document, such as `failovers`, as a DataFrame with times as floats."""
-        import pandas as pd  # type: ignore[import-untyped]  # optional: the notebook extra
+        """Return one table as a DataFrame, times as floats in seconds; `ImportError` without pandas.
 
-        rows = self.to_dict()[table]
-        frame = pd.DataFrame([{key: row[key] for key in row if key != "governed_by"} for row in rows])
-        times = [name for name in frame.columns if name.endswith("_s")]
-        return frame.astype(dict.fromkeys(times, float))
+        `failovers`, `tenures`, `dual_master`, `vacancies`, `events`, `expectations` are the lists of the
+        JSON document, `clients` and `outages` have a row for each client and outage, and any record of
+        the trace can be asked for by its name: `StateChange`, `TrackerChange`, `AdvertSent`, ….
+        """
+        from vrrpsim.report.tables import run_table
+
+        return run_table(table, self.to_dict(), self.trace)
 
     def __str__(self) -> str:
         return self.text()
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.text(100))}</pre>"
+        from vrrpsim.report.cards import run_card
+
+        return run_card(self.scenario, self.trace, self.result, self.command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +162,18 @@ class Sweep:
         return report(self.to_dict(), Look(width))
 
     def to_pandas(self) -> Any:
-        """Return one row for each run as a DataFrame, times as floats in seconds."""
-        import pandas as pd
+        """Return one row for each run as a DataFrame, times as floats in seconds.
 
-        frame = pd.DataFrame(self.outcome.columns())
-        times = [name for name in frame.columns if name.endswith("_s")]
-        return frame.astype(dict.fromkeys(times, float))
+        The columns: what was varied, `seed`, each measure (`failover_s`, `outage_s`, …, `moves`), whether
+        the horizon cut it (`failover_cut`: it lasted at least as long), `split_brain`.
+        """
+        from vrrpsim.report.tables import frame
 
-    def plot(self, *measures: str) -> Any:
+        columns = self.outcome.columns()
+        rows = zip(*columns.values(), strict=True)
+        return frame(tuple(columns), [dict(zip(columns, row, strict=True)) for row in rows])
+
+    def plot(self, *measures: str) -> Picture:
         """Return a figure of the distributions of these measures, of failovers and outages unless given."""
         from vrrpsim.report.distribution import figure
 
@@ -179,7 +198,10 @@ class Sweep:
         return self.text()
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.text(100))}</pre>"
+        from vrrpsim.report.cards import sweep_card
+
+        shown = {name: self.outcome.curves(name) for name in ("failover", "outage")}
+        return sweep_card(self.to_dict(), shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +231,20 @@ class Hunt:
 
         return report(self.outcome)
 
+    def to_pandas(self, table: str = "findings") -> Any:
+        """Return `findings`, a row each, or `coverage`: how often which fault met nodes in which role."""
+        from vrrpsim.report.tables import hunt_table
+
+        return hunt_table(table, self.to_dict())
+
     def __str__(self) -> str:
         return self.text()
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.text())}</pre>"
+        from vrrpsim.explore.story import verdict_line
+        from vrrpsim.report.cards import hunt_card
+
+        return hunt_card(self.to_dict(), verdict_line(self.outcome), self.outcome.scenario.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,13 +254,19 @@ class Study:
     scenario: Scenario
     overrides: Mapping[str, str] = field(default_factory=dict)
 
-    def run(self, seed: int | None = None, *, level: Level = Level.ADVERTS) -> Run:
-        """Run it once; without a seed with the scenario's own."""
+    def run(
+        self, seed: int | None = None, *, level: Level = Level.ADVERTS, fast_forward: bool | None = None
+    ) -> Run:
+        """Run it once; without a seed with the scenario's own.
+
+        `fast_forward` passes over quiet stretches with the same result: a year takes a second, but its
+        adverts are counted, not kept. None: keep them if `level` asks for adverts, as it does by default.
+        """
         from vrrpsim.measure import measure
         from vrrpsim.world import simulate
 
         used = self.scenario.seed if seed is None else seed
-        trace = simulate(self.scenario, seed=used, level=level)
+        trace = simulate(self.scenario, seed=used, level=level, fast_forward=fast_forward)
         return Run(self.scenario, used, trace, measure(self.scenario, trace, seed=used), self.overrides)
 
     def sweep(
@@ -242,33 +279,35 @@ class Study:
         stratify: bool = True,
         jobs: int | None = None,
         executor: Executor | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | bool | None = None,
     ) -> Sweep:
         """Run it many times, and every variant of a grid with the same seeds.
 
         `vary` gives values for paths as `--set` takes them, `thresholds` are such as `outage.p99 < 5s`.
         Works in a process pool of `jobs` (all cores; 1: here) or in the `executor`; a script that uses a
-        pool needs `if __name__ == "__main__":`. `progress` is told the trials done and of how many.
+        pool needs `if __name__ == "__main__":`. `progress` is told the trials done and of how many;
+        without it a notebook shows a bar, unless it is False.
         """
         from vrrpsim.explore.crew import Crew
         from vrrpsim.explore.sweep import Variant, sweep
         from vrrpsim.explore.thresholds import parse_threshold
+        from vrrpsim.report import notebook
 
         asked = [parse_threshold(text) for text in thresholds]
         variants = [Variant(*each) for each in self._grid(vary)]
         used = self.scenario.seed if seed is None else seed
         crew = Crew(jobs, executor)
-        return Sweep(
-            sweep(
+        with notebook.progress(progress, "runs") as told:
+            outcome = sweep(
                 variants,
                 runs=runs,
                 seed=used,
                 stratify=stratify,
                 thresholds=asked,
                 crew=crew,
-                progress=progress,
+                progress=told,
             )
-        )
+        return Sweep(outcome)
 
     def hunt(
         self,
@@ -280,30 +319,41 @@ class Study:
         invariants: Sequence[str] = (),
         outage_s: float | None = None,
         write: bool = True,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | bool | None = None,
     ) -> Hunt:
         """Search for fault schedules that break an invariant; the scenario's own events give way to them.
 
         `faults` are kinds such as `kill` or `partition`, `invariants` further ones of yours as
         `package.module:function`, `outage_s` the longest wait of a client. With `write` each finding
-        becomes a scenario file beside this one. `progress` is told the schedules tried and of how many.
+        becomes a scenario file beside this one. `progress` is told the schedules tried and of how many;
+        without it a notebook shows a bar, unless it is False.
         """
         from vrrpsim.explore.hunt import hunt
         from vrrpsim.explore.schedules import kinds_named
+        from vrrpsim.report import notebook
 
-        outcome = hunt(
-            self.scenario,
-            seed=seed,
-            max_examples=max_examples,
-            max_time_s=max_time_s,
-            kinds=kinds_named(faults),
-            invariants=invariants,
-            outage_ns=None if outage_s is None else round(outage_s * 1e9),
-            write=write,
-            overrides=self.overrides,
-            progress=progress,
-        )
+        with notebook.progress(progress, "schedules") as told:
+            outcome = hunt(
+                self.scenario,
+                seed=seed,
+                max_examples=max_examples,
+                max_time_s=max_time_s,
+                kinds=kinds_named(faults),
+                invariants=invariants,
+                outage_ns=None if outage_s is None else round(outage_s * 1e9),
+                write=write,
+                overrides=self.overrides,
+                progress=told,
+            )
         return Hunt(outcome)
+
+    def __str__(self) -> str:
+        return f"{self.scenario.name or 'scenario'}: {self.scenario.description}".strip(": ")
+
+    def _repr_html_(self) -> str:
+        from vrrpsim.report.cards import study_card
+
+        return study_card(self.scenario)
 
     def _grid(
         self, vary: Mapping[str, Sequence[str]]
@@ -328,38 +378,6 @@ def replay_command(scenario: Scenario, seed: int, overrides: Mapping[str, str] =
         return ""
     changes = [word for path, value in overrides.items() for word in ("--set", f"{path}={value}")]
     return join(["vrrpsim", "run", str(scenario.path), "--seed", str(seed), *changes])
-
-
-def capture(
-    scenario: Scenario, seed: int | None = None, *, level: Level = Level.ADVERTS
-) -> tuple[Trace, bytes]:
-    """Run a scenario with every network card tapped; return its trace and the pcapng file."""
-    from vrrpsim.report.pcapng import Recorder, pcapng
-    from vrrpsim.world.world import World
-
-    used = scenario.seed if seed is None else seed
-    world = World(scenario, used, max(level, Level.ADVERTS))
-    recorder = Recorder(world.trace)
-    for segment in world.segments.values():
-        segment.taps.append(recorder.sent)
-    ports = [port for node in world.nodes.values() for port in node.ports.values()]
-    for port in (*ports, *(client.port for client in world.clients.values())):
-        _listen(port, recorder)
-    trace = world.run()
-    return trace, pcapng(scenario, used, recorder, trace)
-
-
-def _listen(port: Port, recorder: Recorder) -> None:
-    """Let the recorder hear what the card takes from the wire; a world without capture never asks."""
-    hear = port.receive
-
-    def receive(frame: Frame) -> None:
-        if port.carrier and port.alive and (frame.dst_mac[0] & 1 or port.has_mac(frame.dst_mac)):
-            recorder.heard(port.now_ns, port, frame)
-        hear(frame)
-
-    recorder.add(port)
-    port.receive = receive  # type: ignore[method-assign]  # only of this port, in this run
 
 
 def load(path: str | Path, overrides: Mapping[str, str] = NOTHING) -> Study:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import vrrpsim
-from vrrpsim.api import capture
+from vrrpsim.capture import capture
 from vrrpsim.report.figure import render
 from vrrpsim.trace import RECORD_TYPES, Trace
 

@@ -9,7 +9,7 @@ import pytest
 from reading import CASES, ROOT, SHIPPED, capture_of, name_of, read_pcapng, run_of
 
 import vrrpsim
-from vrrpsim.api import capture
+from vrrpsim.capture import capture
 from vrrpsim.report.whole import CannotWrite, write_whole
 
 TSHARK = shutil.which("tshark")

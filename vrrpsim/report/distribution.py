@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from vrrpsim.report.picture import Picture
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", "-.", ":")
+DASHES = ("", "6 3", "6 2 1.5 2", "1.5 2")  # the same for SVG
 
 
 class Curve(Protocol):
@@ -45,11 +48,11 @@ class Curve(Protocol):
         """Where the horizon cut the first run; None: it cut none."""
 
 
-def figure(title: str, panels: Mapping[str, Sequence[Curve]]) -> Figure:
+def figure(title: str, panels: Mapping[str, Sequence[Curve]]) -> Picture:
     """Draw one panel for each measure, by its name, one line for each curve."""
-    from matplotlib.figure import Figure
+    from vrrpsim.report.picture import Picture
 
-    drawn = Figure(figsize=(5.2 * max(len(panels), 1), 3.8), layout="constrained")
+    drawn = Picture(figsize=(5.2 * max(len(panels), 1), 3.8), layout="constrained")
     drawn.suptitle(title, fontsize=11)
     for number, (name, curves) in enumerate(panels.items(), 1):
         axes = drawn.add_subplot(1, len(panels), number)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from vrrpsim.report.picture import Picture
+
 INK, FAINT, RED = "#222222", "#8a9299", "#D55E00"
 WIDTH = 9.5  # inches, as all lengths here
 LANE, GAP, ROW = 0.34, 0.16, 0.22
@@ -61,7 +63,7 @@ BAD = (SEVERAL, NONE, SILENT)
 UNKNOWN = Paint("#ffffff", "", FAINT)
 
 
-def figure(scenario: Scenario, trace: Trace, result: Result) -> Figure:
+def figure(scenario: Scenario, trace: Trace, result: Result) -> Picture:
     """Draw a run; the figure is as high as its lanes need."""
     with plain_style():
         return _Picture(scenario, trace, result).draw()
@@ -141,8 +143,8 @@ class _Picture:
         self.left = min(0.3 + longest * 0.08, 3.0)
         self.wide = WIDTH - self.left - 0.3
 
-    def draw(self) -> Figure:
-        from matplotlib.figure import Figure
+    def draw(self) -> Picture:
+        from vrrpsim.report.picture import Picture
 
         about = wrap(self.scenario.description, 105)[:2]
         events, more = self._event_rows()
@@ -150,9 +152,9 @@ class _Picture:
         head = 0.5 + 0.19 * len(about)
         tops = ROW * (1 + max((row for row, *_ in events), default=-1) + bool(more)) + 0.1
         failover = main_failover(self.result)
-        below = 0.95 + (0.75 + 0.27 * len(_known(failover[1])) if failover else 0)
+        below = 0.95 + (0.9 + 0.27 * len(_known(failover[1])) if failover else 0)
         high = head + tops + lanes + below
-        picture = Figure(figsize=(WIDTH, high), facecolor="#ffffff")
+        picture = Picture(figsize=(WIDTH, high), facecolor="#ffffff")
         self._head(picture, about, high)
         axes = picture.add_axes(
             (self.left / WIDTH, 1 - (head + tops + lanes) / high, self.wide / WIDTH, (tops + lanes) / high)
@@ -160,7 +162,7 @@ class _Picture:
         self._timeline(axes, lanes, tops, events, more)
         self._legend(picture, axes, high - head - tops - lanes, high)
         if failover:
-            bottom, height = 0.42, below - 0.95 - 0.42
+            bottom, height = 0.42, below - 1.1 - 0.42
             axes = picture.add_axes((self.left / WIDTH, bottom / high, self.wide / WIDTH, height / high))
             _waterfall(axes, *failover, self.wide)
         return picture
@@ -311,7 +313,7 @@ class _Picture:
             y = -tops + ROW * (row + bool(more)) + ROW / 2
             for event in group:
                 gid = f"event/{numbers[id(event)]}/{event.verb}/{event.at_ns}"
-                self._event(axes, event, y, lanes, gid)
+                self._event(axes, event, y, lanes, gid, often=len(group) > 1)
             several = len(group) > 1
             beside = -0.1 if left or several else 0.1
             axes.text(
@@ -329,16 +331,18 @@ class _Picture:
         if more:
             axes.text(0, -tops + ROW / 2, f"… {more} more events", size=SMALL, color=INK, va="center")
 
-    def _event(self, axes: Axes, event: EventSeen, y: float, lanes: float, gid: str) -> None:
-        """Draw when an event came and, if it was undone, the band while it lasted."""
+    def _event(self, axes: Axes, event: EventSeen, y: float, lanes: float, gid: str, *, often: bool) -> None:
+        """Draw when an event came and, if it was undone, the band while it lasted; fainter what is often."""
+        thick = 0.4 if often else 0.9
         start, dashed, dotted = event.at_ns / 1e9, (0, (4, 2)), (0, (1, 2))
-        axes.plot([start] * 2, [y, lanes], color=INK, linewidth=0.9, linestyle=dashed, zorder=3, gid=gid)
+        axes.plot([start] * 2, [y, lanes], color=INK, linewidth=thick, linestyle=dashed, zorder=3, gid=gid)
         axes.plot([start], [y], marker="v", markersize=5, color=INK, zorder=5)
         if event.until_ns is not None:
             end = min(event.until_ns, self.end_ns) / 1e9
             axes.axvspan(start, end, facecolor="#000000", alpha=0.07, zorder=0, linewidth=0)
             axes.plot([start, end], [y, y], color=INK, linewidth=1.2, zorder=3)
-            axes.plot([end] * 2, [y, lanes], color=INK, linewidth=0.7, linestyle=dotted, zorder=3)
+            if not often:
+                axes.plot([end] * 2, [y, lanes], color=INK, linewidth=0.7, linestyle=dotted, zorder=3)
 
     # --- legend
 

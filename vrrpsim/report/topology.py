@@ -22,12 +22,13 @@ from vrrpsim.trace import Trace
 if TYPE_CHECKING:
     import networkx as nx
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-WIDE, HIGH = 1.75, 0.95  # inches of a machine
+    from vrrpsim.report.picture import Picture
+
+WIDE, HIGH = 1.75, 0.98  # inches of a machine
 CLEAR = {"facecolor": "#ffffff", "edgecolor": "none", "pad": 1.0}
 PLAIN = Paint("#F1F3F4")
-STEP, LEVEL = 2.5, 1.65  # inches from machine to machine, and from one to its segment
+STEP, LEVEL = 2.7, 1.45  # inches from machine to machine, and from one to its segment
 
 
 def graph(scenario: Scenario) -> nx.Graph[str]:
@@ -50,7 +51,7 @@ def graph(scenario: Scenario) -> nx.Graph[str]:
     return graph
 
 
-def topology(scenario: Scenario, trace: Trace, result: Result, at_ns: int) -> Figure:
+def topology(scenario: Scenario, trace: Trace, result: Result, at_ns: int) -> Picture:
     """Draw the cluster as it is at an instant in ns; an empty trace gives what the scenario says."""
     with plain_style():
         return _Picture(scenario, trace, result, min(at_ns, max(trace.end_ns - 1, 0))).draw()
@@ -106,14 +107,18 @@ class _Picture:
             there = [each for each, client in scenario.clients.items() if client.segment == name]
             self.x |= _spread(there, self.wide)
 
-    def draw(self) -> Figure:
-        from matplotlib.figure import Figure
+    def draw(self) -> Picture:
+        from vrrpsim.report.picture import Picture
 
         clients = {client.segment for client in self.scenario.clients.values()}
-        top = max([HIGH / 2 + 0.4, *(y + (1.4 if n in clients else 0.4) for n, y in self.y.items())]) + 0.9
-        bottom = min([-HIGH / 2, *(y - (1.4 if n in clients else 0.4) for n, y in self.y.items())]) - 0.35
+        bow = 0.5 if self.cuts else 0.0
+        top = (
+            max([HIGH / 2 + 0.15 + bow, *(y + (1.2 if n in clients else 0.3) for n, y in self.y.items())])
+            + 0.85
+        )
+        bottom = min([-HIGH / 2, *(y - (1.2 if n in clients else 0.3) for n, y in self.y.items())]) - 0.15
         wide = self.wide + 0.6
-        picture = Figure(figsize=(wide, top - bottom), facecolor="#ffffff")
+        picture = Picture(figsize=(wide, top - bottom), facecolor="#ffffff")
         axes = picture.add_axes((0, 0, 1, 1))
         axes.set_xlim(-0.3, self.wide + 0.3)
         axes.set_ylim(bottom, top)
@@ -182,7 +187,8 @@ class _Picture:
             )
         text = label + ("\ncarrier lost" if down else "")
         colour = RED if down else "#444444"
-        axes.text(x + 0.09, (start + y) / 2, text, size=SMALL, color=colour, va="center")
+        aside = 0.17 if down else 0.09
+        axes.text(x + aside, (start + y) / 2, text, size=SMALL, color=colour, va="center")
 
     def _link_down(self, node: str, interface: str) -> bool:
         """Follow link_down and link_up."""
@@ -233,7 +239,7 @@ class _Picture:
         if len(rows) > 4:
             rows = [*rows[:3], (f"… {len(rows) - 3} more", INK)]
         for number, (text, colour) in enumerate(rows):
-            y = HIGH / 2 - 0.4 - number * 0.145
+            y = HIGH / 2 - 0.42 - number * 0.145
             weight = "bold" if text.startswith("owns") or colour == RED else "normal"
             axes.text(
                 self.x[name], y, text, size=SMALL - 0.5, color=colour, weight=weight, ha="center", va="center"

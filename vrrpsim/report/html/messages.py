@@ -52,9 +52,7 @@ def sequence(scenario: Scenario, trace: Trace) -> dict[str, Any] | None:
         return None
     everybody = Everybody(scenario)
     numbers: dict[Route, int] = {}
-    messages = [
-        (at_ns, numbers.setdefault(route, len(numbers))) for at_ns, route in routes(trace, everybody)
-    ]
+    messages = [(at_ns, numbers.setdefault(route, len(numbers))) for at_ns, route in routes(trace, everybody)]
     kinds = list(numbers)
     found: dict[str, Any] = {"participants": everybody.names, "nodes": len(scenario.nodes)}
     found["instances"] = sorted({route.instance for route in kinds if route.instance})

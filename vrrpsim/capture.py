@@ -1,0 +1,45 @@
+"""A run with every network card tapped: what `run.pcap()` and `--pcap` write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vrrpsim.trace import Level, Trace
+
+if TYPE_CHECKING:
+    from vrrpsim.config.scenario import Scenario
+    from vrrpsim.report.pcapng import Recorder
+    from vrrpsim.world.frame import Frame
+    from vrrpsim.world.port import Port
+
+
+def capture(
+    scenario: Scenario, seed: int | None = None, *, level: Level = Level.ADVERTS
+) -> tuple[Trace, bytes]:
+    """Run a scenario with every network card tapped; return its trace and the pcapng file."""
+    from vrrpsim.report.pcapng import Recorder, pcapng
+    from vrrpsim.world.world import World
+
+    used = scenario.seed if seed is None else seed
+    world = World(scenario, used, max(level, Level.ADVERTS))
+    recorder = Recorder(world.trace)
+    for segment in world.segments.values():
+        segment.taps.append(recorder.sent)
+    ports = [port for node in world.nodes.values() for port in node.ports.values()]
+    for port in (*ports, *(client.port for client in world.clients.values())):
+        _listen(port, recorder)
+    trace = world.run()
+    return trace, pcapng(scenario, used, recorder, trace)
+
+
+def _listen(port: Port, recorder: Recorder) -> None:
+    """Let the recorder hear what the card takes from the wire; a world without capture never asks."""
+    hear = port.receive
+
+    def receive(frame: Frame) -> None:
+        if port.carrier and port.alive and (frame.dst_mac[0] & 1 or port.has_mac(frame.dst_mac)):
+            recorder.heard(port.now_ns, port, frame)
+        hear(frame)
+
+    recorder.add(port)
+    port.receive = receive  # type: ignore[method-assign]  # only of this port, in this run
