@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vrrpsim.config.completion import Completion
-from vrrpsim.config.keywords import read_rows
+from vrrpsim.config.keywords.tables import read_rows
 from vrrpsim.config.lexer import Lexer, Row, Statement, flatten
 from vrrpsim.config.source import Finding, Place, Severity
 from vrrpsim.protocol.configuration import RouterConfig
