@@ -24,14 +24,16 @@ function exact(ns) {
   const whole = Math.floor(ns / 1e9);
   return `${whole}.${String(Math.round(ns - whole * 1e9)).padStart(9, "0")} s`;
 }
-/* With milliseconds; in runs of hours as h:mm:ss. */
+/* With milliseconds; in runs of hours as h:mm:ss, of days with the day. */
 function clockTime(ns) {
   const two = (value) => String(Math.floor(value)).padStart(2, "0");
   if (DATA.duration < 7200e9) return `${(ns / 1e9).toFixed(3)} s`;
-  return `${Math.floor(ns / 3600e9)}:${two((ns / 60e9) % 60)}:${two((ns / 1e9) % 60)}.${String(Math.floor((ns / 1e6) % 1000)).padStart(3, "0")}`;
+  const days = DATA.duration < 172800e9 ? "" : `${Math.floor(ns / 86400e9)} d `;
+  return `${days}${Math.floor(days ? (ns / 3600e9) % 24 : ns / 3600e9)}:${two((ns / 60e9) % 60)}:${two((ns / 1e9) % 60)}.${String(Math.floor((ns / 1e6) % 1000)).padStart(3, "0")}`;
 }
 /* As the text report writes it: seconds with three decimals, below one second ms or µs with one. */
 function length(ns) {
+  if (ns >= 172800e9) return `${Number((ns / 86400e9).toFixed(2))} days`;
   if (ns >= 3600e9) return `${Math.floor(ns / 3600e9)} h ${String(Math.floor((ns / 60e9) % 60)).padStart(2, "0")} min`;
   if (ns >= 120e9) return `${Math.floor(ns / 60e9)} min ${((ns / 1e9) % 60).toFixed(1).replace(/\.0$/, "")} s`;
   if (ns >= 1e9 || !ns) return `${(ns / 1e9).toFixed(ns % 1e9 ? 3 : 0)} s`;
@@ -41,7 +43,7 @@ function length(ns) {
 function ticks(t0, t1, pixels, apart) {
   const least = ((t1 - t0) * apart) / pixels;
   const power = 10 ** Math.floor(Math.log10(Math.max(least, 1)));
-  const seconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400].map((each) => each * 1e9);
+  const seconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 432000, 864000, 1728000, 2592000, 5184000, 8640000].map((each) => each * 1e9);
   const step = least > 1e9 ? seconds.find((each) => each >= least) ?? Math.ceil(least / 86400e9) * 86400e9
     : [1, 2, 5, 10].map((each) => each * power).find((each) => each >= least);
   const base = step >= 1e7 ? 0 : step >= 1e4 ? Math.floor(t0 / 1e9) * 1e9 : Math.floor(t0 / 1e6) * 1e6;
@@ -55,6 +57,8 @@ function tickText(ns, step, base) {
     return `${(ns / size).toFixed(Math.max(0, Math.ceil(Math.log10(size / step))))} ${unit}`;
   }
   if (step < 1e9) return `${(ns / 1e9).toFixed(Math.max(0, Math.ceil(Math.log10(1e9 / step))))} s`;
+  if (step >= 86400e9 && DATA.duration >= 172800e9) return `${ns / 86400e9} d`;
+  if ((DATA.duration ?? 0) >= 172800e9) return clockTime(ns).slice(0, step < 60e9 ? -4 : -7);
   if ((DATA.duration ?? 0) >= 7200e9) return `${Math.floor(ns / 3600e9)}:${String(Math.floor((ns / 60e9) % 60)).padStart(2, "0")}` + (step < 60e9 ? `:${String((ns / 1e9) % 60).padStart(2, "0")}` : " h");
   if (step >= 60e9) return `${ns / 60e9} min`;
   return `${ns / 1e9} s`;

@@ -3,7 +3,7 @@
 `messages` is flat, `[time since the one before, route, …]`; a route is what several of them have in common.
 Of too many only those nearest to a change of state or priority or to an event are kept, all within `near` ns
 of such an instant (`instants`); everything is counted in `bins`: `[bin, participant, adverts, gratuitous,
-lost, …]`, each `width` ns wide.
+lost, …]`, each `width` ns wide. What the run passed over is in `quiet`: `[from, until, adverts, lost, …]`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from vrrpsim.trace import (
     Gratuitous,
     Level,
     PriorityChange,
+    Quiet,
     StateChange,
     Trace,
 )
@@ -55,6 +56,7 @@ def sequence(scenario: Scenario, trace: Trace) -> dict[str, Any] | None:
     messages = [(at_ns, numbers.setdefault(route, len(numbers))) for at_ns, route in routes(trace, everybody)]
     kinds = list(numbers)
     found: dict[str, Any] = {"participants": everybody.names, "nodes": len(scenario.nodes)}
+    found["quiet"] = [number for each in _quiet(trace) for number in each]
     found["instances"] = sorted({route.instance for route in kinds if route.instance})
     if len(messages) > MESSAGES:
         found |= {"of": len(messages), **_bins(messages, kinds, trace.end_ns)}
@@ -71,6 +73,14 @@ def sequence(scenario: Scenario, trace: Trace) -> dict[str, Any] | None:
         part for time, (_, number) in zip(times, messages, strict=True) for part in (time, place[number])
     ]
     return found
+
+
+def _quiet(trace: Trace) -> Iterator[tuple[int, int, int, int]]:
+    """Return the stretches of which only the number of adverts is known."""
+    for record, after in pairwise((*trace.records, None)):
+        if isinstance(record, Quiet):
+            until_ns = trace.end_ns if after is None else after.at_ns
+            yield record.at_ns, until_ns, record.adverts, record.frames_lost
 
 
 class Everybody:

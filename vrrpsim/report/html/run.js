@@ -29,8 +29,8 @@ function expectations() {
 }
 function told() {
   const rows = DATA.story.map(([at, who, text]) => el("li", {}, el("button", { type: "button", title: exact(at), onclick: () => focusOn(at, at) },
-    el("span", { class: "at" }, (at / 1e9).toFixed(3)), el("span", { class: "who" }, who), el("span", { class: "text" }, text.replaceAll("  ", ": ")))));
-  return card("What happened", el("ol", { class: "story" }, rows), DATA.more_story ? el("p", { class: "dim" }, `… and ${DATA.more_story} more lines; --trace writes every record.`) : null);
+    el("span", { class: "at" }, clockTime(at).replace(" s", "")), el("span", { class: "who" }, who), el("span", { class: "text" }, text.replaceAll("  ", ": ")))));
+  return card("What happened", el("ol", { class: DATA.duration < 7200e9 ? "story" : "story long" }, rows), DATA.more_story ? el("p", { class: "dim" }, `… and ${DATA.more_story} more lines; --trace writes every record.`) : null);
 }
 function configuration() {
   return card("Configuration", DATA.configuration.map(([title, text]) => el("details", {}, el("summary", {}, title), el("pre", { tabindex: 0, "aria-label": title }, text))),

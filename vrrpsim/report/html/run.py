@@ -7,6 +7,7 @@ from typing import Any
 
 from vrrpsim import __version__
 from vrrpsim.config.scenario import Scenario
+from vrrpsim.config.values import format_duration
 from vrrpsim.config.writer import keepalived_conf
 from vrrpsim.measure.expectations import Verdict
 from vrrpsim.measure.failovers import Failover, causes
@@ -93,20 +94,24 @@ def _figures(result: Result) -> Iterator[tuple[str, str, str]]:
     if found:
         _, slowest = found
         length_ns = slowest.length_ns if slowest.total_ns is None else slowest.total_ns
-        yield "Main failover", brief(length_ns), f"{slowest.old} → {slowest.new} after {slowest.cause}"
+        yield "Main failover", _shown(length_ns), f"{slowest.old} → {slowest.new} after {slowest.cause}"
     else:
         yield "Failovers", "none", "no change of owner answered an event"
     views = [view for view in result.clients.values() if view.longest]
     worst = max(views, key=lambda view: view.longest_ns, default=None)
     if worst:
-        yield "Longest outage", brief(worst.longest_ns), f"client {worst.name}"
+        yield "Longest outage", _shown(worst.longest_ns), f"client {worst.name}"
     elif result.clients:
         yield "Longest outage", "none", "every request was answered"
     for name, total in (("Two owners", "dual_master_ns"), ("No owner", "vacancy_ns")):
         most = max(result.ownerships, key=lambda owned: getattr(owned, total), default=None)
         if most:
             amount = getattr(most, total)
-            yield name, brief(amount) if amount else "never", f"in all, {most.address}" if amount else ""
+            yield name, _shown(amount) if amount else "never", f"in all, {most.address}" if amount else ""
+
+
+def _shown(ns: int) -> str:
+    return brief(ns) if ns < 120_000_000_000 else format_duration(ns)
 
 
 def _failover(label: str, each: Failover, main: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ function sequence() {
     times.push(now);
     routes.push(data.routes[data.messages[at + 1]]);
   }
+  const passed = data.quiet.reduce((sum, each, number) => sum + (number % 4 === 2 ? each : 0), 0);
   const kept = (data.instants ?? []).reduce((all, delta) => [...all, (all.at(-1) ?? 0) + delta], []);
   const columns = data.participants.map((name, number) => number < data.nodes
     ? LANES.states.filter((lane) => lane.label.startsWith(`${name} `)).map((lane) => ({ ...lane, instance: lane.label.slice(name.length + 1) }))
@@ -41,6 +42,15 @@ function sequence() {
     }
     return covered < view.t1 ? [...found, [covered, view.t1]] : found;
   }
+  /* What the simulator passed over, in the window: from, until and what to say of it. */
+  function quiet() {
+    const found = [];
+    for (let at = 0; at < data.quiet.length; at += 4) {
+      const [a, b, adverts, lost] = data.quiet.slice(at, at + 4);
+      if (b > view.t0 && a < view.t1) found.push([a, b, `${adverts.toLocaleString("en")} adverts in ${length(b - a)}${lost ? `, ${lost.toLocaleString("en")} lost` : ""}: nothing else happened`]);
+    }
+    return found;
+  }
   const wanted = (route) => !which.value || !route[INSTANCE] || route[INSTANCE] === which.value;
 
   function render() {
@@ -55,6 +65,11 @@ function sequence() {
     hits = [];
     names = [];
     const parts = [];
+    for (const [a, b, text] of many ? [] : [...holes.map(([a, b]) => [a, b, "only counted here"]), ...quiet()]) {
+      const top = y(Math.max(a, view.t0)), low = y(Math.min(b, view.t1));
+      parts.push(draw("rect", { class: "hole", x: left, y: top, width: W - left, height: Math.max(low - top, 1) }));
+      if (low - top > 18) names.push(label(x(0) + 14, (top + low) / 2 + 4, fit(text, W - x(0) - 20), { class: "small dim halo" }));
+    }
     const scale = ticks(view.t0, view.t1, H - TOP, 44);
     for (const [t, text] of scale.found) parts.push(draw("line", { class: "grid", x1: left, x2: W, y1: y(t), y2: y(t) }), label(left - 8, y(t) + 4, text, { class: "small dim", "text-anchor": "end" }));
     if (scale.base) parts.push(label(0, 12, scale.base, { class: "small strong" }));
@@ -70,17 +85,15 @@ function sequence() {
       names.push(label(W - 4, free, event.what, { class: "small strong halo", "text-anchor": "end" }));
     }
     if (many) parts.push(...counts(visible, holes.length > 0));
-    else {
-      for (const [a, b] of holes) parts.push(draw("rect", { class: "hole", x: left, y: y(a), width: W - left, height: y(b) - y(a) }), y(b) - y(a) > 18 ? label(left + 6, (y(a) + y(b)) / 2 + 4, "only counted here", { class: "small dim" }) : "");
-      parts.push(...arrows.flatMap(arrow()));
-    }
+    else parts.push(...arrows.flatMap(arrow()));
     parts.push(...names);
     const total = data.of ? `${data.of.toLocaleString("en")} messages in the run` : `${times.length.toLocaleString("en")} messages`;
     note.textContent = many ? `Too many for arrows here: counted. Zoom in${data.of ? ", near a change of state or an event," : ""} to see each. ${total}.` : `${visible.length} of ${total}; times are when they left.`;
+    if (passed) note.textContent += ` ${passed.toLocaleString("en")} adverts of quiet stretches were passed over and are only counted.`;
     if (at >= 0 && hits[at]) parts.push(draw("rect", { class: "chosen", x: hits[at].x0 - 4, y: hits[at].y0 - 5, width: hits[at].x1 - hits[at].x0 + 8, height: hits[at].y1 - hits[at].y0 + 10, rx: 4 }));
     put(svg, { viewBox: `0 0 ${W} ${H}`, height: H }, []);
     svg.style.width = `${W}px`;
-    svg.replaceChildren(...parts.filter(Boolean));
+    svg.replaceChildren(...parts);
   }
   function lifeline(name, number, many) {
     const own = columns[number].filter((lane) => number >= data.nodes || !which.value || lane.instance === which.value).slice(0, 4);
