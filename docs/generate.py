@@ -110,9 +110,14 @@ def _summary(result: dict[str, Any]) -> Iterator[str]:
         for owners in result["owners"].values()
     )
     yield f"{changes or 'no'} change{'s' * (changes != 1)} of owner"
-    answers = [f"{_time(total)} after {cause}" for *_, cause, total in result["failovers"] if total]
+    answers: dict[str, float] = {}
+    for *_, cause, total in result["failovers"]:
+        if total:
+            answers[cause] = max(total, answers.get(cause, 0))
     if 0 < len(answers) <= 3:
-        yield f"served again {', '.join(answers)}"
+        yield "at the new owner " + ", ".join(
+            f"{_time(total)} after {cause}" for cause, total in answers.items()
+        )
 
 
 def _time(seconds: float) -> str:

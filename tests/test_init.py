@@ -298,6 +298,32 @@ def test_real_clusters_pass_or_check_says_why_not(case, tmp_path):
     assert verdict == "pass" or case in FLAWED
 
 
+DEBIAN = Path("/usr/share/doc/keepalived/samples")
+SAMPLES = sorted(
+    path.name
+    for path in DEBIAN.glob("keepalived.conf.*")
+    if "vrrp_instance" in path.read_text(errors="replace")
+)
+
+
+@pytest.mark.parametrize("name", SAMPLES or ["none"])
+def test_debians_samples_beside_a_weaker_peer(name, tmp_path):
+    """The samples describe one node; its peer is the same with less priority."""
+    if not SAMPLES:
+        pytest.skip("the Debian package keepalived is not installed, there are no samples to read")
+    text = (DEBIAN / name).read_text(errors="replace")
+    peer = re.sub(
+        r"(\bpriority\s+)(\d+)", lambda m: f"{m[1]}{int(m[2]) - 10}", text.replace("MASTER", "BACKUP")
+    )
+    files = [tmp_path / "one.conf", tmp_path / "two.conf"]
+    for file, content in zip(files, (text, peer), strict=True):
+        file.write_text(content)
+    sources = [f"{file}@high" for file in files] if "@high" in text else files
+    vrrpsim.init(*sources, out=tmp_path / "my.yaml")
+    run = vrrpsim.load(tmp_path / "my.yaml").run()
+    assert run.verdict == "pass", str(run)
+
+
 # --- what is deduced
 
 
@@ -362,6 +388,17 @@ def test_scripts_of_the_operators_own_are_guessed_or_confessed(tmp_path):
     assert "probes: {check_proxy: {process: haproxy}}" in text
     assert "ping_gateway always succeeds here" in text
     assert "node1 takes nothing back (nopreempt)" in text
+
+
+def test_bash_that_connects_is_a_request_to_its_port(tmp_path):
+    one, two = pair(ACTIVE_ACTIVE, tmp_path)
+    for file in (one, two):
+        check = 'script "</dev/tcp/127.0.0.1/25"'
+        file.write_text(file.read_text().replace('script "curl -sf http://localhost:8080/health"', check))
+    vrrpsim.init(one, two, out=tmp_path / "my.yaml")
+    scenario = vrrpsim.load(tmp_path / "my.yaml").scenario
+    assert scenario.nodes["node1"].processes["service"].serves == ("25/tcp",)
+    assert "always succeeds" not in (tmp_path / "my.yaml").read_text()
 
 
 def test_ids_make_several_nodes_of_one_file(tmp_path):
