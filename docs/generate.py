@@ -160,7 +160,20 @@ def _distribution(value: Distribution) -> str:
     return words[value.kind].format(*shown)
 
 
-PARTS: dict[str, Callable[..., str]] = {"measured": measured, "dialects": dialects, "figures": figures}
+def fits() -> str:
+    """Return how many measured cases the simulator fits, from fidelity.md."""
+    rows = re.findall(
+        r"^\| \d.*\| (.*) \|$", (DOCS / "fidelity.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return f"{rows.count('yes')} of {len(rows)} measured cases fit.\n"
+
+
+PARTS: dict[str, Callable[..., str]] = {
+    "measured": measured,
+    "dialects": dialects,
+    "figures": figures,
+    "fits": fits,
+}
 
 
 # --- the picture ----------------------------------------------------------------------------------
