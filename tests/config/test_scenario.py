@@ -363,6 +363,16 @@ def test_warnings_of_the_configuration_are_kept(tmp_path):
     assert any("noprempt" in finding.message for finding in scenario.findings)
 
 
+def test_a_star_in_a_path_is_each_of_them(tmp_path):
+    path = write(tmp_path, events="  - {at: 3s, pause: lb1, for: 1s}\n  - {at: 4s, pause: lb2, for: 1s}\n")
+    scenario = load_scenario(path, overrides={"nodes.*.boots": "7s", "events.*.at": "9s"})
+    assert {node.boots.mean_ns for node in scenario.nodes.values()} == {7 * S}
+    assert {event.at.plus.mean_ns for event in scenario.events} == {9 * S}
+    message = errors(write(tmp_path), overrides={"nodes.*.boot": "7s"})
+    assert message.count("did you mean 'boots'?") == len(scenario.nodes)
+    assert "no such key" in errors(write(tmp_path), overrides={"nodes.lb1.*.nothing": "1"})
+
+
 def test_a_client_that_asks_nobody_is_a_warning(tmp_path):
     scenario = load_scenario(write(tmp_path), overrides={"clients.web.target": "10.0.0.77:80"})
     assert [f.message for f in scenario.findings if "10.0.0.77" in f.message]

@@ -28,9 +28,9 @@ def copied(tmp_path):
     ],
 )
 def test_it_is_found_and_made_small(copied, name, invariant, schedules):
-    began = time.monotonic()
+    began = time.process_time()
     outcome = vrrpsim.load(copied / f"{name}.yaml").hunt(max_examples=schedules).outcome
-    assert time.monotonic() - began < 60
+    assert time.process_time() - began < 60
     found = [each for each in outcome.findings if invariant in (each.violation.invariant, *each.also)]
     assert len(found) == 1
     assert len(found[0].events) <= 2

@@ -1,11 +1,13 @@
 """A sweep of a pair: its numbers against the closed form, whoever works; cut runs; grids; documents."""
 
 import json
+import math
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pair_files import pair
+from scipy.stats import binomtest, lognorm, norm
 
 import vrrpsim
 from vrrpsim.explore.thresholds import ThresholdError, parse_threshold
@@ -66,6 +68,26 @@ def test_the_age_of_the_advert_is_uniform_where_the_periods_do_not_keep_step(stu
         quantile = quantiles(sweep)[percent]
         assert quantile.low <= expected * S
         assert quantile.high >= (expected - 0.11) * S
+
+
+def test_half_of_the_migrations_are_false_failovers_at_1_s_and_none_at_2_s():
+    """The shipped story (CloudStack PR 1486), against the chance that the stop outlasts the silence.
+
+    P(stop > 3 A + 157/256 s - age), age uniform in A, stop lognormal (3.1 s, p99 4.5 s).
+    """
+    study = vrrpsim.load("scenarios/sweeps/live-migration-once.yaml")
+    path = "nodes.*.keepalived.vrrp_instances.GUEST.advert_int"
+    sweep = study.sweep(400, jobs=1, vary={path: ["1", "2"]}, thresholds=["failover.rate < 2%"])
+    one, two = (cell.failed_over for cell in sweep.outcome.cells)
+    stop = lognorm(math.log(4.5 / 3.1) / norm.ppf(0.99), scale=3.1)
+    for rate, interval_s in ((one, 1), (two, 2)):
+        ages = [interval_s * (step + 0.5) / 1000 for step in range(1000)]
+        chance = sum(stop.sf(3 * interval_s + 157 / 256 - age) for age in ages) / len(ages)
+        assert binomtest(rate.count, rate.n, chance).pvalue > 0.001
+    assert 0.4 < one.rate < 0.6
+    assert two.count <= 2
+    assert [cell.asked[0].ok for cell in sweep.outcome.cells] == [False, True]
+    assert "FAILED OVER" in sweep.text()
 
 
 # --- whoever works
@@ -141,6 +163,8 @@ def test_expectations_of_each_run_and_of_all(study):
         ("split_brain.rate < 0.1%", True),
         ("split_brain.count > 0", False),
         ("moves.max == 1", True),
+        ("failover.rate == 1", True),
+        ("failover.count < 20", False),
     ],
 )
 def test_thresholds(study, text, ok):

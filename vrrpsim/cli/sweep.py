@@ -76,7 +76,7 @@ def _ending(*allowed: str) -> Callable[[click.Context, click.Parameter, Path | N
 Thresholds:
   MEASURE.STATISTIC < LIMIT, with < <= > >= ==
   failover, outage, outage.CLIENT, dual_master, vacancy, moves: p50 p90 p95 p99 max
-  split_brain: rate count     (two owners for longer than 50 ms)
+  split_brain, failover: rate count   (runs with two owners for longer than 50 ms, with a failover)
 
 \b
 The instant of the first event with a random 'at:' is stratified: seeds are chosen so that it is spread

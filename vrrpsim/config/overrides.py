@@ -2,12 +2,13 @@
 
 A path is dotted, as error messages write it: `segments.lan.loss`, `events[0].at` or, by name,
 `events.fault.at`. It may add a key that the format knows, but no new node, segment, client or instance.
+`*` stands for every key or element there: `nodes.*.slop` is that of each node.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vrrpsim.config.source import Place, did_you_mean
@@ -55,9 +56,30 @@ def apply_overrides(tree: Tree, overrides: Mapping[str, str]) -> None:
         if not steps:
             tree.add(place, "an empty path")
             continue
-        path = _follow(tree, steps, place)
-        if path is not None:
-            _assign(tree, path, parse_value(value), place)
+        for each in list(_meant(tree.root, steps)):
+            path = _follow(tree, each, place)
+            if path is not None:
+                _assign(tree, path, parse_value(value), place)
+
+
+def _meant(here: Any, steps: list[str]) -> Iterator[list[str]]:
+    """Yield the steps with every `*` replaced by what is there; unchanged where nothing is."""
+    if "*" not in steps:
+        yield steps
+        return
+    at = steps.index("*")
+    way, rest = steps[:at], steps[at + 1 :]
+    while way:
+        key, used = _next_key(here, way)
+        if key is None:
+            break
+        here, way = here[key], way[used:]
+    names = list(here) if isinstance(here, dict) else range(len(here)) if isinstance(here, list) else ()
+    if way or not names:
+        yield steps
+        return
+    for name in names:
+        yield from ([*steps[:at], str(name), *further] for further in _meant(here[name], rest))
 
 
 def _follow(tree: Tree, steps: list[str], place: Place) -> Keys | None:

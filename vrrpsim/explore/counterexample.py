@@ -92,10 +92,16 @@ def same_run(one: Scenario, other: Scenario) -> bool:
 
 
 def _assign(document: Any, steps: Sequence[str], value: Any) -> None:
-    *way, last = steps
-    for step in way:
-        document = document[int(step)] if isinstance(document, list) else document.setdefault(step, {})
-    document[int(last) if isinstance(document, list) else last] = value
+    first, *rest = steps
+    keys: list[Any] = [int(first)] if first.isdecimal() and isinstance(document, list) else [first]
+    if first == "*":
+        keys = list(range(len(document))) if isinstance(document, list) else list(document)
+    for key in keys:
+        if not rest:
+            document[key] = value
+        else:
+            here = document[key] if isinstance(document, list) else document.setdefault(key, {})
+            _assign(here, rest, value)
 
 
 def _flow(value: Any) -> Any:

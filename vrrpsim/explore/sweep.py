@@ -33,7 +33,7 @@ from vrrpsim.explore.statistics import (
     summarize,
 )
 from vrrpsim.explore.strata import choose_seeds, stratified_event
-from vrrpsim.explore.thresholds import Threshold, ThresholdError
+from vrrpsim.explore.thresholds import RATES, Threshold, ThresholdError
 from vrrpsim.explore.trial import COUNTS, Row, Sample, measures
 from vrrpsim.measure.expectations import SINGLE_RUN, Verdict, overall
 from vrrpsim.measure.seconds import optional_seconds, seconds, to_json
@@ -113,6 +113,12 @@ class Cell:
         """How many runs had two owners of one address for longer than a hand-over takes."""
         return rate(sum(row.overlap_ns > SPLIT_BRAIN_NS for row in self.rows), len(self.rows))
 
+    @cached_property
+    def failed_over(self) -> Rate:
+        """How many runs had a failover: where no machine was ill, a false one."""
+        samples = self.samples("failover")
+        return rate(sum(sample is not None for sample in samples), len(samples))
+
     @property
     def censored(self) -> int:
         """Runs of which the horizon cut something."""
@@ -152,7 +158,13 @@ class Cell:
     def _ask(self, threshold: Threshold) -> Judged:
         split = threshold.measure == "split_brain"
         name = "dual_master" if split else threshold.measure
-        measured = self.split_brain if split else summarize(self.samples(name))
+        measured = (
+            summarize(self.samples(name))
+            if threshold.statistic not in RATES
+            else self.split_brain
+            if split
+            else self.failed_over
+        )
         value, ok = threshold.asked_of(measured)
         note = ""
         if isinstance(measured, Summary) and value is None:
@@ -188,12 +200,8 @@ class Cell:
             "runs": len(self.rows),
             "censored": self.censored,
             "measures": {name: _summary(name, each) for name, each in self.summaries.items()},
-            "split_brain": {
-                "longer_than_s": seconds(SPLIT_BRAIN_NS),
-                "runs": self.split_brain.count,
-                "rate": self.split_brain.rate,
-                "ci": [self.split_brain.low, self.split_brain.high],
-            },
+            "split_brain": {"longer_than_s": seconds(SPLIT_BRAIN_NS), **_rate(self.split_brain)},
+            "failed_over": _rate(self.failed_over),
             "worst": [
                 {
                     "seed": seed,
@@ -213,7 +221,7 @@ class Cell:
         }
 
     def _judged(self, each: Judged) -> dict[str, Any]:
-        plain = each.measure in ("owner", "split_brain", *COUNTS)
+        plain = each.measure in ("owner", *COUNTS) or each.statistic in RATES
         return {
             "measure": each.measure,
             "statistic": each.statistic,
@@ -403,6 +411,10 @@ def _quantity(name: str, value: int | None) -> Any:
 
 def _valued(name: str, value: int | None, word: str = "value") -> dict[str, Any]:
     return {word if name in COUNTS else f"{word}_s": _quantity(name, value)}
+
+
+def _rate(found: Rate) -> dict[str, Any]:
+    return {"runs": found.count, "rate": found.rate, "ci": [found.low, found.high]}
 
 
 def _summary(name: str, summary: Summary) -> dict[str, Any]:

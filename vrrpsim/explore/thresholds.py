@@ -3,8 +3,8 @@
     MEASURE.STATISTIC OPERATOR LIMIT
 
 MEASURE is failover, outage, outage.CLIENT, dual_master, vacancy or moves with p50, p90, p95, p99 or max;
-or split_brain with rate or count. LIMIT is a duration (`5s`, `250ms`), for moves and count a number, for
-rate a fraction (`0.1%`). OPERATOR is one of < <= > >= ==.
+or, with rate or count, split_brain or failover: the runs that have one. LIMIT is a duration (`5s`,
+`250ms`), for moves and count a number, for rate a fraction (`0.1%`). OPERATOR is one of < <= > >= ==.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from vrrpsim.config.values import ValueSyntaxError, parse_duration_ns, parse_fra
 from vrrpsim.explore.statistics import Rate, Summary
 from vrrpsim.explore.trial import COUNTS
 
+RATES = ("rate", "count")
 MEASURES = ("failover", "outage", "dual_master", "vacancy", "moves", "split_brain")
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -83,7 +84,8 @@ def parse_threshold(text: str) -> Threshold:
         raise ThresholdError(f"{text!r}: unknown measure {measure!r}; one of {', '.join(MEASURES)}")
     if client and measure != "outage":
         raise ThresholdError(f"{text!r}: only outage is measured for each client, not {measure}")
-    known = ("rate", "count") if measure == "split_brain" else ("p50", "p90", "p95", "p99", "max")
+    known: tuple[str, ...] = RATES if measure == "split_brain" else ("p50", "p90", "p95", "p99", "max")
+    known += RATES if measure == "failover" else ()
     if statistic not in known:
         raise ThresholdError(f"{text!r}: {measure} has no {statistic!r}; one of {', '.join(known)}")
     try:

@@ -29,6 +29,7 @@ def report(document: Document, look: Look = PLAIN) -> str:
         [headline(document)],
         list(_grid(cells) if grid else _single(cells[0])),
         list(_split_brain(cells)),
+        list(_failed_over(cells)),
         *(list(_worst(cell, 2 if grid else NAMED)) for cell in cells),
         *(list(_judged(cell, kind)) for kind in ("expectations", "thresholds") for cell in cells),
         *(list(_missing(cell)) for cell in cells),
@@ -195,9 +196,20 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 def _split_brain(cells: Sequence[Document]) -> Iterator[str]:
     longer = format_duration(_ns(cells[0]["split_brain"]["longer_than_s"]))
     yield f"SPLIT BRAIN  two owners for more than {longer}; exact 95 % interval"
+    yield from _rates(cells, "split_brain")
+
+
+def _failed_over(cells: Sequence[Document]) -> Iterator[str]:
+    """Say it where it did not happen in every run anyway."""
+    if any(cell["failed_over"]["runs"] < cell["runs"] for cell in cells):
+        yield "FAILED OVER  another node took an address; exact 95 % interval"
+        yield from _rates(cells, "failed_over")
+
+
+def _rates(cells: Sequence[Document], key: str) -> Iterator[str]:
     wide = max(len(label_of(cell)) for cell in cells)
     for cell in cells:
-        found = cell["split_brain"]
+        found = cell[key]
         low, high = found["ci"]
         rate = f"{percent(low)} to {percent(high)}" if found["runs"] else f"at most {percent(high)}"
         label = f"{label_of(cell):{wide}}  " if wide else ""
@@ -250,8 +262,8 @@ def bound_words(each: Document) -> str:
 def measured_words(each: Document, cell: Document) -> str:
     """Write what was measured for it."""
     measured = each["measured"]
-    if each["measure"] == "split_brain":
-        found = cell["split_brain"]
+    if each["statistic"] in ("rate", "count"):
+        found = cell["split_brain" if each["measure"] == "split_brain" else "failed_over"]
         return f"{found['runs']} of {cell['runs']} runs, at most {percent(found['ci'][1])}"
     if measured is None:
         return ""
