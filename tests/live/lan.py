@@ -82,6 +82,13 @@ class Running:
     def signal(self, number):
         os.kill(self.pid, number)
 
+    def favour(self):
+        """What is measured is the daemon, and not who else wants the processors."""
+        for pid in (self.pid, *descendants(self.pid)):
+            with suppress(PermissionError, ProcessLookupError, FileNotFoundError):  # not allowed, or gone
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(10))
+
     def stop(self):
         """SIGTERM; the exit code."""
         self.signal(signal.SIGTERM)
@@ -125,23 +132,32 @@ class Lan:
         switch = self._space("sw")
         ip("-n", switch, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
         ip("-n", switch, "link", "set", "br0", "up")
-        for number, name in enumerate(self.names, 1):
+        for name in self.names:
             space = self._space(name)
-            ip("-n", switch, "link", "add", f"p{number}", "type", "veth",
-               "peer", "name", "eth0", "address", mac(number), "netns", space)  # fmt: skip
-            ip("-n", switch, "link", "set", f"p{number}", "master", "br0", "up")
-            ip("-n", space, "link", "set", "eth0", "addrgenmode", "none")
-            ip("-n", space, "addr", "add", f"10.77.0.{number}/24", "dev", "eth0")
-            ip("-n", space, "addr", "add", f"fe80::77:{number}/64", "dev", "eth0", "nodad")
+            self.plug(name)
             ip("-n", space, "link", "set", "lo", "up")
-            ip("-n", space, "link", "set", "eth0", "up")
-            for other in range(1, len(self.names) + 1):  # a dead peer must not fall out of the cache
-                ip("-n", space, "neigh", "replace", f"10.77.0.{other}", "lladdr", mac(other),
-                   "nud", "permanent", "dev", "eth0")  # fmt: skip
             words = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", INIT]
             self.inits[name] = subprocess.Popen(["ip", "netns", "exec", space, *words], **NO_OUTPUT)
         with inside(switch):
             self.capture = Capture("br0")
+
+    def plug(self, name):
+        """Give a node its eth0, on the bridge."""
+        switch, space, number = self.space("sw"), self.space(name), self.number(name)
+        ip("-n", switch, "link", "add", f"p{number}", "type", "veth",
+           "peer", "name", "eth0", "address", mac(number), "netns", space)  # fmt: skip
+        ip("-n", switch, "link", "set", f"p{number}", "master", "br0", "up")
+        ip("-n", space, "link", "set", "eth0", "addrgenmode", "none")
+        ip("-n", space, "addr", "add", f"10.77.0.{number}/24", "dev", "eth0")
+        ip("-n", space, "addr", "add", f"fe80::77:{number}/64", "dev", "eth0", "nodad")
+        ip("-n", space, "link", "set", "eth0", "up")
+        for other in range(1, len(self.names) + 1):  # a dead peer must not fall out of the cache
+            ip("-n", space, "neigh", "replace", f"10.77.0.{other}", "lladdr", mac(other),
+               "nud", "permanent", "dev", "eth0")  # fmt: skip
+
+    def unplug(self, name):
+        """Take it away altogether."""
+        ip("-n", self.space("sw"), "link", "del", f"p{self.number(name)}")
 
     def _space(self, name):
         space = f"{self.tag}{name}"
@@ -159,7 +175,7 @@ class Lan:
 
     def keepalived(self, name, conf):
         """Real keepalived, with pid files and dumps in a folder of its own."""
-        home = self._home(name, conf)
+        home = self.home(name, conf)
         for name_of_file in ("k.pid", "v.pid"):  # a zombie that nobody reaps yet must not count as running
             (home / name_of_file).unlink(missing_ok=True)
         words = ["keepalived", "-n", "-l", "-D", "-P", "-f", str(home / "k.conf"),
@@ -168,12 +184,17 @@ class Lan:
 
     def vrrpsim(self, name, conf, *more, before=()):
         """`vrrpsim live`; `before` is put in front of its command line."""
-        home = self._home(name, conf)
-        words = [*before, sys.executable, "-m", "vrrpsim", "live", str(home / "k.conf"), "--node", name,
-                 "--trace", str(home / "trace.jsonl"), "--dump", str(home / "state.json"), *more]  # fmt: skip
-        return self._daemon(name, words, home, "vrrpsim")
+        words = [*before, *self.vrrpsim_words(name, conf, *more)]
+        return self._daemon(name, words, self.folder / name, "vrrpsim")
 
-    def _home(self, name, conf):
+    def vrrpsim_words(self, name, conf, *more):
+        """Its command line, with the configuration written down."""
+        home = self.home(name, conf)
+        return [sys.executable, "-m", "vrrpsim", "live", str(home / "k.conf"), "--node", name,
+                "--trace", str(home / "trace.jsonl"), "--dump", str(home / "state.json"), *more]  # fmt: skip
+
+    def home(self, name, conf):
+        """The node's folder, with its configuration."""
         home = self.folder / name
         home.mkdir(exist_ok=True)
         (home / "k.conf").write_text(conf)
@@ -182,18 +203,20 @@ class Lan:
 
     def _daemon(self, name, words, home, kind):
         said = (home / "log").stat().st_size if (home / "log").exists() else 0
-        running = self.start(name, words, home, kind)
+        running = self.start(name, words, home, kind=kind)
         self.wait(lambda: speaks(running.log, said), f"{kind} runs on {name}")
+        running.favour()
         return running
 
-    def start(self, name, words, home, kind=""):
-        """Any program in the node's namespaces."""
+    def start(self, name, words, home, *, kind="", terminal=None):
+        """Any program in the node's namespaces; what it says goes to its log, or to a terminal."""
         init = self.init(name)
         home.mkdir(exist_ok=True)
-        environment = {**os.environ, "TMPDIR": str(home), "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "TMPDIR": str(home), "PYTHONPATH": str(ROOT), "TERM": "xterm"}
         inside_of = ["nsenter", "-t", str(init), "-n", "-m", "-p", "--", *words]
         with (home / "log").open("ab") as log:
-            popen = subprocess.Popen(inside_of, stdout=log, stderr=log, env=environment)
+            output = log if terminal is None else terminal
+            popen = subprocess.Popen(inside_of, stdout=output, stderr=output, env=environment)
         running = Running(popen, name, home, kind)
         self.running.append(running)
         return running
@@ -218,7 +241,7 @@ class Lan:
             "defaults\n mode http\n timeout client 5s\n timeout connect 5s\n timeout server 5s\n"
             "frontend web\n bind *:80\n http-request return status 200\n"
         )
-        return self.start(name, ["haproxy", "-db", "-f", str(conf)], home, "haproxy")
+        return self.start(name, ["haproxy", "-db", "-f", str(conf)], home, kind="haproxy")
 
     def power_off(self, daemon):
         """Silence at once: SIGKILL to all of it, and the cable, for its kernel still has the address."""
@@ -235,6 +258,13 @@ class Lan:
 
     def link(self, name, state):
         ip("-n", self.space("sw"), "link", "set", f"p{self.number(name)}", state)
+
+    def flap(self, name, times):
+        """As fast as the kernel does it."""
+        port = f"p{self.number(name)}"
+        batch = f"link set {port} down\nlink set {port} up\n" * times
+        words = ["ip", "-n", self.space("sw"), "-batch", "-"]
+        subprocess.run(words, input=batch, text=True, check=True, capture_output=True)
 
     # --- looking
 

@@ -39,7 +39,7 @@ def frr(lan, name, priority):
     started = []
     for program in ("zebra", "vrrpd"):
         words = [str(FRR / program), *common, "-i", f"/run/frr/{program}.pid", "-f", str(configuration)]
-        started.append(lan.start(name, words, home, program))
+        started.append(lan.start(name, words, home, kind=program))
         time.sleep(0.5)
     return started
 

@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Event
 
 import pytest
 from memory import Clock, Machine, host
@@ -19,7 +20,7 @@ from memory import Clock, Machine, host
 from vrrpsim.cli import main
 from vrrpsim.config.compiler import compile_text
 from vrrpsim.config.lexer import Lexer
-from vrrpsim.live import loading, metrics, privileges, scripts, service, sockets, state, systemd, watch
+from vrrpsim.live import loading, metrics, privileges, scripts, service, sockets, state, systemd, tasks, watch
 from vrrpsim.live.notify import fifo_line, notifies_of, notify_commands
 from vrrpsim.live.observe import Observer
 from vrrpsim.protocol.configuration import FileConfig, Notify, ProcessConfig, ScriptConfig
@@ -148,14 +149,36 @@ def test_a_flood_fills_neither_the_trace_nor_the_log(tmp_path, monkeypatch):
         told._log("invalid passwd", False)
         told._record(AdvertRejected(number, "lb1", "VI_1", "10.0.0.9", "auth_failure"))
     told._record(StateChange(5_000, "lb1", "VI_1", "BACKUP", "MASTER", "master_down_timer", None))
-    assert len(said) == service.LINES_PER_SECOND
     rows = told._file.getvalue().splitlines()
     assert len(rows) == service.RECORDS_PER_SECOND + 1  # what matters is never left out
     second[0] = 2.0
     told._log("Entering MASTER STATE", False)
     told._record(AdvertRejected(6_000, "lb1", "VI_1", "10.0.0.9", "auth_failure"))
+    told.speaker.close()
+    assert len(said) == service.LINES_PER_SECOND + 2
     assert said[-2:] == ["4800 lines left out", "Entering MASTER STATE"]
     assert "3000 rejected adverts and log lines left out" in told._file.getvalue()
+
+
+def test_the_log_never_waits_for_its_reader():
+    """Given a reader who has stopped, then work goes on, and a bounded lot is kept for later."""
+    going, said = Event(), []
+    speaker = tasks.Speaker()
+    speaker.do(going.wait)
+    begin = time.monotonic()
+    for number in range(5_000):
+        speaker.do(lambda number=number: said.append(number))
+    speaker.close(0)
+    assert time.monotonic() - begin < 1
+    assert said == []
+    going.set()
+    speaker._thread.join(5 if speaker._queue.qsize() == 0 else 0)
+    until = time.monotonic() + 5
+    while len(said) < tasks.Speaker.WAITING - 1 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert said[:3] == [0, 1, 2]
+    assert len(said) in (tasks.Speaker.WAITING, tasks.Speaker.WAITING - 1)
+    speaker.close()
 
 
 # --- notify

@@ -83,6 +83,9 @@ class Linux:
             processes=counts,
         )
         self.running = True
+        for interface, address in self.kernel.addresses:
+            if address in virtual:  # of a crash: the trace must know before it goes
+                self.daemon.address_changed(interface, address, True, by_us=True)
         self.daemon.start(host)
         self.watch.start(self.config.files, self.config.processes, counts)
 

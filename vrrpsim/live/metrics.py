@@ -59,13 +59,16 @@ class Collector:
         discarded = CounterMetricFamily(
             "vrrpsim_discarded_datagrams", "Datagrams that belong to no instance", labels=["reason"]
         )
-        lag = GaugeMetricFamily("vrrpsim_loop_lag_seconds", "How late the last timer was served")
+        own = {
+            "lag": GaugeMetricFamily("vrrpsim_loop_lag_seconds", "How late the last timer was served"),
+            "tasks": GaugeMetricFamily("vrrpsim_loop_tasks", "Tasks of the event loop"),
+        }
         for name, value in self._totals().items():
-            if name == "lag":
-                lag.add_metric([], value)
+            if name in own:
+                own[name].add_metric([], value)
             else:
                 discarded.add_metric([name], value)
-        yield from (discarded, lag)
+        yield from (discarded, *own.values())
         info = GaugeMetricFamily("vrrpsim_build_info", "Version", labels=["version"])
         info.add_metric([self._version], 1)
         yield info

@@ -28,7 +28,7 @@ from .observe import Observer
 from .privileges import CannotRun, keep_from_children, require
 from .sockets import Wire
 from .state import snapshot
-from .tasks import Limit, background
+from .tasks import Limit, Speaker, background
 
 LINES_PER_SECOND = 200
 RECORDS_PER_SECOND = 2_000  # of rejected adverts and log lines
@@ -69,13 +69,14 @@ class Service:
 
     def __init__(self, options: Options, loaded: Loaded, say: Say) -> None:
         self.options, self.loaded, self._say = options, loaded, say
+        self.speaker = Speaker()
         self._lines, self._records = Limit(LINES_PER_SECOND), Limit(RECORDS_PER_SECOND)
         self._file: IO[str] | None = None
         self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
         self._reload_again = False
-        self._screen: Say | None = None
         self.machine = Linux(
             options.node,
             loaded.config,
@@ -86,15 +87,15 @@ class Service:
 
     async def run(self) -> int:
         """Everything from start to end."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._broken)
         stop_metrics: Callable[[], None] | None = None
         helpers: list[asyncio.Task[None]] = []
         try:
             if self.options.trace is not None:
                 self._file = _open_trace(self.options.trace)
-                wall = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-                self._record(Remark(0, f"vrrpsim live {self.options.version} at {wall}"))
+                began_ns = time.time_ns() - (self.machine.now_ns() - self.machine.epoch_ns)
+                self._record(Remark(0, f"vrrpsim live {self.options.version}; 0 is {began_ns} ns after 1970"))
             if self.options.metrics is not None:
                 stop_metrics = self._serve_metrics(*self.options.metrics)
             try:
@@ -124,6 +125,7 @@ class Service:
                 end_ns = self.machine.now_ns() - self.machine.epoch_ns
                 self._file.write(json.dumps({"record": "End", "at_ns": end_ns}) + "\n")
                 self._file.close()
+            self.speaker.close()
         if self._failure is not None:
             raise self._failure
         return 0
@@ -187,7 +189,8 @@ class Service:
 
     def _totals(self) -> dict[str, float]:
         discarded: dict[str, float] = {**self.machine.daemon.discarded, **self.machine.wire.errors}
-        return {**discarded, "lag": self.machine.lag_ns / 1e9}
+        tasks = len(asyncio.all_tasks(self._loop)) if self._loop else 0
+        return {**discarded, "lag": self.machine.lag_ns / 1e9, "tasks": tasks}
 
     def _serve_metrics(self, host: str, port: int) -> Callable[[], None]:
         from .metrics import Collector, serve
@@ -211,11 +214,14 @@ class Service:
     def _log(self, text: str, detail: bool) -> None:
         if detail and not self.options.verbose:
             return
-        say = self._screen or self._say
         if left_out := self._lines.left_out():
-            say(f"{left_out} lines left out")
+            self._tell(f"{left_out} lines left out")
         if not self._lines.reached:
-            say(text)
+            self._tell(text)
+
+    def _tell(self, text: str) -> None:
+        say = self._say
+        self.speaker.do(lambda: say(text))
 
     async def _report(self) -> None:
         """Status line and watchdog for systemd."""
@@ -233,15 +239,17 @@ class Service:
 
         from .status import table
 
-        with Live(table(self.snapshot()), auto_refresh=False) as screen:
-            if sys.stderr.isatty():  # lines go above the table, not through it
-                self._screen = lambda text: screen.console.print(text, markup=False, highlight=False)
-            try:
-                while True:
-                    screen.update(table(self.snapshot()), refresh=True)
-                    await asyncio.sleep(STATUS_EVERY_S)
-            finally:
-                self._screen = None
+        above = sys.stderr.isatty()  # lines go above the table, not through it
+        screen = Live(table(self.snapshot()), auto_refresh=False, redirect_stderr=above)
+        do = self.speaker.do
+        do(screen.start)
+        try:
+            while True:
+                now = table(self.snapshot())
+                do(lambda now=now: screen.update(now, refresh=True))  # type: ignore[misc]
+                await asyncio.sleep(STATUS_EVERY_S)
+        finally:
+            do(screen.stop)
 
 
 def _open_trace(path: Path) -> IO[str]:

@@ -11,9 +11,7 @@ _COLOURS = {"MASTER": "green", "BACKUP": "cyan", "FAULT": "red", "INIT": "yellow
 
 def table(entries: list[dict[str, Any]]) -> Table:
     """One row for each instance of a snapshot."""
-    result = Table(
-        "instance", "interface", "VRID", "state", "priority", "master", "sent", "received", "due in"
-    )
+    result = Table("instance", "on", "VRID", "state", "prio", "master", "sent", "rcvd", "due in")
     for entry in entries:
         data, stats = entry["data"], entry["stats"]
         state, due = data["state_name"], data["due_in"]

@@ -9,12 +9,16 @@ from contextlib import suppress
 
 
 def tell(**facts: str | int) -> None:
-    """Send READY=1, STATUS=…, WATCHDOG=1 and the like; nothing happens outside systemd."""
+    """Send READY=1, STATUS=…, WATCHDOG=1 and the like; nothing happens outside systemd.
+
+    It never waits: a reader who is behind must not stop the adverts.
+    """
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path:
         return
     text = "\n".join(f"{name}={value}" for name, value in facts.items())
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.setblocking(False)
         sender.connect("\0" + path[1:] if path[0] == "@" else path)
         sender.send(text.encode())
 

@@ -1,10 +1,13 @@
-"""Two small things that everything live needs: tasks that cannot fail unheard, and a bound on noise."""
+"""What everything live needs: tasks that do not fail unheard, a bound on noise, a log that never waits."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from queue import Full, Queue
+from threading import Thread
 from typing import Any
 
 
@@ -41,3 +44,29 @@ class Limit:
     def reached(self) -> bool:
         """Whether the one just counted is too many."""
         return self._count > self._per_second
+
+
+class Speaker:
+    """A thread that writes: a stopped terminal or a full pipe must not stop the adverts."""
+
+    WAITING = 1000  # pieces of work; what comes while so many wait is lost
+
+    def __init__(self) -> None:
+        self._queue: Queue[Callable[[], object] | None] = Queue(self.WAITING)
+        self._thread = Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def do(self, work: Callable[[], object]) -> None:
+        """Have it written soon, or never."""
+        with suppress(Full):
+            self._queue.put_nowait(work)
+
+    def close(self, seconds: float = 1.0) -> None:
+        """Give what waits this long to be written."""
+        with suppress(Full):
+            self._queue.put_nowait(None)
+        self._thread.join(seconds)
+
+    def _work(self) -> None:
+        while (work := self._queue.get()) is not None:
+            work()
