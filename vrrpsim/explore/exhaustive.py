@@ -215,6 +215,7 @@ class _Fate:
     """Stands among a segment's effects and decides of each advert whether it arrives."""
 
     impairment = Impairment(loss=1.0, only=("vrrp",))
+    only_loses = True
 
     def __init__(self, world: World, search: _Search, prefix: tuple[bool, ...]) -> None:
         self.world, self.search, self.prefix = world, search, prefix
@@ -224,13 +225,13 @@ class _Fate:
             segment.effects.append(self)  # type: ignore[arg-type]  # it quacks like an Effect
 
     def matches(self, sender: Any, receiver: Any, kinds: tuple[str, ...]) -> bool:
-        """Whether this frame is to be decided: the adverts after the cluster has settled."""
-        settled = self.world.calendar.now_ns >= self.search.bounds.warm_up_ns
-        return "vrrp" in kinds and settled and len(self.decided) < self.search.adverts
+        """Whether frames like this are to be decided: adverts are."""
+        return "vrrp" in kinds
 
     def strikes(self, what: str, chance: float | None, sender: Any, receiver: Any, frame: Any) -> bool:
-        """Decide: as the prefix says, then for delivery, leaving the loss for later."""
-        if what != "loss":
+        """Decide, once the cluster has settled: as the prefix says, then for delivery, the loss later."""
+        settled = self.world.calendar.now_ns >= self.search.bounds.warm_up_ns
+        if what != "loss" or not settled or len(self.decided) >= self.search.adverts:
             return False
         number = len(self.decided)
         lost = number < len(self.prefix) and self.prefix[number]

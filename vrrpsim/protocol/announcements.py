@@ -26,8 +26,10 @@ class Pacer:
 
     def offer(self, interface: str, frames: Iterable[SendGratuitous], now_ns: int) -> list[SendGratuitous]:
         """The frames that may leave now; the others are kept."""
-        sent: list[SendGratuitous] = []
         frames = list(frames)
+        if not self._groups:
+            return frames
+        sent: list[SendGratuitous] = []
         position = {frame: place for place, frame in reversed(list(enumerate(frames)))}
         for frame in frames:
             spacing_ns = self._spacing_ns(interface, frame.address.version)

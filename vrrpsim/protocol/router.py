@@ -862,17 +862,12 @@ class VrrpRouter:
         if not instance.owns_addresses or not self.running:
             return
         config = instance.config
-        frames = [
-            SendGratuitous(
-                config.name,
-                interface,
-                entry.address,
-                instance.virtual_mac,
-                self.dialect.garp_target_is_sender_mac,
-            )
-            for _ in range(rounds)
+        target_is_sender = self.dialect.garp_target_is_sender_mac
+        one_round = [
+            SendGratuitous(config.name, interface, entry.address, instance.virtual_mac, target_is_sender)
             for interface, entry in places(config)
         ]
+        frames = one_round * rounds
         self._out.extend(self._pacer.offer(config.interface, frames, now_ns))
         self._agenda.arm(self._pace_timer, self._pacer.next_ns())
 

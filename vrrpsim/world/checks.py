@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import PurePosixPath
 
@@ -33,7 +34,11 @@ def check_of(script: ScriptConfig, probe: Probe | None, processes: Mapping[str, 
     """The meaning of a vrrp_script on a node with these processes."""
     if probe is not None:
         return Check(probe.process, probe.serves)
-    command = script.command
+    return _meaning(script.command, frozenset(processes))
+
+
+@cache
+def _meaning(command: str, processes: frozenset[str]) -> Check:
     pid_file = re.search(r"\$\(\s*cat\s+\S*?([\w-]+)\.pid\s*\)|`cat\s+\S*?([\w-]+)\.pid`", command)
     if pid_file:
         return Check(process=pid_file[1] or pid_file[2])

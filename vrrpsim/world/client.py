@@ -57,6 +57,7 @@ class Client:
         self._recorded = (False, "", "")
         self._doubt: Call | None = None
         self.next_loss: Call | None = None  # when requests will have another fate, by chance alone
+        self._way = Way(None, "not looked at yet")
         self._share = 1.0  # of requests that get through
         self._answering = True  # they do so far
         self._lost_ns = 0  # since when requests are not answered
@@ -83,7 +84,7 @@ class Client:
         if was_reachable:  # answers came up to this instant
             entry.confirmed_ns = self._now_ns
         mac = cache.use(entry, self.address)
-        way = self._follow(mac)
+        way = self._way = self._follow(mac)
         if way.answered and not was_reachable and self._first_answer_is_late():
             self._record(False, way, "the first answer takes its time")
             return
@@ -187,7 +188,7 @@ class Client:
     def _request(self) -> None:
         self.next_loss = None
         self._answering = not self._answering
-        self._record_fate(self._follow(self.port.cache.entry(self.target).mac))
+        self._record_fate(self._way)
 
     @property
     def _now_ns(self) -> int:

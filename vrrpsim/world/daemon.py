@@ -128,6 +128,7 @@ class Daemon:
         self._coin = streams.draws(f"coin/{name}")
         self._checks = self._checks_of(self.config)
         self._adverts: dict[int, tuple[Port, VrrpFrame, str, SendAdvert]] = {}
+        self._announcements: dict[int, tuple[Port, NeighbourFrame, str, SendGratuitous]] = {}
         self._doers: dict[type[Output], Callable[[Any], None]] = {
             SendAdvert: self._send_advert,
             StateChanged: self._state_changed,
@@ -177,7 +178,6 @@ class Daemon:
         if not self.node.kernel_runs:
             self._inbox.append((self._dispatch, ()))
             return
-        self.router = VrrpRouter(self.config, self.dialect)
         self._become("running")
         self._join_groups(True)
         self._obey(self.router.start(self._host(), self._now_ns))
@@ -233,6 +233,8 @@ class Daemon:
     def _reload(self, config: RouterConfig) -> None:
         if self.life != "running":
             self.config = config
+            self.router = VrrpRouter(config, self.dialect)
+            self._checks = self._checks_of(config)
             return
         self._join_groups(False)
         self.config = config
@@ -616,19 +618,33 @@ class Daemon:
             port.virtual_macs.pop(output.interface, None)
 
     def _announce(self, output: SendGratuitous) -> None:
-        port = self._port_of(output.instance, output.interface)
-        if port is None:
-            return
-        mac = output.virtual_mac or port.mac
+        known = self._announcements.get(id(output))
+        if known is None:
+            known = self._announcement(output)
+            if known is None:
+                return
+        port, frame, address, _ = known
         trace = self.world.trace
         if trace.level >= Level.ADVERTS:
-            trace.records.append(
-                Gratuitous(self._now_ns, self.node.name, output.interface, str(output.address), mac_text(mac))
-            )
+            mac = mac_text(frame.sender_mac)
+            trace.records.append(Gratuitous(self._now_ns, self.node.name, output.interface, address, mac))
+        port.transmit(frame)
+
+    def _announcement(
+        self, output: SendGratuitous
+    ) -> tuple[Port, NeighbourFrame, str, SendGratuitous] | None:
+        """The frame of an announcement; a burst repeats the same output."""
+        port = self._port_of(output.instance, output.interface)
+        if port is None:
+            return None
+        mac = output.virtual_mac or port.mac
         frame = NeighbourFrame(GRATUITOUS, mac, output.address, output.address)
         if output.target_is_sender:
             frame.target_mac = mac
-        port.transmit(frame)
+        if len(self._announcements) > ADVERTS_KEPT:
+            self._announcements.clear()
+        known = self._announcements[id(output)] = (port, frame, str(output.address), output)
+        return known
 
     # --- checks
 

@@ -177,7 +177,7 @@ def _path(sender: Port, receiver: Port, frame: VrrpFrame) -> Path | None:
     segment = sender.segment
     if segment.blocked.get((sender.name, receiver.name)):
         return Path(None, True)
-    effects = [effect for effect in segment.effects if effect.matches(sender, receiver, frame.kinds)]
+    effects = segment.effects_on(sender, receiver, frame.kinds)
     if len(effects) > 1 or not all(effect.only_loses for effect in effects):
         return None
     chance = effects[0].impairment.loss if effects else None

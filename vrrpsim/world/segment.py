@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Effect:
     """One impairment at work: what it does to the frames it matches, path by path."""
 
-    __slots__ = ("_draws", "_gaps", "_name", "_receivers", "_senders", "_world", "impairment")
+    __slots__ = ("_draws", "_gaps", "_name", "_receivers", "_senders", "_world", "impairment", "only_loses")
 
     def __init__(
         self,
@@ -37,7 +37,8 @@ class Effect:
         self._receivers = receivers
         self._gaps: dict[tuple[str, str, str, str], Gaps] = {}
         self._draws: dict[tuple[str, str, str], Numbered] = {}
-        self.impairment = impairment
+        self.impairment = does = impairment
+        self.only_loses = not (does.delay or does.jitter or does.duplicate or does.reorder or does.corrupt)
 
     def matches(self, sender: Port, receiver: Port, kinds: tuple[str, ...]) -> bool:
         """Whether it touches a frame of these kinds on this path."""
@@ -47,12 +48,6 @@ class Effect:
             and (self._senders is None or sender.name in self._senders)
             and (self._receivers is None or receiver.name in self._receivers)
         )
-
-    @property
-    def only_loses(self) -> bool:
-        """Whether all it does is to lose frames."""
-        does = self.impairment
-        return not (does.delay or does.jitter or does.duplicate or does.reorder or does.corrupt)
 
     def strikes(self, what: str, chance: float | None, sender: Port, receiver: Port, frame: Frame) -> bool:
         """Whether this frame is the one: losses, duplicates … each have their own gaps per path and flow."""
@@ -113,6 +108,8 @@ class Segment:
         self.blocked: Counter[tuple[str, str]] = Counter()  # partitions by (sender, receiver)
         self.effects: list[Effect] = []
         self.taps: list[Callable[[int, Port, Frame, str], None]] = []
+        self._effects_seen: list[Effect] = []
+        self._effects_on: dict[tuple[str, str, tuple[str, ...]], list[Effect]] = {}
         self._members: dict[tuple[str, bytes, type[Frame]], list[Port]] = {}
         fixed = model.delay.kind == "fixed" and model.jitter is None
         self._plain_delay_ns = model.delay.parameters[0] if fixed else None
@@ -149,6 +146,18 @@ class Segment:
         else:
             self._deliver(receivers, frame, self.delay_ns(sender, frame, number))
 
+    def effects_on(self, sender: Port, receiver: Port, kinds: tuple[str, ...]) -> list[Effect]:
+        """The impairments that frames of these kinds meet on this path."""
+        if len(self._effects_seen) != len(self.effects) or self._effects_seen != self.effects:
+            self._effects_seen = [*self.effects]
+            self._effects_on.clear()
+        key = (sender.name, receiver.name, kinds)
+        found = self._effects_on.get(key)
+        if found is None:
+            found = [effect for effect in self.effects if effect.matches(sender, receiver, kinds)]
+            self._effects_on[key] = found
+        return found
+
     def receivers(self, sender: Port, frame: Frame) -> list[Port]:
         """The ports the switch forwards to; groups are looked up once until somebody joins or leaves."""
         if not frame.dst_mac[0] & 1:
@@ -175,7 +184,7 @@ class Segment:
             if self.blocked.get((sender.name, receiver.name)):
                 self.lose(sender, receiver, frame, "partition")
                 continue
-            effects = [effect for effect in self.effects if effect.matches(sender, receiver, frame.kinds)]
+            effects = self.effects_on(sender, receiver, frame.kinds)
             for delay_ns, arriving in self._fate(sender, receiver, frame, effects, number, usual_ns):
                 if delay_ns == usual_ns and arriving is frame:
                     unharmed.append(receiver)
@@ -201,6 +210,8 @@ class Segment:
             if effect.strikes("loss", impairment.loss, sender, receiver, frame):
                 self.lose(sender, receiver, frame, "burst" if impairment.burst else "loss")
                 return []
+            if effect.only_loses:
+                continue
             if effect.strikes("corrupt", impairment.corrupt, sender, receiver, frame):
                 damaged = effect.damaged(sender, receiver, frame, number)
                 if damaged is None:  # a bad frame check sequence: the receiver's card drops it
