@@ -48,9 +48,8 @@ def study_card(scenario: Scenario) -> str:
         rows = [(each.failure, _range(each), each.because) for each in router.forecasts]
         blocks.append(f"<div>{who}</div>" + _table(("if", "new owner after", "by formula"), rows))
     events = [f"{event.verb} {event.target or ''}".strip() for event in scenario.events]
-    about = f"{len(scenario.nodes)} nodes, {len(scenario.clients)} clients, events: " + (
-        _short(events, 5) or "none"
-    )
+    counted = f"{_counted(len(scenario.nodes), 'node')}, {_counted(len(scenario.clients), 'client')}"
+    about = f"{counted}; events: {_short(events, 5) or 'none'}"
     title = f"{scenario.name or 'scenario'}: {format_duration(scenario.duration_ns)}"
     return _card(title, "", "", [_p(scenario.description), _p(about), *blocks])
 
@@ -174,6 +173,10 @@ def _code(text: str) -> str:
 
 def _time(ns: int | None) -> str:
     return "–" if ns is None else brief(ns)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _word(ok: bool | None) -> str:
