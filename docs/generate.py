@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from enum import Enum
 from itertools import pairwise
@@ -65,9 +66,13 @@ def cli() -> str:
 
 def measured(name: str, *changes: str) -> str:
     """Return the command, with `--set` for each `PATH=VALUE`, and what it shows with its own seed."""
-    command = " ".join(
-        ["vrrpsim", "run", f"scenarios/{name}.yaml", *(f"--set {change}" for change in changes)]
-    )
+    words = [
+        "vrrpsim",
+        "run",
+        f"scenarios/{name}.yaml",
+        *(w for change in changes for w in ("--set", change)),
+    ]
+    command = shlex.join(words)
     result = _recorded(name) if not changes else _run(name, dict(change.split("=", 1) for change in changes))
     return f"> `{command}`<br>\n> {'; '.join(_summary(result))}.\n"
 
