@@ -19,7 +19,7 @@ from vrrpsim.explore.bounds import bounds_of
 from vrrpsim.explore.counterexample import same_run
 from vrrpsim.explore.exhaustive import exhaust
 from vrrpsim.explore.hunt import hunt, run_bounded
-from vrrpsim.explore.invariants import BUILT_IN, Violation, both, longest, without
+from vrrpsim.explore.invariants import BUILT_IN, GROUP, Violation, both, longest, without
 from vrrpsim.protocol import fsm
 
 ROOT = Path(__file__).parents[2]
@@ -299,6 +299,18 @@ def test_users_bring_invariants(tmp_path, monkeypatch):
     assert vrrpsim.load(finding.path).run().verdict == "fail"
     with pytest.raises(LookupError, match="nowhere"):
         study.hunt(invariants=["nowhere:nothing"])
+
+
+def test_installed_packages_bring_invariants(tmp_path, monkeypatch):
+    installed = tmp_path / "mine-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text(f"[{GROUP}]\nb-stays-away = test_hunt:never_backup_only\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    outcome = vrrpsim.load(cluster(tmp_path, 110, 100)).hunt(max_examples=20, faults=["kill"]).outcome
+    assert "b-stays-away" in outcome.invariants
+    assert [finding.violation.text for finding in outcome.findings] == ["b owns it"]
 
 
 # --- the command line

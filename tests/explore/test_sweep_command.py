@@ -92,6 +92,17 @@ def test_a_missing_extra_is_4_and_named(file, capsys, monkeypatch, arguments, mi
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore")  # Dask's own
+def test_a_dask_cluster_gives_the_same_bytes(sweep, file, capsys):
+    distributed = pytest.importorskip("distributed")
+    here = sweep("-n", 20, "--json")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None
+    ) as cluster:
+        code = main(["sweep", str(file), "-n", "20", "--json", "--scheduler", cluster.scheduler_address])
+    assert (code, capsys.readouterr().out) == here[:2]
+
+
 def test_a_place_where_nothing_can_be_written_is_4_before_anything_runs(sweep, tmp_path):
     code, out, err = sweep("-n", 10**6, "-o", tmp_path / "nowhere" / "runs.csv")
     assert (code, out) == (4, "")
