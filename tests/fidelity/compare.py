@@ -14,9 +14,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy
-from scipy.stats import ks_2samp
 
 from vrrpsim.config.scenario import Scenario, load_scenario
+from vrrpsim.explore.agreement import plausible, same
 from vrrpsim.measure.outages import Outage, client_view
 from vrrpsim.measure.ownership import Span, ownerships
 from vrrpsim.trace import Fault, Level, Reachability, Trace
@@ -84,20 +84,6 @@ def run_case(case: str, seeds: range) -> list[dict[str, object]]:
     ]
 
 
-def same(real: list[float], simulated: list[float]) -> tuple[bool, float]:
-    """Indistinguishable by Kolmogorov–Smirnov, or nearly deterministic and within 30 ms."""
-    if not real and not simulated:
-        return True, 1.0
-    if not real or not simulated:
-        return False, 0.0
-    p = float(ks_2samp(real, simulated).pvalue)
-    near = all(
-        abs(float(numpy.quantile(real, q)) - float(numpy.quantile(simulated, q))) <= NEARLY_EQUAL_MS
-        for q in (0.05, 0.5, 0.95)
-    )
-    return p >= 0.01 or near, p
-
-
 def judge(case: str, simulated: list[dict[str, object]]) -> tuple[list[str], list[str]]:
     """Table rows and misfits of one case."""
     real = json.loads((GROUNDTRUTH / case / "real.json").read_text())["trials"]
@@ -105,13 +91,12 @@ def judge(case: str, simulated: list[dict[str, object]]) -> tuple[list[str], lis
     for name in QUANTITIES:
         a = [trial[name] for trial in real if trial[name] is not None]
         b = [trial[name] for trial in simulated if trial[name] is not None]
-        ok, p = same(a, b)  # type: ignore[arg-type]
+        ok, p = same(a, b, NEARLY_EQUAL_MS)  # type: ignore[arg-type]
         rows.append(f"  {name:12} {_spread(a)} | {_spread(b)}  p={p:.3f} {'ok' if ok else 'MISFIT'}")
         if not ok:
             misfits.append(name)
     for name in ("final", "takes"):
-        share = _overlap([t[name] for t in real], [t[name] for t in simulated])
-        ok = share >= 0.95 or _explainable([t[name] for t in real], [t[name] for t in simulated])
+        ok, share = plausible([t[name] for t in real], [t[name] for t in simulated])
         a, b = Counter(t[name] for t in real), Counter(t[name] for t in simulated)
         rows.append(f"  {name:12} {dict(a)} | {dict(b)}  overlap={share:.2f} {'ok' if ok else 'MISFIT'}")
         if not ok:
@@ -132,25 +117,6 @@ def markdown_row(case: str, simulated: list[dict[str, object]], misfits: list[st
     cells.append(f"{real_final} / {our_final}")
     cells.append("yes" if not misfits else "**no**: " + ", ".join(misfits))
     return "| " + " | ".join(cells) + " |"
-
-
-def _overlap(real: list[object], simulated: list[object]) -> float:
-    """The share of trials that two discrete samples have in common."""
-    a, b = Counter(real), Counter(simulated)
-    return sum(min(a[key] / len(real), b[key] / len(simulated)) for key in a)
-
-
-def _explainable(real: list[object], simulated: list[object]) -> bool:
-    """Small real samples of a random count: the real sample is a plausible draw from the simulated one."""
-    b = Counter(simulated)
-    n = len(real)
-    rng = numpy.random.default_rng(1)
-    keys = sorted({*map(str, simulated), *map(str, real)})
-    share = numpy.array([sum(v for k, v in b.items() if str(k) == key) / len(simulated) for key in keys])
-    mine = numpy.array([sum(1 for value in real if str(value) == key) / n for key in keys])
-    distance = float(numpy.abs(mine - share).sum())
-    draws = rng.multinomial(n, share, size=2000) / n
-    return float((numpy.abs(draws - share).sum(axis=1) >= distance).mean()) >= 0.01
 
 
 def _spread(sample: list[object]) -> str:

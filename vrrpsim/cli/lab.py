@@ -142,7 +142,10 @@ def _daemons(text: str, scenario: Scenario) -> dict[str, str]:
     words = text.split(",")
     chosen = dict.fromkeys(scenario.nodes, words[0] if words[0] in DAEMONS else "keepalived")
     for word in words[words[0] in DAEMONS :]:
-        node, _, daemon = word.partition("=")
+        node, equals, daemon = word.partition("=")
+        if not equals:
+            problem = f"'{word}' is neither {' nor '.join(DAEMONS)} nor NODE=DAEMON"
+            raise click.BadParameter(problem, param_hint="--daemon")
         if node not in scenario.nodes:
             hint = did_you_mean(node, scenario.nodes)
             raise click.BadParameter(f"no node '{node}'{hint}", param_hint="--daemon")

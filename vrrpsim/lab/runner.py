@@ -22,6 +22,7 @@ from vrrpsim.trace import Trace
 from . import kernel
 
 MARK = "VRRPSIM_LAB"
+STAGGER_S = 0.37  # between the starts of parallel runs: what is planned for one instant must not coincide
 
 
 class Failed(Exception):
@@ -41,11 +42,12 @@ def run_all(
     os.environ[MARK] = f"{os.getpid()}:{_started(os.getpid())}"
     try:
         while waiting or busy:
-            while waiting and len(busy) < parallel:
+            if waiting and len(busy) < parallel:
                 seed = waiting.pop()
                 ours, process = _spawn(scenario, seed, daemons)
                 busy[ours] = (seed, process)
-            for ready in wait(list(busy)):
+            more = waiting and len(busy) < parallel
+            for ready in wait(list(busy), STAGGER_S if more else None):
                 assert isinstance(ready, Connection)
                 seed, process = busy.pop(ready)
                 outcome = _receive(ready)

@@ -185,8 +185,12 @@ class Station:
     # --- processes and the daemon
 
     def start(self, name: str) -> None:
-        """Exec."""
-        if self.machine is None or (name in self.programs and self.programs[name].runs):
+        """Exec; what is about to end is started again when it has ended."""
+        if self.machine is None:
+            return
+        if name in self.programs and self.programs[name].runs:
+            if name not in self._unasked:
+                self._soon(self._again(name))
             return
         self._starts[name] = self._starts.get(name, 0) + 1
         self._became(name, "starting")
@@ -254,15 +258,14 @@ class Station:
     def restart(self, name: str) -> None:
         """Stop (HAProxy: kill), wait for the exit, start."""
         self.signal(name, "stop" if name == "keepalived" else "kill")
+        self._soon(self._again(name))
 
-        async def again() -> None:
-            for _ in range(round(AT_MOST_S / STEP_S)):
-                if name not in self.programs or not self.programs[name].runs:
-                    break
-                await asyncio.sleep(STEP_S)
-            self.start(name)
-
-        self._soon(again())
+    async def _again(self, name: str) -> None:
+        for _ in range(round(AT_MOST_S / STEP_S)):
+            if name not in self.programs or not self.programs[name].runs:
+                self.start(name)
+                return
+            await asyncio.sleep(STEP_S)
 
     def reload(self) -> None:
         """SIGHUP, with what is to be on disk now."""

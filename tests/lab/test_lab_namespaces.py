@@ -1,0 +1,197 @@
+"""Real runs of the lab: keepalived, HAProxy and ourselves in namespaces, every verb, what stays behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from lab_files import lab, needs_namespaces, pair
+
+from vrrpsim.lab.runner import MARK
+
+pytestmark = needs_namespaces
+
+CRASH = """\
+  - {at: {uniform: [2s, 2500ms]}, kill: master/haproxy, for: 2s}
+  - {at: 7s, power_off: master, for: 2s}
+"""
+VERBS = """\
+  - {at: 2s, stop: master/keepalived, for: 1s}
+  - {at: 4500ms, kill: lb1/keepalived, for: 1s}
+  - {at: 6200ms, freeze: lb1/haproxy, for: 600ms}
+  - {at: 7s, pause: lb1, for: 1s}
+  - {at: 9s, link_down: lb1/eth0, for: 1s}
+  - {at: 11500ms, partition: [[lb1], [lb2]], for: 1s}
+  - {at: 13500ms, impair: lan, loss: 100%, only: [vrrp], for: 1s}
+  - {at: 15s, fail: lb1/chk, for: 1500ms}
+  - {at: 18s, flush_address: lb1, address: 192.168.50.108}
+  - {at: 19s, set: lb1/VI, priority: 50, for: 1s}
+  - at: 21500ms
+    inject: lan
+    advert: {vrid: 5, version: 3, priority: 254, source: 192.168.50.66, addresses: [192.168.50.108], interval: 100ms}
+  - {at: 23s, restart: lb1/haproxy}
+  - {at: 23500ms, reload: lb1}
+  - {at: 24s, hang: lb1/chk, for: 2500ms}
+"""  # noqa: E501
+
+
+def marked(lab_pid):
+    """The processes that a lab has made and that still are."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "environ").read_bytes().split(b"\0") if entry.name.isdigit() else []
+        except OSError:
+            continue
+        if any(word.startswith(f"{MARK}={lab_pid}:".encode()) for word in words):
+            found.append(int(entry.name))
+    return found
+
+
+def networks(pids):
+    """The network namespaces of processes."""
+    names = set()
+    for pid in pids:
+        with suppress(OSError):
+            names.add(Path(f"/proc/{pid}/ns/net").readlink())
+    return names
+
+
+def wait_until(condition, seconds=10):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def records(path, *kinds):
+    found = map(json.loads, path.read_text().splitlines())
+    return [record for record in found if record["record"] in kinds]
+
+
+def test_a_crash_and_a_power_loss_of_real_daemons_are_measured(tmp_path):
+    expect = "  owner: {1900ms: lb1, 4s: lb2, 6900ms: lb1, 9s: lb2, end: lb1}\n  outage: {max: 2s}\n"
+    scenario = pair(tmp_path, duration="11s", events=CRASH, expect=expect)
+    done = lab(scenario, "--json", "--trace", tmp_path / "t.jsonl")
+    assert done.returncode == 0, done.stdout + done.stderr
+    document = json.loads(done.stdout)
+    assert document["verdict"] == "pass"
+    crash, back, blackout, again = document["failovers"]
+    assert [each["to"] for each in document["failovers"]] == ["lb2", "lb1", "lb2", "lb1"]
+    assert crash["cause"] == "kill lb1/haproxy"
+    assert "interval 1" in crash["governed_by"]["detect"]
+    assert blackout["cause"] == "power_off lb1"
+    assert (
+        0.2 < blackout["owner_s"] - blackout["fault_s"] < 0.6
+    )  # 3 × 0.1 s and skew, minus the last advert's age
+    assert again["cause"] == "end of power_off lb1"
+    assert back["detect_s"] <= 1.5
+    assert [e["target"] for e in document["events"]] == ["lb1/haproxy", "lb1"]
+    assert 0.1 < document["clients"]["web"]["longest_outage_s"] < 2
+    assert document["counts"]["adverts"] > 50
+    trace = tmp_path / "t.jsonl"
+    instants = [each["at_ns"] for each in map(json.loads, trace.read_text().splitlines())]
+    assert instants == sorted(instants)
+    assert [r["state"] for r in records(trace, "NodeChange")] == ["off", "on"]
+    assert {r["state"] for r in records(trace, "Notification")} >= {"MASTER", "BACKUP"}
+    assert len(records(trace, "Gratuitous")) >= 20
+    assert {r["node"] for r in records(trace, "Reachability") if r["reachable"]} == {"lb1", "lb2"}
+
+
+def test_every_verb_does_what_it_says(tmp_path):
+    trace = tmp_path / "t.jsonl"
+    done = lab(pair(tmp_path, duration="28s", events=VERBS), "--json", "--trace", trace)
+    assert done.returncode == 0, done.stderr
+    assert records(trace, "Remark") == []
+    states = records(trace, "StateChange")
+
+    def masters(node, start_s, end_s):
+        then = (r["at_ns"] / 1e9 for r in states if (r["node"], r["new"]) == (node, "MASTER"))
+        return [at_s for at_s in then if start_s <= at_s < end_s]
+
+    left = [r for r in states if r["node"] == "lb1" and r["new"] == "INIT"]
+    assert [r["reason"] for r in left] == ["stop"]
+    assert [r["node"] for r in states if r["new"] == "FAULT"] == ["lb1"]
+    assert masters("lb2", 2, 3)
+    assert masters("lb2", 4.5, 5.5)
+    assert masters("lb2", 7, 8)
+    assert masters("lb2", 9, 10)
+    assert masters("lb2", 11.5, 12.5)  # beside lb1, which stays
+    assert masters("lb2", 13.5, 14.5)
+    assert masters("lb2", 15, 17.5)
+    assert masters("lb1", 18, 19)  # itself again
+    assert masters("lb2", 19, 20.5)
+    assert masters("lb2", 21.5, 23) or masters("lb1", 21.5, 23)  # both heard a stronger one, once
+    assert masters("lb2", 25, 28)  # the check hung for longer than its interval
+    frozen = [r["state"] for r in records(trace, "ProcessChange") if r["process"] == "haproxy"]
+    assert "frozen" in frozen
+    assert [r["state"] for r in records(trace, "NodeChange")] == ["paused", "on"]
+    web = [r for r in records(trace, "Reachability") if r["client"] == "web" and not r["reachable"]]
+    assert any(6.2 <= r["at_ns"] / 1e9 < 6.5 for r in web)
+
+
+def test_we_and_keepalived_make_a_pair(tmp_path):
+    expect = "  owner: {4900ms: lb1, 6500ms: lb2, end: lb2}\n"
+    scenario = pair(tmp_path, duration="7s", events="  - {at: 5s, power_off: master}\n", expect=expect)
+    both = [
+        lab(scenario, "--daemon", f"lb1={first},lb2={second}", "-q")
+        for first, second in (("vrrpsim", "keepalived"), ("keepalived", "vrrpsim"))
+    ]
+    assert [(done.returncode, done.stdout) for done in both] == [
+        (0, "seed 1: passed: 3 of 3 expectations\n")
+    ] * 2, [done.stderr for done in both]
+
+
+def test_runs_are_compared_with_the_simulator(tmp_path):
+    scenario = pair(tmp_path, duration="6s", events="  - {at: {uniform: [3s, 4s]}, kill: master/haproxy}\n")
+    done = lab(scenario, "-n", 4, "-p", 4, "--compare", "--json")
+    document = json.loads(done.stdout)
+    assert [run["seed"] for run in document["runs"]] == [1, 2, 3, 4]
+    assert document["compare"]["failover"]["real"]["n"] == 4
+    assert document["compare"]["failover"]["simulated"]["n"] > 150
+    assert document["compare"]["failover"]["agrees"]
+    assert document["compare"]["final"]["agrees"]
+    assert done.returncode == (0 if document["agrees"] else 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_lab_that_is_ended_leaves_nothing(tmp_path, number):
+    words = [
+        sys.executable,
+        "-m",
+        "vrrpsim",
+        "lab",
+        str(pair(tmp_path, duration="60s")),
+        "-n",
+        "2",
+        "-p",
+        "2",
+    ]
+    running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_until(lambda: running.poll() is not None or len(marked(running.pid)) >= 22, 30)
+    made = networks(marked(running.pid)) - networks([os.getpid()])
+    assert len(made) == 2 * 3  # the bridges' and two machines', twice
+    running.send_signal(number)
+    running.communicate(timeout=20)
+    assert running.returncode == (130 if number == signal.SIGTERM else -number)
+    wait_until(lambda: not marked(running.pid))
+    everybody = [entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    assert not made & networks(everybody)
+
+
+def test_an_interrupt_prints_what_is_finished(tmp_path):
+    scenario = pair(tmp_path, duration="2s", expect="  owner: {end: lb1}\n")
+    words = [sys.executable, "-u", "-m", "vrrpsim", "lab", str(scenario), "-n", "50"]
+    running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    first = running.stdout.readline()
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=20)
+    assert first == "seed 1: passed: 1 of 1 expectation\n"
+    assert running.returncode == 130
+    assert said.splitlines()[-1] == "interrupted"
+    assert not marked(running.pid)
