@@ -292,6 +292,17 @@ def test_a_coarse_lane_covers_the_run_and_counts_what_it_hides(day):
     assert {tone for *_, tone, _ in shown if " many" in tone} == {"node0 many-bad"}
 
 
+def test_quiet_stretches_are_counted_and_the_rest_is_shown():
+    run = vrrpsim.load(CASES[0]).run(fast_forward=True)
+    sequence = read_page(run.html()).data["sequence"]
+    quiet = [sequence["quiet"][at : at + 4] for at in range(0, len(sequence["quiet"]), 4)]
+    shown = [at for at, route in messages({"sequence": sequence}) if route[0] == "advert"]
+    assert quiet
+    assert sum(row[2] for row in quiet) + len(shown) == run.result.counts["adverts"]
+    assert len(shown) < run.result.counts["adverts"]
+    assert not [at for at in shown for start, end, *_ in quiet if start < at < end]
+
+
 def test_without_adverts_there_is_no_sequence():
     run = vrrpsim.load(CASES[0]).run(level=Level.STATES)
     assert read_page(run.html()).data["sequence"] is None
@@ -349,8 +360,12 @@ def test_the_commands_write_what_the_library_gives(tmp_path):
     done = vrrpsim_("sweep", CASES[0], "-n", 6, "-j", 1, "--html", tmp_path / "s.html", "-q")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "s.html").read_bytes() == vrrpsim.load(CASES[0]).sweep(6, jobs=1).html()
+    assert (
+        vrrpsim_("run", CASES[0], "--set", "duration=9h", "--html", tmp_path / "l.html", "-q").returncode < 2
+    )
+    assert read_page((tmp_path / "l.html").read_bytes()).data["sequence"]["quiet"]
     several = vrrpsim_("run", CASES[0], CASES[1], "--html", tmp_path / "two.html")
     assert (several.returncode, "--html takes one scenario" in several.stderr) == (2, True)
     nowhere = vrrpsim_("sweep", CASES[0], "--html", tmp_path / "no" / "s.html")
     assert (nowhere.returncode, "cannot write" in nowhere.stderr) == (4, True)
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["r.html", "s.html"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["l.html", "r.html", "s.html"]

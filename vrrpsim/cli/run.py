@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from vrrpsim.api import Run
 
 
+HOUR_NS = 3_600_000_000_000
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -98,8 +101,8 @@ def command(
     documents: list[str] = []
     try:
         for number, file in enumerate(files):
-            fast = fast_forward and not (trace_file or perfetto or html)
-            run = _run(file, seed, overrides, trace_file, fast, verbose)
+            fast = fast_forward and not (trace_file or perfetto)
+            run = _run(file, seed, overrides, trace_file, fast, verbose, every_advert=bool(html))
             if run is None:
                 codes.append(INPUT)
                 continue
@@ -122,8 +125,13 @@ def _run(
     trace_file: Path | None,
     fast_forward: bool,
     verbose: bool,
+    *,
+    every_advert: bool,
 ) -> Run | None:
-    """Run one file; None if it cannot be used, which stderr then says."""
+    """Run one file; None if it cannot be used, which stderr then says.
+
+    With `every_advert` only runs of hours pass over quiet stretches: a page can show both.
+    """
     from vrrpsim.api import load
     from vrrpsim.trace import Level
 
@@ -136,6 +144,8 @@ def _run(
     for finding in study.scenario.findings:
         click.echo(str(finding), err=True)
     level = Level.FRAMES if trace_file else Level.ADVERTS
+    if every_advert and study.scenario.duration_ns <= HOUR_NS:
+        fast_forward = False
     run = study.run(seed, level=level, fast_forward=fast_forward)
     if trace_file:
         write_whole(trace_file, run.trace.json_lines())
