@@ -215,12 +215,10 @@ def gaps_s(adverts):
 def lone_master(lan, dialect):
     """The daemon, and an advert as the other node would send it: only one thing must be wrong with it."""
     daemon = lan.vrrpsim("n1", conf(1, 100, "v3"), "--dialect", dialect)
-    heard = []
-    lan.wait(lambda: heard.extend(lan.adverts()) or heard, "master")
+    payload = adverts_of(lan)
     time.sleep(0.5)
     lan.adverts()
     time.sleep(0.25)  # so that the next look begins with an advert before the flood
-    payload = heard[0].payload
     checksum = checksum_of(
         payload, source=V4_FLOODER, destination=GROUP[4], family=4, version=3, form=Checksum.PSEUDO_HEADER
     )
@@ -274,3 +272,32 @@ def test_ten_thousand_bad_datagrams_do_not_delay_adverts(tmp_path):
     assert p99_s < 0.020
     took_s, silent_s = results["muted"]
     assert took_s - 0.05 < silent_s < took_s + 0.2
+
+
+@needs_namespaces("tshark")
+@pytest.mark.xdist_group("namespaces")
+def test_the_judges_of_every_network_can_condemn(tmp_path):
+    """Given what is wrong on purpose but not said to be, then keepalived's counters and tshark tell."""
+    with Lan(tmp_path / "lan", ["n1", "n2"]) as lan:
+        daemon = lan.keepalived("n1", conf(1, 100, "v3"))
+        sender = flooder(lan, "n2")
+        assert lan.counted(daemon)["Sent"] >= 0
+        good = adverts_of(lan)
+        assert lan.capture.judge(lan.folder) == []
+        send(sender, [packet(good[:6] + bytes(2) + good[8:])], 100)
+        time.sleep(0.1)
+        assert len(lan.capture.judge(lan.folder)) == 1
+        send(sender, [packet(good, ttl=1)], 100)
+        time.sleep(0.1)
+        sender.close()
+        with pytest.raises(AssertionError, match="n1"):
+            lan.counted(daemon)
+        with pytest.raises(AssertionError, match="n1"):
+            lan.judge()
+        lan.judge = lambda: None  # it has spoken
+
+
+def adverts_of(lan):
+    heard = []
+    lan.wait(lambda: heard.extend(lan.adverts()) or heard, "an advert")
+    return heard[0].payload

@@ -7,6 +7,7 @@ because the machine is shared. Every network is judged by tshark and by keepaliv
 
 import statistics as numbers
 import time
+from ipaddress import ip_address
 
 import pytest
 from clusters import (
@@ -22,7 +23,7 @@ from clusters import (
     together,
     vip_of,
 )
-from lan import Lan, needs_namespaces
+from lan import Lan, mac, needs_namespaces
 
 from vrrpsim.protocol.packet import DecodeError, parse
 
@@ -128,6 +129,20 @@ def power_losses(pair, times):
     pair.heard()
 
 
+def announcements(pair, name):
+    """Gratuitous ARPs or unsolicited NAs for the address; tshark finds out whether they are well-formed."""
+    address = ip_address(pair.vip).packed
+    macs = {bytes.fromhex(mac(pair.lan.number(name)).replace(":", "")), bytes((0, 0, 0x5E, 0, 1, VRID))}
+    if len(address) == 4:  # sender and target are the address
+        wanted = [(12, b"\x08\x06"), (28, address), (38, address)]
+    else:  # ICMPv6 136, and the target
+        wanted = [(12, b"\x86\xdd"), (20, b"\x3a"), (54, b"\x88"), (62, address)]
+    return sum(
+        frame[6:12] in macs and all(frame[at:].startswith(part) for at, part in wanted)
+        for _, frame in pair.lan.capture.frames
+    )
+
+
 def whole_story(folder, flavour, roles):
     with Lan(folder, ["n1", "n2"]) as lan:
         pair = Pair(lan, flavour, roles)
@@ -143,6 +158,8 @@ def whole_story(folder, flavour, roles):
         pair.heard()
         graceful_stop(pair, master)
         power_losses(pair, 3 if flavour.startswith("v3") else 1)
+        assert announcements(pair, "n1") >= 5 * 3  # at the start, after HAProxy's return, after the outages
+        assert announcements(pair, "n2") >= 5 * 3
         return pair.measured
 
 
