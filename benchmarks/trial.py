@@ -1,7 +1,7 @@
 """Trials a second of one core: the master of three crashes at a random phase, 1 % of the adverts are lost.
 
 The yardstick is lean.py with probes every 100 ms as events and a horizon of 60 s; a trial of ours is what
-`vrrpsim sweep` does for a seed of three-nodes.yaml, event by event included: simulate, measure, keep.
+`vrrpsim sweep` does for a seed of three-nodes.yaml: simulate, passing over what is quiet, measure, keep.
 """
 
 from __future__ import annotations

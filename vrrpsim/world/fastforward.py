@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FRAMES_AT_ONCE = 1_000_000  # of one stream: bounds the memory of a leap
 WORTHWHILE = 3  # fewer adverts of each stream are faster event by event
-LONGEST_WAIT_NS = 64_000_000_000
+LONGEST_WAIT_NS = 8_000_000_000
 
 
 class Path(NamedTuple):
@@ -115,11 +115,11 @@ class FastForward:
                             if id(path.listener) in heard:
                                 return None
                             heard[id(path.listener)] = path.listener
+        moved = {stream.instance.timer for stream in streams}
+        moved |= {instance.timer for instance in heard.values()}
         for daemon in daemons:
             if daemon.life == "running":
-                besides = {stream.instance.timer for stream in streams if stream.daemon is daemon}
-                besides |= {instance.timer for instance in heard.values()}
-                until_ns = min(until_ns, daemon.router.exact_deadline_ns(besides) + daemon.drift_ns)
+                until_ns = min(until_ns, daemon.router.exact_deadline_ns(moved) + daemon.drift_ns)
         return streams, until_ns
 
     def _bystanders(self) -> Iterator[Call]:
