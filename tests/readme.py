@@ -1,4 +1,4 @@
-"""The generated parts of the README; `python tests/readme.py` writes them, test_readme.py compares them."""
+"""The generated parts of the READMEs; `python tests/readme.py` writes them, test_readme.py compares them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,17 @@ SHOWN_CASES = (
 )
 
 
-def sections() -> dict[str, str]:
-    """Text of each generated part, by the name in its markers."""
-    return {"report": _report(), "scenarios": _scenarios(), "fidelity": _fidelity()}
+def sections() -> dict[str, dict[str, str]]:
+    """Text of each generated part, by file and by the name in its markers."""
+    return {
+        "README.md": {"report": _report(), "fidelity": _fidelity()},
+        "scenarios/README.md": {"scenarios": _scenarios()},
+    }
 
 
-def filled(text: str) -> str:
-    """Return the README with every generated part as it is now."""
-    for name, body in sections().items():
+def filled(text: str, parts: dict[str, str]) -> str:
+    """Return a file with every generated part as it is now."""
+    for name, body in parts.items():
         pattern = re.compile(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         text = pattern.sub(lambda match, body=body: f"{match[1]}{body}{match[2]}", text)
     return text
@@ -69,5 +72,5 @@ def _fidelity() -> str:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(filled(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    for name, parts in sections().items():
+        (ROOT / name).write_text(filled((ROOT / name).read_text(encoding="utf-8"), parts), encoding="utf-8")
