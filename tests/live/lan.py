@@ -182,15 +182,15 @@ class Lan:
                  "-p", str(home / "k.pid"), "-r", str(home / "v.pid")]  # fmt: skip
         return self._daemon(name, words, home, "keepalived")
 
-    def vrrpsim(self, name, conf, *more, before=()):
+    def vrrpsim(self, name, conf, *more, before=(), python=sys.executable):
         """`vrrpsim live`; `before` is put in front of its command line."""
-        words = [*before, *self.vrrpsim_words(name, conf, *more)]
+        words = [*before, *self.vrrpsim_words(name, conf, *more, python=python)]
         return self._daemon(name, words, self.folder / name, "vrrpsim")
 
-    def vrrpsim_words(self, name, conf, *more):
+    def vrrpsim_words(self, name, conf, *more, python=sys.executable):
         """Its command line, with the configuration written down."""
         home = self.home(name, conf)
-        return [sys.executable, "-m", "vrrpsim", "live", str(home / "k.conf"), "--node", name,
+        return [python, "-m", "vrrpsim", "live", str(home / "k.conf"), "--node", name,
                 "--trace", str(home / "trace.jsonl"), "--dump", str(home / "state.json"), *more]  # fmt: skip
 
     def home(self, name, conf):

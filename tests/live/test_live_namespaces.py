@@ -6,6 +6,7 @@ import pty
 import re
 import shutil
 import signal
+import site
 import socket
 import subprocess
 import sys
@@ -164,6 +165,12 @@ def test_reload_dump_metrics_and_an_address_that_somebody_removes(tmp_path):
         assert (entry["data"]["state_name"], entry["data"]["effective_priority"]) == ("MASTER", 200)
         assert other["data"]["state_name"] == "MASTER"
 
+        good = (daemon.home / "k.conf").read_text()
+        (daemon.home / "k.conf").write_text(good.replace("virtual_router_id 51", "", 1))
+        daemon.signal(signal.SIGHUP)
+        lan.wait(lambda: "reload refused" in daemon.log.read_text(), "a bad file is refused")
+        assert lan.owns("n1", VIP)
+
         ip("-n", lan.space("n1"), "addr", "del", f"{VIP}/32", "dev", "eth0")  # FSM-39
         lan.wait(lambda: 0 in {advert.priority for advert in lan.adverts()}, "priority 0")
         lan.wait(lambda: lan.owns("n1", VIP), "it comes back")
@@ -261,10 +268,15 @@ def as_nobody(*rights):
     return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", *rights]
 
 
-def reachable_for_nobody():
-    """Whether the interpreter and this package can be read by everybody here."""
-    words = as_nobody(sys.executable, "-c", "import vrrpsim.live.service")
-    return subprocess.run(words, capture_output=True, cwd=ROOT, check=False).returncode == 0
+def nobodys_python():
+    """What runs vrrpsim as nobody here: `env`, the path of modules, an interpreter; nothing if none can."""
+    path = os.pathsep.join([str(ROOT), *site.getsitepackages()])
+    for python in (sys.executable, "/usr/bin/python3"):
+        words = ["env", f"PYTHONPATH={path}", python]
+        probe = as_nobody(*words, "-c", "import vrrpsim.live.service, pyroute2, click")
+        if subprocess.run(probe, capture_output=True, cwd="/", check=False).returncode == 0:
+            return words
+    return []
 
 
 def as_root_without_its_powers(*rights):
@@ -276,7 +288,8 @@ def test_two_capabilities_suffice_and_checks_do_not_get_them(tmp_path):
     """Ambient CAP_NET_RAW and CAP_NET_ADMIN, as the unit gives them; without them one line and exit 4."""
     if shutil.which("setpriv") is None:
         pytest.skip("needs setpriv")
-    less = as_nobody if reachable_for_nobody() else as_root_without_its_powers
+    *env, python = nobodys_python() or [sys.executable]
+    less = as_nobody if env else as_root_without_its_powers
     check = "grep -q ^CapEff:.0000000000000000$ /proc/self/status"
     head = f'vrrp_script poor {{\n script "{check}"\n interval 1\n weight 20\n}}\n'
     text = head + conf(1, 100, "v3-vmac", "track_script {\n poor\n }")
@@ -285,17 +298,18 @@ def test_two_capabilities_suffice_and_checks_do_not_get_them(tmp_path):
         for each in (home, home / "k.conf"):
             os.chown(each, 65534 if less is as_nobody else 0, 0)
         open_to_all(home)
-        words = lan.vrrpsim_words("n1", text)
-        refused = lan.start("n1", [*less(), *words], tmp_path / "refused")
+        words = lan.vrrpsim_words("n1", text, python=python)
+        refused = lan.start("n1", [*less(), *env, *words], tmp_path / "refused")
         assert refused.popen.wait(15) == 4
         said = [line for line in refused.log.read_text().splitlines() if "SECURITY" not in line]
         assert said == [
             "vrrpsim live needs CAP_NET_ADMIN and CAP_NET_RAW: run it as root or as packaging/'s unit does"
         ]
         rights = [f"--{kind}-caps={CAPABILITIES}" for kind in ("inh", "ambient")]
-        daemon = lan.vrrpsim("n1", text, before=less(*rights))
+        daemon = lan.vrrpsim("n1", text, before=[*less(*rights), *env], python=python)
         lan.wait(lambda: lan.owns("n1", VIP), "master")
         status = Path(f"/proc/{daemon.pid}/status").read_text()
+        assert not env or "Uid:\t65534\t65534" in status
         assert "CapEff:\t0000000000003000" in status
         lan.wait(lambda: {advert.priority for advert in lan.adverts()} == {120}, "the check succeeds")
         assert lan.stop(daemon) == 0
