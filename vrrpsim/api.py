@@ -309,6 +309,29 @@ class Study:
             )
         return Sweep(outcome)
 
+    def lab(
+        self,
+        runs: int = 1,
+        *,
+        seed: int | None = None,
+        daemons: Mapping[str, str] = NOTHING,
+        parallel: int = 1,
+    ) -> Iterator[Run]:
+        """Run it on real daemons in network namespaces, in real time; yield the runs as they end.
+
+        `daemons` says which nodes run `vrrpsim` instead of `keepalived`. Raises an exception with
+        `exit_code` 4 if the lab cannot do it; a script needs `if __name__ == "__main__":`.
+        """
+        from vrrpsim.lab.refusals import refuse
+        from vrrpsim.lab.runner import run_all
+        from vrrpsim.measure import measure
+
+        chosen = {**dict.fromkeys(self.scenario.nodes, "keepalived"), **daemons}
+        refuse(self.scenario, chosen)
+        first = self.scenario.seed if seed is None else seed
+        for used, trace in run_all(self.scenario, range(first, first + runs), chosen, parallel):
+            yield Run(self.scenario, used, trace, measure(self.scenario, trace, seed=used), self.overrides)
+
     def hunt(
         self,
         *,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -23,7 +23,7 @@ from vrrpsim.cli._options import (
 )
 
 if TYPE_CHECKING:
-    from vrrpsim.api import Run
+    from vrrpsim.api import Run, Study
     from vrrpsim.config.scenario import Scenario
     from vrrpsim.explore.agreement import Comparison
 
@@ -100,27 +100,25 @@ def command(
 
     study = load(file, overrides)
     nodes = _daemons(daemon, study.scenario)
-    scenario = _installed(study.scenario, overrides, nodes)
-    from vrrpsim.lab.refusals import refuse
-
-    refuse(scenario, nodes)
+    study = _installed(study, nodes)
     done: list[Run] = []
-    first = scenario.seed if seed is None else seed
     documents: dict[str, Any] = {}
     comparison: list[Comparison] = []
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        for run in _runs(scenario, range(first, first + runs), nodes, parallel, overrides):
+        for run in study.lab(runs, seed=seed, daemons=nodes, parallel=parallel):
             done.append(run)
             if trace_file:
                 write_whole(trace_file, run.trace.json_lines())
             if verbose:
                 click.echo(f"seed {run.seed}: {len(run.trace.records)} records, {run.verdict}", err=True)
-            if not as_json and not quiet:
-                _print(run, many=runs > 1)
+            if not as_json and not (quiet and compare):
+                _print(run, many=runs > 1, quiet=quiet)
         if compare:
             comparison = _compare(done, verbose)
             documents = {each.name: each.to_dict() for each in comparison}
     finally:  # interrupted, what is finished is printed
+        signal.signal(signal.SIGTERM, before)
         if as_json and done:
             click.echo(_json(done, documents, single=runs == 1 and not compare))
     if compare:
@@ -130,8 +128,6 @@ def command(
         if not as_json:
             click.echo("\n".join([] if quiet else ["", *lines[:-1]]) + ("" if quiet else "\n") + lines[-1])
         return GOOD if verdict(comparison) == "agrees" else BAD
-    if quiet and not as_json:
-        _verdicts(done)
     return worst([GOOD if run.verdict == "pass" else BAD for run in done])
 
 
@@ -155,66 +151,40 @@ def _daemons(text: str, scenario: Scenario) -> dict[str, str]:
     return chosen
 
 
-def _installed(scenario: Scenario, overrides: Mapping[str, str], daemons: Mapping[str, str]) -> Scenario:
+def _installed(study: Study, daemons: Mapping[str, str]) -> Study:
     """Read the scenario in the dialect of the installed keepalived, if that is another one; say so."""
     from vrrpsim.api import load
     from vrrpsim.lab.programs import keepalived_version
     from vrrpsim.protocol.dialect import DIALECTS
 
-    version = keepalived_version()
+    scenario, version = study.scenario, keepalived_version()
     ours = f"keepalived-{version}"
     real = [
         name for name, node in scenario.nodes.items() if node.keepalived and daemons[name] == "keepalived"
     ]
     other = sorted({scenario.dialect_of(name) for name in real} - {ours})
     if not other or not version:
-        return scenario
+        return study
     known = ours in DIALECTS
     consequence = f"simulated as {ours}" if known else f"which is not known; simulated as {other[0]}"
     click.echo(f"{scenario.name} is for {', '.join(other)}, installed is {ours}: {consequence}", err=True)
     if not known or scenario.path is None:
-        return scenario
+        return study
     per_node = [f"nodes.{name}.dialect" for name in real if scenario.nodes[name].dialect]
-    return load(scenario.path, {**overrides, **dict.fromkeys(["dialect", *per_node], ours)}).scenario
-
-
-def _runs(
-    scenario: Scenario,
-    seeds: Iterable[int],
-    daemons: Mapping[str, str],
-    parallel: int,
-    overrides: Mapping[str, str],
-) -> Iterator[Run]:
-    from vrrpsim.api import Run
-    from vrrpsim.lab.runner import run_all
-    from vrrpsim.measure import measure
-
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        for seed, trace in run_all(scenario, list(seeds), daemons, parallel):
-            yield Run(scenario, seed, trace, measure(scenario, trace, seed=seed), overrides)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return load(scenario.path, {**study.overrides, **dict.fromkeys(["dialect", *per_node], ours)})
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _print(run: Run, *, many: bool) -> None:
+def _print(run: Run, *, many: bool, quiet: bool) -> None:
     from vrrpsim.report.text import report, verdict_line
 
-    if many:
-        click.echo(f"seed {run.seed}: " + look().dress(verdict_line(run.result)))
+    if many or quiet:
+        click.echo(f"seed {run.seed}: " * many + look().dress(verdict_line(run.result)))
         return
     click.echo(report(run.scenario, run.trace, run.result, look=look(), time="in real time"))
-
-
-def _verdicts(done: Iterable[Run]) -> None:
-    from vrrpsim.report.text import verdict_line
-
-    for run in done:
-        click.echo(f"seed {run.seed}: " + look().dress(verdict_line(run.result)))
 
 
 def _json(done: list[Run], comparison: Mapping[str, Any], *, single: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 
 from vrrpsim.config.events import Event, Impairment, Inject
 from vrrpsim.config.scenario import Neighbours, Scenario
@@ -31,6 +32,8 @@ def refuse(scenario: Scenario, daemons: Mapping[str, str]) -> None:
     tree = read_tree(scenario.path) if scenario.path is not None else Tree("scenario")
     lines = [f"{place}: {text}" for place, text in sorted(_unable(scenario, tree))]
     lines += [f"this machine has no {program}" for program in missing(scenario, daemons)]
+    if find_spec("pyroute2") is None:
+        lines.append("this Python has no package pyroute2; pip install 'vrrpsim[live]' brings it")
     if not lines:
         lines += _no_namespaces()
     if lines:
