@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,20 +101,11 @@ def _address(text: str) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
-def _stamped(text: str) -> str:
-    """The journal has times of its own."""
-    if os.environ.get("JOURNAL_STREAM"):
-        return text
-    now_ns = time.time_ns()
-    clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now_ns // 1_000_000_000))
-    return f"{clock}.{now_ns // 1_000_000 % 1000:03d} {text}"
-
-
 def _say_on_stderr(text: str) -> None:
     with suppress(OSError):  # who reads the log may go; the daemon stays
-        print(_stamped(text), file=sys.stderr, flush=True)
+        print(text, file=sys.stderr, flush=True)
 
 
 def _say_on_stdout(text: str) -> None:
     with suppress(OSError):
-        print(_stamped(text), flush=True)
+        print(text, flush=True)

@@ -64,6 +64,15 @@ def run(options: Options, loaded: Loaded, say: Say) -> int:
     return asyncio.run(Service(options, loaded, say).run())
 
 
+def stamped(text: str) -> str:
+    """With the time before it; the journal has times of its own."""
+    if os.environ.get("JOURNAL_STREAM"):
+        return text
+    now_ns = time.time_ns()
+    clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now_ns // 1_000_000_000))
+    return f"{clock}.{now_ns // 1_000_000 % 1000:03d} {text}"
+
+
 class Service:
     """The daemon with signals, logs, trace, metrics and status around it."""
 
@@ -220,8 +229,8 @@ class Service:
             self._tell(text)
 
     def _tell(self, text: str) -> None:
-        say = self._say
-        self.speaker.do(lambda: say(text))
+        say, line = self._say, stamped(text)
+        self.speaker.do(lambda: say(line))
 
     async def _report(self) -> None:
         """Status line and watchdog for systemd."""
@@ -273,9 +282,9 @@ async def _observe(config: RouterConfig, say: Say) -> int:
 
     def tell(text: str) -> None:
         if left_out := lines.left_out():
-            say(f"{left_out} lines left out")
+            say(stamped(f"{left_out} lines left out"))
         if not lines.reached:
-            say(text)
+            say(stamped(text))
 
     def received(interface: str, source: Address, destination: Address, ttl: int, payload: bytes) -> None:
         for line in observer.heard(interface, source, destination, ttl, payload, time.monotonic_ns()):
@@ -290,7 +299,7 @@ async def _observe(config: RouterConfig, say: Say) -> int:
     except OSError as error:
         wire.close()
         raise CannotRun(f"cannot listen on {each.interface}: {error.strerror}") from error
-    say(f"listening on {', '.join(dict.fromkeys(each.interface for each in config.instances))}")
+    tell(f"listening on {', '.join(dict.fromkeys(each.interface for each in config.instances))}")
     systemd.tell(READY=1)
     while not stop.is_set():
         with suppress(TimeoutError):
