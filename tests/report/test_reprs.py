@@ -183,6 +183,15 @@ def test_a_figure_shows_itself_in_the_bytes_of_the_command():
     assert run.plot()._repr_svg_().encode() == render(run.plot(), "svg")
 
 
+def test_a_sweeps_figure_minds_no_style_of_the_user():
+    import matplotlib
+
+    done = vrrpsim.load(CRASH).sweep(5, jobs=1)
+    plain = render(done.plot(), "svg")
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "text.usetex": False}):
+        assert render(done.plot(), "svg") == plain
+
+
 class Screen:
     """Stands for a notebook's cell."""
 

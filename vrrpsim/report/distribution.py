@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from vrrpsim.report.figure import plain_style, render
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -52,14 +54,15 @@ def figure(title: str, panels: Mapping[str, Sequence[Curve]]) -> Picture:
     """Draw one panel for each measure, by its name, one line for each curve."""
     from vrrpsim.report.picture import Picture
 
-    drawn = Picture(figsize=(5.2 * max(len(panels), 1), 3.8), layout="constrained")
-    drawn.suptitle(title, fontsize=11)
-    for number, (name, curves) in enumerate(panels.items(), 1):
-        axes = drawn.add_subplot(1, len(panels), number)
-        _draw(axes, name, curves)
-        axes.set_ylabel("part of the runs" if number == 1 else "")
-    if not panels:
-        drawn.add_subplot().text(0.5, 0.5, "nothing was measured", ha="center")
+    with plain_style():
+        drawn = Picture(figsize=(5.2 * max(len(panels), 1), 3.8), layout="constrained")
+        drawn.suptitle(title, fontsize=11)
+        for number, (name, curves) in enumerate(panels.items(), 1):
+            axes = drawn.add_subplot(1, len(panels), number)
+            _draw(axes, name, curves)
+            axes.set_ylabel("part of the runs" if number == 1 else "")
+        if not panels:
+            drawn.add_subplot().text(0.5, 0.5, "nothing was measured", ha="center")
     return drawn
 
 
@@ -87,8 +90,5 @@ def _draw(axes: Axes, name: str, curves: Sequence[Curve]) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write SVG or PNG, the same bytes for the same figure."""
-    import matplotlib
-
-    with matplotlib.rc_context({"svg.hashsalt": "vrrpsim"}):
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=150)
+    """Write SVG, PNG or PDF, the same bytes for the same figure."""
+    path.write_bytes(render(figure, path.suffix.removeprefix(".").lower()))
