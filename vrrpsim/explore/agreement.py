@@ -27,7 +27,10 @@ RANGE = (0.05, 0.5, 0.95)
 
 
 class Shown(NamedTuple):
-    """What one run showed: times in ns (None: nothing to measure, or not over at the end), moves, owners."""
+    """What one run showed: times in ns (None: nothing to measure), moves, owners at the end.
+
+    What was not over when the run ended counts as far as it went: the horizon is the same for both.
+    """
 
     times: tuple[int | None, ...]  # in the order of TIMES
     moves: str
@@ -58,9 +61,7 @@ def shown(scenario: Scenario, trace: Trace) -> Shown:
     """Measure one run, real or simulated."""
     result = measure(scenario, trace)
     values = row(scenario, trace, result)
-    times = tuple(
-        None if (sample := values.get(name)) is None or sample.cut else sample.value for name in TIMES
-    )
+    times = tuple(sample.value if (sample := values.get(name)) is not None else None for name in TIMES)
     owners = ("+".join(sorted(each.line.owners[-1])) or "nobody" for each in result.ownerships)
     moves = values.get("moves")
     return Shown(times, str(moves.value if moves else 0), ", ".join(owners))

@@ -185,8 +185,6 @@ class Faults:
                 station.start(item)
             elif what == "restart":
                 station.restart(item)
-            elif what == "stop" and item != "keepalived":
-                station.signal(item, "kill")
             else:
                 station.signal(item, what)
 

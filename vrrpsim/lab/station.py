@@ -217,6 +217,8 @@ class Station:
         self._unasked.add(name)
 
     def _said(self, line: str) -> None:
+        if self.machine is None:  # its last words, when the power was off already
+            return
         self.run.recorder.said(self.name, line)
         if "Entering BACKUP STATE (init)" in line:
             self._became("keepalived", "running")
