@@ -140,6 +140,7 @@ class Sweep:
     """Many runs: what was asked and what came out."""
 
     outcome: Outcome
+    command: str = ""  # the command line that repeats it; "" if the scenario came from no file
 
     @property
     def verdict(self) -> str:
@@ -189,7 +190,9 @@ class Sweep:
 
         names = dict.fromkeys(name for cell in self.outcome.cells for name in cell.names if name != "moves")
         curves = {name: self.outcome.curves(name) for name in names}
-        content = sweep_page(self.to_dict(), {name: found for name, found in curves.items() if found})
+        content = sweep_page(
+            self.to_dict(), {name: found for name, found in curves.items() if found}, self.command
+        )
         if path is not None:
             write_whole(path, content)
         return content
@@ -307,7 +310,15 @@ class Study:
                 crew=crew,
                 progress=told,
             )
-        return Sweep(outcome)
+        options: list[tuple[str, ...]] = [
+            ("--set", f"{path}={value}") for path, value in self.overrides.items()
+        ]
+        options += [("--vary", f"{path}={','.join(values)}") for path, values in vary.items()]
+        options += [("--threshold", text) for text in thresholds]
+        options += [] if stratify else [("--no-stratify",)]
+        return Sweep(
+            outcome, command_line("sweep", self.scenario, ("-n", str(runs)), ("-s", str(used)), *options)
+        )
 
     def lab(
         self,
@@ -395,12 +406,17 @@ class Study:
 
 def replay_command(scenario: Scenario, seed: int, overrides: Mapping[str, str] = NOTHING) -> str:
     """Return the command line that repeats a run; "" if the scenario came from no file."""
+    changes = (("--set", f"{path}={value}") for path, value in overrides.items())
+    return command_line("run", scenario, ("--seed", str(seed)), *changes)
+
+
+def command_line(command: str, scenario: Scenario, *options: Sequence[str]) -> str:
+    """Return the command line that does something with a scenario; "" if it came from no file."""
     from shlex import join
 
     if scenario.path is None:
         return ""
-    changes = [word for path, value in overrides.items() for word in ("--set", f"{path}={value}")]
-    return join(["vrrpsim", "run", str(scenario.path), "--seed", str(seed), *changes])
+    return join(["vrrpsim", command, str(scenario.path), *(word for option in options for word in option)])
 
 
 def load(path: str | Path, overrides: Mapping[str, str] = NOTHING) -> Study:

@@ -29,4 +29,4 @@ function worst() {
   return card("Worst runs, and how to see each", [...cells].map(([cell, all]) => (cell ? el("details", {}, el("summary", {}, cell), all.map(one)) : all.map(one))));
 }
 const missing = DATA.missing.length ? card("Runs without a result", el("ul", {}, DATA.missing.map((each) => el("li", {}, each)))) : null;
-open(header(""), quantiles(), distributions(), grid ? [splitBrain(), expectations()] : el("div", { class: "two" }, expectations(), splitBrain()), worst(), missing, footer());
+open(header(""), command(DATA.command), quantiles(), distributions(), grid ? [splitBrain(), expectations()] : el("div", { class: "two" }, expectations(), splitBrain()), worst(), missing, footer());

@@ -31,11 +31,11 @@ NAMED = 5  # of seeds without a result
 SCRIPTS = ("common.js", "distribution.js", "sweep.js")
 
 
-def sweep_page(document: Document, curves: Mapping[str, Sequence[Curve]]) -> bytes:
-    """Return the page; `curves` are the distributions by measure, one for each cell that has it."""
+def sweep_page(document: Document, curves: Mapping[str, Sequence[Curve]], command: str = "") -> bytes:
+    """Return the page; `curves` are the distributions by measure, `command` repeats the sweep."""
     cells = document.get("cells", [document])
     name = cells[0]["scenario"] or "sweep"
-    shown: dict[str, Any] = _masked(data(document, curves))
+    shown: dict[str, Any] = _masked(data(document, curves) | {"command": command})
     return page(f"{name}: sweep", shown, SCRIPTS, masked(report(document)))
 
 
