@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vrrpsim.api import Sweep
     from vrrpsim.explore.sweep import Outcome
 
-PICTURES = (".svg", ".png")
+PICTURES = (".svg", ".png", ".pdf")
 Progress = Callable[[int, int], None]
 
 
@@ -121,7 +121,7 @@ Examples:
 )
 @click.option(
     "--plot",
-    metavar="F.svg|png",
+    metavar="F.svg|png|pdf",
     type=click.Path(path_type=Path),
     callback=_ending(*PICTURES),
     help="Draw the distributions of failovers and outages.",
