@@ -170,6 +170,7 @@ def _health(trace: Trace, running: Mapping[str, Any]) -> dict[tuple[str, str], l
         for instance in daemon.config.instances
     }
     failing: dict[str, set[tuple[str, str]]] = {node: set() for node in running}
+    dead: set[tuple[str, str]] = set()  # (node, process)
     awake = dict.fromkeys(running, True)
     alive = dict.fromkeys(running, False)
     states: dict[tuple[str, str], str] = {}
@@ -186,8 +187,14 @@ def _health(trace: Trace, running: Mapping[str, Any]) -> dict[tuple[str, str], l
                 awake[record.node] = record.state == "on"
             case ProcessChange(process="keepalived"):
                 alive[record.node] = record.state == "running"
-                if record.state == "starting":
-                    failing[record.node].clear()
+                if record.state == "starting":  # what is not there at the start is no change to be told
+                    processes = running[record.node].config.processes
+                    failing[record.node] = {
+                        ("process", each.name) for each in processes if (record.node, each.process) in dead
+                    }
+            case ProcessChange():
+                (dead.add if record.state == "dead" else dead.discard)((record.node, record.process))
+                continue
             case _:
                 continue
         node = record.node
