@@ -323,6 +323,13 @@ class Lan:
             subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
 
 
+def open_to_all(folder):
+    """So that other users find what is in it."""
+    for each in (folder, *list(folder.parents)[:4]):
+        if each.stat().st_mode & 0o777 == 0o700:
+            each.chmod(0o755)
+
+
 def speaks(log, offset):
     """Whether the daemon has said since then that it takes part, or listens."""
     text = log.read_text()[offset:]

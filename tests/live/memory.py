@@ -1,8 +1,33 @@
 """A machine in memory for the live shell: virtual clock, instant effects, everything written down."""
 
+from vrrpsim.config.compiler import compile_text
 from vrrpsim.live.daemon import Daemon
 from vrrpsim.protocol.fsm import NEVER_NS
 from vrrpsim.protocol.router import Host
+
+CONF = """
+vrrp_instance VI_1 {
+    interface eth0
+    virtual_router_id 51
+    priority 100
+    advert_int 1
+    authentication {
+        auth_type PASS
+        auth_pass s3cret
+    }
+    virtual_ipaddress {
+        10.0.0.100
+    }
+    notify_master "/bin/own 'two words'"
+    notify /bin/any
+}
+"""
+
+
+def configured(text=CONF):
+    config = compile_text(text).config
+    assert config is not None
+    return config
 
 
 class Clock:
