@@ -57,32 +57,34 @@ class Machine:
         """The open network namespace."""
         return self._spaces["net"]
 
-    def launch(
-        self, words: Sequence[str], *, environment: Mapping[str, str] | None = None, output: int | None = None
-    ) -> subprocess.Popen[bytes]:
-        """Start a program on the machine; its output goes to `output`, else nowhere."""
+    def launch(self, words: Sequence[str], environment: Mapping[str, str], output: int) -> int:
+        """Start a program on the machine and return its process; what it says goes to the open file `output`.
 
-        def join() -> None:
-            for kind, flag in kernel.SPACES.items():
-                kernel.enter(self._spaces[kind], flag)
-            os.chdir("/")
-
+        A bare fork: the clock of the run does not wait until the program has been loaded.
+        """
         own = kernel.open_space("pid", "self")
-        out = subprocess.DEVNULL if output is None else output
-        try:
-            kernel.enter(self._spaces["pid"], kernel.NEW_PID)
-            return subprocess.Popen(
-                list(words),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                env={**os.environ, "PATH": SEARCHED, **(environment or {})},
-                start_new_session=True,
-                preexec_fn=join,
-            )
-        finally:
-            kernel.enter(own, kernel.NEW_PID)
-            os.close(own)
+        kernel.enter(self._spaces["pid"], kernel.NEW_PID)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                self._become(words, environment, output)
+            finally:
+                os._exit(127)
+        kernel.enter(own, kernel.NEW_PID)
+        os.close(own)
+        return pid
+
+    def _become(self, words: Sequence[str], environment: Mapping[str, str], output: int) -> None:
+        os.setsid()
+        for number in (signal.SIGINT, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        for kind, flag in kernel.SPACES.items():
+            kernel.enter(self._spaces[kind], flag)
+        os.chdir("/")
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.execvpe(words[0], list(words), {**os.environ, "PATH": SEARCHED, **environment})
 
     def orphans(self) -> list[int]:
         """What was started here and lost its parent."""
@@ -106,7 +108,7 @@ class Program:
         machine: Machine,
         words: Sequence[str],
         *,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str],
         said: Callable[[str], None] | None = None,
         ended: Callable[[int], None],
     ) -> None:
@@ -115,21 +117,15 @@ class Program:
         self._pipe, out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         os.set_blocking(out, True)
         try:
-            self._process = machine.launch(words, environment=environment, output=out)
+            self.pid = machine.launch(words, environment, out)
         finally:
             os.close(out)
-        self.pid = self._process.pid
-        self.name = Path(words[0]).name[:15]
+        self.runs = True  # it has not been seen to end
         self._rest = b""
         loop = asyncio.get_running_loop()
         loop.add_reader(self._pipe, self._read)
         self._watch = os.pidfd_open(self.pid)
         loop.add_reader(self._watch, self._gone)
-
-    @property
-    def runs(self) -> bool:
-        """It has not been seen to end."""
-        return self._process.returncode is None
 
     def members(self) -> list[int]:
         """The process and its children of the same name: a daemon without the scripts that it runs."""
@@ -157,7 +153,8 @@ class Program:
     def _gone(self) -> None:
         asyncio.get_running_loop().remove_reader(self._watch)
         os.close(self._watch)
-        code = self._process.wait()
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        self.runs = False
         if self._pipe >= 0:
             self._read()
         self._ended(code)

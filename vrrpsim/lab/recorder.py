@@ -106,10 +106,6 @@ class Recorder:
         """Write down what somebody else saw or did."""
         self.records.append(record)
 
-    def owners(self, address: Address) -> list[str]:
-        """The nodes whose kernel has an address."""
-        return [node for node, _, held in self._held if held == address]
-
     def close(self) -> None:
         """Stop looking."""
         for node in list(self._monitors):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,6 +26,7 @@ from .recorder import Recorder
 from .station import Station
 
 T = TypeVar("T")
+FIRST = -15  # niceness of everything in a run: what else this machine does shall not show in it
 SETTLING_S = 0.05  # from the last cable to the start: the bridges forward at once, the kernel needs a moment
 
 
@@ -87,6 +89,8 @@ class LabRun:
         """From nothing to the scenario's duration; what was built goes with this process."""
         self._failed = asyncio.get_running_loop().create_future()
         await self._build()
+        for station in self.stations.values():
+            await station.start_early()
         await asyncio.sleep(SETTLING_S)
         self.recorder.start()
         for station in self.stations.values():
@@ -141,6 +145,8 @@ class LabRun:
 
 def run_once(scenario: Scenario, seed: int, daemons: Mapping[str, str]) -> Trace:
     """Run the scenario in this process, which gets namespaces of its own and is of no use afterwards."""
+    with suppress(PermissionError):
+        os.nice(FIRST)
     kernel.unshare(kernel.NEW_NET | kernel.NEW_MOUNT)
     kernel.private_mounts()
     kernel.mount("tmpfs", str(ROOM), "mode=755")

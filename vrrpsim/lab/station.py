@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vrrpsim.config.scenario import PROCESS_STARTUP, Process
+from vrrpsim.config.scenario import PROCESS_STARTUP, ZERO, Process
 from vrrpsim.config.scenario import Node as NodeModel
 from vrrpsim.config.values import Distribution
 from vrrpsim.trace import NodeChange, ProcessChange
@@ -86,10 +86,20 @@ class Station:
             end, network = f"{self.name}/{interface}", self.machine.network
             await self.run.wire(self.run.fabric.attach, end, attachment.segment, network, interface, mac, own)
 
+    async def start_early(self) -> None:
+        """Before the run: what serves from its beginning, so that its start is in nobody's way."""
+        for process, model in self._services().items():
+            if model.starts == ZERO and model.starts_up == PROCESS_STARTUP:
+                self.start(process)
+                await self._see_it_serve(process, model)
+
     def start_processes(self) -> None:
         """At boot: processes at their `starts`, unless that is `manual`."""
         for process, model in self._services().items():
-            self._start_at(model.starts, process)
+            if process in self._unasked:
+                self._became(process, "serving")
+            else:
+                self._start_at(model.starts, process)
         if self.model.keepalived is not None:
             self._start_at(self.model.keepalived.starts, "keepalived")
 
@@ -284,8 +294,10 @@ class Station:
         if self.machine is not None:
             self._became(name, "dead")
         if name in self._unasked:
-            last = " | ".join(self.programs[name].last_words[-3:])
-            self.run.fail(Ended(f"{self.name}: {name} ended with code {code}: {last}"))
+            last = " | ".join(
+                [f"{self.name}: {name} ended with code {code}", *self.programs[name].last_words[-3:]]
+            )
+            self.run.fail(Ended(last))
 
     def _became(self, name: str, state: str) -> None:
         if name != "answers":
