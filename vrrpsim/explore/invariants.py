@@ -171,6 +171,7 @@ def _health(trace: Trace, running: Mapping[str, Any]) -> dict[tuple[str, str], l
     }
     failing: dict[str, set[tuple[str, str]]] = {node: set() for node in running}
     dead: set[tuple[str, str]] = set()  # (node, process)
+    starting: set[str] = set()
     awake = dict.fromkeys(running, True)
     alive = dict.fromkeys(running, False)
     states: dict[tuple[str, str], str] = {}
@@ -187,10 +188,15 @@ def _health(trace: Trace, running: Mapping[str, Any]) -> dict[tuple[str, str], l
                 awake[record.node] = record.state == "on"
             case ProcessChange(process="keepalived"):
                 alive[record.node] = record.state == "running"
-                if record.state == "starting":  # what is not there at the start is no change to be told
-                    processes = running[record.node].config.processes
+                if record.state == "starting":
+                    failing[record.node].clear()
+                    starting.add(record.node)
+                elif record.state == "running" and record.node in starting:
+                    starting.remove(record.node)  # what is not there by now is no change to be told
                     failing[record.node] = {
-                        ("process", each.name) for each in processes if (record.node, each.process) in dead
+                        ("process", each.name)
+                        for each in running[record.node].config.processes
+                        if (record.node, each.process) in dead
                     }
             case ProcessChange():
                 (dead.add if record.state == "dead" else dead.discard)((record.node, record.process))
