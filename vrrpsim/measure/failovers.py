@@ -18,11 +18,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from operator import attrgetter
+from typing import TypeVar
 
 from vrrpsim.measure.history import History, Reaction
 from vrrpsim.measure.keywords import Daemon, claim_keyword, detect_keyword, elect_keyword, relearn_keyword
 from vrrpsim.measure.ownership import Ownership, Tenure
-from vrrpsim.trace import Fault, FaultEnd, PriorityChange, Reachability, StateChange, TrackerChange
+from vrrpsim.trace import (
+    Fault,
+    FaultEnd,
+    Gratuitous,
+    PriorityChange,
+    Reachability,
+    Record,
+    StateChange,
+    TrackerChange,
+)
+
+T = TypeVar("T", bound=Record)
 
 HARM = ("kill", "stop", "freeze", "power_off", "pause", "link_down", "hang", "fail", "flush_address")
 REPAIR = ("start", "power_on", "link_up", "pass", "thaw")
@@ -137,6 +149,7 @@ def failovers(
     `watchers` gives, for each address, the clients that ask it and their period in ns.
     """
     events = causes(past.faults, daemons)
+    seen = _Seen(past)
     found: list[Failover] = []
     for ownership in owned:
         answered: set[Cause] = set()
@@ -146,10 +159,27 @@ def failovers(
                 continue
             answered.add(cause)
             clients = watchers.get(ownership.address, {})
-            failover = _failover(past, daemons, clients, old.node, tenure, cause)
+            failover = _failover(seen, daemons, clients, old.node, tenure, cause)
             if failover is not None:
                 found.append(failover)
     return tuple(sorted(found, key=attrgetter("owner_ns", "address")))
+
+
+class _Seen:
+    """What failovers look for in the past, each in order of time: looked up instead of searched."""
+
+    def __init__(self, past: History) -> None:
+        self.reactions = past.reactions
+        self.gratuitous: dict[tuple[str, str], list[Gratuitous]] = {}
+        self.priorities: dict[tuple[str, str], list[PriorityChange]] = {}
+        self.reachability: dict[str, list[Reachability]] = {}
+        for frame in past.gratuitous:
+            self.gratuitous.setdefault((frame.node, frame.address), []).append(frame)
+        for record in past.reactions:
+            if isinstance(record, PriorityChange):
+                self.priorities.setdefault((record.node, record.instance), []).append(record)
+        for change in past.reachability:
+            self.reachability.setdefault(change.client, []).append(change)
 
 
 def changes_of_owner(ownership: Ownership) -> Iterator[tuple[Tenure, Tenure]]:
@@ -168,7 +198,7 @@ def _cause(events: Sequence[Cause], old: Tenure, new: Tenure) -> Cause | None:
 
 
 def _failover(
-    past: History,
+    seen: _Seen,
     daemons: Mapping[str, Daemon],
     watchers: Mapping[str, int],
     old: str,
@@ -177,7 +207,7 @@ def _failover(
 ) -> Failover | None:
     """Measure one change of owner; None if nobody was elected, as when a reload adds an address."""
     new, address = tenure.node, tenure.address
-    reactions = _between(past.reactions, cause.at_ns, tenure.start_ns)
+    reactions = _between(seen.reactions, cause.at_ns, tenure.start_ns)
     won = _won(reactions, daemons.get(new), address, new)
     daemon = daemons.get(new)
     if won is None and daemon is not None and daemon.instance_of(address) is not None:
@@ -186,11 +216,11 @@ def _failover(
     first = next((r for r in reactions if r.at_ns <= master_ns and _reacts(r, cause, old, new)), None)
     heard_ns = won.last_advert_ns if won else None
     detected_ns = first.at_ns if first else min(max(cause.at_ns, heard_ns or 0), master_ns)
-    frames = (g.at_ns for g in past.gratuitous if g.node == new and g.address == address)
-    burst = [at_ns for at_ns in frames if tenure.start_ns <= at_ns < tenure.end_ns]
+    frames = _between(seen.gratuitous.get((new, address), []), tenure.start_ns, tenure.end_ns - 1)
+    burst = [frame.at_ns for frame in frames]
     claimed_ns = burst[0] if burst else tenure.start_ns
-    relearnt_ns, served_ns = _clients_back(past.reachability, watchers, new, claimed_ns, tenure.end_ns)
-    priority = _priority(past.reactions, daemons.get(new), address, new, master_ns)
+    relearnt_ns, served_ns = _clients_back(seen.reachability, watchers, new, claimed_ns, tenure.end_ns)
+    priority = _priority(seen.priorities, daemons.get(new), address, new, master_ns)
     keywords = (
         detect_keyword(first, daemons),
         elect_keyword(daemons.get(old), daemons.get(new), address, priority, won, detected_ns),
@@ -208,9 +238,10 @@ def _failover(
     return Failover(address, old, new, cause, tenure.start_ns, parts, total_ns)
 
 
-def _between(reactions: Sequence[Reaction], start_ns: int, end_ns: int) -> Sequence[Reaction]:
+def _between(records: Sequence[T], start_ns: int, end_ns: int) -> Sequence[T]:
+    """The records of a closed stretch of time."""
     when = attrgetter("at_ns")
-    return reactions[bisect_left(reactions, start_ns, key=when) : bisect_right(reactions, end_ns, key=when)]
+    return records[bisect_left(records, start_ns, key=when) : bisect_right(records, end_ns, key=when)]
 
 
 def _won(reactions: Sequence[Reaction], daemon: Daemon | None, address: str, new: str) -> StateChange | None:
@@ -243,23 +274,26 @@ def _reacts(record: Reaction, cause: Cause, old: str, new: str) -> bool:
 
 
 def _priority(
-    reactions: Sequence[Reaction], daemon: Daemon | None, address: str, node: str, at_ns: int
+    changes: Mapping[tuple[str, str], Sequence[PriorityChange]],
+    daemon: Daemon | None,
+    address: str,
+    node: str,
+    at_ns: int,
 ) -> int | None:
     """Return the effective priority of the address's instance on a node at an instant."""
     instance = daemon.instance_of(address) if daemon else None
     if instance is None:
         return None
-    priority = instance.priority
-    for record in reactions:
-        if record.at_ns > at_ns:
-            break
-        if isinstance(record, PriorityChange) and (record.node, record.instance) == (node, instance.name):
-            priority = record.new
-    return priority
+    before = _between(changes.get((node, instance.name), []), 0, at_ns)
+    return before[-1].new if before else instance.priority
 
 
 def _clients_back(
-    changes: Sequence[Reachability], watchers: Mapping[str, int], new: str, claimed_ns: int, end_ns: int
+    changes: Mapping[str, Sequence[Reachability]],
+    watchers: Mapping[str, int],
+    new: str,
+    claimed_ns: int,
+    end_ns: int,
 ) -> tuple[int | None, int | None]:
     """When the last of the clients is led to the new owner, and when it gets its first answer there.
 
@@ -268,7 +302,9 @@ def _clients_back(
     led: list[int] = []
     served: list[int] = []
     for client, every_ns in watchers.items():
-        own = [change for change in changes if change.client == client and change.at_ns < end_ns]
+        of_client = changes.get(client, [])
+        then = bisect_right(of_client, claimed_ns, key=attrgetter("at_ns")) - 1
+        own = of_client[max(then, 0) : bisect_left(of_client, end_ns, key=attrgetter("at_ns"))]
         led_ns = _holds_from(own, claimed_ns, lambda change: change.node == new)
         answered_ns = _holds_from(own, claimed_ns, lambda change: change.reachable and change.node == new)
         if led_ns is not None and answered_ns is not None:
