@@ -186,8 +186,13 @@ def test_a_lab_that_is_ended_leaves_nothing(tmp_path, number):
 
 def test_an_interrupt_prints_what_is_finished(tmp_path):
     scenario = pair(tmp_path, duration="2s", expect="  owner: {end: lb1}\n")
-    words = [sys.executable, "-u", "-m", "vrrpsim", "lab", str(scenario), "-n", "50"]
-    running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        [sys.executable, "-u", "-m", "vrrpsim", "lab", str(scenario), "-n", "50"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs ignore it
+    )
     first = running.stdout.readline()
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=20)

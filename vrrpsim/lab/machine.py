@@ -76,8 +76,8 @@ class Machine:
 
     def _become(self, words: Sequence[str], environment: Mapping[str, str], output: int) -> None:
         os.setsid()
-        for number in (signal.SIGINT, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         for kind, flag in kernel.SPACES.items():
             kernel.enter(self._spaces[kind], flag)
         os.chdir("/")

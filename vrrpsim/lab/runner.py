@@ -66,11 +66,11 @@ def _spawn(scenario: Scenario, seed: int, daemons: Mapping[str, str]) -> tuple[C
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(theirs, os.getpid(), scenario, seed, dict(daemons)))
-    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for us alone to handle
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: an interrupt is ours to handle
     try:
         process.start()
     finally:
-        signal.signal(signal.SIGINT, ignored)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         theirs.close()
     return ours, process
 
