@@ -64,6 +64,7 @@ class Port:
         self.carrier = True
         self.reported = True  # IFF_UP and IFF_RUNNING as the kernel tells its processes
         self.local: dict[Address, bytes] = {}
+        self.martians: frozenset[Address] = frozenset()  # IPv4 sources that Linux drops: addresses of its own
         self.virtual_macs: dict[str, bytes] = {}  # by macvlan name
         self.groups: set[bytes] = set()  # multicast MACs joined for VRRP
         self.cache = NeighbourCache(self, personality)
@@ -119,6 +120,8 @@ class Port:
             self._lose(frame, "down")
         elif type(frame) is VrrpFrame:
             if frame.multicast or self._is_meant(frame):
+                if self.martians and frame.source in self.martians:
+                    return
                 self.hear_vrrp(self, frame)
         elif isinstance(frame, NeighbourFrame) and (frame.dst_mac[0] & 1 or self.has_mac(frame.dst_mac)):
             self._hear_neighbour(frame)
@@ -126,7 +129,9 @@ class Port:
     def postponed(self, frame: VrrpFrame) -> Postponed | None:
         """What hearing this advert again would do; None: more than moving a deadline."""
         heard = frame.multicast or self._is_meant(frame)
-        return self.owner.postponed(self, frame) if heard else Postponed()
+        return (
+            self.owner.postponed(self, frame) if heard and frame.source not in self.martians else Postponed()
+        )
 
     def _is_meant(self, frame: VrrpFrame) -> bool:
         return self.has_mac(frame.dst_mac) and frame.destination in self.local

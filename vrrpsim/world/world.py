@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from vrrpsim.config.chance import Streams
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.protocol.configuration import Address
@@ -41,6 +43,8 @@ class World:
             name: Node(self, name, rank, model)
             for rank, (name, model) in enumerate(scenario.nodes.items(), 1)
         }
+        for segment in self.segments.values():
+            _mark_martians(segment)
         self.clients: dict[str, Client] = {}
         for number, (name, client) in enumerate(scenario.clients.items()):
             address = (
@@ -97,6 +101,14 @@ class World:
                 for instance in node.keepalived.config.instances:
                     taken |= {entry.address for entry in (*instance.addresses, *instance.excluded)}
         return taken
+
+
+def _mark_martians(segment: Segment) -> None:
+    """Who shares an IPv4 address with another node never hears what that one sends from it."""
+    owners = Counter(address for port in segment.ports for address in port.local if address.version == 4)
+    shared = {address for address, ports in owners.items() if ports > 1}
+    for port in segment.ports if shared else ():
+        port.martians = frozenset(shared & port.local.keys())
 
 
 def simulate(
