@@ -323,7 +323,7 @@ def test_overlapping_hangs_end_with_the_last() -> None:
     )
     lb1 = made.nodes["lb1"]
     assert lb1.daemon is not None
-    assert lb1.daemon.forced == {}
+    assert lb1.daemon.scripts.forced == {}
     assert owners(made, 40) == ["lb1"]
 
 

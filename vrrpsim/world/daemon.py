@@ -7,11 +7,10 @@ real machine takes (personality.py) and are done one after the other.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from vrrpsim.config.chance import Numbered, bounds_ns
 from vrrpsim.config.scenario import Keepalived
 from vrrpsim.config.values import Distribution
 from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig
@@ -48,9 +47,9 @@ from vrrpsim.trace import (
 
 from . import personality
 from .calendar import Call, Kind, order_of
-from .checks import Check, check_of
 from .frame import GRATUITOUS, NeighbourFrame, VrrpFrame
 from .port import Postponed
+from .script_runs import ScriptRuns
 
 if TYPE_CHECKING:
     from .node import Node
@@ -59,26 +58,6 @@ if TYPE_CHECKING:
 COSTLY = (AddAddresses, RemoveAddresses, SendGratuitous)  # the others take no time of their own
 ADVERTS_KEPT = 4096  # frames remembered; an instance repeats a handful
 RIVALRY_NS = 10_000_000_000  # how long a rejected advert keeps the wake-ups irregular
-
-
-class Rest(NamedTuple):
-    """A script whose runs change nothing: when the last one that was looked at began, and which it was."""
-
-    began_ns: int
-    due_ns: int  # when the next one is to begin, on time
-    number: int
-
-
-class ScriptRun:
-    """A check under way: when it would end by itself, or that it hangs."""
-
-    __slots__ = ("call", "check", "hanging", "script")
-
-    def __init__(self, script: str, check: Check) -> None:
-        self.script = script
-        self.check = check
-        self.call: Call | None = None
-        self.hanging = False
 
 
 class Daemon:
@@ -90,17 +69,11 @@ class Daemon:
         self.node = node
         self.world = node.world
         self._env: Any = node.world.calendar.env  # its `_now` is read more often than anything else
-        self._script_run = node.time(personality.SCRIPT_RUN)
-        self._longest_run_ns = bounds_ns(self._script_run)[1]
         self.model = model
         self.dialect = dialect
         self.config = model.config
         self.router = VrrpRouter(self.config, dialect)
         self.life = "dead"
-        self.forced: dict[str, str] = {}  # script name -> hang, fail, pass
-        self._runs: dict[int, ScriptRun] = {}
-        self._run_counts: Counter[str] = Counter()
-        self._resting: dict[str, Rest] = {}
         self._calendar = node.world.calendar
         self._order = order_of(Kind.TIMER, node.rank)
         self.wake = Call(self._wake_up, ())
@@ -124,9 +97,8 @@ class Daemon:
         self.drift_ns = streams.draw_ns(node.drift, f"drift/{name}")
         self._jitter = streams.draws(f"jitter/{name}")
         self._work = streams.draws(f"work/{name}")
-        self._script_times: dict[str, Numbered] = {}
         self._coin = streams.draws(f"coin/{name}")
-        self._checks = self._checks_of(self.config)
+        self.scripts = ScriptRuns(self)
         self._adverts: dict[int, tuple[Port, VrrpFrame, str, SendAdvert]] = {}
         self._announcements: dict[int, tuple[Port, NeighbourFrame, str, SendGratuitous]] = {}
         self._doers: dict[type[Output], Callable[[Any], None]] = {
@@ -137,8 +109,8 @@ class Daemon:
             AddAddresses: self._add,
             RemoveAddresses: self._remove,
             SendGratuitous: self._announce,
-            RunScript: self._run,
-            KillScript: self._kill_run,
+            RunScript: self.scripts.begin,
+            KillScript: self.scripts.kill,
             AdvertDropped: self._advert_dropped,
             RunNotify: self._notify,
             Log: self._log,
@@ -148,13 +120,16 @@ class Daemon:
             self._next_stall()
 
     @property
+    def is_regular(self) -> bool:
+        """It runs, and each of its deadlines is served as late as the others."""
+        return self._brisk and not self._drawn and self.now_ns >= self._irregular_until_ns
+
+    @property
     def is_idle(self) -> bool:
         """It has nothing to do but what its next deadline and the calendar will bring."""
-        working = self._todo or self._busy is not None or self._inbox
-        irregular = self._drawn or self._now_ns < self._irregular_until_ns
-        return self.life != "frozen" and (
-            self.life != "running" or not (working or irregular or not self._brisk)
-        )
+        if self.life != "running":
+            return self.life != "frozen"
+        return self.is_regular and not self._todo and self._busy is None and not self._inbox
 
     @property
     def exists(self) -> bool:
@@ -170,8 +145,8 @@ class Daemon:
         if self.exists or not self.node.up:
             return
         self._become("starting")
-        delay_ns = self._draw(personality.DAEMON_START)
-        self._pending = self._later(delay_ns, self._dispatch)
+        delay_ns = self.draw_ns(personality.DAEMON_START)
+        self._pending = self.later(delay_ns, self._dispatch)
 
     def _dispatch(self) -> None:
         self._pending = None
@@ -180,7 +155,7 @@ class Daemon:
             return
         self._become("running")
         self._join_groups(True)
-        self._obey(self.router.start(self._host(), self._now_ns))
+        self._obey(self.router.start(self._host(), self.now_ns))
 
     def stop(self) -> None:
         """SIGTERM: graceful; the process is gone a second later (§1.7)."""
@@ -191,8 +166,8 @@ class Daemon:
         elif self.life == "running":
             self.disturb()
             self._become("stopping")
-            self._obey(self.router.stop(self._now_ns))
-            self._pending = self._later(self._draw(personality.DAEMON_EXIT), self.kill)
+            self._obey(self.router.stop(self.now_ns))
+            self._pending = self.later(self.draw_ns(personality.DAEMON_EXIT), self.kill)
 
     def kill(self) -> None:
         """SIGKILL to all of it: silence, and the addresses stay (§1.7)."""
@@ -234,18 +209,14 @@ class Daemon:
         if self.life != "running":
             self.config = config
             self.router = VrrpRouter(config, self.dialect)
-            self._checks = self._checks_of(config)
+            self.scripts.read(config)
             return
+        self.disturb()
         self._join_groups(False)
         self.config = config
-        self._checks = self._checks_of(config)
+        self.scripts.read(config)
         self._join_groups(True)
-        self.disturb()
-        for run in self._runs.values():
-            if run.call is not None:
-                run.call.cancel()
-        self._runs.clear()
-        self._obey(self.router.reload(config, self._now_ns))
+        self._obey(self.router.reload(config, self.now_ns))
 
     def _become(self, life: str) -> None:
         self.life = life
@@ -257,22 +228,18 @@ class Daemon:
         for call in (self._busy, self._pending):
             if call is not None:
                 call.cancel()
-        for run in self._runs.values():
-            if run.call is not None:
-                run.call.cancel()
         self._busy = self._pending = None
         self._woken = False
         self._todo.clear()
         self._inbox.clear()
-        self._runs.clear()
-        self._resting.clear()
+        self.scripts.forget()
 
     # --- what happens to it
 
     def look_up(self) -> None:
         """Whether it can do anything may have changed: freeze, pause, power, stall."""
         self._blocked = (
-            self.life == "frozen" or not self.node.kernel_runs or self._now_ns < self._stalled_until_ns
+            self.life == "frozen" or not self.node.kernel_runs or self.now_ns < self._stalled_until_ns
         )
         self._brisk = self.life == "running" and not self._blocked and self.node.starved is None
 
@@ -282,8 +249,8 @@ class Daemon:
             self._inbox.append((function, arguments))
         elif self.node.starved is not None:
             delay_ns = self._jitter.ns(self.node.starved)
-            self._served_ns = max(self._served_ns, self._now_ns + delay_ns)  # a socket keeps its order
-            self._later(self._served_ns - self._now_ns, self._happen_late, function, arguments)
+            self._served_ns = max(self._served_ns, self.now_ns + delay_ns)  # a socket keeps its order
+            self.later(self._served_ns - self.now_ns, self._happen_late, function, arguments)
         else:
             function(*arguments)
 
@@ -311,7 +278,7 @@ class Daemon:
     def _wake_up_again(self) -> None:
         if self._woken:
             self._woken = False
-            self._advance(self._now_ns - self.drift_ns)
+            self._advance(self.now_ns - self.drift_ns)
 
     def receive(self, port: Port, frame: VrrpFrame) -> None:
         """A VRRP packet on the socket."""
@@ -332,7 +299,7 @@ class Daemon:
         if self.life != "running":
             return Postponed()
         instance = self.router.postponed(
-            port.interface, frame.source, frame.destination, frame.ttl, frame.payload, self._now_ns
+            port.interface, frame.source, frame.destination, frame.ttl, frame.payload, self.now_ns
         )
         if isinstance(instance, bool):
             return None if instance else Postponed()
@@ -348,11 +315,11 @@ class Daemon:
 
     def interface_changed(self, interface: str, up: bool) -> None:
         """Netlink reports a change of carrier or IFF_UP."""
-        self._netlink(lambda: self.router.interface_changed(interface, up, self._now_ns))
+        self._netlink(lambda: self.router.interface_changed(interface, up, self.now_ns))
 
     def address_removed(self, interface: str, address: Any) -> None:
         """Netlink reports that somebody removed an address."""
-        self._netlink(lambda: self.router.address_removed(interface, address, self._now_ns))
+        self._netlink(lambda: self.router.address_removed(interface, address, self.now_ns))
 
     def process_changed(self, process: str) -> None:
         """The kernel's process connector reports a start or an end."""
@@ -362,11 +329,11 @@ class Daemon:
                 self._netlink(self._count_changed, tracked.name, count)
 
     def _count_changed(self, name: str, count: int) -> list[Output]:
-        return self.router.process_count(name, count, self._now_ns)
+        return self.router.process_count(name, count, self.now_ns)
 
     def _netlink(self, ask: Callable[..., list[Output]], *arguments: Any) -> None:
         if self.life in ("running", "frozen"):
-            self._later(self._draw(personality.NETLINK), self.happen, self._hear_kernel, ask, arguments)
+            self.later(self.draw_ns(personality.NETLINK), self.happen, self._hear_kernel, ask, arguments)
 
     def _hear_kernel(self, ask: Callable[..., list[Output]], arguments: tuple[Any, ...]) -> None:
         if self.life == "running":
@@ -375,7 +342,7 @@ class Daemon:
     def set_priority(self, instance: str, priority: int) -> None:
         """The operator changes a base priority."""
         if self.life == "running":
-            self.happen(lambda: self._obey(self.router.set_priority(instance, priority, self._now_ns)))
+            self.happen(lambda: self._obey(self.router.set_priority(instance, priority, self.now_ns)))
 
     # --- time
 
@@ -461,16 +428,16 @@ class Daemon:
     def _next_stall(self) -> None:
         stalls = self.node.stalls
         assert stalls is not None
-        self._later(self._stall_stream.ns(stalls.every), self._stall)
+        self.later(self._stall_stream.ns(stalls.every), self._stall)
 
     def _stall(self) -> None:
         stalls = self.node.stalls
         assert stalls is not None
         lasts_ns = self._stall_stream.ns(stalls.lasts)
-        self._stalled_until_ns = max(self._stalled_until_ns, self._now_ns + lasts_ns)
+        self._stalled_until_ns = max(self._stalled_until_ns, self.now_ns + lasts_ns)
         self.disturb()
         self.look_up()
-        self._later(lasts_ns, self.resume)
+        self.later(lasts_ns, self.resume)
         self._next_stall()
 
     # --- obeying
@@ -491,7 +458,7 @@ class Daemon:
             kind = type(output)
             cost_ns = self._cost_ns(output) if kind in COSTLY else 0
             if cost_ns:
-                self._busy = self._later(cost_ns, self._finish, output)
+                self._busy = self.later(cost_ns, self._finish, output)
             else:
                 do[kind](output)
 
@@ -506,16 +473,16 @@ class Daemon:
     def _cost_ns(self, output: Output) -> int:
         match output:
             case AddAddresses(addresses=addresses):
-                more_ns = (len(addresses) - 1) * self._draw(personality.ANOTHER_ADDRESS)
-                return self._draw(personality.ADD_ADDRESS) + more_ns
+                more_ns = (len(addresses) - 1) * self.draw_ns(personality.ANOTHER_ADDRESS)
+                return self.draw_ns(personality.ADD_ADDRESS) + more_ns
             case RemoveAddresses(addresses=addresses):
                 there = sum(self._has(output, entry.address) for entry in addresses)
                 if not there:
                     return 0
-                more_ns = (there - 1) * self._draw(personality.ANOTHER_ADDRESS)
-                return self._draw(personality.REMOVE_ADDRESS) + more_ns
+                more_ns = (there - 1) * self.draw_ns(personality.ANOTHER_ADDRESS)
+                return self.draw_ns(personality.REMOVE_ADDRESS) + more_ns
             case _:
-                return self._draw(personality.GRATUITOUS_FRAME)
+                return self.draw_ns(personality.GRATUITOUS_FRAME)
 
     def _record(self, record: Record, level: Level = Level.STATES) -> None:
         trace = self.world.trace
@@ -526,7 +493,7 @@ class Daemon:
         old, new = output.old.name, output.new.name
         self._record(
             StateChange(
-                self._now_ns,
+                self.now_ns,
                 self.node.name,
                 output.instance,
                 old,
@@ -537,13 +504,13 @@ class Daemon:
         )
 
     def _priority_changed(self, output: PriorityChanged) -> None:
-        self._record(PriorityChange(self._now_ns, self.node.name, *output))
+        self._record(PriorityChange(self.now_ns, self.node.name, *output))
 
     def _tracker_changed(self, output: TrackerChanged) -> None:
-        self._record(TrackerChange(self._now_ns, self.node.name, *output))
+        self._record(TrackerChange(self.now_ns, self.node.name, *output))
 
     def _advert_dropped(self, output: AdvertDropped) -> None:
-        now_ns = self._now_ns
+        now_ns = self.now_ns
         self._rivals_until_ns = now_ns + RIVALRY_NS
         if now_ns >= self._irregular_until_ns:
             self.be_irregular(self._rivals_until_ns)
@@ -553,11 +520,11 @@ class Daemon:
         self._record(AdvertRejected(now_ns, self.node.name, output.instance, source, reason), Level.ADVERTS)
 
     def _notify(self, output: RunNotify) -> None:
-        self._record(Notification(self._now_ns, self.node.name, *output), Level.FRAMES)
+        self._record(Notification(self.now_ns, self.node.name, *output), Level.FRAMES)
 
     def _log(self, output: Log) -> None:
         if self.world.trace.level >= Level.FRAMES and not output.detail:
-            self._record(LogLine(self._now_ns, self.node.name, str(output)))
+            self._record(LogLine(self.now_ns, self.node.name, str(output)))
 
     def _send_advert(self, output: SendAdvert) -> None:
         known = self._adverts.get(id(output))
@@ -569,7 +536,7 @@ class Daemon:
         trace = self.world.trace
         if trace.level >= Level.ADVERTS:
             trace.records.append(
-                AdvertSent(self._now_ns, self.node.name, output.instance, output.priority, destination)
+                AdvertSent(self.now_ns, self.node.name, output.instance, output.priority, destination)
             )
         port.send_ip(frame)
 
@@ -627,7 +594,7 @@ class Daemon:
         trace = self.world.trace
         if trace.level >= Level.ADVERTS:
             mac = mac_text(frame.sender_mac)
-            trace.records.append(Gratuitous(self._now_ns, self.node.name, output.interface, address, mac))
+            trace.records.append(Gratuitous(self.now_ns, self.node.name, output.interface, address, mac))
         port.transmit(frame)
 
     def _announcement(
@@ -648,96 +615,15 @@ class Daemon:
 
     # --- checks
 
-    def _checks_of(self, config: RouterConfig) -> dict[str, Check]:
-        checks = {}
-        for script in config.scripts:
-            check = check_of(script, self.model.probes.get(script.name), self.node.model.processes)
-            if check == Check() or (check.process and check.process not in self.node.known_processes):
-                self.world.remark(f"{self.node.name}/{script.name}: '{script.command}' always succeeds here")
-                check = Check()
-            checks[script.name] = check
-        return checks
-
-    def _run(self, output: RunScript) -> None:
-        """Fork and exec; the check looks when it ends, unless it hangs."""
-        script, number = output
-        self._run_counts[script] += 1
-        check = self._checks[script]
-        verdict = self.forced.get(script) or self.node.answer(check)
-        if not self._let_rest(script, number, verdict):
-            run = self._runs[number] = ScriptRun(script, check)
-            run.call = self._later(self._run_lasts_ns(script), self._look, number)
-
-    def _let_rest(self, script: str, number: int, verdict: str) -> bool:
-        """Runs that end as expected, and well before the next one, are left out until something changes."""
-        now_ns = self._now_ns
-        config = next(each for each in self.config.scripts if each.name == script)
-        short = self._longest_run_ns < min(config.interval_ns, config.effective_timeout_ns)
-        if not (self._brisk and short and verdict != "hang" and now_ns >= self._irregular_until_ns):
-            return False
-        due_ns = self.router.rest(script, number, verdict == "pass", now_ns)
-        if due_ns is not None:
-            self._resting[script] = Rest(now_ns, due_ns, self._run_counts[script])
-        return due_ns is not None
-
-    def _run_lasts_ns(self, script: str) -> int:
-        draws = self._script_times.get(script)
-        if draws is None:
-            draws = self._script_times[script] = self.world.streams.numbered(
-                f"scripts/{self.node.name}/{script}"
-            )
-        return draws.draw_ns(self._script_run, self._run_counts[script])
-
     def disturb(self) -> None:
-        """What checks see, or when they run, is about to change: those that rest go on."""
-        resting, self._resting = self._resting, {}
-        for script, rest in resting.items():
-            interval_ns = rest.due_ns - rest.began_ns
-            period_ns = interval_ns + self.drift_ns
-            passed = max(0, self._now_ns - 1 - rest.began_ns) // period_ns
-            began_ns = rest.began_ns + passed * period_ns
-            self._run_counts[script] = rest.number + passed
-            left_ns = began_ns + self._run_lasts_ns(script) - self._now_ns
-            if left_ns > 0:  # a run is under way and looks for itself
-                number = self.router.go_on(script, began_ns + interval_ns, began_ns)
-                run = self._runs[number] = ScriptRun(script, self._checks[script])
-                run.call = self._later(left_ns, self._look, number)
-            else:
-                self.router.go_on(script, began_ns + interval_ns)
-        if resting:
+        """What checks see, or when they run, is about to change."""
+        if self.scripts.disturb():
             self._arm()
 
-    def _look(self, number: int) -> None:
-        run = self._runs.get(number)
-        if run is None:
-            return
-        verdict = self.forced.get(run.script) or self.node.answer(run.check)
-        if verdict == "hang":
-            run.hanging = True
-        else:
-            self._end_run(number, 0 if verdict == "pass" else 1, None)
-
-    def look_again(self) -> None:
-        """Something that checks wait for may answer now: a thawed server works off its backlog."""
-        for number, run in self._runs.items():
-            if run.hanging:
-                run.hanging = False
-                run.call = self._later(self._draw(personality.THAW_BACKLOG), self._look, number)
-
-    def _kill_run(self, output: KillScript) -> None:
-        run = self._runs.get(output.run)
-        if run is not None:
-            if run.call is not None:
-                run.call.cancel()
-            run.call = self._later(self._draw(personality.NETLINK), self._end_run, output.run, None, 15)
-
-    def _end_run(self, number: int, code: int | None, signal: int | None) -> None:
-        if self._runs.pop(number, None) is not None:
-            self.happen(self._report_run, number, code, signal)
-
-    def _report_run(self, number: int, code: int | None, signal: int | None) -> None:
+    def script_ended(self, number: int, code: int | None, signal: int | None) -> None:
+        """A run of a check ended, and the daemon comes to it."""
         if self.life == "running":
-            self._obey(self.router.script_finished(number, code, signal, self._now_ns))
+            self._obey(self.router.script_finished(number, code, signal, self.now_ns))
 
     # --- its machine
 
@@ -784,14 +670,17 @@ class Daemon:
     # --- small things
 
     @property
-    def _now_ns(self) -> int:
+    def now_ns(self) -> int:
+        """Simulated time."""
         now_ns: int = self._env._now
         return now_ns
 
-    def _draw(self, distribution: Distribution) -> int:
+    def draw_ns(self, distribution: Distribution) -> int:
+        """How long something takes this time; nothing with `slop: none`."""
         return self._work.ns(self.node.time(distribution))
 
-    def _later(self, delay_ns: int, function: Callable[..., Any], *arguments: Any) -> Call:
+    def later(self, delay_ns: int, function: Callable[..., Any], *arguments: Any) -> Call:
+        """Something of its own will happen after a delay."""
         return self.world.calendar.at(
             self._env._now + delay_ns, Kind.TIMER, self.node.rank, function, *arguments
         )

@@ -303,18 +303,18 @@ class Faults:
         forced = self._forced.setdefault((node.name, script), {})
         forced[purpose] = event.verb
         daemon.disturb()
-        daemon.forced[script] = event.verb
+        daemon.scripts.forced[script] = event.verb
 
         def undo() -> None:
             daemon.disturb()
             del forced[purpose]
-            daemon.forced.pop(script)
+            daemon.scripts.forced.pop(script)
             if forced:
-                daemon.forced[script] = next(reversed(forced.values()))
-            daemon.look_again()
+                daemon.scripts.forced[script] = next(reversed(forced.values()))
+            daemon.scripts.look_again()
 
         if event.verb != "hang":
-            daemon.look_again()
+            daemon.scripts.look_again()
         return (f"{node.name}/{script}",), undo
 
     def _starve(self, event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:

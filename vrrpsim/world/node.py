@@ -281,7 +281,7 @@ class Node:
             self.daemon.disturb()
             self.daemon.process_changed(service.name)
             if service.serves:
-                self.daemon.look_again()
+                self.daemon.scripts.look_again()
         self.world.reconsider()
 
     def daemon_changed(self, daemon: Daemon) -> None:
