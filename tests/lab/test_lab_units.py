@@ -64,6 +64,16 @@ def test_what_cannot_be_done_is_said_at_once_with_its_place(tmp_path):
     assert len(lines) == 6
 
 
+def test_keepalived_hears_of_no_process_in_a_namespace_but_we_look(monkeypatch):
+    scenario = load_scenario(SCENARIOS / "three-nodes-v3.yaml")
+    monkeypatch.setattr(refusals, "find", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(refusals, "_no_namespaces", list)
+    with pytest.raises(refusals.Impossible, match="track_process") as caught:
+        refusals.refuse(scenario, dict.fromkeys(scenario.nodes, "keepalived"))
+    assert len(str(caught.value).splitlines()) == 3
+    refusals.refuse(scenario, dict.fromkeys(scenario.nodes, "vrrpsim"))
+
+
 def test_a_missing_program_is_named(tmp_path, monkeypatch):
     scenario = load_scenario(pair(tmp_path, duration="5s"))
     monkeypatch.setattr(refusals, "find", lambda name: None if name in ("haproxy", "nft") else "/bin/x")

@@ -30,7 +30,7 @@ class Impossible(Exception):
 def refuse(scenario: Scenario, daemons: Mapping[str, str]) -> None:
     """Raise `Impossible` with a line for each thing that cannot be done."""
     tree = read_tree(scenario.path) if scenario.path is not None else Tree("scenario")
-    lines = [f"{place}: {text}" for place, text in sorted(_unable(scenario, tree))]
+    lines = [f"{place}: {text}" for place, text in sorted(_unable(scenario, tree, daemons))]
     lines += [f"this machine has no {program}" for program in missing(scenario, daemons)]
     if find_spec("pyroute2") is None:
         lines.append("this Python has no package pyroute2; pip install 'vrrpsim[live]' brings it")
@@ -40,8 +40,8 @@ def refuse(scenario: Scenario, daemons: Mapping[str, str]) -> None:
         raise Impossible("\n".join(lines))
 
 
-def _unable(scenario: Scenario, tree: Tree) -> Iterator[tuple[Place, str]]:
-    found = [*_segments(scenario), *_nodes(scenario), *_clients(scenario)]
+def _unable(scenario: Scenario, tree: Tree, daemons: Mapping[str, str]) -> Iterator[tuple[Place, str]]:
+    found = [*_segments(scenario), *_nodes(scenario, daemons), *_clients(scenario)]
     for event in scenario.events:
         found += [(("events", event.index, *keys), text) for keys, text in _event(event)]
     for path, text in found:
@@ -57,7 +57,7 @@ def _segments(scenario: Scenario) -> Iterator[tuple[Keys, str]]:
             yield ("segments", name, "delay"), "a bridge has no delay to speak of"
 
 
-def _nodes(scenario: Scenario) -> Iterator[tuple[Keys, str]]:
+def _nodes(scenario: Scenario, daemons: Mapping[str, str]) -> Iterator[tuple[Keys, str]]:
     for name, node in scenario.nodes.items():
         path: Keys = ("nodes", name)
         for interface in node.interfaces:
@@ -67,6 +67,9 @@ def _nodes(scenario: Scenario) -> Iterator[tuple[Keys, str]]:
             yield (*path, "slop"), "the machine's clock is the machine's"
         if node.neighbours != Neighbours():
             yield (*path, "neighbours"), "the neighbour cache is the kernel's"
+        if node.keepalived and node.keepalived.config.processes and daemons[name] == "keepalived":
+            why = "track_process hears of processes from the kernel, which tells no namespace"
+            yield (*path, "keepalived"), why
         for script in node.keepalived.config.scripts if node.keepalived else ():
             command = script.words[0] if script.words else ""
             if node.keepalived and script.name not in node.keepalived.probes:
