@@ -199,4 +199,4 @@ def test_an_interrupt_prints_what_is_finished(tmp_path):
     assert first == "seed 1: passed: 1 of 1 expectation\n"
     assert running.returncode == 130
     assert said.splitlines()[-1] == "interrupted"
-    assert not marked(running.pid)
+    wait_until(lambda: not marked(running.pid))
