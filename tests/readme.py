@@ -28,7 +28,7 @@ SHOWN_CASES = (
 def sections() -> dict[str, dict[str, str]]:
     """Text of each generated part, by file and by the name in its markers."""
     return {
-        "README.md": {"report": _report(), "fidelity": _fidelity()},
+        "README.md": {"report": _report(), "fidelity": _fidelity(), "lab": _lab()},
         "scenarios/README.md": {"scenarios": _scenarios()},
     }
 
@@ -69,6 +69,14 @@ def _fidelity() -> str:
     head = [line for line in lines if line.startswith(("| case", "|---"))]
     rows = [line for line in lines if line.startswith(tuple(f"| {case}:" for case in SHOWN_CASES))]
     return "\n".join([*head, *rows]) + "\n\nAll 59 are in [docs/fidelity.md](docs/fidelity.md).\n"
+
+
+def _lab() -> str:
+    """The scenarios that agree, of the table measured by hand."""
+    lines = (ROOT / "docs/lab.md").read_text(encoding="utf-8").splitlines()
+    head = next(place for place, line in enumerate(lines) if line.startswith("| scenario | failover"))
+    rows = [line for line in lines[head + 2 :] if line.endswith("| agrees |")]
+    return "\n".join([*lines[head : head + 2], *rows]) + "\n"
 
 
 if __name__ == "__main__":

@@ -253,7 +253,7 @@ def muted(folder):
         sender.close()
         gaps = gaps_s(lan.adverts())
         assert lan.stop(daemon) == 0
-        assert gaps[-2] < 0.15
+        assert gaps[-2] < 0.3  # 0.1 s, on a machine that does other things, too
         return took_s, gaps[-1]
 
 

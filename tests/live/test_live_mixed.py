@@ -26,19 +26,20 @@ def frr(lan, name, priority):
     ip("-n", space, "link", "set", MACVLAN, "up")
     home = lan.folder / name
     home.mkdir(exist_ok=True)
-    for folder in (home, *list(home.parents)[:4]):  # vrrpd reads as the user frr
-        folder.chmod(folder.stat().st_mode | 0o055)
     configuration = home / "frr.conf"
     configuration.write_text(
         f"interface eth0\n vrrp {VRID} version 3\n vrrp {VRID} priority {priority}\n"
         f" vrrp {VRID} advertisement-interval 100\n vrrp {VRID} ip {VIP}\n"
     )
-    prepare = "mount -t tmpfs tmpfs /var/tmp && install -d -o frr -g frr /run/frr /var/tmp/frr"
+    prepare = (  # vrrpd reads as the user frr
+        "mount -t tmpfs tmpfs /var/tmp && install -d -o frr -g frr /run/frr /var/tmp/frr"
+        f" && install -o frr '{configuration}' /run/frr/frr.conf"
+    )
     assert lan.start(name, ["sh", "-c", prepare], home).popen.wait(5) == 0
     common = ["--log", "stdout", "--vty_socket", "/run/frr", "-z", "/run/frr/z"]
     started = []
     for program in ("zebra", "vrrpd"):
-        words = [str(FRR / program), *common, "-i", f"/run/frr/{program}.pid", "-f", str(configuration)]
+        words = [str(FRR / program), *common, "-i", f"/run/frr/{program}.pid", "-f", "/run/frr/frr.conf"]
         started.append(lan.start(name, words, home, kind=program))
         time.sleep(0.5)
     return started

@@ -44,8 +44,12 @@ def run_all(
         while waiting or busy:
             if waiting and len(busy) < parallel:
                 seed = waiting.pop()
-                ours, process = _spawn(scenario, seed, daemons)
-                busy[ours] = (seed, process)
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: it is ours to handle
+                try:
+                    ours, process = _spawn(scenario, seed, daemons)
+                    busy[ours] = (seed, process)
+                finally:
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             more = waiting and len(busy) < parallel
             for ready in wait(list(busy), STAGGER_S if more else None):
                 assert isinstance(ready, Connection)
@@ -66,11 +70,9 @@ def _spawn(scenario: Scenario, seed: int, daemons: Mapping[str, str]) -> tuple[C
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(theirs, os.getpid(), scenario, seed, dict(daemons)))
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: an interrupt is ours to handle
     try:
         process.start()
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         theirs.close()
     return ours, process
 
@@ -91,7 +93,8 @@ def _work(answer: Connection, lab: int, scenario: Scenario, seed: int, daemons: 
 
             traceback.print_exc()
         outcome = (str(error) or type(error).__name__, code)
-    answer.send(outcome)
+    with suppress(BrokenPipeError):  # the lab was interrupted
+        answer.send(outcome)
 
 
 def _receive(connection: Connection) -> Any:

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from operator import attrgetter
 from struct import pack
 from typing import Protocol
@@ -36,7 +37,8 @@ from vrrpsim.measure.ownership import OwnerLine, ownerships
 from vrrpsim.measure.result import addresses
 from vrrpsim.protocol import frames
 from vrrpsim.protocol.configuration import Address
-from vrrpsim.protocol.packet import ones_complement_sum, pseudo_header
+from vrrpsim.protocol.dialect import Checksum
+from vrrpsim.protocol.packet import checksum_ok, ones_complement_sum, pseudo_header
 from vrrpsim.report.text import REASONS
 from vrrpsim.trace import (
     AdvertRejected,
@@ -54,6 +56,7 @@ EPOCH_NS = 946_684_800_000_000_000  # 2000-01-01T00:00:00Z
 IN, OUT = 1, 2
 QUIET_NS = 5_000_000_000  # one request in this time is shown while nothing changes
 TCP, SYN, RST, ACK = 6, 0x02, 0x04, 0x10
+CORRUPTED = "corrupted on the way: one bit of the payload is flipped"
 NO_NEIGHBOUR = "nobody answers for the address"
 WHY_MASTER = {**REASONS, "master_down_timer": "hears nobody better"}
 
@@ -120,8 +123,7 @@ class Recorder:
         """A card took a frame from the wire."""
         _, left = self._left.get(id(frame), (frame, None))
         if left is None:  # only a damaged frame is not the one that left
-            comment = "corrupted on the way: one bit of the payload is flipped"
-            self.packets.append(Packet(now_ns, card.name, IN, frame.encode(), [comment]))
+            self.packets.append(Packet(now_ns, card.name, IN, frame.encode(), [CORRUPTED]))
             return
         packet = Packet(now_ns, card.name, IN, left.data, of=left)
         if (id(left), card.name) in self._arrived:
@@ -198,6 +200,8 @@ def _comment(scenario: Scenario, trace: Trace, packets: Sequence[Packet]) -> Non
         if packet.direction == OUT:
             packet.comments += narrator.about_advert(packet)
             packet.comments += _about_garp(packet, lines)
+        if CORRUPTED not in packet.comments:
+            packet.comments += _about_checksum(packet.data)
     _comment_rejected(trace, packets)
 
 
@@ -284,6 +288,23 @@ class _Narrator:
             ]
             comments += [f"second master: {node} is MASTER too" for node in earlier]
         return comments
+
+
+def _about_checksum(data: bytes) -> list[str]:
+    """Wireshark calls an IPv4 VRRPv3 checksum bad that leaves out the pseudo-header, as RFC 9568 does."""
+    advert = data[34:]
+    if _vrid(data) is None or data[12:14] != b"\x08\x00" or advert[0] >> 4 != 3:
+        return []
+    source, destination = IPv4Address(data[26:30]), IPv4Address(data[30:34])
+    usual = checksum_ok(
+        advert,
+        source=source,
+        destination=destination,
+        family=4,
+        version=3,
+        form=Checksum.PSEUDO_HEADER,
+    )
+    return [] if usual else ["checksum without pseudo-header (RFC 9568): Wireshark expects that of RFC 5798"]
 
 
 def _vrid(data: bytes) -> tuple[int, int] | None:
