@@ -1,11 +1,10 @@
-import random
 import subprocess
 import sys
 
 import pytest
 
+from vrrpsim.config.chance import Numbered
 from vrrpsim.config.values import (
-    Distribution,
     ValueSyntaxError,
     exact_duration,
     format_duration,
@@ -115,8 +114,8 @@ def test_what_is_no_fraction_is_refused(value):
 )
 def test_every_distribution_draws_times_and_is_written_as_it_is_read(value):
     distribution = parse_distribution(value)
-    rng = random.Random("x")
-    draws = [distribution.sample_ns(rng) for _ in range(2000)]
+    numbered = Numbered("x")
+    draws = [numbered.draw_ns(distribution, n) for n in range(2000)]
     assert all(type(draw) is int and draw >= distribution.low_ns for draw in draws)
     assert distribution.high_ns is None or max(draws) <= distribution.high_ns
     assert sum(draws) / len(draws) == pytest.approx(distribution.mean_ns, rel=0.25)
@@ -125,23 +124,16 @@ def test_every_distribution_draws_times_and_is_written_as_it_is_read(value):
 
 def test_lognormal_takes_median_and_p99():
     distribution = parse_distribution({"lognormal": ["10ms", "100ms"]})
-    rng = random.Random(1)
-    draws = sorted(distribution.sample_ns(rng) for _ in range(20_000))
+    numbered = Numbered("x")
+    draws = sorted(numbered.draw_ns(distribution, n) for n in range(20_000))
     assert draws[10_000] == pytest.approx(10_000_000, rel=0.05)
     assert draws[19_800] == pytest.approx(100_000_000, rel=0.15)
 
 
 def test_a_normal_draw_is_never_negative():
     distribution = parse_distribution({"normal": ["1ms", "1s"]})
-    rng = random.Random(1)
-    assert min(distribution.sample_ns(rng) for _ in range(100)) == 0
-
-
-def test_a_fixed_value_draws_nothing():
-    rng = random.Random(1)
-    before = rng.getstate()
-    assert Distribution.fixed(5).sample_ns(rng) == 5
-    assert rng.getstate() == before
+    numbered = Numbered("x")
+    assert min(numbered.draw_ns(distribution, n) for n in range(100)) == 0
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from pair_files import pair
 from scipy.stats import kstest
 
-from vrrpsim.config.chance import Streams
+from vrrpsim.config.chance import Numbered, Streams
 from vrrpsim.config.scenario import load_scenario
 from vrrpsim.config.values import parse_distribution
 from vrrpsim.explore.strata import choose_seeds, rank, stratified_event
@@ -75,7 +75,8 @@ def test_any_number_of_runs_is_spread_as_evenly_as_it_can_be(scenario, runs):
 def test_the_rank_of_a_draw_is_uniform_whatever_the_distribution(text):
     distribution = parse_distribution(text)
     draw = random.Random(1)
-    found = [rank(distribution, distribution.sample_ns(draw), draw.random()) for _ in range(3000)]
+    numbered = Numbered("x")
+    found = [rank(distribution, numbered.draw_ns(distribution, n), draw.random()) for n in range(3000)]
     assert kstest(found, "uniform").pvalue > 0.001
 
 

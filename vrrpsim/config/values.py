@@ -7,7 +7,6 @@ a bare number is seconds, as in keepalived.conf. Parsed through `Decimal`, so `0
 from __future__ import annotations
 
 import math
-import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -162,23 +161,6 @@ class Distribution:
     def uniform(cls, low_ns: int, high_ns: int) -> Distribution:
         """Make any nanosecond between the bounds, both included."""
         return cls("uniform", (low_ns, high_ns))
-
-    def sample_ns(self, rng: random.Random) -> int:
-        """One draw, in nanoseconds, never negative. A fixed value draws nothing from `rng`."""
-        first = self.parameters[0]
-        match self.kind:
-            case "fixed":
-                return first
-            case "uniform":
-                return rng.randint(first, self.parameters[1])
-            case "normal":
-                return max(0, round(rng.normalvariate(first, self.parameters[1])))
-            case "lognormal":
-                return round(rng.lognormvariate(math.log(first), self._sigma()))
-            case "exponential":
-                return round(rng.expovariate(1 / first)) if first else 0
-            case "choice":
-                return self.parameters[rng.randrange(len(self.parameters))]
 
     def _sigma(self) -> float:
         median, p99 = self.parameters

@@ -42,7 +42,6 @@ class Path(NamedTuple):
 class Stream(NamedTuple):
     """An advert that a Master repeats to one destination, `period_ns` apart, next at `next_ns`."""
 
-    daemon: Daemon
     instance: Instance
     port: Port
     frame: VrrpFrame
@@ -169,7 +168,7 @@ def _stream(daemon: Daemon, instance: Instance, port: Port, frame: VrrpFrame, le
                 return None
             path = path._replace(first=first, other=other)
         paths.append(path)
-    return Stream(daemon, instance, port, frame, next_ns, period_ns, slowest_ns, paths, leads)
+    return Stream(instance, port, frame, next_ns, period_ns, slowest_ns, paths, leads)
 
 
 def _path(sender: Port, receiver: Port, frame: VrrpFrame) -> Path | None:
