@@ -527,11 +527,9 @@ class Daemon:
             self._record(LogLine(self.now_ns, self.node.name, str(output)))
 
     def _send_advert(self, output: SendAdvert) -> None:
-        known = self._adverts.get(id(output))
+        known = self._adverts.get(id(output)) or self.advert_frame(output)
         if known is None:
-            known = self.advert_frame(output)
-            if known is None:
-                return
+            return
         port, frame, destination, _ = known
         trace = self.world.trace
         if trace.level >= Level.ADVERTS:
@@ -585,11 +583,9 @@ class Daemon:
             port.virtual_macs.pop(output.interface, None)
 
     def _announce(self, output: SendGratuitous) -> None:
-        known = self._announcements.get(id(output))
+        known = self._announcements.get(id(output)) or self._announcement(output)
         if known is None:
-            known = self._announcement(output)
-            if known is None:
-                return
+            return
         port, frame, address, _ = known
         trace = self.world.trace
         if trace.level >= Level.ADVERTS:
