@@ -167,9 +167,10 @@ nodes:
   a:
     interfaces: {eth0: {segment: lan, address: 10.0.0.1/24}}
     keepalived: &router
+      vrrp_scripts: {chk: {script: "mysqladmin -uroot -pc0mm4nd ping"}}
       vrrp_instances:
         "<b>V": {interface: eth0, virtual_router_id: 1, priority: 100, virtual_ipaddress: [10.0.0.9/24],
-                 authentication: {auth_type: PASS, auth_pass: &secret "s3cr3tpw"}}
+                 authentication: {auth_type: PASS, auth_pass: &secret "s3cr3tpw"}, track_script: [chk]}
   b: {interfaces: {eth0: {segment: lan, address: 10.0.0.2/24}}, keepalived: *router}
 clients: {web: {segment: lan, target: "10.0.0.9:80"}}
 # the old one was s3cr3tpw-and-more
@@ -202,6 +203,9 @@ def test_passwords_are_nowhere_in_a_page(nasty):
     assert "auth_pass" in content
     assert "s3cr3tpw" not in content
     assert "inj3cted" not in content
+    assert "mysqladmin -uroot" in content
+    assert "c0mm4nd" not in content
+    assert "c0mm4nd" not in "".join(nasty.trace.json_lines()) + str(nasty.to_dict()) + str(nasty)
     path = ROOT / "scenarios" / "haproxy-crash.yaml"
     overrides = {"nodes.lb2.keepalived.config_id": "auth_pass=topsecret"}  # whatever carries one
     study = vrrpsim.load(path, overrides)

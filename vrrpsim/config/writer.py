@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from ipaddress import ip_address
 
+from vrrpsim.config.masking import MASK, masked
 from vrrpsim.protocol.configuration import (
     AuthType,
     ChecksumMode,
@@ -27,7 +28,6 @@ from vrrpsim.protocol.configuration import (
     VirtualAddress,
 )
 
-MASK = "********"
 INDENT = "    "
 Lines = Iterator[str]
 
@@ -50,7 +50,8 @@ def keepalived_conf(config: RouterConfig, *, secrets: bool = False) -> str:
             for each in config.instances
         ),
     ]
-    return "\n\n".join("\n".join(block) for block in blocks if block)
+    text = "\n\n".join("\n".join(block) for block in blocks if block)
+    return text if secrets else masked(text)
 
 
 def _block(head: str, body: Lines) -> list[str]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from vrrpsim.config.masking import masked
 from vrrpsim.config.scenario import Address, Client, Probe, Process
 from vrrpsim.protocol.configuration import InstanceConfig, ScriptConfig
 from vrrpsim.starter.machines import Card, Machine, Remarks, clean, mates, twins
@@ -91,14 +92,14 @@ def _unknown(
     guess = _guess(f"{script.name} {script.command}")
     if guess is None:
         remarks[path] = (
-            f"{script.name} always succeeds here: `{script.command}` does not say what it looks at. "
+            f"{script.name} always succeeds here: `{masked(script.command)}` does not say what it looks at. "
             f"If that is a process or a port of the node, say probes: {{{script.name}: {{serves: 80/tcp}}}}"
         )
         return
     process_of[script.name] = _known(guess, ports)
     probes.setdefault(machine.name, {})[script.name] = Probe(process=guess)
     remarks[path] = (
-        f"`{script.command}` is taken to see whether {guess} runs; correct it if it looks elsewhere"
+        f"`{masked(script.command)}` is taken to see whether {guess} runs; correct it if it looks elsewhere"
     )
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from vrrpsim.config.chance import Numbered, bounds_ns
+from vrrpsim.config.masking import masked
 from vrrpsim.protocol.configuration import RouterConfig
 from vrrpsim.protocol.outputs import KillScript, RunScript
 
@@ -65,7 +66,7 @@ class ScriptRuns:
         for script in config.scripts:
             check = check_of(script, self.daemon.model.probes.get(script.name), node.model.processes)
             if check == Check() or (check.process and check.process not in node.known_processes):
-                world.remark(f"{node.name}/{script.name}: '{script.command}' always succeeds here")
+                world.remark(f"{node.name}/{script.name}: '{masked(script.command)}' always succeeds here")
                 check = Check()
             self._checks[script.name] = check
 

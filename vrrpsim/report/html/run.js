@@ -34,7 +34,7 @@ function told() {
 }
 function configuration() {
   return card("Configuration", DATA.configuration.map(([title, text]) => el("details", {}, el("summary", {}, title), el("pre", { tabindex: 0, "aria-label": title }, text))),
-    el("p", { class: "dim" }, "Effective: what runs after every default. Passwords are masked."));
+    el("p", { class: "dim" }, "Effective: what runs after every default. Passwords of virtual routers are masked, and what stands in a command where programs take one; everything else is shown as it is configured."));
 }
 function figures() {
   return el("section", { class: "figures", "aria-label": "Figures" }, DATA.figures.map(([name, value, why]) => el("div", { class: "figure" }, el("span", { class: "dim" }, name), el("b", {}, value), el("small", { class: "dim" }, why))));

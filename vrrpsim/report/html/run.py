@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vrrpsim import __version__
+from vrrpsim.config.masking import masked
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.config.values import format_duration
 from vrrpsim.config.writer import keepalived_conf
@@ -16,7 +17,6 @@ from vrrpsim.report.figure import WORDS, main_failover
 from vrrpsim.report.html import page
 from vrrpsim.report.html.lanes import Words, lanes, priorities
 from vrrpsim.report.html.messages import sequence
-from vrrpsim.report.html.secrets import masked
 from vrrpsim.report.text import (
     Look,
     bound_words,

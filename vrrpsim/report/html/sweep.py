@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vrrpsim import __version__
+from vrrpsim.config.masking import masked
 from vrrpsim.config.values import format_duration
 from vrrpsim.report.distribution import Curve
 from vrrpsim.report.html import page
-from vrrpsim.report.html.secrets import masked
 from vrrpsim.report.sweep import (
     COLUMNS,
     Document,
