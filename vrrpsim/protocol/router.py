@@ -239,12 +239,9 @@ class VrrpRouter:
         """
         instance = self._recognised(interface, source, destination, ttl, payload)
         if instance is not None:  # the same advert in the same state has the same answer, only later
-            instance.received += 1
-            instance.last_advert_ns = now_ns
-            timer = instance.timer
-            timer.at_ns = at_ns = now_ns + instance.memo_delay_ns
-            if at_ns < timer.queued_ns:
-                self._agenda.arm(timer, at_ns)
+            instance.hear_again(now_ns, 1)
+            if instance.timer.at_ns < instance.timer.queued_ns:
+                self._agenda.arm(instance.timer, instance.timer.at_ns)
                 return []
             return NOTHING
         if now_ns < self._delay_until_ns and self.dialect.startup_delay_discards:  # K4

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from enum import IntEnum
+from heapq import heappush
 from typing import Any
 
 from simpy.core import Environment
@@ -64,10 +65,12 @@ def order_of(kind: Kind, rank: int) -> int:
 class Calendar:
     """When what happens; the only place that knows SimPy."""
 
-    __slots__ = ("env",)
+    __slots__ = ("_eid", "_queue", "env")
 
     def __init__(self) -> None:
         self.env = Environment(0)
+        self._queue: list[Any] = self.env._queue  # what Environment.schedule puts events into, and how
+        self._eid = self.env._eid
 
     @property
     def now_ns(self) -> int:
@@ -84,22 +87,23 @@ class Calendar:
         self, delay_ns: int, order: int, function: Callable[..., object], arguments: tuple[Any, ...]
     ) -> None:
         """Call `function(*arguments)` after a delay, come what may."""
-        self.env.schedule(Call(function, arguments), order, delay_ns)  # type: ignore[arg-type]
+        call = Call(function, arguments)
+        heappush(self._queue, (self.env._now + delay_ns, order, next(self._eid), call))
 
     def again(self, call: Call, at_ns: int, order: int) -> None:
         """Schedule a call that is done (or new) for another instant."""
         call.callbacks = _RUN
-        env = self.env
-        delay_ns = at_ns - env._now
-        env.schedule(call, order, delay_ns if delay_ns > 0 else 0)  # type: ignore[arg-type]
+        now_ns = self.env._now
+        heappush(self._queue, (at_ns if at_ns > now_ns else now_ns, order, next(self._eid), call))
 
     def next_ns(self, besides: Container[object]) -> int:
         """When the next call is due that is not one of these and was not cancelled, or the run ends."""
-        return min(
+        at_ns: int = min(
             at_ns
-            for at_ns, _, _, event in self.env._queue
+            for at_ns, _, _, event in self._queue
             if event not in besides and getattr(event, "function", event) is not None
-        )  # type: ignore[return-value]
+        )
+        return at_ns
 
     def run(self, until_ns: int) -> None:
         """Serve everything before `until_ns`."""

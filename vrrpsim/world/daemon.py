@@ -242,6 +242,7 @@ class Daemon:
             self.life == "frozen" or not self.node.kernel_runs or self.now_ns < self._stalled_until_ns
         )
         self._brisk = self.life == "running" and not self._blocked and self.node.starved is None
+        self.node.hearing_changed()
 
     def happen(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Something for the daemon: now, or when it can look again."""
@@ -297,7 +298,9 @@ class Daemon:
     def postponed(self, port: Port, frame: VrrpFrame) -> Postponed | None:
         """What hearing an advert again would do, if that is not more than moving a deadline."""
         if self.life != "running":
-            return Postponed()
+            return Postponed() if self.life != "frozen" else None
+        if not self.is_regular:
+            return None
         instance = self.router.postponed(
             port.interface, frame.source, frame.destination, frame.ttl, frame.payload, self.now_ns
         )
@@ -399,6 +402,7 @@ class Daemon:
         """From now on until then no wake-up is like another; `until_ns` in the past ends it."""
         self.disturb()
         self._irregular_until_ns = max(until_ns, self._rivals_until_ns)
+        self.node.hearing_changed()
         self._sleep()
         if self.life == "running":
             self._arm_exactly()

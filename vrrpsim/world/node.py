@@ -197,6 +197,7 @@ class Node:
 
     def _machine_is(self, state: str) -> None:
         self.kernel_runs = state == "on"
+        self.hearing_changed()
         self._changes += 1
         self.world.trace.records.append(NodeChange(self._now_ns, self.name, state))
 
@@ -215,6 +216,7 @@ class Node:
         if port.carrier == up:
             return
         port.carrier = up
+        port.segment.hearing_changed()
         pending = self._reports.pop(interface, None)
         if pending is not None:
             pending.cancel()
@@ -264,6 +266,11 @@ class Node:
 
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
         """A VRRP packet reached a kernel whose keepalived would get it at once: here there is none."""
+
+    def hearing_changed(self) -> None:
+        """What becomes of a frame here is not what became of the last one."""
+        for port in self.ports.values():
+            port.segment.hearing_changed()
 
     def postponed(self, port: Port, frame: VrrpFrame) -> Postponed | None:
         """What hearing an advert again would do here."""

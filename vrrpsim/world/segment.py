@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vrrpsim.config.chance import Gaps, Numbered, bounds_ns
 from vrrpsim.config.events import Impairment
 from vrrpsim.config.scenario import Segment as SegmentModel
+from vrrpsim.protocol.instances import Instance
 
 from .calendar import Kind, order_of
 from .frame import Frame, VrrpFrame
@@ -94,6 +95,14 @@ class Effect:
         return draws
 
 
+class Echo(NamedTuple):
+    """Where an advert only moved deadlines: what `receivers` do when it comes again, at the same `age`."""
+
+    age: int
+    receivers: list[Port]
+    listeners: list[tuple[Port, Instance]]
+
+
 class Segment:
     """The switch. Frames reach the other ports after the delay, unless something takes them."""
 
@@ -101,6 +110,8 @@ class Segment:
         self.world = world
         self.name = name
         self._calendar = world.calendar
+        self._env: Any = world.calendar.env  # for its `_now`
+        self._age = 0  # changes whenever `_echo` may say something else
         self._order = order_of(Kind.PACKET, rank)
         self.model = model
         self.ports: list[Port] = []
@@ -132,12 +143,13 @@ class Segment:
             return
         if self.mac_table.get(frame.src_mac) is not sender:
             self.mac_table[frame.src_mac] = sender
+            self.membership_changed()
             self.world.reconsider()
         for tap in self.taps:
             tap(self.world.calendar.now_ns, sender, frame, "")
         receivers = self.receivers(sender, frame)
         if self._plain_delay_ns is not None and not self.blocked and not self.effects:
-            self._calendar.post(self._plain_delay_ns, self._order, _arrive, (receivers, frame))
+            self._calendar.post(self._plain_delay_ns, self._order, self._reach, (receivers, frame))
             return
         number = self._numbers[sender.name, frame.flow]
         self._numbers[sender.name, frame.flow] = number + 1
@@ -159,22 +171,26 @@ class Segment:
         return found
 
     def receivers(self, sender: Port, frame: Frame) -> list[Port]:
-        """The ports the switch forwards to; groups are looked up once until somebody joins or leaves."""
-        if not frame.dst_mac[0] & 1:
-            known = self.mac_table.get(frame.dst_mac)
-            if known is None:
-                return [port for port in self.ports if port is not sender]
-            return [known] if known is not sender else []
+        """The ports the switch forwards to, looked up once until somebody joins, leaves or moves."""
         key = (sender.name, frame.dst_mac, type(frame))
         receivers = self._members.get(key)
         if receivers is None:
-            receivers = [port for port in self.ports if port is not sender and port.wants(frame)]
-            self._members[key] = receivers
+            if frame.dst_mac[0] & 1:
+                ports = [port for port in self.ports if port.wants(frame)]
+            else:
+                known = self.mac_table.get(frame.dst_mac)
+                ports = self.ports if known is None else [known]
+            receivers = self._members[key] = [port for port in ports if port is not sender]
         return receivers
 
     def membership_changed(self) -> None:
-        """A port was added, or joined or left a group."""
+        """A port was added, joined or left a group, or a MAC is behind another port."""
         self._members.clear()
+        self.hearing_changed()
+
+    def hearing_changed(self) -> None:
+        """Somebody here hears adverts in another way than before, or not at all."""
+        self._age += 1
 
     def _forward_through(self, sender: Port, frame: Frame, receivers: list[Port], number: int) -> None:
         """Each path has its own fate; those who hear the same at the same time hear it together."""
@@ -280,6 +296,32 @@ class Segment:
         self.blocked[sender, receiver] += by
         if not self.blocked[sender, receiver]:
             del self.blocked[sender, receiver]
+
+
+    def _reach(self, receivers: list[Port], frame: Frame) -> None:
+        """A frame that nothing harmed reaches all ports it can; an advert perhaps as it did before."""
+        echo = frame.echo
+        if echo is not None and echo.age == self._age and echo.receivers is receivers:
+            assert isinstance(frame, VrrpFrame)
+            now_ns, source, payload = self._env._now, frame.source, frame.payload
+            for port, instance in echo.listeners:
+                if not instance.hears_again(source, payload, now_ns):
+                    port.receive(frame)
+            return
+        _arrive(receivers, frame)
+        if type(frame) is VrrpFrame:
+            frame.echo = self._echo(receivers, frame)
+
+    def _echo(self, receivers: list[Port], frame: VrrpFrame) -> Echo | None:
+        """Whom the same advert will only make wait longer as long as nobody hears otherwise; None: it does more."""
+        listeners = []
+        for port in receivers:
+            heard = port.postponed(frame) if port.carrier and port.owner.kernel_runs else None
+            if heard is None:
+                return None
+            if heard.instance is not None:
+                listeners.append((port, heard.instance))
+        return Echo(self._age, receivers, listeners)
 
 
 def _arrive(receivers: list[Port], frame: Frame) -> None:
