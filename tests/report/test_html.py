@@ -307,6 +307,19 @@ def test_quiet_stretches_are_counted_and_the_rest_is_shown():
     assert not [at for at in shown for start, end, *_ in quiet if start < at < end]
 
 
+def test_the_page_knows_how_much_later_than_its_arrow_a_message_arrives(tmp_path):
+    delay, jitter = "{uniform: [80us, 400us]}", "{uniform: [0s, 5ms]}"
+    path = tmp_path / "late.yaml"
+    path.write_text(
+        NASTY.replace("lan: {}", f"lan: {{delay: {delay}, jitter: {jitter}}}")
+        + "  - {at: 3s, impair: lan, delay: 300ms, for: 2s}\n  - {at: 5s, impair: lan, loss: 10%}\n",
+        encoding="utf-8",
+    )
+    found = read_page(vrrpsim.load(path).run().html()).data["sequence"]
+    assert found["usual"] == [80_000, 5_400_000]
+    assert found["late"] == [[3 * SECOND_NS, 5 * SECOND_NS, "impair lan delay 300 ms"]]
+
+
 def test_without_adverts_there_is_no_sequence():
     run = vrrpsim.load(CASES[0]).run(level=Level.STATES)
     assert read_page(run.html()).data["sequence"] is None

@@ -4,6 +4,9 @@
 Of too many only those nearest to a change of state or priority or to an event are kept, all within `near` ns
 of such an instant (`instants`); everything is counted in `bins`: `[bin, participant, adverts, gratuitous,
 lost, …]`, each `width` ns wide. What the run passed over is in `quiet`: `[from, until, adverts, lost, …]`.
+
+The trace knows when a message left and when it was lost, not when it arrived: `usual` is how much later that
+is, at least and at most, without what events add, and `late` are the stretches in which they add delay.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from vrrpsim.config.chance import bounds_ns
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.trace import (
     AdvertRejected,
@@ -57,6 +61,7 @@ def sequence(scenario: Scenario, trace: Trace) -> dict[str, Any] | None:
     kinds = list(numbers)
     found: dict[str, Any] = {"participants": everybody.names, "nodes": len(scenario.nodes)}
     found["quiet"] = [number for each in _quiet(trace) for number in each]
+    found |= {"usual": _usual(scenario), "late": list(_late(trace))}
     found["instances"] = sorted({route.instance for route in kinds if route.instance})
     if len(messages) > MESSAGES:
         found |= {"of": len(messages), **_bins(messages, kinds, trace.end_ns)}
@@ -81,6 +86,24 @@ def _quiet(trace: Trace) -> Iterator[tuple[int, int, int, int]]:
         if isinstance(record, Quiet):
             until_ns = trace.end_ns if after is None else after.at_ns
             yield record.at_ns, until_ns, record.adverts, record.frames_lost
+
+
+def _usual(scenario: Scenario) -> tuple[int, int]:
+    """Return the least and the largest delay of the segments, in ns."""
+    parts = [
+        [bounds_ns(each) for each in (segment.delay, segment.jitter) if each is not None]
+        for segment in scenario.segments.values()
+    ]
+    sums = [(sum(low for low, _ in each), sum(high for _, high in each)) for each in parts] or [(0, 0)]
+    return min(low for low, _ in sums), max(high for _, high in sums)
+
+
+def _late(trace: Trace) -> Iterator[tuple[int, int, str]]:
+    ends = {record.number: record.at_ns for record in trace.records if isinstance(record, FaultEnd)}
+    for record in trace.records:
+        if isinstance(record, Fault) and {"delay", "jitter"} & {*record.detail.split()}:
+            text = f"{record.verb} {' '.join(record.resolved)} {record.detail}"
+            yield record.at_ns, ends.get(record.number, trace.end_ns), text
 
 
 class Everybody:

@@ -51,6 +51,7 @@ function sequence() {
     }
     return found;
   }
+  const late = (t) => data.late.filter(([from, until]) => from <= t && t < until).map(([, , text]) => text);
   const wanted = (route) => !which.value || !route[INSTANCE] || route[INSTANCE] === which.value;
 
   function render() {
@@ -70,6 +71,10 @@ function sequence() {
       parts.push(draw("rect", { class: "hole", x: left, y: top, width: W - left, height: Math.max(low - top, 1) }));
       if (low - top > 18) names.push(label(x(0) + 14, (top + low) / 2 + 4, fit(text, W - x(0) - 20), { class: "small dim halo" }));
     }
+    for (const [from, until, text] of data.late.filter(([from, until]) => until > view.t0 && from < view.t1)) {
+      const top = y(Math.max(from, view.t0)), low = y(Math.min(until, view.t1));
+      parts.push(draw("rect", { class: "band", x: left, y: top, width: W - left, height: Math.max(low - top, 1) }));
+    }
     const scale = ticks(view.t0, view.t1, H - TOP, 44);
     for (const [t, text] of scale.found) parts.push(draw("line", { class: "grid", x1: left, x2: W, y1: y(t), y2: y(t) }), label(left - 8, y(t) + 4, text, { class: "small dim", "text-anchor": "end" }));
     if (scale.base) parts.push(label(0, 12, scale.base, { class: "small strong" }));
@@ -88,7 +93,7 @@ function sequence() {
     else parts.push(...arrows.flatMap(arrow()));
     parts.push(...names);
     const total = data.of ? `${data.of.toLocaleString("en")} messages in the run` : `${times.length.toLocaleString("en")} messages`;
-    note.textContent = many ? `Too many for arrows here: counted. Zoom in${data.of ? ", near a change of state or an event," : ""} to see each. ${total}.` : `${visible.length} of ${total}; times are when they left.`;
+    note.textContent = many ? `Too many for arrows here: counted. Zoom in${data.of ? ", near a change of state or an event," : ""} to see each. ${total}.` : `${visible.length} of ${total}; an arrow stands where its message leaves, ${data.usual[0] === data.usual[1] ? length(data.usual[0]) : `${length(data.usual[0])} to ${length(data.usual[1])}`} before it arrives${data.late.length ? ", longer where it is shaded" : ""}.`;
     if (passed) note.textContent += ` ${passed.toLocaleString("en")} adverts of quiet stretches were passed over and are only counted.`;
     if (at >= 0 && hits[at]) parts.push(draw("rect", { class: "chosen", x: hits[at].x0 - 4, y: hits[at].y0 - 5, width: hits[at].x1 - hits[at].x0 + 8, height: hits[at].y1 - hits[at].y0 + 10, rx: 4 }));
     put(svg, { viewBox: `0 0 ${W} ${H}`, height: H }, []);
@@ -139,7 +144,7 @@ function sequence() {
   function linesOf({ route, time, until, count }) {
     const sender = data.participants[route[FROM]] ?? "a stranger";
     return [`${route[INSTANCE] ? `${route[INSTANCE]} ` : ""}${TITLE[route[KIND]](route)}${count > 1 ? `, ${count} times` : ""}`, `${sender} to ${named(route[TO]) || "nobody here"}`,
-      count > 1 ? `${exact(time)} to ${exact(until)}` : `at ${exact(time)}`, route[LOST].length ? `lost for ${named(route[LOST])}: ${route[WHY]}` : ""];
+      count > 1 ? `${exact(time)} to ${exact(until)}` : `left at ${exact(time)}`, ...late(time).map((text) => `arrives later: ${text}`), route[LOST].length ? `lost for ${named(route[LOST])}: ${route[WHY]}` : ""];
   }
   function arrow() {
     const written = data.participants.map(() => -99), several = data.instances.length > 1 && !which.value;

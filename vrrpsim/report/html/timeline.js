@@ -110,7 +110,7 @@ function timeline() {
     W = Math.max(box.clientWidth, 240);
     const narrow = W < 600;
     const crowd = layEvents(0, DATA.duration, W - 150, 4).names;
-    G = narrow ? 0 : Math.min(Math.max(60, ...[...crowd, ...lanes.map((row) => row.label)].map((text) => wide(text) + 18)), 230);
+    G = narrow ? 0 : Math.min(Math.max(60, ...[...crowd, ...lanes.map((row) => row.label + (row.levels ? "  255" : ""))].map((text) => wide(text) + 18)), 230);
     readout.textContent = `${clockTime(view.t0)} ${DASH} ${clockTime(view.t1)} (${length(span())})`;
     eventRows = Math.min(Math.max(layEvents(0, DATA.duration, W - G, 4).used, 1), 4);
     if (EVENTS.length) rows[0].high = eventRows * 19 + 6;
