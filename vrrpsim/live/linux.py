@@ -120,7 +120,7 @@ class Linux:
             released = asyncio.get_running_loop().create_future()
             self.daemon.stop(lambda: released.set_result(None))
             await asyncio.wait({released}, timeout=STOP_AT_MOST_S)
-            await self.children.wait_for_notifies(STOP_NOTIFY_S)
+            await self.children.wait_for_others(STOP_NOTIFY_S)
         await self.close()
 
     async def close(self) -> None:
@@ -250,7 +250,7 @@ class Linux:
         task.add_done_callback(self._tasks.discard)
 
     def run_script(self, script: ScriptConfig, run: int) -> None:
-        """Fork and exec."""
+        """Fork; whether and when it execs is the child's business."""
         self.children.run(script, run)
 
     def kill_script(self, run: int, signal: str) -> None:
@@ -260,7 +260,7 @@ class Linux:
     def notify(self, commands: Sequence[Command], line: str) -> None:
         """§7.3: scripts, then the FIFO; nobody waits."""
         for words, user in commands:
-            self.children.notify(words, user)
+            self.children.start(words, user)
         if self._fifo >= 0:
             try:
                 os.write(self._fifo, line.encode())

@@ -1,7 +1,7 @@
 """Processes that the daemon starts: checks and notify scripts (keepalived.md SC-4 … SC-6, SC-11 … SC-15).
 
 Commands are words, never a shell's text. Each runs in a process group of its own, with nothing on its
-standard streams, and is reaped through a pidfd.
+standard streams.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ import pwd
 import shutil
 import signal
 import stat
-import subprocess
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +30,11 @@ from vrrpsim.protocol.configuration import (
     Track,
 )
 
+from .processes import launch, signal_group, when_gone
+
 DEFAULT_USER = "keepalived_script"
 NOTIFIES = ("master", "backup", "fault", "stop", "deleted", "any", "master_rx_lower_pri")
 SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-REAP_S = 0.5
 Finished = Callable[[int, int | None, int | None], None]  # run, exit code, signal
 
 
@@ -63,6 +63,7 @@ def read_security(rows: Iterable[Row]) -> Security:
 
 def usable_scripts(config: RouterConfig, security: Security) -> tuple[RouterConfig, list[str]]:
     """Drop what keepalived would not run, checks and notify scripts; say which and why."""
+    ids_of.cache_clear()
     kept: list[ScriptConfig] = []
     remarks: list[str] = []
     for script in config.scripts:
@@ -147,6 +148,7 @@ def _unsafe(program: Path) -> Path | None:
     return None
 
 
+@cache  # while a configuration is in use: a directory service that is gone must not stop the adverts
 def ids_of(user: str) -> tuple[int, int]:
     """User and group id of "USER [GROUP]"; `KeyError` if there is none such."""
     name, _, group = user.partition(" ")
@@ -170,88 +172,69 @@ class Children:
 
     def __init__(self, finished: Finished, log: Callable[[str], None]) -> None:
         self._finished, self._log = finished, log
-        self._checks: dict[int, subprocess.Popen[bytes]] = {}  # by run
-        self._others: set[subprocess.Popen[bytes]] = set()
-        self._pidfds: set[int] = set()
+        self._checks: dict[int, int] = {}  # run -> process
+        self._forget: dict[int, Callable[[], None]] = {}  # process -> hear no more of it
 
     def run(self, script: ScriptConfig, run: int) -> None:
         """Start a check."""
-        child = self._start(script.words, script.user)
-        if child is None:  # SC-6: keepalived's child that cannot exec exits 0
-            asyncio.get_running_loop().call_soon(self._finished, run, 0, None)
-            return
-        self._checks[run] = child
-        self._watch(child, lambda: self._ended(run))
 
-    def notify(self, words: Sequence[str], user: str) -> None:
-        """Start a notify script; its end does not matter."""
-        child = self._start(words, user)
-        if child is not None:
-            self._others.add(child)
-            self._watch(child, lambda: self._others.discard(child))
+        def ended(code: int) -> None:
+            self._checks.pop(run, None)
+            self._finished(run, code if code >= 0 else None, -code if code < 0 else None)
+
+        pid = self.start(script.words, script.user, ended)
+        if pid is None:  # SC-6: as a child that cannot exec
+            asyncio.get_running_loop().call_soon(ended, 0)
+        else:
+            self._checks[run] = pid
+
+    def start(
+        self, words: Sequence[str], user: str, ended: Callable[[int], None] = lambda _: None
+    ) -> int | None:
+        """Start a program; `ended` gets its exit code, -N for signal N. None: there is no starting it."""
+
+        def complain(problem: object) -> None:
+            self._log(f"cannot run {words[0]}: {problem}")
+
+        def gone(code: int, problem: str) -> None:
+            del self._forget[pid]
+            if problem:
+                complain(problem)
+            ended(code)
+
+        try:
+            identity = ids_of(user) if user and os.geteuid() == 0 and user != "root" else None
+            program = words[0] if "/" in words[0] else shutil.which(words[0], path=SEARCHED) or words[0]
+            pid, why = launch((program, *words[1:]), lambda: _be(identity))
+        except (OSError, KeyError) as error:
+            complain(error)
+            return None
+        self._forget[pid] = when_gone(pid, why, gone)
+        return pid
 
     def kill(self, run: int, name: str) -> None:
         """Send TERM or KILL to the process group of a check that still runs."""
         if run in self._checks:
-            _signal(self._checks[run], signal.Signals[f"SIG{name}"])
+            signal_group(self._checks[run], signal.Signals[f"SIG{name}"])
 
-    async def wait_for_notifies(self, seconds: float) -> None:
-        """Give notify scripts this long to end (§1.7: one second for STOP)."""
+    async def wait_for_others(self, seconds: float) -> None:
+        """Give what is no check, notify scripts, this long to end (§1.7: one second for STOP)."""
         until = asyncio.get_running_loop().time() + seconds
-        while self._others and asyncio.get_running_loop().time() < until:
+        while len(self._forget) > len(self._checks) and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(0.01)
 
     def close(self) -> None:
-        """Kill the checks and reap them; notify scripts may outlive us."""
-        loop = asyncio.get_running_loop()
-        for child in self._checks.values():
-            _signal(child, signal.SIGKILL)
-            with suppress(subprocess.TimeoutExpired):  # a dead NFS mount holds even the killed
-                child.wait(REAP_S)
-        for fd in list(self._pidfds):
-            loop.remove_reader(fd)
-            os.close(fd)
-        for child in self._others:
-            child.returncode = child.poll() or 0  # left to init
+        """Kill the checks and hear no more of anything; notify scripts may outlive us."""
+        for pid in self._checks.values():
+            signal_group(pid, signal.SIGKILL)
+        for forget in self._forget.values():
+            forget()
+        self._forget.clear()
         self._checks.clear()
-        self._pidfds.clear()
-
-    def _start(self, words: Sequence[str], user: str) -> subprocess.Popen[bytes] | None:
-        identity: dict[str, object] = {}
-        try:
-            if user and os.geteuid() == 0 and user != "root":
-                uid, gid = ids_of(user)
-                identity = {"user": uid, "group": gid, "extra_groups": []}
-            return subprocess.Popen(  # type: ignore[call-overload,no-any-return]  # identity is three keywords
-                list(words),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-                **identity,
-            )
-        except (OSError, ValueError, KeyError) as error:
-            self._log(f"cannot run {words[0] if words else 'an empty command'}: {error}")
-            return None
-
-    def _watch(self, child: subprocess.Popen[bytes], ended: Callable[[], None]) -> None:
-        loop, fd = asyncio.get_running_loop(), os.pidfd_open(child.pid)
-        self._pidfds.add(fd)
-
-        def readable() -> None:
-            loop.remove_reader(fd)
-            self._pidfds.discard(fd)
-            os.close(fd)
-            child.wait()
-            ended()
-
-        loop.add_reader(fd, readable)
-
-    def _ended(self, run: int) -> None:
-        code = self._checks.pop(run).returncode
-        self._finished(run, code if code >= 0 else None, -code if code < 0 else None)
 
 
-def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, number)
+def _be(identity: tuple[int, int] | None) -> None:
+    if identity is not None:
+        os.setgroups([])
+        os.setgid(identity[1])
+        os.setuid(identity[0])

@@ -162,7 +162,8 @@ class Service:
 
     async def _read_once(self) -> None:
         try:
-            loaded = load(self.options.path, self.options.dialect, self.options.config_id)
+            options = self.options
+            loaded = await asyncio.to_thread(load, options.path, options.dialect, options.config_id)
         except InputError as error:
             self._log(f"reload refused: {error}", False)
         else:

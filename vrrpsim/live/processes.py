@@ -1,0 +1,103 @@
+"""Starting programs, and hearing of their end, without ever waiting for either.
+
+An exec reads a file, and a file server that is gone makes it hang; so the parent does not wait for it, as
+`subprocess` would: the child becomes the program by itself, like keepalived's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
+
+_PYTHONS = (signal.SIGPIPE, signal.SIGXFSZ)  # ignored by the interpreter, not by what it starts
+
+
+def launch(
+    words: Sequence[str],
+    before: Callable[[], None],
+    *,
+    output: int | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> tuple[int, int]:
+    """Fork; the child does `before`, becomes the leader of a session of its own, and then the program.
+
+    Answer with the process, and a pipe that holds why, if it did not become the program: then it exits 0
+    (keepalived.md SC-6). Without `output` it has nothing on its standard streams. `OSError`: no fork.
+    """
+    why, problem = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        with warnings.catch_warnings():  # of threads: the child takes no lock that one of ours may hold
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if pid == 0:
+            _become(words, before, problem, output, environment)
+    except OSError:
+        os.close(why)
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        os.close(problem)
+    return pid, why
+
+
+def _become(
+    words: Sequence[str],
+    before: Callable[[], None],
+    problem: int,
+    output: int | None,
+    environment: Mapping[str, str],
+) -> NoReturn:
+    try:
+        signal.set_wakeup_fd(-1)  # a signal to the child is not one to the parent's loop
+        for each in signal.valid_signals():
+            if callable(signal.getsignal(each)) or each in _PYTHONS:
+                signal.signal(each, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.setsid()
+        before()
+        nothing = os.open(os.devnull, os.O_RDWR)
+        said = nothing if output is None else output
+        for number, stream in enumerate((nothing, said, said)):
+            os.dup2(stream, number)
+        problem = os.dup2(problem, 3, inheritable=False)
+        os.closerange(problem + 1, os.sysconf("SC_OPEN_MAX"))  # nor does a hanging exec hold our sockets
+        os.execve(words[0], list(words), environment)
+    except BaseException as error:
+        os.write(problem, str(error).encode(errors="replace"))
+    finally:
+        os._exit(0)
+
+
+def when_gone(pid: int, why: int, gone: Callable[[int, str], None]) -> Callable[[], None]:
+    """Reap what `launch` started when it has ended; say its exit code (-N: signal N) and why it was no start.
+
+    Call the result to hear no more of it.
+    """
+    loop, fd = asyncio.get_running_loop(), os.pidfd_open(pid)
+
+    def forget() -> None:
+        loop.remove_reader(fd)
+        os.close(fd)
+        os.close(why)
+
+    def readable() -> None:
+        problem = os.read(why, 1000).decode(errors="replace")
+        forget()
+        gone(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), problem)
+
+    loop.add_reader(fd, readable)
+    return forget
+
+
+def signal_group(pid: int, number: signal.Signals) -> None:
+    """Signal a child and what it started; one that leads no group yet, alone."""
+    for send in (os.killpg, os.kill):
+        try:
+            return send(pid, number)
+        except ProcessLookupError:
+            continue
