@@ -44,7 +44,7 @@ def impair(
         return frozenset(f"{word}:eth0" for word in text.split()) or None
 
     effect = Effect(made, name, Impairment(**words), names(senders), names(receivers))  # type: ignore[arg-type]
-    made.segments["lan"].effects.append(effect)
+    made.segments["lan"].impair(effect)
     return effect
 
 

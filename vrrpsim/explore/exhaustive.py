@@ -222,11 +222,15 @@ class _Fate:
         self.decided: list[tuple[bool, int, str, str]] = []  # lost, when, from, to
         self.alternatives: list[tuple[bool, ...]] = []
         for segment in world.segments.values():
-            segment.effects.append(self)  # type: ignore[arg-type]  # it quacks like an Effect
+            segment.impair(self)  # type: ignore[arg-type]  # it quacks like an Effect
 
-    def matches(self, sender: Any, receiver: Any, kinds: tuple[str, ...]) -> bool:
+    def meets(self, kinds: tuple[str, ...]) -> bool:
         """Whether frames like this are to be decided: adverts are."""
         return "vrrp" in kinds
+
+    def matches(self, sender: Any, receiver: Any, kinds: tuple[str, ...]) -> bool:
+        """They are on every path."""
+        return self.meets(kinds)
 
     def strikes(self, what: str, chance: float | None, sender: Any, receiver: Any, frame: Any) -> bool:
         """Decide, once the cluster has settled: as the prefix says, then for delivery, the loss later."""

@@ -9,6 +9,8 @@ invariant is hunted until the budget of schedules is spent; what was found leave
 from __future__ import annotations
 
 import gc
+import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -176,7 +178,7 @@ def hunt(
     hunter.command = _command(scenario, used, max_examples, kinds, invariants, outage_ns)
     ended = ""
     try:
-        with _seldom_collecting():
+        with _seldom_collecting(), _noting_interrupts() as hunter.interrupts:
             hunter.search()
     except _Spent:
         ended = "time"
@@ -189,6 +191,7 @@ class _Hunter:
     """One hunt: what is looked for, what was seen."""
 
     command = ""
+    interrupts: Sequence[int] = ()  # signals to stop for
 
     def __init__(
         self,
@@ -312,6 +315,8 @@ class _Hunter:
         if events not in self.seen:
             if self.until_s is not None and time.monotonic() > self.until_s:
                 raise _Spent
+            if self.interrupts:
+                raise KeyboardInterrupt
             history = self.run(events)
             violated = {
                 name: violation for name, check in self.wanted.items() if (violation := check(history))
@@ -513,6 +518,26 @@ def _seldom_collecting() -> Iterator[None]:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
+
+
+@contextmanager
+def _noting_interrupts() -> Iterator[list[int]]:
+    """Let Ctrl-C raise as ever, and note it: what is raised while garbage is collected gets lost."""
+    noted: list[int] = []
+
+    def handler(number: int, _: object) -> None:
+        noted.append(number)
+        raise KeyboardInterrupt
+
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield noted
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager

@@ -287,8 +287,9 @@ class Faults:
                 Effect(self.world, f"{purpose}/out", impairment, either, None),
                 Effect(self.world, f"{purpose}/in", impairment, None, either),
             ]
-        segment.effects.extend(effects)
-        return [lambda effect=effect: segment.effects.remove(effect) for effect in effects]  # type: ignore[misc]
+        for effect in effects:
+            segment.impair(effect)
+        return [lambda effect=effect: segment.spare(effect) for effect in effects]  # type: ignore[misc]
 
     def _names(self, targets: tuple[Target, ...]) -> frozenset[str] | None:
         if not targets:

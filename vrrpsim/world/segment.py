@@ -41,11 +41,15 @@ class Effect:
         self.impairment = does = impairment
         self.only_loses = not (does.delay or does.jitter or does.duplicate or does.reorder or does.corrupt)
 
+    def meets(self, kinds: tuple[str, ...]) -> bool:
+        """Whether it is meant for frames of these kinds at all."""
+        only = self.impairment.only
+        return not only or any(kind in only for kind in kinds)
+
     def matches(self, sender: Port, receiver: Port, kinds: tuple[str, ...]) -> bool:
         """Whether it touches a frame of these kinds on this path."""
-        only = self.impairment.only
         return (
-            (not only or any(kind in only for kind in kinds))
+            self.meets(kinds)
             and (self._senders is None or sender.name in self._senders)
             and (self._receivers is None or receiver.name in self._receivers)
         )
@@ -100,7 +104,7 @@ class Echo(NamedTuple):
 
     age: int
     receivers: list[Port]
-    listeners: list[tuple[Port, Instance]]
+    listeners: list[tuple[Port, Instance | None]]  # None: it means nothing there now
 
 
 class Segment:
@@ -119,7 +123,7 @@ class Segment:
         self.blocked: Counter[tuple[str, str]] = Counter()  # partitions by (sender, receiver)
         self.effects: list[Effect] = []
         self.taps: list[Callable[[int, Port, Frame, str], None]] = []
-        self._effects_seen: list[Effect] = []
+        self._met: dict[tuple[str, ...], bool] = {}
         self._effects_on: dict[tuple[str, str, tuple[str, ...]], list[Effect]] = {}
         self._members: dict[tuple[str, bytes, type[Frame]], list[Port]] = {}
         fixed = model.delay.kind == "fixed" and model.jitter is None
@@ -134,7 +138,21 @@ class Segment:
             corrupt=model.corrupt or None,
         )
         if any((model.loss, model.duplicate, model.reorder, model.corrupt)):
-            self.effects.append(Effect(world, f"segment/{name}", always))
+            self.impair(Effect(world, f"segment/{name}", always))
+
+    def impair(self, effect: Effect) -> None:
+        """From now on something happens to the frames it matches."""
+        self.effects.append(effect)
+        self._forget_effects()
+
+    def spare(self, effect: Effect) -> None:
+        """It is over."""
+        self.effects.remove(effect)
+        self._forget_effects()
+
+    def _forget_effects(self) -> None:
+        self._met.clear()
+        self._effects_on.clear()
 
     def transmit(self, sender: Port, frame: Frame) -> None:
         """A port sends: the switch learns, then forwards or floods."""
@@ -148,7 +166,8 @@ class Segment:
         for tap in self.taps:
             tap(self.world.calendar.now_ns, sender, frame, "")
         receivers = self.receivers(sender, frame)
-        if self._plain_delay_ns is not None and not self.blocked and not self.effects:
+        if self._is_plain(frame):
+            assert self._plain_delay_ns is not None
             self._calendar.post(self._plain_delay_ns, self._order, self._reach, (receivers, frame))
             return
         number = self._numbers[sender.name, frame.flow]
@@ -158,11 +177,19 @@ class Segment:
         else:
             self._deliver(receivers, frame, self.delay_ns(sender, frame, number))
 
+    def _is_plain(self, frame: Frame) -> bool:
+        """Whether nothing but the same delay as always happens to it, whoever it is for."""
+        if self._plain_delay_ns is None or self.blocked:
+            return False
+        if not self.effects:
+            return True
+        met = self._met.get(frame.kinds)
+        if met is None:
+            met = self._met[frame.kinds] = any(effect.meets(frame.kinds) for effect in self.effects)
+        return not met
+
     def effects_on(self, sender: Port, receiver: Port, kinds: tuple[str, ...]) -> list[Effect]:
         """The impairments that frames of these kinds meet on this path."""
-        if len(self._effects_seen) != len(self.effects) or self._effects_seen != self.effects:
-            self._effects_seen = [*self.effects]
-            self._effects_on.clear()
         key = (sender.name, receiver.name, kinds)
         found = self._effects_on.get(key)
         if found is None:
@@ -206,7 +233,9 @@ class Segment:
                     unharmed.append(receiver)
                 else:
                     self._deliver([receiver], arriving, delay_ns)
-        if unharmed:
+        if unharmed == receivers:
+            self._calendar.post(usual_ns, self._order, self._reach, (receivers, frame))
+        elif unharmed:
             self._deliver(unharmed, frame, usual_ns)
 
     def _fate(
@@ -245,7 +274,7 @@ class Segment:
 
     def pass_over(self, sender: Port, frame: Frame, frames: int) -> int:
         """Count off frames of a flow without sending them; the number of the first one."""
-        if self._plain_delay_ns is not None and not self.blocked and not self.effects:
+        if self._is_plain(frame):
             return 0  # nobody draws by number, so nobody counts
         number = self._numbers[sender.name, frame.flow]
         self._numbers[sender.name, frame.flow] = number + frames
@@ -273,6 +302,30 @@ class Segment:
     def _deliver(self, receivers: list[Port], frame: Frame, delay_ns: int) -> None:
         self._calendar.post(delay_ns, self._order, _arrive, (receivers, frame))
 
+    def _reach(self, receivers: list[Port], frame: Frame) -> None:
+        """A frame that nothing harmed reaches all ports it can; an advert perhaps as it did before."""
+        echo = frame.echo
+        if echo is not None and echo.age == self._age and echo.receivers is receivers:
+            assert isinstance(frame, VrrpFrame)
+            now_ns, source, payload = self._env._now, frame.source, frame.payload
+            for port, instance in echo.listeners:
+                if instance is None or not instance.hears_again(source, payload, now_ns):
+                    port.receive(frame)
+            return
+        _arrive(receivers, frame)
+        if type(frame) is VrrpFrame:
+            frame.echo = self._echo(receivers, frame)
+
+    def _echo(self, receivers: list[Port], frame: VrrpFrame) -> Echo | None:
+        """Who will only wait longer when the same advert comes again; None: somebody does more."""
+        listeners = []
+        for port in receivers:
+            heard = port.postponed(frame) if port.carrier and port.owner.kernel_runs else None
+            if heard is None:
+                return None
+            listeners.append((port, heard.instance))
+        return Echo(self._age, receivers, listeners)
+
     def lose(self, sender: Port, receiver: Port | None, frame: Frame, reason: str) -> None:
         """A frame vanishes; the trace says where and why."""
         destination = receiver.name if receiver else ""
@@ -296,32 +349,6 @@ class Segment:
         self.blocked[sender, receiver] += by
         if not self.blocked[sender, receiver]:
             del self.blocked[sender, receiver]
-
-
-    def _reach(self, receivers: list[Port], frame: Frame) -> None:
-        """A frame that nothing harmed reaches all ports it can; an advert perhaps as it did before."""
-        echo = frame.echo
-        if echo is not None and echo.age == self._age and echo.receivers is receivers:
-            assert isinstance(frame, VrrpFrame)
-            now_ns, source, payload = self._env._now, frame.source, frame.payload
-            for port, instance in echo.listeners:
-                if not instance.hears_again(source, payload, now_ns):
-                    port.receive(frame)
-            return
-        _arrive(receivers, frame)
-        if type(frame) is VrrpFrame:
-            frame.echo = self._echo(receivers, frame)
-
-    def _echo(self, receivers: list[Port], frame: VrrpFrame) -> Echo | None:
-        """Whom the same advert will only make wait longer as long as nobody hears otherwise; None: it does more."""
-        listeners = []
-        for port in receivers:
-            heard = port.postponed(frame) if port.carrier and port.owner.kernel_runs else None
-            if heard is None:
-                return None
-            if heard.instance is not None:
-                listeners.append((port, heard.instance))
-        return Echo(self._age, receivers, listeners)
 
 
 def _arrive(receivers: list[Port], frame: Frame) -> None:
