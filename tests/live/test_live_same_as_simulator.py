@@ -10,6 +10,7 @@ from memory import Clock, Machine
 
 from vrrpsim.config.scenario import load_scenario
 from vrrpsim.config.values import Distribution
+from vrrpsim.protocol.instances import Instance
 from vrrpsim.protocol.router import VrrpRouter
 from vrrpsim.trace import (
     AddressChange,
@@ -91,6 +92,7 @@ def exact_world(path, monkeypatch):
     scenario = load_scenario(path, overrides={f"nodes.{name}.slop": "none" for name in nodes})
     Recorder.lives = []
     monkeypatch.setattr("vrrpsim.world.daemon.VrrpRouter", Recorder)
+    monkeypatch.setattr(Instance, "hears_again", lambda *_: False)  # every advert is received
     return World(scenario, 1, Level.FRAMES)
 
 
