@@ -88,7 +88,6 @@ def test_nothing_of_ours_is_held_by_a_child_that_hangs(tmp_path):
     async def work():
         children = scripts.Children(lambda *_: None, lambda _: None)
         children.run(ScriptConfig(name="s", command="", words=(str(program),)), 1)
-        child = children_of(os.getpid())[-1]
         files = Path(f"/proc/{children_of(os.getpid())[-1]}/fd")
         with Path(os.devnull).open():
             await until(lambda: len(list(files.iterdir())) == 4, "it has closed them")  # with the pipe

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import stat
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -19,6 +17,7 @@ from vrrpsim.protocol.router import Host
 from vrrpsim.trace import Record
 
 from .daemon import Daemon, Done
+from .fifo import Fifo, Fifos
 from .netlink import Held, Kernel, Link, VmacImpossible
 from .notify import Command
 from .scripts import Children
@@ -38,24 +37,25 @@ class Linux:
         node: str,
         config: RouterConfig,
         dialect: Dialect,
+        fifos: Sequence[Fifo] = (),
         *,
         record: Callable[[Record], None],
         log: Callable[[str, bool], None],
     ) -> None:
-        self.config = config
+        self.config, self._wanted_fifos = config, fifos
         self.lag_ns = 0  # of the last timer
         self.running = False
         self._log = log
         self.wire = Wire(self._received)
         self.kernel = Kernel(self._link_changed, self._address_changed)
         self.children = Children(self._script_finished, self.complain)
+        self.fifos = Fifos(self.children, self.complain)
         self.watch = Watch(self._file_changed, self._process_count)
         self.epoch_ns = self.now_ns()
         self.daemon = Daemon(node, config, dialect, self, record, self.epoch_ns)
         self._sources: dict[tuple[str, int], Address | None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._fifo, self._fifo_path, self._made_fifo = -1, "", False
 
     # --- life
 
@@ -66,7 +66,7 @@ class Linux:
         if missing:
             await self.kernel.close()
             raise NoInterface(f"there is no interface {', '.join(missing)}")
-        await self._prepare(self.config, starting=True)
+        await self._prepare(self.config, self._wanted_fifos, starting=True)
 
     def start(self) -> None:
         """Start the engine with what is here."""
@@ -89,13 +89,13 @@ class Linux:
         self.daemon.start(host)
         self.watch.start(self.config.files, self.config.processes, counts)
 
-    async def reload(self, config: RouterConfig) -> None:
+    async def reload(self, config: RouterConfig, fifos: Sequence[Fifo] = ()) -> None:
         """Open what is new, then let the engine compare; old sockets and macvlans stay until exit."""
         missing = [name for name in interfaces_of(config) if name not in self.kernel.links]
         if missing:
             self.complain(f"reload refused: there is no interface {', '.join(missing)}")
             return
-        await self._prepare(config, starting=False)
+        await self._prepare(config, fifos, starting=False)
         self.config = config
         self._introduce(interfaces_of(config))
         self.daemon.reload(config)
@@ -117,6 +117,7 @@ class Linux:
     async def stop(self) -> None:
         """SIGTERM: resign, release, notify, close."""
         if self.running:
+            self.fifos.end_readers()
             released = asyncio.get_running_loop().create_future()
             self.daemon.stop(lambda: released.set_result(None))
             await asyncio.wait({released}, timeout=STOP_AT_MOST_S)
@@ -131,20 +132,16 @@ class Linux:
         self.watch.close()
         self.children.close()
         self.wire.close()
-        self._close_fifo()
+        self.fifos.close()
         await self.kernel.close()
 
-    async def _prepare(self, config: RouterConfig, *, starting: bool) -> None:
+    async def _prepare(self, config: RouterConfig, fifos: Sequence[Fifo], *, starting: bool) -> None:
         for instance in config.instances:
             if instance.use_vmac:
                 await self.kernel.make_vmac(instance)
         self._listen(config, interfaces_of(config))
         prepare_files(config.files, starting=starting)
-        if config.notify_fifo != self._fifo_path:
-            self._close_fifo()
-            self._fifo_path = config.notify_fifo
-            if config.notify_fifo:
-                self._open_fifo(Path(config.notify_fifo))
+        self.fifos.open(fifos)
 
     def _listen(self, config: RouterConfig, interfaces: Sequence[str]) -> None:
         """Open sockets and join groups on these interfaces."""
@@ -154,25 +151,6 @@ class Linux:
                 shared = instance.use_vmac and not instance.vmac_xmit_base and not instance.unicast
                 device = instance.vmac_interface if shared else None
                 self.wire.listen(instance.interface, instance.family, groups, device)
-
-    def _open_fifo(self, path: Path) -> None:
-        try:
-            if not path.exists():
-                os.mkfifo(path, 0o600)
-                self._made_fifo = True
-            if stat.S_ISFIFO(path.stat().st_mode):
-                self._fifo = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-            else:
-                self.complain(f"{path} is not a FIFO; nothing is written to it")
-        except OSError as error:
-            self.complain(f"notify_fifo {path}: {error.strerror}")
-
-    def _close_fifo(self) -> None:
-        if self._fifo >= 0:
-            os.close(self._fifo)
-            if self._made_fifo:
-                Path(self._fifo_path).unlink(missing_ok=True)
-        self._fifo, self._fifo_path, self._made_fifo = -1, "", False
 
     @property
     def _virtual(self) -> frozenset[Address]:
@@ -261,11 +239,7 @@ class Linux:
         """§7.3: scripts, then the FIFO; nobody waits."""
         for words, user in commands:
             self.children.start(words, user)
-        if self._fifo >= 0:
-            try:
-                os.write(self._fifo, line.encode())
-            except BlockingIOError:
-                self.complain("notify_fifo is full: nobody reads it")
+        self.fifos.write(line)
 
     def log(self, text: str, detail: bool) -> None:
         """A line of the engine."""

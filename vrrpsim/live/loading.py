@@ -15,13 +15,14 @@ from vrrpsim.protocol.configuration import AuthType, InstanceConfig, RouterConfi
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.protocol.packet import effective_authentication
 
+from .fifo import Fifo, read_fifos
 from .linux import interfaces_of
 from .privileges import CAPABILITIES, missing_capabilities
 from .scripts import read_security, usable_scripts
 
 _UNDONE_WORDS = """
     virtual_routes virtual_rules static_ipaddress static_routes static_rules track_bfd bfd_instance
-    virtual_server virtual_server_group notify_fifo_script vrrp_notify_fifo_script promote_secondaries
+    virtual_server virtual_server_group promote_secondaries
     lvs_sync_daemon smtp_alert startup_script shutdown_script vrf use_ipvlan garp_extra_if
     vrrp_garp_extra_if linkbeat_use_polling linkbeat_interfaces net_namespace enable_dbus
 """
@@ -37,6 +38,7 @@ class Loaded:
 
     config: RouterConfig
     remarks: tuple[str, ...]
+    fifos: tuple[Fifo, ...] = ()
 
 
 def load(path: Path, dialect: Dialect, config_id: str | None = None) -> Loaded:
@@ -57,13 +59,14 @@ def load(path: Path, dialect: Dialect, config_id: str | None = None) -> Loaded:
     remarks += _undone(lexer.rows, compiled.config)
     security = read_security(lexer.rows)
     config, disabled = usable_scripts(_with_vmacs(compiled.config, dialect), security)
+    fifos, unread = read_fifos(lexer.rows, security)
     if config.scripts and not security.enabled:
         remarks.append(
             "SECURITY VIOLATION - scripts are being executed but script_security not enabled."
         )  # SC-13
     if mode & 0o004 and any(each.authentication.key for each in config.instances):
         remarks.append(f"{path}: contains a password and can be read by everybody (chmod o-r)")
-    return Loaded(config, (*remarks, *disabled))
+    return Loaded(config, (*remarks, *disabled, *unread), fifos)
 
 
 def _error(path: Path, message: str) -> Finding:
@@ -121,6 +124,9 @@ def plan(loaded: Loaded, path: Path, dialect: Dialect) -> list[str]:
     for script in loaded.config.scripts:
         lines.append(f"check {script.name} every {script.interval_ns / 1e9:g} s: {' '.join(script.words)}")
     lines += [f"read {file.path} for {file.name}" for file in loaded.config.files]
+    for fifo in loaded.fifos:
+        read_by = f", read by {' '.join(fifo.script)}" if fifo.script else ""
+        lines.append(f"write notifications to {fifo.path}{read_by}")
     there = {folder.name for folder in Path("/sys/class/net").iterdir()}
     lines += [f"there is no interface {n}" for n in interfaces_of(loaded.config) if n not in there]
     lines += [f"missing: {name}" for name in missing_capabilities(*CAPABILITIES)]

@@ -45,6 +45,10 @@ class Security:
     user: str = ""  # `script_user`, "USER [GROUP]"
     enabled: bool = False  # `enable_script_security`
 
+    def user_of(self, own: str) -> str:
+        """Who runs a script that names `own` or nobody (SC-11); "" is whoever we are."""
+        return own or self.user or (DEFAULT_USER if _known(DEFAULT_USER) else "")
+
 
 def read_security(rows: Iterable[Row]) -> Security:
     """Find `script_user` and `enable_script_security` in a file that has been found good."""
@@ -67,8 +71,8 @@ def usable_scripts(config: RouterConfig, security: Security) -> tuple[RouterConf
     kept: list[ScriptConfig] = []
     remarks: list[str] = []
     for script in config.scripts:
-        user = script.user or security.user or _default_user()
-        words, problem = _resolve(script.words, user, security)
+        user = security.user_of(script.user)
+        words, problem = resolve(script.words, user, security)
         if problem:
             remarks.append(f"Disabling track script {script.name}: {problem}")
         else:
@@ -96,8 +100,8 @@ def _usable_notifies(notify: Notify, security: Security) -> tuple[Notify, list[s
     gone: dict[str, Any] = {}
     for kind in NOTIFIES:
         if command := getattr(notify, kind):
-            user = own.get(kind) or security.user or _default_user()
-            _, problem = _resolve(split_command(command), user, security)
+            user = security.user_of(own.get(kind, ""))
+            _, problem = resolve(split_command(command), user, security)
             if problem:
                 gone[kind] = ""
                 problems.append(problem)
@@ -106,11 +110,7 @@ def _usable_notifies(notify: Notify, security: Security) -> tuple[Notify, list[s
     return replace(notify, users=tuple(users), **gone), problems
 
 
-def _default_user() -> str:
-    return DEFAULT_USER if _known(DEFAULT_USER) else ""
-
-
-def _resolve(words: Sequence[str], user: str, security: Security) -> tuple[tuple[str, ...], str]:
+def resolve(words: Sequence[str], user: str, security: Security) -> tuple[tuple[str, ...], str]:
     """The words with a full path, or why they cannot run."""
     if not words:
         return (), "it has no command"

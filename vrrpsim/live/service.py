@@ -90,6 +90,7 @@ class Service:
             options.node,
             loaded.config,
             options.dialect,
+            loaded.fifos,
             record=self._record,
             log=self._log,
         )
@@ -170,7 +171,7 @@ class Service:
             for remark in loaded.remarks:
                 self._log(remark, False)
             try:
-                await self.machine.reload(loaded.config)
+                await self.machine.reload(loaded.config, loaded.fifos)
                 self._log("Reloaded", False)
             except (OSError, VmacImpossible) as error:
                 self._log(f"reload failed: {error}", False)
