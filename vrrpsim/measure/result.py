@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from vrrpsim.config.scenario import Scenario
@@ -37,13 +37,18 @@ class Result:
     name: str
     seed: int
     duration_ns: int
-    digest: str
+    trace: Trace = field(repr=False, compare=False)
     ownerships: tuple[Ownership, ...]
     failovers: tuple[Failover, ...]
     clients: Mapping[str, ClientView]
     events: tuple[EventSeen, ...]
     counts: Mapping[str, int | None]
     expectations: tuple[Verdict, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the state changes: equal digests mean equal histories (DESIGN §4)."""
+        return self.trace.digest()
 
     @property
     def verdict(self) -> str:
@@ -92,7 +97,7 @@ def measure(scenario: Scenario, trace: Trace, *, seed: int | None = None) -> Res
         name=scenario.name,
         seed=scenario.seed if seed is None else seed,
         duration_ns=past.end_ns,
-        digest=trace.digest(),
+        trace=trace,
         ownerships=owned,
         failovers=found,
         clients=clients,

@@ -15,39 +15,15 @@ from vrrpsim.config.scenario import Keepalived
 from vrrpsim.config.values import Distribution
 from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig
 from vrrpsim.protocol.dialect import Dialect
-from vrrpsim.protocol.frames import mac_text, multicast_mac
-from vrrpsim.protocol.fsm import NEVER_NS, Log, State
-from vrrpsim.protocol.outputs import (
-    AddAddresses,
-    AdvertDropped,
-    KillScript,
-    Output,
-    PriorityChanged,
-    RemoveAddresses,
-    RunNotify,
-    RunScript,
-    SendAdvert,
-    SendGratuitous,
-    StateChanged,
-    TrackerChanged,
-)
+from vrrpsim.protocol.frames import multicast_mac
+from vrrpsim.protocol.fsm import NEVER_NS, State
+from vrrpsim.protocol.outputs import Output
 from vrrpsim.protocol.router import NOTHING, Host, VrrpRouter
-from vrrpsim.trace import (
-    AdvertRejected,
-    AdvertSent,
-    Gratuitous,
-    Level,
-    LogLine,
-    Notification,
-    PriorityChange,
-    Record,
-    StateChange,
-    TrackerChange,
-)
 
 from . import personality
 from .calendar import Call, Kind, order_of
-from .frame import GRATUITOUS, NeighbourFrame, VrrpFrame
+from .deeds import Deeds
+from .frame import VrrpFrame
 from .port import Postponed
 from .script_runs import ScriptRuns
 
@@ -55,8 +31,6 @@ if TYPE_CHECKING:
     from .node import Node
     from .port import Port
 
-COSTLY = (AddAddresses, RemoveAddresses, SendGratuitous)  # the others take no time of their own
-ADVERTS_KEPT = 4096  # frames remembered; an instance repeats a handful
 RIVALRY_NS = 10_000_000_000  # how long a rejected advert keeps the wake-ups irregular
 
 
@@ -81,14 +55,12 @@ class Daemon:
         self._due_ns = 0  # the deadline that the wake-up serves
         self._drawn = False  # the wake-up's lateness was drawn for it
         self._woken = False
-        self._todo: deque[Output] = deque()
-        self._busy: Call | None = None
         self._rivals_until_ns = 0
         self._inbox: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._stalled_until_ns = 0
         self._served_ns = 0  # when a starved daemon has looked at everything so far
         self._again = False  # to be started when it has stopped
-        self._blocked = False  # cannot do anything at the moment
+        self.blocked = False  # cannot do anything at the moment
         self._brisk = False  # runs, and at once
         self._irregular_until_ns = 0  # until then each wake-up is late by a draw of its own
         self._pending: Call | None = None
@@ -99,22 +71,7 @@ class Daemon:
         self._work = streams.draws(f"work/{name}")
         self._coin = streams.draws(f"coin/{name}")
         self.scripts = ScriptRuns(self)
-        self._adverts: dict[int, tuple[Port, VrrpFrame, str, SendAdvert]] = {}
-        self._announcements: dict[int, tuple[Port, NeighbourFrame, str, SendGratuitous]] = {}
-        self._doers: dict[type[Output], Callable[[Any], None]] = {
-            SendAdvert: self._send_advert,
-            StateChanged: self._state_changed,
-            PriorityChanged: self._priority_changed,
-            TrackerChanged: self._tracker_changed,
-            AddAddresses: self._add,
-            RemoveAddresses: self._remove,
-            SendGratuitous: self._announce,
-            RunScript: self.scripts.begin,
-            KillScript: self.scripts.kill,
-            AdvertDropped: self._advert_dropped,
-            RunNotify: self._notify,
-            Log: self._log,
-        }
+        self.deeds = Deeds(self)
         if node.stalls is not None:
             self._stall_stream = streams.draws(f"stalls/{name}")
             self._next_stall()
@@ -129,7 +86,7 @@ class Daemon:
         """It has nothing to do but what its next deadline and the calendar will bring."""
         if self.life != "running":
             return self.life != "frozen"
-        return self.is_regular and not self._todo and self._busy is None and not self._inbox
+        return self.is_regular and not self._inbox and self.deeds.done
 
     @property
     def exists(self) -> bool:
@@ -155,7 +112,7 @@ class Daemon:
             return
         self._become("running")
         self._join_groups(True)
-        self._obey(self.router.start(self._host(), self.now_ns))
+        self.obey(self.router.start(self._host(), self.now_ns))
 
     def stop(self) -> None:
         """SIGTERM: graceful; the process is gone a second later (§1.7)."""
@@ -166,7 +123,7 @@ class Daemon:
         elif self.life == "running":
             self.disturb()
             self._become("stopping")
-            self._obey(self.router.stop(self.now_ns))
+            self.obey(self.router.stop(self.now_ns))
             self._pending = self.later(self.draw_ns(personality.DAEMON_EXIT), self.kill)
 
     def kill(self) -> None:
@@ -216,7 +173,7 @@ class Daemon:
         self.config = config
         self.scripts.read(config)
         self._join_groups(True)
-        self._obey(self.router.reload(config, self.now_ns))
+        self.obey(self.router.reload(config, self.now_ns))
 
     def _become(self, life: str) -> None:
         self.life = life
@@ -225,12 +182,11 @@ class Daemon:
 
     def _forget(self) -> None:
         self._sleep()
-        for call in (self._busy, self._pending):
-            if call is not None:
-                call.cancel()
-        self._busy = self._pending = None
+        if self._pending is not None:
+            self._pending.cancel()
+            self._pending = None
         self._woken = False
-        self._todo.clear()
+        self.deeds.forget()
         self._inbox.clear()
         self.scripts.forget()
 
@@ -238,15 +194,15 @@ class Daemon:
 
     def look_up(self) -> None:
         """Whether it can do anything may have changed: freeze, pause, power, stall."""
-        self._blocked = (
+        self.blocked = (
             self.life == "frozen" or not self.node.kernel_runs or self.now_ns < self._stalled_until_ns
         )
-        self._brisk = self.life == "running" and not self._blocked and self.node.starved is None
+        self._brisk = self.life == "running" and not self.blocked and self.node.starved is None
         self.node.hearing_changed()
 
     def happen(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Something for the daemon: now, or when it can look again."""
-        if self._blocked:
+        if self.blocked:
             self._inbox.append((function, arguments))
         elif self.node.starved is not None:
             delay_ns = self._jitter.ns(self.node.starved)
@@ -256,7 +212,7 @@ class Daemon:
             function(*arguments)
 
     def _happen_late(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        if self._blocked:
+        if self.blocked:
             self._inbox.append((function, arguments))
         else:
             function(*arguments)
@@ -264,7 +220,7 @@ class Daemon:
     def resume(self) -> None:
         """It runs again: overdue timers and what waited, in an order nobody can know (§1.7)."""
         self.look_up()
-        if self._blocked or not self.exists:
+        if self.blocked or not self.exists:
             return
         timer_first = self._coin.fraction() < 0.5
         if timer_first:
@@ -274,7 +230,7 @@ class Daemon:
             self.happen(function, *arguments)
         if not timer_first:
             self._wake_up_again()
-        self._work_on()
+        self.deeds.go_on()
 
     def _wake_up_again(self) -> None:
         if self._woken:
@@ -291,7 +247,7 @@ class Daemon:
             port.interface, frame.source, frame.destination, frame.ttl, frame.payload, self._env._now
         )
         if outputs:
-            self._obey(outputs)
+            self.obey(outputs)
         elif self._drawn or outputs is not NOTHING:
             self._arm()
 
@@ -314,7 +270,7 @@ class Daemon:
             outputs = self.router.receive(
                 port.interface, frame.source, frame.destination, frame.ttl, frame.payload, self._env._now
             )
-            self._obey(outputs)
+            self.obey(outputs)
 
     def interface_changed(self, interface: str, up: bool) -> None:
         """Netlink reports a change of carrier or IFF_UP."""
@@ -340,12 +296,12 @@ class Daemon:
 
     def _hear_kernel(self, ask: Callable[..., list[Output]], arguments: tuple[Any, ...]) -> None:
         if self.life == "running":
-            self._obey(ask(*arguments))
+            self.obey(ask(*arguments))
 
     def set_priority(self, instance: str, priority: int) -> None:
         """The operator changes a base priority."""
         if self.life == "running":
-            self.happen(lambda: self._obey(self.router.set_priority(instance, priority, self.now_ns)))
+            self.happen(lambda: self.obey(self.router.set_priority(instance, priority, self.now_ns)))
 
     # --- time
 
@@ -407,10 +363,19 @@ class Daemon:
         if self.life == "running":
             self._arm_exactly()
 
+    def meet_rival(self) -> None:
+        """A rejected advert was heard: masters that do not understand each other race (FSM-35)."""
+        now_ns = self.now_ns
+        self._rivals_until_ns = now_ns + RIVALRY_NS
+        if now_ns >= self._irregular_until_ns:
+            self.be_irregular(self._rivals_until_ns)
+        else:
+            self._irregular_until_ns = max(self._irregular_until_ns, self._rivals_until_ns)
+
     def _wake_up(self) -> None:
         self._wake_ns = NEVER_NS
         self._drawn = False
-        if self._blocked:
+        if self.blocked:
             self._woken = True
             return
         leaper = self.world.fast_forward
@@ -421,13 +386,9 @@ class Daemon:
         if self.life != "running":
             return
         outputs = self.router.advance(self._env._now, due_ns)
-        if len(outputs) == 1 and type(outputs[0]) is SendAdvert and not self._todo and self._busy is None:
-            self._send_advert(outputs[0])  # the rhythm of a Master, without ceremony
-            self._arm()
-        elif outputs:
-            self._obey(outputs)
-        else:
-            self._arm()
+        if outputs:
+            self.deeds.do(outputs)
+        self._arm()
 
     def _next_stall(self) -> None:
         stalls = self.node.stalls
@@ -444,174 +405,10 @@ class Daemon:
         self.later(lasts_ns, self.resume)
         self._next_stall()
 
-    # --- obeying
-
-    def _obey(self, outputs: Sequence[Output]) -> None:
-        """Outputs in order; each takes its time before it has happened."""
-        todo = self._todo
-        todo.extend(outputs)
-        if not self._blocked and self._busy is None:
-            self._work_on()
+    def obey(self, outputs: Sequence[Output]) -> None:
+        """Do what the router says, and be there for its next deadline."""
+        self.deeds.do(outputs)
         self._arm()
-
-    def _work_on(self) -> None:
-        """Do what takes no time at once, and come back for the rest."""
-        todo, do = self._todo, self._doers
-        while todo and self._busy is None and not self._blocked:
-            output = todo.popleft()
-            kind = type(output)
-            cost_ns = self._cost_ns(output) if kind in COSTLY else 0
-            if cost_ns:
-                self._busy = self.later(cost_ns, self._finish, output)
-            else:
-                do[kind](output)
-
-    def _finish(self, output: Output) -> None:
-        self._busy = None
-        if self._blocked:
-            self._todo.appendleft(output)
-            return
-        self._doers[type(output)](output)
-        self._work_on()
-
-    def _cost_ns(self, output: Output) -> int:
-        match output:
-            case AddAddresses(addresses=addresses):
-                more_ns = (len(addresses) - 1) * self.draw_ns(personality.ANOTHER_ADDRESS)
-                return self.draw_ns(personality.ADD_ADDRESS) + more_ns
-            case RemoveAddresses(addresses=addresses):
-                there = sum(self._has(output, entry.address) for entry in addresses)
-                if not there:
-                    return 0
-                more_ns = (there - 1) * self.draw_ns(personality.ANOTHER_ADDRESS)
-                return self.draw_ns(personality.REMOVE_ADDRESS) + more_ns
-            case _:
-                return self.draw_ns(personality.GRATUITOUS_FRAME)
-
-    def _record(self, record: Record, level: Level = Level.STATES) -> None:
-        trace = self.world.trace
-        if trace.level >= level:
-            trace.records.append(record)
-
-    def _state_changed(self, output: StateChanged) -> None:
-        old, new = output.old.name, output.new.name
-        self._record(
-            StateChange(
-                self.now_ns,
-                self.node.name,
-                output.instance,
-                old,
-                new,
-                output.reason,
-                output.last_advert_ns,
-            )
-        )
-
-    def _priority_changed(self, output: PriorityChanged) -> None:
-        self._record(PriorityChange(self.now_ns, self.node.name, *output))
-
-    def _tracker_changed(self, output: TrackerChanged) -> None:
-        self._record(TrackerChange(self.now_ns, self.node.name, *output))
-
-    def _advert_dropped(self, output: AdvertDropped) -> None:
-        now_ns = self.now_ns
-        self._rivals_until_ns = now_ns + RIVALRY_NS
-        if now_ns >= self._irregular_until_ns:
-            self.be_irregular(self._rivals_until_ns)
-        else:
-            self._irregular_until_ns = max(self._irregular_until_ns, self._rivals_until_ns)
-        source, reason = str(output.source), output.reason.value
-        self._record(AdvertRejected(now_ns, self.node.name, output.instance, source, reason), Level.ADVERTS)
-
-    def _notify(self, output: RunNotify) -> None:
-        self._record(Notification(self.now_ns, self.node.name, *output), Level.FRAMES)
-
-    def _log(self, output: Log) -> None:
-        if self.world.trace.level >= Level.FRAMES and not output.detail:
-            self._record(LogLine(self.now_ns, self.node.name, str(output)))
-
-    def _send_advert(self, output: SendAdvert) -> None:
-        known = self._adverts.get(id(output)) or self.advert_frame(output)
-        if known is None:
-            return
-        port, frame, destination, _ = known
-        trace = self.world.trace
-        if trace.level >= Level.ADVERTS:
-            trace.records.append(
-                AdvertSent(self.now_ns, self.node.name, output.instance, output.priority, destination)
-            )
-        port.send_ip(frame)
-
-    def advert_frame(self, output: SendAdvert) -> tuple[Port, VrrpFrame, str, SendAdvert] | None:
-        """The frame of an advert. The router repeats the same output, so it is built once."""
-        known = self._adverts.get(id(output))
-        port = self.node.ports.get(output.interface)
-        if known is not None or port is None:
-            return known
-        source_mac = output.virtual_mac or port.mac
-        frame = VrrpFrame(source_mac, output.source, output.destination, output.ttl, output.payload)
-        if len(self._adverts) > ADVERTS_KEPT:
-            self._adverts.clear()
-        known = self._adverts[id(output)] = (port, frame, str(output.destination), output)
-        return known
-
-    def _port_of(self, instance: str, interface: str) -> Port | None:
-        """The card behind an interface; a macvlan lives on its instance's card."""
-        port = self.node.ports.get(interface)
-        if port is None:
-            for config in self.config.instances:
-                if config.name == instance or config.vmac_interface == interface:
-                    return self.node.ports.get(config.interface)
-        return port
-
-    def _has(self, output: RemoveAddresses, address: Any) -> bool:
-        port = self._port_of(output.instance, output.interface)
-        return port is not None and address in port.local
-
-    def _add(self, output: AddAddresses) -> None:
-        port = self._port_of(output.instance, output.interface)
-        if port is None:
-            return
-        if output.virtual_mac is not None:
-            port.virtual_macs[output.interface] = output.virtual_mac
-        for entry in output.addresses:
-            self.node.add_address(port, entry.address, output.virtual_mac or port.mac)
-
-    def _remove(self, output: RemoveAddresses) -> None:
-        port = self._port_of(output.instance, output.interface)
-        if port is None:
-            return
-        for entry in output.addresses:
-            self.node.remove_address(port, entry.address)
-        if port.virtual_macs.get(output.interface) not in port.local.values():
-            port.virtual_macs.pop(output.interface, None)
-
-    def _announce(self, output: SendGratuitous) -> None:
-        known = self._announcements.get(id(output)) or self._announcement(output)
-        if known is None:
-            return
-        port, frame, address, _ = known
-        trace = self.world.trace
-        if trace.level >= Level.ADVERTS:
-            mac = mac_text(frame.sender_mac)
-            trace.records.append(Gratuitous(self.now_ns, self.node.name, output.interface, address, mac))
-        port.transmit(frame)
-
-    def _announcement(
-        self, output: SendGratuitous
-    ) -> tuple[Port, NeighbourFrame, str, SendGratuitous] | None:
-        """The frame of an announcement; a burst repeats the same output."""
-        port = self._port_of(output.instance, output.interface)
-        if port is None:
-            return None
-        mac = output.virtual_mac or port.mac
-        frame = NeighbourFrame(GRATUITOUS, mac, output.address, output.address)
-        if output.target_is_sender:
-            frame.target_mac = mac
-        if len(self._announcements) > ADVERTS_KEPT:
-            self._announcements.clear()
-        known = self._announcements[id(output)] = (port, frame, str(output.address), output)
-        return known
 
     # --- checks
 
@@ -623,7 +420,7 @@ class Daemon:
     def script_ended(self, number: int, code: int | None, signal: int | None) -> None:
         """A run of a check ended, and the daemon comes to it."""
         if self.life == "running":
-            self._obey(self.router.script_finished(number, code, signal, self.now_ns))
+            self.obey(self.router.script_finished(number, code, signal, self.now_ns))
 
     # --- its machine
 

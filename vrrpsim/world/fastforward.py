@@ -100,7 +100,7 @@ class FastForward:
                 return None
             for instance, adverts in rhythm:
                 for position, advert in enumerate(adverts):
-                    sent = daemon.advert_frame(advert)
+                    sent = daemon.deeds.advert_frame(advert)
                     stream = _stream(daemon, instance, sent[0], sent[1], position == 0) if sent else None
                     if stream is None:
                         return None
