@@ -89,7 +89,7 @@ RESULT = {  # what a key of --json means
     "duration_s": "how long the run was",
     "verdict": "`pass`, `fail` or `unknown`: nothing exercised an expectation",
     "expectations[]": "each expectation, in the scenario's order",
-    "expectations[].measure": "`owner`, `failover`, `outage`, `outage.CLIENT`, `dual_master`, `vacancy` or `moves`",
+    "expectations[].measure": "`owner`, `owner.ADDRESS`, `failover`, `outage`, `outage.CLIENT`, `dual_master`, `vacancy` or `moves`",
     "expectations[].statistic": "`at`, `max` or `min`",
     "expectations[].at_s": "of an owner: the instant",
     "expectations[].bound": "what was demanded: seconds, a count or a node",

@@ -313,7 +313,7 @@ def test_debians_samples_beside_a_weaker_peer(name, tmp_path):
         pytest.skip("the Debian package keepalived is not installed, there are no samples to read")
     text = (DEBIAN / name).read_text(errors="replace")
     peer = re.sub(
-        r"(\bpriority\s+)(\d+)", lambda m: f"{m[1]}{int(m[2]) - 10}", text.replace("MASTER", "BACKUP")
+        r"(\bpriority\s+)(\d+)", lambda m: f"{m[1]}{int(m[2]) - 3}", text.replace("MASTER", "BACKUP")
     )
     files = [tmp_path / "one.conf", tmp_path / "two.conf"]
     for file, content in zip(files, (text, peer), strict=True):
@@ -339,7 +339,7 @@ def test_the_operators_pair(tmp_path):
     assert scenario.nodes["lb1"].processes["haproxy"].serves == ("80/tcp",)
     assert [(str(c.target[0]), c.target[1]) for c in scenario.clients.values()] == [("192.168.50.108", 80)]
     assert [event.verb for event in scenario.events] == ["kill", "start", "power_off"]
-    owners = [node for _, node in scenario.expect.owner]
+    owners = [each.node for each in scenario.expect.owner]
     assert owners == ["lb1", "lb2", "lb1", "lb2", "lb1"]
     [outage] = [bound for bound in scenario.expect.bounds if bound.measure == "outage"]
     # interval 2 + 3 adverts + skew 154/256 s = 5.602 s; 0.3 s on top; rounded up to a tenth
@@ -377,7 +377,16 @@ def test_peers_tell_the_address_of_a_node_that_does_not(tmp_path):
     scenario = vrrpsim.load(_written("active-active", tmp_path)).scenario
     addresses = [str(node.interfaces["eth0"].addresses[0]) for node in scenario.nodes.values()]
     assert addresses == ["10.0.0.1/24", "10.0.0.2/24"]
-    assert not scenario.expect.owner  # each owns one
+    assert [(each.address, each.node) for each in scenario.expect.owner] == [
+        ("10.0.0.100", "node1"),  # each owns one
+        ("10.0.0.101", "node2"),
+        ("", "node2"),  # the check of node1 fails
+        ("10.0.0.100", "node1"),
+        ("10.0.0.101", "node2"),
+        ("", "node2"),  # node1 is off
+        ("10.0.0.100", "node1"),
+        ("10.0.0.101", "node2"),
+    ]
     assert scenario.nodes["node1"].processes["service"].serves == ("8080/tcp",)
     assert "the election at the start" in (tmp_path / "my.yaml").read_text()
 

@@ -171,6 +171,7 @@ SEMANTIC = [
     Row("end: lb1", "end: lb9", "19:16", "no node 'lb9'"),
     Row("end: lb1", "99s: lb1", "19:11", "is after the end"),
     Row("outage: {max: 6s}", "outage.wbe: {max: 6s}", "20:3", "no client 'wbe'"),
+    Row("outage: {max: 6s}", "owner.10.0.0.9: {9s: lb1}", "20:3", "no virtual address '10.0.0.9'"),
     Row("outage: {max: 6s}", "outage: {max: 6s, min: 7s}", "20:26", "is more than max"),
     Row("nodes:\n", "nodes:\n  lb0: {keepalived: {file: x.conf}}\n", "7:28", "no such file"),
 ]

@@ -19,7 +19,7 @@ from vrrpsim.config.events import (
     Target,
     When,
 )
-from vrrpsim.config.scenario import InputError, Probe, Slop, Stalls, load_scenario
+from vrrpsim.config.scenario import InputError, Owns, Probe, Slop, Stalls, load_scenario
 from vrrpsim.config.values import Distribution
 
 S = 1_000_000_000
@@ -322,12 +322,18 @@ def test_events_may_follow_each_other(tmp_path):
 def test_expectations_in_order_of_time(tmp_path):
     expect = """\
   owner: {end: lb1, 30s: lb2, 11s: lb1}
+  owner.10.0.0.100: {20s: lb2}
   outage.web: {p99: 6s, max: 7s}
   moves: {min: 1, max: 2}
 """
     found = load_scenario(write(tmp_path, expect=expect)).expect
     assert found is not None
-    assert found.owner == ((11 * S, "lb1"), (30 * S, "lb2"), ("end", "lb1"))
+    assert found.owner == (
+        Owns(11 * S, "lb1"),
+        Owns(20 * S, "lb2", "10.0.0.100"),
+        Owns(30 * S, "lb2"),
+        Owns("end", "lb1"),
+    )
     assert [(b.measure, b.client, b.statistic, b.limit) for b in found.bounds] == [
         ("moves", None, "max", 2),
         ("moves", None, "min", 1),
@@ -335,7 +341,7 @@ def test_expectations_in_order_of_time(tmp_path):
         ("outage", "web", "p99", 6 * S),
     ]
     assert found.bounds[3].place is not None
-    assert found.bounds[3].place.line == 22
+    assert found.bounds[3].place.line == 23
 
 
 def test_errors_of_keepalived_conf_have_their_own_place(tmp_path):

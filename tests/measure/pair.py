@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Address
 
-from vrrpsim.config.scenario import Bound, Client, Expect, Keepalived, Node, Scenario
+from vrrpsim.config.scenario import Bound, Client, Expect, Keepalived, Node, Owns, Scenario
 from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig, ScriptConfig, Track, VirtualAddress
 from vrrpsim.trace import (
     AddressChange,
@@ -42,7 +42,7 @@ def scenario(**changes: object) -> Scenario:
     }
     clients = {"web": Client(segment="lan", target=(IPv4Address(VIP), 80))}
     expect = Expect(
-        owner=((11 * S, "lb1"), (20 * S, "lb2"), ("end", "lb1")),
+        owner=(Owns(11 * S, "lb1"), Owns(20 * S, "lb2"), Owns("end", "lb1")),
         bounds=(
             Bound("failover", None, "max", 5_700 * MS),
             Bound("outage", "web", "max", 6 * S),

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from pair import MS, VIP, S, scenario, trace
 
-from vrrpsim.config.scenario import Bound, Expect
+from vrrpsim.config.scenario import Bound, Expect, Owns
 from vrrpsim.measure import measure
 from vrrpsim.measure.seconds import fixed_s, seconds, short_s, to_json
 from vrrpsim.trace import AddressChange, Fault, FaultEnd, Level, Trace
@@ -79,6 +79,21 @@ def test_all_expectations_hold(result):
 def test_bounds(bound, ok):
     [verdict] = measure(scenario(expect=Expect(bounds=(bound,))), trace()).expectations
     assert verdict.ok is ok
+
+
+@pytest.mark.parametrize(
+    ("wanted", "measure_", "ok"),
+    [
+        (Owns(11 * S, "lb1"), "owner", True),
+        (Owns(11 * S, "lb1", VIP), f"owner.{VIP}", True),
+        (Owns(11 * S, "lb2", VIP), f"owner.{VIP}", False),
+        (Owns(11 * S, "lb1", "10.9.9.9"), "owner.10.9.9.9", None),  # nobody ever had it
+        (Owns("end", "lb1", VIP), f"owner.{VIP}", True),
+    ],
+)
+def test_owners_of_all_addresses_or_of_one(wanted, measure_, ok):
+    [verdict] = measure(scenario(expect=Expect(owner=(wanted,))), trace()).expectations
+    assert (verdict.measure, verdict.statistic, verdict.ok) == (measure_, "at", ok)
 
 
 def test_a_bound_on_failovers_without_a_failover_is_unknown():

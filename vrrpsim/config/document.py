@@ -461,12 +461,13 @@ Owners = dict[int | Literal["end"], str]
 class ExpectDocument(NamedTuple):
     """What the run must show; `limits` by measure or `outage.CLIENT`, then by statistic."""
 
-    owner: Owners
+    owners: Mapping[str, Owners]  # by `owner` or `owner.ADDRESS`
     limits: Mapping[str, Mapping[str, int]]
 
 
-def _expect(owner: Owners | None = None, **limits: Any) -> ExpectDocument:
-    return ExpectDocument(owner or {}, {key: limit for key, limit in limits.items() if limit is not None})
+def _expect(**given: Any) -> ExpectDocument:
+    owners = {key: given.pop(key) for key in list(given) if key.partition(".")[0] == "owner"}
+    return ExpectDocument(owners, {key: limit for key, limit in given.items() if limit is not None})
 
 
 def _limits(name: str, shape: Shape, description: str) -> Fields:
@@ -510,12 +511,12 @@ OWNERS = Leaf(
 )
 BOUND = _limits("Bound", DURATION, "Limits of a measured time; p50, p95, p99 only count in a sweep.")
 COUNT = _limits("Count", whole(0), "Limits of a count.")
-CLIENT_OUTAGE = "outage."
+CLIENT_OUTAGE, ADDRESS_OWNER = "outage.", "owner."
 EXPECT = Fields(
     "Expect",
     _expect,
     {
-        "owner": Key(OWNERS, "Who owns the addresses: {TIME or end: NODE}."),
+        "owner": Key(OWNERS, "Who owns the addresses: {TIME or end: NODE}; `owner.ADDRESS` for one."),
         "failover": Key(Maybe(BOUND), "From a fault to the new owner."),
         "outage": Key(Maybe(BOUND), "The longest outage of any client; `outage.NAME` for one."),
         "dual_master": Key(Maybe(BOUND), "Total time with two owners, per address."),
@@ -523,7 +524,10 @@ EXPECT = Fields(
         "moves": Key(Maybe(COUNT), "How often the address moved."),
     },
     "What the run must show.",
-    others=(r"^outage\..+$", f"{CLIENT_OUTAGE}NAME", BOUND),
+    others=(
+        (r"^outage\..+$", f"{CLIENT_OUTAGE}NAME", BOUND),
+        (r"^owner\..+$", f"{ADDRESS_OWNER}ADDRESS", OWNERS),
+    ),
 )
 
 # --- the file

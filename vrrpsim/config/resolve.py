@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 from vrrpsim.config.compiler import Compiled, compile_statements, read_keepalived
 from vrrpsim.config.document import (
@@ -17,6 +17,7 @@ from vrrpsim.config.document import (
     Daemon,
     ExpectDocument,
     NodeDocument,
+    Owners,
     ScenarioDocument,
     read_document,
 )
@@ -24,6 +25,7 @@ from vrrpsim.config.inline import BESIDE_SCRIPT, statements_of
 from vrrpsim.config.overrides import apply_overrides
 from vrrpsim.config.resolve_events import resolve_events
 from vrrpsim.config.scenario import (
+    Address,
     AddressWithPrefix,
     Bound,
     Client,
@@ -32,6 +34,7 @@ from vrrpsim.config.scenario import (
     Measure,
     Network,
     Node,
+    Owns,
     Probe,
     Scenario,
     Statistic,
@@ -86,7 +89,7 @@ class Resolver:
             nodes=nodes,
             clients=clients,
             events=resolve_events(self, nodes),
-            expect=self._expect(document.expect) if document.expect else None,
+            expect=self._expect(document.expect, nodes) if document.expect else None,
             path=self.path,
             findings=tuple(self.remarks),
         )
@@ -199,8 +202,7 @@ class Resolver:
         known = {
             address.ip for node in nodes.values() for i in node.interfaces.values() for address in i.addresses
         }
-        for instance in _instances(nodes):
-            known |= {virtual.address for virtual in (*instance.addresses, *instance.excluded)}
+        known |= _virtual(nodes)
         for name, client in clients.items():
             if client.target[0] not in known:
                 self.warn(
@@ -290,17 +292,23 @@ class Resolver:
 
     # --- expectations
 
-    def _expect(self, expect: ExpectDocument) -> Expect:
-        horizon = self.document.duration
-        owners: list[tuple[int | Literal["end"], str]] = []
-        for (at, node), key in zip(expect.owner.items(), self.names("expect", "owner"), strict=False):
-            self.known(node, "nodes", ("expect", "owner", key))
+    def _expect(self, expect: ExpectDocument, nodes: Mapping[str, Node]) -> Expect:
+        owners = [each for key in expect.owners for each in self._owners(key, expect.owners[key], nodes)]
+        owners.sort(key=lambda each: (each.at == "end", each.at if each.at != "end" else 0))
+        return Expect(owner=tuple(owners), bounds=tuple(self._bounds(expect)))
+
+    def _owners(self, key: str, wanted: Owners, nodes: Mapping[str, Node]) -> Iterator[Owns]:
+        horizon, address = self.document.duration, key.removeprefix("owner").removeprefix(".")
+        virtual = {str(each): each for each in _virtual(nodes)}
+        if address and address not in virtual and not self.is_damaged("nodes"):
+            message = f"no virtual address '{address}'{did_you_mean(address, virtual)}"
+            self.tree.error(("expect", key), message, at_key=True)
+        for (at, node), written in zip(wanted.items(), self.names("expect", key), strict=False):
+            self.known(node, "nodes", ("expect", key, written))
             if at != "end" and at > horizon and not self.is_damaged("duration"):
                 message = f"{format_duration(at)} is after the end, {format_duration(horizon)}"
-                self.tree.error(("expect", "owner", key), message, at_key=True)
-            owners.append((at, node))
-        owners.sort(key=lambda owner: (owner[0] == "end", owner[0] if owner[0] != "end" else 0))
-        return Expect(owner=tuple(owners), bounds=tuple(self._bounds(expect)))
+                self.tree.error(("expect", key, written), message, at_key=True)
+            yield Owns(at, node, address)
 
     def _bounds(self, expect: ExpectDocument) -> Iterator[Bound]:
         for key in sorted(expect.limits, key=lambda key: MEASURES.index(key) if key in MEASURES else 9):
@@ -330,6 +338,13 @@ def _instances(nodes: Mapping[str, Node]) -> Iterable[Any]:
         if node.keepalived
         for instance in node.keepalived.config.instances
     ]
+
+
+def _virtual(nodes: Mapping[str, Node]) -> set[Address]:
+    """Return the addresses that move."""
+    return {
+        each.address for instance in _instances(nodes) for each in (*instance.addresses, *instance.excluded)
+    }
 
 
 def _place(compiled: Compiled, kind: str, owner: str, word: str) -> Place:

@@ -173,10 +173,19 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class Owns:
+    """Who alone must own `address` ("": every address) at an instant in ns."""
+
+    at: int | Literal["end"]
+    node: str
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Expect:
     """What the run must show."""
 
-    owner: tuple[tuple[int | Literal["end"], str], ...] = ()  # (instant in ns, node), in order of time
+    owner: tuple[Owns, ...] = ()  # in order of time
     bounds: tuple[Bound, ...] = ()
 
 

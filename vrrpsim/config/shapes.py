@@ -7,7 +7,7 @@ so that one pass finds every fault; a part that cannot do without what was left 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from vrrpsim.config.source import did_you_mean
@@ -166,8 +166,8 @@ class Key(NamedTuple):
 class Fields:
     """A mapping whose keys are known; `make` gets what they say and may raise ValueSyntaxError.
 
-    `hints` are messages for keys that are often tried in vain, `others` a pattern of further keys, how to
-    write it and their shape; `extra` goes into the JSON Schema.
+    `hints` are messages for keys that are often tried in vain, `others` patterns of further keys, how
+    to write each and its shape; `extra` goes into the JSON Schema.
     """
 
     def __init__(
@@ -178,12 +178,12 @@ class Fields:
         description: str = "",
         *,
         hints: Mapping[str, str] | None = None,
-        others: tuple[str, str, Shape] | None = None,
+        others: Sequence[tuple[str, str, Shape]] = (),
         near: Iterable[str] = (),
         extra: Schema | None = None,
     ) -> None:
         self.name, self.make, self.keys, self.description = name, make, keys, description
-        self.hints, self.others, self.near, self.extra = hints or {}, others, tuple(near), extra or {}
+        self.hints, self.others, self.near, self.extra = hints or {}, tuple(others), tuple(near), extra or {}
 
     def read(self, value: Any, path: Keys, reading: Reading) -> Any:
         """Read every key, report the unknown and the missing, and make one value of them."""
@@ -219,10 +219,10 @@ class Fields:
             return BROKEN
 
     def _other(self, name: str) -> Key | None:
-        return Key(self.others[2]) if self.others and re.match(self.others[0], name) else None
+        return next((Key(shape) for pattern, _, shape in self.others if re.match(pattern, name)), None)
 
     def _unknown(self, name: str) -> str:
-        shown = (self.others[1],) if self.others else ()
+        shown = (written for _, written, _ in self.others)
         return self.hints.get(name) or unknown_key(name, (*self.keys, *shown, *self.near))
 
     def schema(self, definitions: dict[str, Schema]) -> Schema:
@@ -251,14 +251,12 @@ class Fields:
             properties[name] = shown
         required = [name for name, key in self.keys.items() if key.required]
         described = {"description": self.description} if self.description else {}
-        patterns = (
-            {"patternProperties": {self.others[0]: self.others[2].schema(definitions)}} if self.others else {}
-        )
+        further = {pattern: shape.schema(definitions) for pattern, _, shape in self.others}
         return {
             **described,
             "type": "object",
             "properties": properties,
-            **patterns,
+            **({"patternProperties": further} if further else {}),
             "additionalProperties": False,
             **({"required": required} if required else {}),
             **self.extra,

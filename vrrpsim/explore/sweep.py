@@ -35,7 +35,7 @@ from vrrpsim.explore.statistics import (
 from vrrpsim.explore.strata import choose_seeds, stratified_event
 from vrrpsim.explore.thresholds import RATES, Threshold, ThresholdError
 from vrrpsim.explore.trial import COUNTS, Row, Sample, measures
-from vrrpsim.measure.expectations import SINGLE_RUN, Verdict, overall
+from vrrpsim.measure.expectations import SINGLE_RUN, Verdict, overall, owner_measure
 from vrrpsim.measure.seconds import optional_seconds, seconds, to_json
 
 SPLIT_BRAIN_NS = 50_000_000
@@ -143,7 +143,10 @@ class Cell:
             return ()
         single = [bound for bound in expect.bounds if bound.statistic in SINGLE_RUN]
         verdicts = [
-            *(Judged("owner", "at", "", node, None, None, at_ns=_at(self, at)) for at, node in expect.owner),
+            *(
+                Judged(owner_measure(each), "at", "", each.node, None, None, at_ns=_at(self, each.at))
+                for each in expect.owner
+            ),
             *(Judged(_name(bound), bound.statistic, "", bound.limit, None, None) for bound in single),
         ]
         of_runs = (_of_each_run(verdict, self.rows, at) for at, verdict in enumerate(verdicts))
@@ -221,7 +224,7 @@ class Cell:
         }
 
     def _judged(self, each: Judged) -> dict[str, Any]:
-        plain = each.measure in ("owner", *COUNTS) or each.statistic in RATES
+        plain = each.measure in COUNTS or each.statistic in ("at", *RATES)
         return {
             "measure": each.measure,
             "statistic": each.statistic,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vrrpsim.config.scenario import Bound, Expect
+from vrrpsim.config.scenario import Bound, Expect, Owns
 from vrrpsim.measure.failovers import Failover
 from vrrpsim.measure.outages import ClientView, Outage
 from vrrpsim.measure.ownership import Ownership
@@ -25,7 +25,7 @@ class Verdict:
     `ok` None is unknown. `span` is where the worst of it stood, start and end in ns.
     """
 
-    measure: str  # "owner" or what a Bound measures, with ".CLIENT" where it names one
+    measure: str  # "owner" or what a Bound measures, with ".ADDRESS" or ".CLIENT" where it names one
     statistic: str  # "max", "min", or "at" for an owner
     bound: int | str
     measured: int | str | None
@@ -51,19 +51,26 @@ def judge(
     end_ns: int,
 ) -> tuple[Verdict, ...]:
     """Return the verdicts in the order of the scenario: owners first, then bounds."""
-    owners = (_owner(end_ns if at == "end" else at, node, owned, end_ns) for at, node in expect.owner)
+    owners = (_owner(wanted, owned, end_ns) for wanted in expect.owner)
     bounds = (
         _bound(bound, owned, found, clients) for bound in expect.bounds if bound.statistic in SINGLE_RUN
     )
     return (*owners, *bounds)
 
 
-def _owner(at_ns: int, node: str, owned: Sequence[Ownership], end_ns: int) -> Verdict:
-    """Every address must be owned by this node alone."""
-    lines = {"+".join(sorted(each.line.at(at_ns))) or "nobody" for each in owned}
-    if not lines or at_ns > end_ns:
-        return Verdict("owner", "at", node, None, None, at_ns, note="the run ended before")
-    return Verdict("owner", "at", node, ", ".join(sorted(lines)), lines == {node}, at_ns)
+def owner_measure(wanted: Owns) -> str:
+    """Name what an expectation of an owner speaks of: `owner`, or `owner.ADDRESS`."""
+    return f"owner.{wanted.address}" if wanted.address else "owner"
+
+
+def _owner(wanted: Owns, owned: Sequence[Ownership], end_ns: int) -> Verdict:
+    """Every address, or the one that is named, must be owned by this node alone."""
+    measure, node, at_ns = owner_measure(wanted), wanted.node, end_ns if wanted.at == "end" else wanted.at
+    asked = [each.line for each in owned if wanted.address in ("", each.address)]
+    if not asked or at_ns > end_ns:
+        return Verdict(measure, "at", node, None, None, at_ns, note="the run ended before")
+    lines = {"+".join(sorted(line.at(at_ns))) or "nobody" for line in asked}
+    return Verdict(measure, "at", node, ", ".join(sorted(lines)), lines == {node}, at_ns)
 
 
 def _bound(

@@ -17,9 +17,11 @@ from vrrpsim.measure.forecast import Forecast, virtual_routers
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
 from vrrpsim.report.inline import Curve, distribution, timeline
+from vrrpsim.report.sweep import bound_words as bound_of
 from vrrpsim.report.sweep import headline as sweep_headline
 from vrrpsim.report.sweep import verdict_line as sweep_verdict
 from vrrpsim.report.text import (
+    OK_WORDS,
     bound_words,
     brief,
     failovers_alike,
@@ -72,7 +74,7 @@ def run_card(scenario: Scenario, trace: Trace, result: Result, command: str) -> 
     for owned in result.ownerships[:ROWS]:
         figures.append((f"two owners of {owned.address}", brief(owned.dual_master_ns)))
         figures.append((f"no owner of {owned.address}", brief(owned.vacancy_ns)))
-    wanted = [(_word(each.ok), bound_words(each), measured_words(each)) for each in result.expectations]
+    wanted = [(OK_WORDS[each.ok], bound_words(each), measured_words(each)) for each in result.expectations]
     blocks = [
         _p(scenario.description),
         timeline(scenario, trace, result),
@@ -101,7 +103,11 @@ def sweep_card(document: Document, curves: Mapping[str, Sequence[Curve]]) -> str
         share = f"{split['runs']} of {cell['runs']} runs"
         rows.append((label, "split brain", str(cell["runs"]), share, "", "", ""))
         judged += [
-            (_word(each["ok"]), _bound(each), "" if each["measured"] is None else _plain(each["measured"]))
+            (
+                OK_WORDS[each["ok"]],
+                bound_of(each),
+                "" if each["measured"] is None else _plain(each["measured"]),
+            )
             for each in (*cell["expectations"], *cell["thresholds"])
         ]
     head: tuple[str, ...] = ("", "measure", "runs", "p50", "p95", "p99", "max")
@@ -179,10 +185,6 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def _word(ok: bool | None) -> str:
-    return {True: "ok", False: "FAIL", None: "unknown"}[ok]
-
-
 def _short(names: Iterable[str], most: int = 3) -> str:
     listed = list(names)
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
@@ -200,15 +202,6 @@ def _quantity(value: Any, measure: Document) -> str:
     if not measure["n"]:
         return "–"
     return f"> {_plain(measure['max'])}" if value is None else _plain(value)
-
-
-def _bound(each: Document) -> str:
-    if "threshold" in each:
-        return str(each["threshold"])
-    if each["measure"] == "owner":
-        return f"owner at {_plain(each['at_s'])} is {each['bound']}"
-    sign = "≥" if each["statistic"] == "min" else "≤"
-    return f"{each['measure']} {each['statistic']} {sign} {_plain(each['bound'])}"
 
 
 def _plain(value: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from vrrpsim.config.values import format_duration
 from vrrpsim.measure.seconds import SECOND_NS, fixed_s
-from vrrpsim.report.text import Look, brief
+from vrrpsim.report.text import OK_WORDS, Look, brief, owner_words
 
 Document = Mapping[str, Any]
 COLUMNS = ("p50", "p90", "p95", "p99")
@@ -238,7 +238,7 @@ def _judged(cell: Document, kind: str) -> Iterator[str]:
     wanted = [bound_words(each) for each in cell[kind]]
     wide = max(map(len, wanted))
     for each, text in zip(cell[kind], wanted, strict=True):
-        word = {True: "ok", False: "FAIL", None: "unknown"}[each["ok"]]
+        word = OK_WORDS[each["ok"]]
         seen = "  ".join(part for part in (measured_words(each, cell), each["note"]) if part)
         yield f"  {word:7}  {text:{wide}}  {seen}".rstrip()
         if each["ok"] is False and each["command"]:
@@ -249,8 +249,8 @@ def bound_words(each: Document) -> str:
     """Write what an expectation or a threshold wants."""
     if "threshold" in each:
         return str(each["threshold"])
-    if each["measure"] == "owner":
-        return f"owner at {format_duration(_ns(each['at_s']))} is {each['bound']}"
+    if each["statistic"] == "at":
+        return owner_words(each["measure"], _ns(each["at_s"]), each["bound"])
     name = (
         each["measure"]
         if each["statistic"] in ("max", "min")

@@ -43,6 +43,7 @@ CARET_ROWS = 5
 BAR = 30  # columns of a waterfall
 ASCII = str.maketrans({"×": "x", "…": "...", "≤": "<=", "≥": ">=", "█": "#", "–": "-"})
 COLOURS = {"ok": 32, "passed": 32, "FAIL": 31, "failed": 31, "unknown": 33}
+OK_WORDS = {True: "ok", False: "FAIL", None: "unknown"}  # of an expectation
 REASONS = {
     "init": "start of keepalived",
     "higher_advert": "hears a higher priority",
@@ -441,7 +442,7 @@ def expectations(verdicts: Sequence[Verdict], command: str) -> Iterator[str]:
     rows = [(verdict, bound_words(verdict)) for verdict in verdicts]
     wide = max(len(wanted) for _, wanted in rows)
     for verdict, wanted in rows:
-        word = {True: "ok", False: "FAIL", None: "unknown"}[verdict.ok]
+        word = OK_WORDS[verdict.ok]
         yield f"  {word:7}  {wanted:{wide}}  {measured_words(verdict)}".rstrip()
         if verdict.ok is False and command:
             yield f"           {command}"
@@ -458,10 +459,15 @@ def _for_a_sweep(scenario: Scenario) -> Iterator[str]:
 
 def bound_words(verdict: Verdict) -> str:
     """Write what an expectation wants."""
-    if verdict.measure == "owner":
-        return f"owner at {format_duration(verdict.at_ns or 0)} is {verdict.bound}"
+    if verdict.statistic == "at":
+        return owner_words(verdict.measure, verdict.at_ns or 0, str(verdict.bound))
     sign = "≤" if verdict.statistic == "max" else "≥"
     return f"{verdict.measure} {sign} {_quantity(verdict, verdict.bound)}"
+
+
+def owner_words(measure: str, at_ns: int, node: str) -> str:
+    """Write who is wanted: `owner of 10.0.0.9 at 12 s is lb1`."""
+    return f"{measure.replace('.', ' of ', 1)} at {format_duration(at_ns)} is {node}"
 
 
 def measured_words(verdict: Verdict) -> str:
@@ -474,7 +480,7 @@ def measured_words(verdict: Verdict) -> str:
         if value is None
         else str(value)
     )
-    if verdict.measure == "owner" and verdict.ok:
+    if verdict.statistic == "at" and verdict.ok:
         measured = ""
     where = f"({fixed_s(verdict.span[0])} .. {fixed_s(verdict.span[1])})" if verdict.span else ""
     return "  ".join(part for part in (measured, where, verdict.note) if part)

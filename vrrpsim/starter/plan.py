@@ -26,6 +26,9 @@ WATCH_NS = 5 * SECOND_NS  # how long the cluster is left with each fault beyond 
 CLEAN_NS = 50_000_000  # two owners in one clean hand-over, at most (measured: 0.2 to 7 ms)
 
 
+Owners = list[str | None]  # of each virtual router, while the plan is made
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of the scenario and the comment above it."""
@@ -77,7 +80,7 @@ class _Planner:
         self.first = firsts[0] if firsts else cluster.machines[0].name
         self.alone = len(set(firsts)) == 1  # one node should own everything
         self.events: list[Line] = []
-        self.owners: dict[str, str] = {}
+        self.owners: list[tuple[str, tuple[str | None, ...]]] = []  # when, and who owns each router
         self.worst: list[tuple[int, str]] = []  # outage in ns, why
         self.moves = 0 if self.alone else 1
 
@@ -99,14 +102,14 @@ class _Planner:
             clients=self.cluster.clients,
         )
         settle_ns = bounds_of(scenario).warm_up_ns
-        now_ns, owner = settle_ns, self.first if self.alone else None
-        self._own(now_ns, owner)
+        now_ns, owners = settle_ns, [self._elected(router) for router in self.routers]
+        self._own(now_ns, owners)
         story = []
         if killed := self._watched():
-            now_ns, owner = self._kill(killed, now_ns, settle_ns, owner)
+            now_ns = self._kill(killed, now_ns, settle_ns, owners)
             story.append(f"{killed} dies on {self.first} and is started again")
-        victim = owner or self.first
-        end_ns = self._power_off(victim, now_ns, settle_ns, owner)
+        victim = owners[0] if owners and owners[0] and len(set(owners)) == 1 else self.first
+        end_ns = self._power_off(victim, now_ns, settle_ns, owners)
         story.append(f"{victim} loses power and comes back")
         return Plan(
             replace(scenario, duration_ns=end_ns),
@@ -133,7 +136,7 @@ class _Planner:
                     return process
         return ""
 
-    def _kill(self, process: str, now_ns: int, settle_ns: int, owner: str | None) -> tuple[int, str | None]:
+    def _kill(self, process: str, now_ns: int, settle_ns: int, owners: Owners) -> int:
         config = self.daemons[self.first].config
         touched = [router for router in self.routers if self._notices(router, process)]
         outcomes = [self._death(router, process) for router in touched]
@@ -145,16 +148,14 @@ class _Planner:
         self._event(f"at: {duration(back_ns)}, start: {self.first}/{process}")
         worst_ns, why = max(outcomes)
         self.worst.append((worst_ns, f"{process} dies: {why}"))
-        heirs = {heir.node for router in touched if (heir := router.heir(self.first))}
-        heir_name = heirs.pop() if len(heirs) == 1 and len(touched) == len(self.routers) else None
-        self.moves += 1
-        if owner is not None and heir_name is not None:
-            self._own(back_ns - SECOND_NS, heir_name)
+        self._leave(self.first, touched, owners)
+        self._own(back_ns - SECOND_NS, owners)
         settled_ns = back_ns + settle_ns
-        owner = self._after_return(self.first, heir_name if owner else None, settled_ns)
-        return settled_ns, owner
+        self._return(self.first, owners)
+        self._own(settled_ns, owners)
+        return settled_ns
 
-    def _power_off(self, victim: str, now_ns: int, settle_ns: int, owner: str | None) -> int:
+    def _power_off(self, victim: str, now_ns: int, settle_ns: int, owners: Owners) -> int:
         silences = [
             self._silence(router, victim)
             for router in self.routers
@@ -168,12 +169,11 @@ class _Planner:
             f"at: {at}, power_off: {victim}, for: {duration(lasts_ns)}", "at any phase of the adverts"
         )
         self.worst.append((worst_ns, f"{victim} loses power: {why}"))
-        self.moves += 1
-        heirs = {heir.node for router in self.routers if (heir := router.heir(victim))}
-        heir_name = heirs.pop() if len(heirs) == 1 and owner else None
-        self._own(now_ns + lasts_ns - SECOND_NS, heir_name)
+        self._leave(victim, self.routers, owners)
+        self._own(now_ns + lasts_ns - SECOND_NS, owners)
         end_ns = high_ns + lasts_ns + settle_ns + self._pushed_ns(victim)
-        self._after_return(victim, heir_name, None)
+        self._return(victim, owners)
+        self._own(None, owners)
         return end_ns
 
     def _pushed_ns(self, node: str) -> int:
@@ -183,26 +183,38 @@ class _Planner:
         adverts = delay_ns // min(instance.advert_int_ns for instance in config.instances)
         return _whole_s(delay_ns * (adverts + 3) // 2)
 
-    def _after_return(self, node: str, holder: str | None, at_ns: int | None) -> str | None:
-        """Note whether a node that is well again takes the addresses back, and return who owns them then."""
-        answers = set()
-        for router in self.routers:
-            back, kept = router.of(node), router.of(holder) if holder else router.heir(node)
-            if back and kept:
-                answers.add(back.config.preempt and back.priority() > kept.priority())
-        self.moves += answers != {False}
-        owner = None
-        if self.alone and len(answers) == 1:
-            owner = node if answers == {True} else holder
-        self._own(at_ns, owner)
-        return owner
+    def _elected(self, router: Router) -> str | None:
+        """Return who owns a router's addresses once all nodes run; None: the start is a race."""
+        first, second = router.ranked[:2]
+        interval_ns = first.config.advert_int_ns
+        lead_ns = (first.priority() - second.priority()) * interval_ns // 256
+        surely = self.alone or lead_ns > STAGGER_NS // 5 or (lead_ns > 0 and first.config.preempt)
+        return first.node if surely else None
+
+    def _leave(self, node: str, routers: Sequence[Router], owners: Owners) -> None:
+        """The node can no longer own the addresses of these routers: what it had goes to its heir."""
+        self.moves += 1
+        for number, router in enumerate(self.routers):
+            if router in routers and owners[number] == node:
+                heir = router.heir(node)
+                owners[number] = heir.node if heir else None
+
+    def _return(self, node: str, owners: Owners) -> None:
+        """The node is well again: it takes back what it may."""
+        taken = False
+        for number, router in enumerate(self.routers):
+            back, holder = router.of(node), owners[number]
+            kept = router.of(holder) if holder else router.heir(node)
+            if back and kept and back.config.preempt and back.priority() > kept.priority():
+                taken = True
+                owners[number] = node if holder else None
+        self.moves += taken
 
     def _event(self, text: str, comment: str = "") -> None:
         self.events.append(Line(f"- {{{text}}}", comment))
 
-    def _own(self, at_ns: int | None, node: str | None) -> None:
-        if node is not None:
-            self.owners["end" if at_ns is None else duration(at_ns)] = node
+    def _own(self, at_ns: int | None, owners: Owners) -> None:
+        self.owners.append(("end" if at_ns is None else duration(at_ns), tuple(owners)))
 
     # --- what the formulas say
 
@@ -264,11 +276,7 @@ class _Planner:
         )
 
     def _expect(self) -> Iterator[Line]:
-        if self.owners:
-            owners = ", ".join(f"{at}: {node}" for at, node in self.owners.items())
-            yield Line(f"owner: {{{owners}}}", self._why_owner())
-        elif not self.alone:
-            yield Line("", "No owner is expected: each node should own some of the addresses.")
+        yield from self._expect_owners()
         every_ns = max((client.every_ns for client in self.cluster.clients.values()), default=0)
         if self.cluster.clients and self.worst:
             worst_ns, _ = max(self.worst)
@@ -295,17 +303,34 @@ class _Planner:
             f"moves: {{max: {self.moves}}}", f"Each address moves only for the faults and back{start}."
         )
 
-    def _why_owner(self) -> str:
-        [router, *_] = self.routers
-        shares = ", ".join(f"{member.node} {member.priority()}" for member in router.ranked)
-        back = "takes the addresses back when it is well again"
-        preferred = router.ranked[0]
-        rival = router.heir(preferred.node)
-        if rival is not None and preferred.priority() == rival.priority():
-            back = "started first; at equal priority nobody takes anything back"
-        elif not preferred.config.preempt:
-            back = "takes nothing back (nopreempt)"
-        return f"Priorities with all checks good: {shares}. {preferred.node} {back}."
+    def _expect_owners(self) -> Iterator[Line]:
+        """Who owns everything, and where that is not one node, who owns the address of each router."""
+        lines: dict[str, dict[str, str]] = {}  # key: instant: node
+        why: dict[str, str] = {}
+        for at, owners in self.owners:
+            for router, owner in zip(self.routers, owners, strict=True):
+                address = next(iter(router.ranked[0].config.addresses), None)
+                key = "owner" if len(set(owners)) == 1 else f"owner.{address.address}" if address else ""
+                if owner and key:
+                    lines.setdefault(key, {})[at] = owner
+                    why.setdefault(key, _why_owner(router))
+        said = ""
+        for key, instants in lines.items():
+            shown = ", ".join(f"{at}: {node}" for at, node in instants.items())
+            yield Line(f"{key}: {{{shown}}}", "" if why[key] == said else why[key])
+            said = why[key]
+
+
+def _why_owner(router: Router) -> str:
+    shares = ", ".join(f"{member.node} {member.priority()}" for member in router.ranked)
+    back = "takes the addresses back when it is well again"
+    preferred = router.ranked[0]
+    rival = router.heir(preferred.node)
+    if rival is not None and preferred.priority() == rival.priority():
+        back = "started first; at equal priority nobody takes anything back"
+    elif not preferred.config.preempt:
+        back = "takes nothing back (nopreempt)"
+    return f"Priorities with all checks good: {shares}. {preferred.node} {back}."
 
 
 def _routers(daemons: dict[str, Daemon]) -> list[Router]:
