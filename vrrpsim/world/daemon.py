@@ -48,7 +48,6 @@ class Daemon:
         self.config = model.config
         self.router = VrrpRouter(self.config, dialect)
         self.life = "dead"
-        self._calendar = node.world.calendar
         self._order = order_of(Kind.TIMER, node.rank)
         self.wake = Call(self._wake_up, ())
         self._wake_ns = NEVER_NS  # when it is to come; it is not scheduled at NEVER_NS
@@ -321,7 +320,7 @@ class Daemon:
             self.wake = Call(self._wake_up, ())
         self._due_ns = due_ns
         self._wake_ns = wake_ns
-        self._calendar.again(self.wake, wake_ns, self._order)
+        self.world.calendar.again(self.wake, wake_ns, self._order)
 
     def _arm_exactly(self) -> None:
         """The same with a lateness drawn for this deadline, so no wake-up may come early for nothing.
