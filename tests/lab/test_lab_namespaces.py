@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -17,26 +18,28 @@ from vrrpsim.lab.runner import MARK
 pytestmark = needs_namespaces
 
 CRASH = """\
-  - {at: {uniform: [2s, 2500ms]}, kill: master/haproxy, for: 2s}
-  - {at: 7s, power_off: master, for: 2s}
+  - {at: {uniform: [3s, 3500ms]}, kill: master/haproxy, for: 3s}
+  - {at: 10s, power_off: master, for: 2s}
 """
-VERBS = """\
-  - {at: 2s, stop: master/keepalived, for: 1s}
-  - {at: 4500ms, kill: lb1/keepalived, for: 1s}
-  - {at: 6200ms, freeze: lb1/haproxy, for: 600ms}
-  - {at: 7s, pause: lb1, for: 1s}
-  - {at: 9s, link_down: lb1/eth0, for: 1s}
-  - {at: 11500ms, partition: [[lb1], [lb2]], for: 1s}
-  - {at: 13500ms, impair: lan, loss: 100%, only: [vrrp], for: 1s}
-  - {at: 15s, fail: lb1/chk, for: 1500ms}
-  - {at: 18s, flush_address: lb1, address: 192.168.50.108}
-  - {at: 19s, set: lb1/VI, priority: 50, for: 1s}
-  - at: 21500ms
+DAEMONS = """\
+  - {at: 3s, stop: master/keepalived, for: 1500ms}
+  - {at: 7s, kill: lb1/keepalived, for: 1500ms}
+  - {at: 11s, freeze: lb1/haproxy, for: 1s}
+  - {at: 13s, fail: lb1/chk, for: 2s}
+  - {at: 18s, hang: lb1/chk, for: 3s}
+  - {at: 21500ms, restart: lb1/haproxy}
+  - {at: 22s, reload: lb1}
+"""
+MACHINES = """\
+  - {at: 3s, pause: lb1, for: 1500ms}
+  - {at: 6500ms, link_down: lb1/eth0, for: 1500ms}
+  - {at: 10s, partition: [[lb1], [lb2]], for: 1500ms}
+  - {at: 13s, impair: lan, loss: 100%, only: [vrrp], for: 1500ms}
+  - {at: 16s, flush_address: lb1, address: 192.168.50.108}
+  - {at: 18s, set: lb1/VI, priority: 50, for: 1500ms}
+  - at: 22s
     inject: lan
     advert: {vrid: 5, version: 3, priority: 254, source: 192.168.50.66, addresses: [192.168.50.108], interval: 100ms}
-  - {at: 23s, restart: lb1/haproxy}
-  - {at: 23500ms, reload: lb1}
-  - {at: 24s, hang: lb1/chk, for: 2500ms}
 """  # noqa: E501
 
 
@@ -62,7 +65,7 @@ def networks(pids):
     return names
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=60):
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until
@@ -75,8 +78,8 @@ def records(path, *kinds):
 
 
 def test_a_crash_and_a_power_loss_of_real_daemons_are_measured(tmp_path):
-    expect = "  owner: {1900ms: lb1, 4s: lb2, 6900ms: lb1, 9s: lb2, end: lb1}\n  outage: {max: 2s}\n"
-    scenario = pair(tmp_path, duration="11s", events=CRASH, expect=expect)
+    expect = "  owner: {2900ms: lb1, 5500ms: lb2, 9900ms: lb1, 11500ms: lb2, end: lb1}\n  outage: {max: 3s}\n"
+    scenario = pair(tmp_path, duration="15s", events=CRASH, expect=expect)
     done = lab(scenario, "--json", "--trace", tmp_path / "t.jsonl")
     assert done.returncode == 0, done.stdout + done.stderr
     document = json.loads(done.stdout)
@@ -86,13 +89,12 @@ def test_a_crash_and_a_power_loss_of_real_daemons_are_measured(tmp_path):
     assert crash["cause"] == "kill lb1/haproxy"
     assert "interval 1" in crash["governed_by"]["detect"]
     assert blackout["cause"] == "power_off lb1"
-    assert (
-        0.2 < blackout["owner_s"] - blackout["fault_s"] < 0.6
-    )  # 3 × 0.1 s and skew, minus the last advert's age
+    # 3 × 0.1 s and skew, minus the last advert's age; and half a second in which this machine may stand still
+    assert 0.2 < blackout["owner_s"] - blackout["fault_s"] < 0.9
     assert again["cause"] == "end of power_off lb1"
-    assert back["detect_s"] <= 1.5
+    assert back["detect_s"] <= 2
     assert [e["target"] for e in document["events"]] == ["lb1/haproxy", "lb1"]
-    assert 0.1 < document["clients"]["web"]["longest_outage_s"] < 2
+    assert 0.1 < document["clients"]["web"]["longest_outage_s"] < 3
     assert document["counts"]["adverts"] > 50
     trace = tmp_path / "t.jsonl"
     instants = [each["at_ns"] for each in map(json.loads, trace.read_text().splitlines())]
@@ -103,45 +105,58 @@ def test_a_crash_and_a_power_loss_of_real_daemons_are_measured(tmp_path):
     assert {r["node"] for r in records(trace, "Reachability") if r["reachable"]} == {"lb1", "lb2"}
 
 
-def test_every_verb_does_what_it_says(tmp_path):
-    trace = tmp_path / "t.jsonl"
-    done = lab(pair(tmp_path, duration="28s", events=VERBS), "--json", "--trace", trace)
-    assert done.returncode == 0, done.stderr
-    assert records(trace, "Remark") == []
-    states = records(trace, "StateChange")
+class Verbs:
+    """A run of some verbs, and what came of them."""
 
-    def masters(node, start_s, end_s):
-        then = (r["at_ns"] / 1e9 for r in states if (r["node"], r["new"]) == (node, "MASTER"))
+    def __init__(self, folder, duration, events):
+        folder.mkdir()
+        trace = folder / "t.jsonl"
+        done = lab(pair(folder, duration=duration, events=events), "--json", "--trace", trace)
+        assert done.returncode == 0, done.stderr
+        assert records(trace, "Remark") == []
+        self.trace = trace
+        self.states = records(trace, "StateChange")
+
+    def masters(self, node, start_s, end_s):
+        then = (r["at_ns"] / 1e9 for r in self.states if (r["node"], r["new"]) == (node, "MASTER"))
         return [at_s for at_s in then if start_s <= at_s < end_s]
 
-    left = [r for r in states if r["node"] == "lb1" and r["new"] == "INIT"]
+
+def test_every_verb_does_what_it_says(tmp_path):
+    """Two labs at once: lb1 is master again before each verb."""
+    with ThreadPoolExecutor(2) as pool:
+        about_daemons = pool.submit(Verbs, tmp_path / "daemons", "24s", DAEMONS)
+        about_machines = pool.submit(Verbs, tmp_path / "machines", "24s", MACHINES)
+    run = about_daemons.result()
+    left = [r for r in run.states if r["node"] == "lb1" and r["new"] == "INIT"]
     assert [r["reason"] for r in left] == ["stop"]
-    assert [r["node"] for r in states if r["new"] == "FAULT"] == ["lb1"]
-    assert masters("lb2", 2, 3)
-    assert masters("lb2", 4.5, 5.5)
-    assert masters("lb2", 7, 8)
-    assert masters("lb2", 9, 10)
-    assert masters("lb2", 11.5, 12.5)  # beside lb1, which stays
-    assert masters("lb2", 13.5, 14.5)
-    assert masters("lb2", 15, 17.5)
-    assert masters("lb1", 18, 19)  # itself again
-    assert masters("lb2", 19, 20.5)
-    assert masters("lb2", 21.5, 23) or masters("lb1", 21.5, 23)  # both heard a stronger one, once
-    assert masters("lb2", 25, 28)  # the check hung for longer than its interval
-    frozen = [r["state"] for r in records(trace, "ProcessChange") if r["process"] == "haproxy"]
+    assert run.masters("lb2", 3, 4.5)
+    assert run.masters("lb2", 7, 8.5)
+    assert run.masters("lb2", 13, 15.5)
+    assert run.masters("lb2", 18.5, 22)  # the check hung for longer than its interval
+    frozen = [r["state"] for r in records(run.trace, "ProcessChange") if r["process"] == "haproxy"]
     assert "frozen" in frozen
-    assert [r["state"] for r in records(trace, "NodeChange")] == ["paused", "on"]
-    web = [r for r in records(trace, "Reachability") if r["client"] == "web" and not r["reachable"]]
-    assert any(6.2 <= r["at_ns"] / 1e9 < 6.5 for r in web)
+    web = [r for r in records(run.trace, "Reachability") if r["client"] == "web" and not r["reachable"]]
+    assert any(11 <= r["at_ns"] / 1e9 < 12 for r in web)
+
+    run = about_machines.result()
+    assert [r["node"] for r in run.states if r["new"] == "FAULT"] == ["lb1"]
+    assert [r["state"] for r in records(run.trace, "NodeChange")] == ["paused", "on"]
+    assert run.masters("lb2", 3, 4.5)
+    assert run.masters("lb2", 6.5, 8)
+    assert run.masters("lb2", 10, 11.5)  # beside lb1, which stays
+    assert run.masters("lb2", 13, 14.5)
+    assert run.masters("lb1", 16, 18)  # itself again
+    assert run.masters("lb2", 18, 19.5)
+    assert run.masters("lb2", 22, 24) or run.masters("lb1", 22, 24)  # both heard a stronger one, once
 
 
 def test_we_and_keepalived_make_a_pair(tmp_path):
     expect = "  owner: {4900ms: lb1, 6500ms: lb2, end: lb2}\n"
     scenario = pair(tmp_path, duration="7s", events="  - {at: 5s, power_off: master}\n", expect=expect)
-    both = [
-        lab(scenario, "--daemon", f"lb1={first},lb2={second}", "-q")
-        for first, second in (("vrrpsim", "keepalived"), ("keepalived", "vrrpsim"))
-    ]
+    roles = ("lb1=vrrpsim,lb2=keepalived", "lb1=keepalived,lb2=vrrpsim")
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda daemons: lab(scenario, "--daemon", daemons, "-q"), roles))
     assert [(done.returncode, done.stdout) for done in both] == [(0, "passed: 3 of 3 expectations\n")] * 2, [
         done.stderr for done in both
     ]
@@ -173,19 +188,27 @@ def test_a_lab_that_is_ended_leaves_nothing(tmp_path, number):
         "2",
     ]
     running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    wait_until(lambda: running.poll() is not None or len(marked(running.pid)) >= 22, 30)
-    made = networks(marked(running.pid)) - networks([os.getpid()])
-    assert len(made) == 2 * 3  # the bridges' and two machines', twice
-    running.send_signal(number)
-    running.communicate(timeout=20)
-    assert running.returncode == (130 if number == signal.SIGTERM else -number)
-    wait_until(lambda: not marked(running.pid))
-    everybody = [entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    assert not made & networks(everybody)
+
+    def made():
+        return networks(marked(running.pid)) - networks([os.getpid()])
+
+    wait_until(lambda: running.poll() is not None or (len(marked(running.pid)) >= 22 and len(made()) >= 6))
+    with ExitStack() as held:  # lest their numbers are given to others
+        for pid in marked(running.pid):
+            with suppress(OSError):
+                held.enter_context(Path(f"/proc/{pid}/ns/net").open("rb"))
+        ours = made()
+        assert len(ours) == 2 * 3  # the bridges' and two machines', twice
+        running.send_signal(number)
+        running.communicate(timeout=60)
+        assert running.returncode == (130 if number == signal.SIGTERM else -number)
+        wait_until(lambda: not marked(running.pid))
+        everybody = [entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        assert not ours & networks(everybody)
 
 
 def test_an_interrupt_prints_what_is_finished(tmp_path):
-    scenario = pair(tmp_path, duration="2s", expect="  owner: {end: lb1}\n")
+    scenario = pair(tmp_path, duration="4s", expect="  owner: {end: lb1}\n")
     running = subprocess.Popen(
         [sys.executable, "-u", "-m", "vrrpsim", "lab", str(scenario), "-n", "50"],
         stdout=subprocess.PIPE,
@@ -195,7 +218,7 @@ def test_an_interrupt_prints_what_is_finished(tmp_path):
     )
     first = running.stdout.readline()
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=20)
+    _, said = running.communicate(timeout=60)
     assert first == "seed 1: passed: 1 of 1 expectation\n"
     assert running.returncode == 130
     assert said.splitlines()[-1] == "interrupted"

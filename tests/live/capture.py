@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 from dataclasses import dataclass
+from ipaddress import ip_address
 from threading import Lock
 
 SO_TIMESTAMPNS, SO_RCVBUFFORCE = 35, 33
@@ -64,7 +65,27 @@ class Capture:
         with self._lock:
             self._read()
             fresh, self._told = self.frames[self._told :], len(self.frames)
-        return [advert for at_ns, frame in fresh if (advert := advert_in(at_ns, frame))]
+        return adverts_in(fresh)
+
+    def tell_again(self):
+        """The next look begins with the last advert that was told."""
+        while self._told and advert_in(*self.frames[self._told - 1]) is None:
+            self._told -= 1
+        self._told = max(self._told - 1, 0)
+
+    def announcements(self, address, macs):
+        """Gratuitous ARPs or unsolicited NAs so far; whether they are well-formed is the judge's business."""
+        packed = ip_address(address).packed
+        if len(packed) == 4:  # sender and target are the address
+            wanted = [(12, b"\x08\x06"), (28, packed), (38, packed)]
+        else:  # ICMPv6 136, and the target
+            wanted = [(12, b"\x86\xdd"), (20, b"\x3a"), (54, b"\x88"), (62, packed)]
+        with self._lock:
+            self._read()
+        return sum(
+            frame[6:12].hex(":") in macs and all(frame[at:].startswith(part) for at, part in wanted)
+            for _, frame in self.frames
+        )
 
     def close(self):
         self._socket.close()
@@ -77,6 +98,10 @@ class Capture:
         assert packets
         assert dropped == 0
         return judged(self.frames, folder / "wire.pcap", f"({NOT_GOOD}) && !({but})" if but else NOT_GOOD)
+
+
+def adverts_in(frames):
+    return [advert for at_ns, frame in frames if (advert := advert_in(at_ns, frame))]
 
 
 def advert_in(at_ns, frame):

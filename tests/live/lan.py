@@ -22,7 +22,7 @@ import pytest
 from capture import Capture
 
 CLONE_NEWNET = 0x40000000
-PATIENCE_S = 15
+PATIENCE_S = 60
 ROOT = Path(__file__).parents[2]
 INIT = "mount -t tmpfs tmpfs /run && exec sleep infinity"
 NO_OUTPUT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -95,11 +95,17 @@ class Running:
         return self.popen.wait(PATIENCE_S)
 
     def kill(self):
-        """SIGKILL to what it started, the youngest first, and to it, before any of it can react."""
+        """SIGKILL to what it started, the youngest first, and to it; none of them can react meanwhile."""
+        with suppress(ProcessLookupError):
+            self.signal(signal.SIGSTOP)
         for pid in reversed([self.pid, *descendants(self.pid)]):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.popen.wait(PATIENCE_S)
+        until = time.monotonic() + PATIENCE_S
+        while self.popen.poll() is None and time.monotonic() < until:
+            self.popen.send_signal(signal.SIGCONT)  # nsenter stops with its child
+            time.sleep(0.002)
+        assert self.popen.returncode is not None
 
 
 class Lan:
@@ -294,6 +300,17 @@ class Lan:
     def adverts(self):
         return self.capture.adverts()
 
+    def only(self, source, seconds):
+        """Wait until so long only this one is heard; the next look begins with its last advert."""
+
+        def alone():
+            self.adverts()
+            time.sleep(seconds)
+            return {advert.source for advert in self.adverts()} == {source}
+
+        self.wait(alone, f"{source} alone is heard")
+        self.capture.tell_again()
+
     def counted(self, daemon):
         """keepalived's own counters; none of its errors may have counted."""
         if daemon.kind != "keepalived" or daemon.popen.poll() is not None:
@@ -310,7 +327,7 @@ class Lan:
     def close(self):
         for running in self.running:
             if running.popen.poll() is None:
-                with suppress(subprocess.TimeoutExpired):
+                with suppress(AssertionError):
                     running.kill()
         for unshare in self.inits.values():
             for pid in reversed([unshare.pid, *descendants(unshare.pid)]):
@@ -321,13 +338,6 @@ class Lan:
             self.capture.close()
         for space in self.spaces:
             subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
-
-
-def open_to_all(folder):
-    """So that other users find what is in it."""
-    for each in (folder, *list(folder.parents)[:4]):
-        if each.stat().st_mode & 0o777 == 0o700:
-            each.chmod(0o755)
 
 
 def speaks(log, offset):

@@ -3,7 +3,7 @@
 import signal
 
 from clusters import VIP, conf
-from lan import Lan, needs_namespaces, open_to_all
+from lan import Lan, needs_namespaces
 
 from vrrpsim.config.lexer import Lexer
 from vrrpsim.live import fifo
@@ -76,23 +76,22 @@ def heard(lan, daemon, folder):
 
 
 @needs_namespaces()
-def test_readers_are_run_and_told_as_by_keepalived(tmp_path):
+def test_readers_are_run_and_told_as_by_keepalived(open_path):
     """One that has ended by itself stays so until a reload; TERM comes before the STOP lines."""
-    open_to_all(tmp_path)
-    reader = tmp_path / "reader"
+    reader = open_path / "reader"
     reader.write_text(READER)
     reader.chmod(0o755)
     results = {}
     for kind in ("keepalived", "vrrpsim"):
-        folder = tmp_path / kind
+        folder = open_path / kind
         folder.mkdir(mode=0o777)
         folder.chmod(0o777)
         (folder / "told").touch()
         (folder / "told").chmod(0o666)
-        with Lan(tmp_path / f"{kind}-lan", ["n1"]) as lan:
+        with Lan(open_path / f"{kind}-lan", ["n1"]) as lan:
             text = HEAD.format(folder=folder, reader=reader, told=folder / "told") + conf(1, 100, "v3")
             results[kind] = heard(lan, getattr(lan, kind)("n1", text), folder)
-            assert "notify fifo script terminated" in (tmp_path / f"{kind}-lan" / "n1" / "log").read_text()
+            assert "notify fifo script terminated" in (open_path / f"{kind}-lan" / "n1" / "log").read_text()
     assert results["vrrpsim"] == results["keepalived"]
     owners, said = results["vrrpsim"]
     assert owners == {"general.fifo": ("root", "root"), "vrrp.fifo": ("nobody", "daemon")}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from clusters import VIP, conf
-from lan import Lan, children_of, comm_of, needs_namespaces, open_to_all
+from lan import Lan, children_of, comm_of, needs_namespaces
 
 from vrrpsim.live import scripts
 from vrrpsim.protocol.configuration import ScriptConfig
@@ -121,7 +121,6 @@ def test_a_program_that_cannot_be_exec_ed_is_told_and_counts_as_success(tmp_path
 @needs_namespaces()
 def test_adverts_go_on_while_a_check_and_a_notify_script_hang_in_their_exec(tmp_path):
     program = tmp_path / "program"
-    open_to_all(tmp_path)
     with unreachable(program), Lan(tmp_path / "lan", ["n1"]) as lan:
         text = conf(1, 100, "v3", f"track_script {{\n chk\n }}\n notify {program}")
         daemon = lan.vrrpsim("n1", SCRIPT.format(program=program) + text)

@@ -6,11 +6,12 @@ import re
 import signal
 import time
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
-from clusters import VIP, conf, settled, together
-from lan import Lan, inside, ip, needs_namespaces, open_to_all
+from clusters import VIP, announced, conf, settled, together
+from lan import PATIENCE_S, Lan, inside, ip, needs_namespaces
 
 pytestmark = [needs_namespaces(), pytest.mark.xdist_group("namespaces")]
 
@@ -24,18 +25,23 @@ def open_files(daemon):
     return sorted(str(each.readlink()).partition(":[")[0] for each in folder.iterdir())
 
 
+def presences(daemon):
+    """The changes of addresses in its trace."""
+    text = (daemon.home / "trace.jsonl").read_text()
+    return re.findall(r'"AddressChange".*"present": ?(\w+)', text)
+
+
 def threads(daemon):
     return len(list(Path(f"/proc/{daemon.pid}/task").iterdir()))
 
 
-def test_a_failing_check_notifies_in_order(tmp_path):
+def test_a_failing_check_notifies_in_order(open_path):
     """Notify scripts and the FIFO say what keepalived would say, and run as whom they should."""
-    alive, told, fifo = tmp_path / "alive", tmp_path / "told", tmp_path / "fifo"
+    alive, told, fifo = open_path / "alive", open_path / "told", open_path / "fifo"
     alive.touch()
     told.touch(0o666)
     told.chmod(0o666)
-    open_to_all(tmp_path)
-    notify = tmp_path / "notify.sh"
+    notify = open_path / "notify.sh"
     notify.write_text(f'#!/bin/sh\necho "$@ as $(id -un) $(id -gn)" >> {told}\n')
     notify.chmod(0o755)
     more = f"""
@@ -56,16 +62,18 @@ def test_a_failing_check_notifies_in_order(tmp_path):
             user nobody nogroup
         }}
     """
-    with Lan(tmp_path / "lan", ["n1", "n2"]) as lan:
-        lan.keepalived("n2", conf(2, 120, "v3"))
-        daemon = lan.vrrpsim("n1", head + conf(1, 100, "v3", more))
+    with Lan(open_path / "lan", ["n1", "n2"]) as lan:
+        lan.keepalived("n2", conf(2, 120, "v3-calm"))
+        daemon = lan.vrrpsim("n1", head + conf(1, 100, "v3-calm", more))
         lan.wait(fifo.exists, "the FIFO is made")
         reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-        settled(lan, "n1", "n2", "v3")
+        settled(lan, "n1", "n2", "v3-calm")
         alive.unlink()
-        settled(lan, "n2", "n1", "v3")
+        settled(lan, "n2", "n1", "v3-calm")
         alive.touch()
-        settled(lan, "n1", "n2", "v3")
+        settled(lan, "n1", "n2", "v3-calm")
+        for each in ("own as", "MASTER 160 as"):
+            lan.wait(lambda each=each: told.read_text().count(each) >= 2, "the scripts have run")
         assert lan.stop(daemon) == 0
         lines = os.read(reader, 65_536).decode().splitlines()
         os.close(reader)
@@ -92,8 +100,9 @@ def test_a_crash_leaves_an_address_which_the_restart_handles(tmp_path):
             lan.wait(lambda: lan.owns("n2", VIP), "the backup takes over")
             assert lan.addresses("n1") == before
             daemon = lan.vrrpsim("n1", conf(1, 150, "v3"))
-            lan.wait(lambda: not lan.owns("n1", VIP), "the leftover is removed")
             settled(lan, "n1", "n2", "v3")
+            lan.only("10.77.0.1", 0.3)
+            assert presences(daemon)[:3] == ["true", "false", "true"]  # the leftover was removed
             assert lan.addresses("n1") == before
         assert lan.stop(daemon) == 0
         assert lan.addresses("n1") == before - {("eth0", f"{VIP}/32")}
@@ -107,7 +116,7 @@ def test_a_crash_leaves_a_macvlan_which_the_restart_uses_again(tmp_path):
         assert "vrrp.51" in lan.show("n1", "link")
         daemon = lan.vrrpsim("n1", conf(1, 150, "v3-vmac"))
         lan.wait(lambda: "MASTER" in daemon.log.read_text().rpartition("(init)")[2], "master again")
-        assert ("vrrp.51", f"{VIP}/32") in lan.addresses("n1")
+        lan.wait(lambda: ("vrrp.51", f"{VIP}/32") in lan.addresses("n1"), "it has its address")
         assert lan.stop(daemon) == 0
         assert "vrrp.51" not in lan.show("n1", "link")
 
@@ -131,10 +140,9 @@ def test_reload_dump_metrics_and_an_address_that_somebody_removes(tmp_path):
         daemon.signal(signal.SIGHUP)
         daemon.signal(signal.SIGHUP)
         lan.wait(lambda: lan.owns("n1", "10.77.0.101"), "the new address")
-        time.sleep(0.3)
-        adverts = lan.adverts()
-        assert 0 not in {advert.priority for advert in adverts}  # mastership survives
-        assert adverts[-1].priority == 200
+        adverts = []
+        lan.wait(lambda: adverts.extend(lan.adverts()) or adverts[-1].priority == 200, "the new priority")
+        assert {advert.priority for advert in adverts} == {100, 200}  # mastership survives
         lan.wait(lambda: lan.owns("n1", "10.78.0.100"), "the second instance is master")
 
         daemon.signal(signal.SIGUSR1)
@@ -180,7 +188,7 @@ def test_observe_takes_no_part(tmp_path):
 
 
 def scrape(lan, name):
-    with inside(lan.space(name)), urllib.request.urlopen(METRICS, timeout=5) as answer:
+    with inside(lan.space(name)), urllib.request.urlopen(METRICS, timeout=PATIENCE_S) as answer:
         return answer.read().decode()
 
 
@@ -188,13 +196,12 @@ def sample(lan, name, metric):
     return float(re.search(rf"^{metric} (\S+)$", scrape(lan, name), re.MULTILINE).group(1))
 
 
-def flaps(folder, flavour):
+def flaps(folder, *, flavour):
     """200 flaps: the same open files, threads and addresses as before, and a master."""
     with Lan(folder, ["n1"]) as lan:
         before = lan.addresses("n1")
         daemon = lan.vrrpsim("n1", conf(1, 100, flavour), "--metrics", "127.0.0.1:9650")
-        lan.wait(lambda: lan.addresses("n1") != before, "master")
-        time.sleep(0.3)  # the first burst opens the socket of announcements
+        lan.wait(lambda: announced(lan, "n1", flavour) >= 5, "master; the first burst opened its socket")
         tasks = sample(lan, "n1", "vrrpsim_loop_tasks")
         lan.wait(lambda: threads(daemon) == 3, "the scrape is over")  # loop, log and metrics stay
         files, as_master = open_files(daemon), lan.addresses("n1")
@@ -202,23 +209,18 @@ def flaps(folder, flavour):
             lan.flap("n1", 10)
             time.sleep(0.05)
         lan.wait(lambda: lan.addresses("n1") == as_master, "master again")
-        time.sleep(0.5)
-        assert sample(lan, "n1", "vrrpsim_loop_tasks") == tasks > 0
+        lan.wait(lambda: 0 < sample(lan, "n1", "vrrpsim_loop_tasks") <= tasks, "no task is left")
         lan.wait(lambda: threads(daemon) == 3, "no thread is left")
-        assert open_files(daemon) == files
-        assert lan.addresses("n1") == as_master
+        lan.wait(lambda: open_files(daemon) == files, "no file is left")
+        lan.wait(lambda: lan.addresses("n1") == as_master, "still master")
         assert "FAULT" in daemon.log.read_text()
         assert lan.stop(daemon) == 0
         assert lan.addresses("n1") == before
 
 
 def test_rapid_link_flaps_leave_nothing_behind(tmp_path):
-    together(
-        {
-            flavour: lambda flavour=flavour: flaps(tmp_path / flavour, flavour)
-            for flavour in ("v3", "v3-vmac", "v3-ipv6")
-        }
-    )
+    stories = {flavour: partial(flaps, flavour=flavour) for flavour in ("v3", "v3-vmac", "v3-ipv6")}
+    together(tmp_path, stories)
 
 
 def test_an_interface_that_comes_back_as_another_is_used_again(tmp_path):
@@ -227,11 +229,11 @@ def test_an_interface_that_comes_back_as_another_is_used_again(tmp_path):
         lan.keepalived("n2", conf(2, 50, "v3-vmac"))
         daemon = lan.vrrpsim("n1", conf(1, 100, "v3-vmac"))
         settled(lan, "n1", "n2", "v3-vmac")
+        lan.wait(lambda: announced(lan, "n1", "v3-vmac") >= 5, "the socket of announcements is open")
         files = open_files(daemon)
         lan.unplug("n1")
         lan.wait(lambda: lan.owns("n2", VIP), "the backup takes over")
         lan.plug("n1")
         settled(lan, "n1", "n2", "v3-vmac")
-        time.sleep(0.3)
-        assert open_files(daemon) == files
+        lan.wait(lambda: open_files(daemon) == files, "everything is open again")
         assert lan.stop(daemon) == 0

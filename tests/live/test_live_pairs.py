@@ -7,13 +7,15 @@ because the machine is shared. Every network is judged by tshark and by keepaliv
 
 import statistics as numbers
 import time
-from ipaddress import ip_address
+from functools import partial
 
 import pytest
+from capture import adverts_in
 from clusters import (
     EARLY_S,
     LATE_S,
     VRID,
+    announced,
     checked,
     down_s,
     interval_s,
@@ -23,7 +25,7 @@ from clusters import (
     together,
     vip_of,
 )
-from lan import Lan, mac, needs_namespaces
+from lan import Lan, comm_of, needs_namespaces
 
 from vrrpsim.protocol.packet import DecodeError, parse
 
@@ -52,26 +54,23 @@ class Pair:
 
     def settled(self, owner, other):
         settled(self.lan, owner, other, self.flavour)
-        time.sleep(1.2 * interval_s(self.flavour))
 
-    def heard(self):
-        """Adverts since the last call: all of them what this package's own reader accepts."""
-        adverts = self.lan.adverts()
-        for advert in adverts:
+    def judge(self):
+        """Every advert was one that this package's own reader accepts."""
+        for advert in adverts_in(self.lan.capture.frames):
             assert not isinstance(parse(advert.payload, 6 if ":" in advert.source else 4), DecodeError)
             assert advert.ttl == 255
             if self.flavour == "v3-vmac":
                 assert advert.mac == f"00:00:5e:00:01:{VRID:02x}"
-        return adverts
 
     def source(self, name):
         number = self.lan.number(name)
         return f"fe80::77:{number}" if self.flavour == "v3-ipv6" else f"10.77.0.{number}"
 
-    def fresh(self):
-        """Forget what was heard, but for at least one advert."""
-        self.heard()
-        time.sleep(1.2 * interval_s(self.flavour))
+    def steady(self):
+        """The master has been alone for a while; forget what was heard, but for its last advert."""
+        self.settled("n1", "n2")
+        self.lan.only(self.source("n1"), 1.2 * interval_s(self.flavour))
 
     def on_time(self, what, late_s):
         self.measured[what] = late_s
@@ -80,11 +79,11 @@ class Pair:
 
 def haproxy_crash(pair, haproxy):
     """The check notices within its interval; the backup counts from the last advert it accepted."""
-    pair.fresh()
-    killed_s = time.time()
+    pair.steady()
     haproxy.kill()
-    settled(pair.lan, "n2", "n1", pair.flavour)
-    adverts = pair.heard()
+    killed_s = time.time()
+    pair.settled("n2", "n1")
+    adverts = pair.lan.adverts()
     weak = next(advert for advert in adverts if advert.priority == FAILING)
     accepted = [advert for advert in adverts if advert.priority == MASTER and advert.at_s < weak.at_s][-1]
     claim = next(advert for advert in adverts if advert.source != weak.source)
@@ -94,20 +93,20 @@ def haproxy_crash(pair, haproxy):
 
 def haproxy_returns(pair):
     """n1's priority rises with the next check; from its last accepted advert on it lets the timer run."""
-    started_s = time.time()
     haproxy = pair.lan.haproxy("n1")
-    settled(pair.lan, "n1", "n2", pair.flavour)
-    claim = next(advert for advert in pair.heard() if advert.source == pair.source("n1"))
+    pair.lan.wait(lambda: comm_of(haproxy.pid) == "haproxy", "a check can find it")
+    started_s = time.time()
+    pair.settled("n1", "n2")
+    claim = next(advert for advert in pair.lan.adverts() if advert.source == pair.source("n1"))
     assert claim.priority == MASTER
     assert claim.at_s - started_s < CHECKED_EVERY_S + START_S + down_s(pair.flavour, MASTER) + LATE_S
-    return haproxy
 
 
 def graceful_stop(pair, master):
-    pair.fresh()
+    pair.steady()
     assert pair.lan.stop(master) == 0
-    settled(pair.lan, "n2", "n1", pair.flavour)
-    farewell, claim = successor(pair.heard())
+    pair.settled("n2", "n1")
+    farewell, claim = successor(pair.lan.adverts())
     assert farewell.priority == 0
     pair.on_time("stop", claim.at_s - farewell.at_s - skew_s(pair.flavour, BACKUP))
 
@@ -117,31 +116,15 @@ def power_losses(pair, times):
     late_s = []
     for _ in range(times):
         master = pair.start("n1")
-        pair.settled("n1", "n2")
-        pair.fresh()
+        pair.steady()
         pair.lan.power_off(master)
         pair.lan.wait(lambda: pair.lan.owns("n2", pair.vip), "the backup takes over")
-        last, claim = successor(pair.heard())
+        last, claim = successor(pair.lan.adverts())
         late_s.append(claim.at_s - last.at_s - down_s(pair.flavour, BACKUP))
         pair.lan.link("n1", "up")
     pair.on_time("power loss", numbers.median(late_s))
     pair.start("n1")
     pair.settled("n1", "n2")
-    pair.heard()
-
-
-def announcements(pair, name):
-    """Gratuitous ARPs or unsolicited NAs for the address; tshark finds out whether they are well-formed."""
-    address = ip_address(pair.vip).packed
-    macs = {bytes.fromhex(mac(pair.lan.number(name)).replace(":", "")), bytes((0, 0, 0x5E, 0, 1, VRID))}
-    if len(address) == 4:  # sender and target are the address
-        wanted = [(12, b"\x08\x06"), (28, address), (38, address)]
-    else:  # ICMPv6 136, and the target
-        wanted = [(12, b"\x86\xdd"), (20, b"\x3a"), (54, b"\x88"), (62, address)]
-    return sum(
-        frame[6:12] in macs and all(frame[at:].startswith(part) for at, part in wanted)
-        for _, frame in pair.lan.capture.frames
-    )
 
 
 def whole_story(folder, flavour, roles):
@@ -151,27 +134,22 @@ def whole_story(folder, flavour, roles):
         lan.haproxy("n2")
         master = pair.start("n1")
         pair.start("n2")
-        pair.settled("n1", "n2")
-        pair.heard()
         haproxy_crash(pair, haproxy)
         haproxy_returns(pair)
-        pair.settled("n1", "n2")
-        pair.heard()
         graceful_stop(pair, master)
         power_losses(pair, 3 if flavour.startswith("v3") else 1)
-        assert announcements(pair, "n1") >= 5 * 3  # at the start, after HAProxy's return, after the outages
-        assert announcements(pair, "n2") >= 5 * 3
+        pair.judge()
+        for name in ("n1", "n2"):  # n1 at the start, after HAProxy's return, after the outages
+            assert announced(lan, name, flavour) >= 5 * 3
         return pair.measured
 
 
 def test_every_pair_takes_over_and_gives_back(tmp_path):
     """Given two makes, when HAProxy crashes, the master stops or loses power, then the formulas hold."""
     stories = {
-        f"{flavour} {roles}": lambda flavour=flavour, roles=roles: whole_story(
-            tmp_path / f"{flavour}-{roles}", flavour, roles
-        )
+        f"{flavour}-{roles}": partial(whole_story, flavour=flavour, roles=roles)
         for flavour in FLAVOURS
         for roles in ROLES
     }
-    for name, late in together(stories).items():
+    for name, late in together(tmp_path, stories).items():
         print(name, {what: f"{late_s * 1000:.1f} ms" for what, late_s in late.items()})

@@ -19,7 +19,9 @@ import vrrpsim
 
 webdriver = pytest.importorskip("selenium.webdriver")
 PROGRAMS = [shutil.which(name) for name in ("chromium", "chromedriver")]
-pytestmark = pytest.mark.skipif(None in PROGRAMS, reason="needs the programs chromium and chromedriver")
+pytestmark = pytest.mark.skipif(
+    None in PROGRAMS, reason="a real browser: needs the programs chromium and chromedriver"
+)
 CASES = [ROOT / "scenarios" / f"{name}.yaml" for name in ("haproxy-crash", "partition", "sync-group")]
 HERE = Path(__file__).parent / "browser"
 CONTRAST, PLACE, ZOOM = ((HERE / f"{name}.js").read_text() for name in ("contrast", "place", "zoom"))
