@@ -175,7 +175,8 @@ class Segment:
         if self.blocked or self.effects:
             self._forward_through(sender, frame, receivers, number)
         else:
-            self._deliver(receivers, frame, self.delay_ns(sender, frame, number))
+            delay_ns = self.delay_ns(sender, frame, number)
+            self._calendar.post(delay_ns, self._order, self._reach, (receivers, frame))
 
     def _is_plain(self, frame: Frame) -> bool:
         """Whether nothing but the same delay as always happens to it, whoever it is for."""
