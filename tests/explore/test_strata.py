@@ -8,12 +8,12 @@ from pair_files import pair
 from scipy.stats import kstest
 
 from vrrpsim.config.chance import Numbered, Streams
+from vrrpsim.config.programme import drawn_ns
 from vrrpsim.config.scenario import load_scenario
 from vrrpsim.config.values import parse_distribution
 from vrrpsim.explore.strata import choose_seeds, rank, stratified_event
 from vrrpsim.trace import Fault
 from vrrpsim.world import simulate
-from vrrpsim.world.faults import drawn_ns
 
 S = 1_000_000_000
 

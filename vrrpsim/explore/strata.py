@@ -19,9 +19,9 @@ from statistics import NormalDist
 
 from vrrpsim.config.chance import Streams
 from vrrpsim.config.events import Event
+from vrrpsim.config.programme import drawn_ns
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.config.values import Z99, Distribution
-from vrrpsim.world.faults import drawn_ns
 
 STRATA = 1000  # at most: with more, most of the time would go into looking for the last seeds
 _NORMAL = NormalDist()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
-from vrrpsim.config.chance import Streams
 from vrrpsim.config.events import (
-    SCRIPT_VERBS,
     Event,
     FlushAddress,
     Impairment,
@@ -20,8 +17,8 @@ from vrrpsim.config.events import (
     SetPriority,
     Starve,
     Target,
-    detail,
 )
+from vrrpsim.config.programme import Ending, Firing, Programme
 from vrrpsim.protocol.configuration import Address, Authentication, AuthType
 from vrrpsim.protocol.packet import Advertisement, authentication_data, encode
 from vrrpsim.trace import Fault, FaultEnd
@@ -37,12 +34,6 @@ if TYPE_CHECKING:
     from .world import World
 
 Undo = Callable[[], None]
-COMPOSING = ("partition", "impair", *SCRIPT_VERBS)  # each is undone by itself
-
-
-def drawn_ns(streams: Streams, event: Event) -> int:
-    """The instant of an event that this run draws, counted from what its `at:` says: a stream of its own."""
-    return streams.draw_ns(event.at.plus, f"event/{event.name}")
 
 
 class Faults:
@@ -50,8 +41,7 @@ class Faults:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self._fired = 0
-        self._held: Counter[tuple[str, tuple[str, ...]]] = Counter()  # unfinished ones by verb and target
+        self._programme: Programme[Undo] = Programme(world.scenario.events, world.streams)
         self._forced: dict[tuple[str, str], dict[str, str]] = {}  # verbs on a script, the newest last
         self._verbs: dict[str, Callable[[Event, str], tuple[tuple[str, ...], Undo | None]]] = {
             "kill": self._process("kill", "start"),
@@ -79,52 +69,28 @@ class Faults:
 
     def schedule(self) -> None:
         """Put the events with an absolute time on the calendar; `after:` ones follow their event."""
-        for event in self.world.scenario.events:
-            if event.at.after is None:
-                self._at(event, self._when_ns(event), 0)
+        self._await(self._programme.first())
 
-    def _when_ns(self, event: Event) -> int:
-        return drawn_ns(self.world.streams, event)
+    def _await(self, what: Sequence[Firing | Ending[Undo]]) -> None:
+        for each in what:
+            act = self._fire if isinstance(each, Firing) else self._end
+            self.world.calendar.at(each.at_ns, Kind.FAULT, each.event.index, act, each)
 
-    def _at(self, event: Event, at_ns: int, repetition: int) -> None:
-        self.world.calendar.at(at_ns, Kind.FAULT, event.index, self._fire, event, repetition)
-
-    def _fire(self, event: Event, repetition: int) -> None:
-        """Resolve the role, apply the verb, write it down, plan the end, the repetition, the followers."""
-        now_ns = self.world.calendar.now_ns
-        number = self._fired
-        self._fired += 1
-        purpose = f"event/{event.name}/{repetition}"
-        lasts_ns = None
-        if event.lasts is not None:
-            lasts_ns = self.world.streams.draw_ns(event.lasts, f"{purpose}/for")
-        fault_at = len(self.world.trace.records)
-        resolved, undo = self._verbs[event.verb](event, purpose)
-        text = str(event.target) if event.target else ""
-        until_ns = now_ns + lasts_ns if lasts_ns is not None and undo is not None else None
-        name = event.name if event.name != f"{event.verb}-{event.index}" else ""
-        fault = Fault(now_ns, number, name, event.verb, text, resolved, until_ns, detail(event))
-        self.world.trace.records.insert(fault_at, fault)  # before its own consequences
+    def _fire(self, firing: Firing) -> None:
+        """Resolve the role, apply the verb, write it down."""
+        now_ns, records = self.world.calendar.now_ns, self.world.trace.records
+        fault_at = len(records)
+        resolved, undo = self._verbs[firing.event.verb](firing.event, firing.purpose)
+        fired, later = self._programme.fired(firing, resolved, undo)
+        records.insert(fault_at, Fault(now_ns, *fired))  # before its own consequences
         if not resolved:
-            self.world.remark(f"{event.verb} {text}: nobody is that at {now_ns / 1e9:.3f} s")
-        if until_ns is not None and undo is not None:
-            holds = (event.verb, resolved)
-            self._held[holds] += 1
-            self.world.calendar.at(until_ns, Kind.FAULT, event.index, self._end, number, holds, undo)
-        if event.every is not None and (event.count is None or repetition + 1 < event.count):
-            every_ns = max(self.world.streams.draw_ns(event.every, f"{purpose}/every"), 1_000)
-            self._at(event, now_ns + every_ns, repetition + 1)
-        if repetition == 0:
-            for follower in self.world.scenario.events:
-                if follower.at.after == event.name:
-                    self._at(follower, now_ns + self._when_ns(follower), 0)
+            self.world.remark(f"{fired.verb} {fired.target}: nobody is that at {now_ns / 1e9:.3f} s")
+        self._await(later)
 
-    def _end(self, number: int, holds: tuple[str, tuple[str, ...]], undo: Undo) -> None:
-        """Undo it, unless another of its kind still holds the same thing in that state."""
-        self.world.trace.records.append(FaultEnd(self.world.calendar.now_ns, number))
-        self._held[holds] -= 1
-        if holds[0] in COMPOSING or not self._held[holds]:
-            undo()
+    def _end(self, ending: Ending[Undo]) -> None:
+        self.world.trace.records.append(FaultEnd(self.world.calendar.now_ns, ending.number))
+        if self._programme.ended(ending):
+            ending.undo()
             self.world.reconsider()
 
     # --- targets
