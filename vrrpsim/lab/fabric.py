@@ -18,6 +18,7 @@ from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.frames import mac_text
 
 from . import kernel
+from .taps import LOG_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,7 @@ class Fabric:
     def __init__(self, scenario: Scenario) -> None:
         self.network = kernel.open_space("net")
         self.ports: dict[str, str] = {}  # NODE/INTERFACE or CLIENT -> the bridge's end of the cable
+        self._ends: dict[int, str] = {}  # by the number of the port
         self._bridges = {name: f"br{number}" for number, name in enumerate(scenario.segments, 1)}
         self._rules = 0
         with self._netlink() as ipr:
@@ -76,7 +78,9 @@ class Fabric:
             ipr.link("add", ifname=port, kind="veth", peer=peer)
             _quiet(port)
             bridge = _index(ipr, self._bridges[segment])
-            ipr.link("set", index=_index(ipr, port), master=bridge, state="up")
+            number = _index(ipr, port)
+            self._ends[number] = end
+            ipr.link("set", index=number, master=bridge, state="up")
         with self._netlink(network) as ipr:
             index = _index(ipr, interface)
             _quiet(interface)
@@ -105,6 +109,10 @@ class Fabric:
         """Whose cable is in a port; "" for nobody's."""
         return next((end for end, name in self.ports.items() if name == port), "")
 
+    def end_at(self, number: int) -> str:
+        """The same by the number of the port."""
+        return self._ends.get(number, "")
+
     def plug(self, end: str, connected: bool) -> None:
         """Pull the cable out of the switch or back in: the machine loses carrier, nobody else knows."""
         with self._netlink() as ipr:
@@ -126,17 +134,21 @@ class Fabric:
 
     # --- frames
 
-    def drop(self, cases: Iterable[str], loss: float | None = None) -> list[str]:
-        """Lose frames that match any of the cases; answer with the names of the rules, for `allow`."""
+    def drop(self, cases: Iterable[str], reason: str = "", loss: float | None = None) -> list[str]:
+        """Lose frames that match any of the cases; answer with the names of the rules, for `allow`.
+
+        With a reason each lost frame is logged.
+        """
         millionths = 1_000_000 if loss is None else round(loss * 1e6)
         chance = f"numgen random mod 1000000 < {millionths} " if millionths < 1_000_000 else ""
+        told = f'log prefix "{reason}" group {LOG_GROUP} ' if reason else ""
         names, text = [], []
         for case in cases:
             self._rules += 1
             names.append(f"rule{self._rules}")
             text += [
                 f"add chain {TABLE} {names[-1]}",
-                f"add rule {TABLE} {names[-1]} {chance}drop",
+                f"add rule {TABLE} {names[-1]} {chance}{told}drop",
                 f'add rule {TABLE} forward {case} jump {names[-1]} comment "{names[-1]}"',
             ]
         self._nft("\n".join(text))

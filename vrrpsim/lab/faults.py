@@ -7,8 +7,8 @@ stream of the same name (DESIGN §4).
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +22,8 @@ from vrrpsim.config.events import (
     Reload,
     SetPriority,
     Target,
-    detail,
 )
+from vrrpsim.config.programme import Ending, Firing, Programme
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.trace import Fault, FaultEnd, Remark
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 Undo = Callable[[], Awaitable[None]]
 Met = tuple[tuple[str, ...], Undo | None]  # whom the verb met, and how to undo it
-COMPOSING = ("partition", "impair", "hang", "fail", "pass")  # each is undone by itself
 OPPOSITES = {"kill": "start", "stop": "start", "start": "stop", "freeze": "thaw", "thaw": "freeze"}
 NOBODY: Met = ((), None)
 
@@ -46,71 +45,43 @@ class Faults:
 
     def __init__(self, run: LabRun) -> None:
         self.run = run
-        self._due: asyncio.PriorityQueue[tuple[int, int, int, Callable[[], Awaitable[None]]]]
-        self._due = asyncio.PriorityQueue()
-        self._fired = self._planned = 0
-        self._held: Counter[tuple[str, tuple[str, ...]]] = Counter()
+        self._programme: Programme[Undo] = Programme(run.scenario.events, run)
+        self._due: list[tuple[int, int, int, Firing | Ending[Undo]]] = []  # a heap
+        self._planned = 0
         self._forced: dict[tuple[str, str], dict[int, str]] = {}  # verbs on a script, the newest last
 
     async def work(self) -> None:
         """Do everything when it is due, in order, for as long as the run lasts."""
-        for event in self.run.scenario.events:
-            if event.at.after is None:
-                self._plan(self._drawn_ns(event), event, 0)
-        while not self._due.empty():
-            at_ns, *_, act = self._due.get_nowait()
+        self._await(self._programme.first())
+        while self._due:
+            at_ns, _, _, what = heappop(self._due)
             ahead_ns = at_ns - self.run.recorder.now_ns()
             if ahead_ns > 0:
                 await asyncio.sleep(ahead_ns / 1e9)
-            await act()
+            await (self._fire(what) if isinstance(what, Firing) else self._end(what))
 
-    def _drawn_ns(self, event: Event) -> int:
-        return self.run.draw_ns(event.at.plus, f"event/{event.name}")
+    def _await(self, what: Sequence[Firing | Ending[Undo]]) -> None:
+        for each in what:
+            self._planned += 1
+            if each.at_ns <= self.run.scenario.duration_ns:
+                heappush(self._due, (each.at_ns, each.event.index, self._planned, each))
 
-    def _plan(self, at_ns: int, event: Event, repetition: int) -> None:
-        self._put(at_ns, event, lambda: self._fire(at_ns, event, repetition))
-
-    def _put(self, at_ns: int, event: Event, act: Callable[[], Awaitable[None]]) -> None:
-        self._planned += 1
-        if at_ns <= self.run.scenario.duration_ns:
-            self._due.put_nowait((at_ns, event.index, self._planned, act))
-
-    async def _fire(self, planned_ns: int, event: Event, repetition: int) -> None:
-        """Apply the verb, write it down, plan the end, the repetition, the followers."""
-        recorder, purpose = self.run.recorder, f"event/{event.name}/{repetition}"
-        number = self._fired
-        self._fired += 1
+    async def _fire(self, firing: Firing) -> None:
+        """Apply the verb, and write it down."""
+        recorder, number = self.run.recorder, self._programme.count
         at_ns, before = recorder.now_ns(), len(recorder.records)
-        resolved, undo = await self._apply(event, number)
-        lasts_ns = None
-        if event.lasts is not None and undo is not None:
-            lasts_ns = self.run.draw_ns(event.lasts, f"{purpose}/for")
-        until_ns = None if lasts_ns is None else planned_ns + lasts_ns
-        name = event.name if event.name != f"{event.verb}-{event.index}" else ""
-        text = str(event.target) if event.target else ""
-        fault = Fault(at_ns, number, name, event.verb, text, resolved, until_ns, detail(event))
-        recorder.records.insert(before, fault)  # before its own consequences
+        resolved, undo = await self._apply(firing.event, number)
+        fired, later = self._programme.fired(firing, resolved, undo)
+        recorder.records.insert(before, Fault(at_ns, *fired))  # before its own consequences
         if not resolved:
-            recorder.add(Remark(at_ns, f"{event.verb} {text}: nobody is that at {at_ns / 1e9:.3f} s"))
-        if until_ns is not None and undo is not None:
-            holds = (event.verb, resolved)
-            self._held[holds] += 1
-            end = undo
-            self._put(until_ns, event, lambda: self._end(number, holds, end))
-        if event.every is not None and (event.count is None or repetition + 1 < event.count):
-            every_ns = max(self.run.draw_ns(event.every, f"{purpose}/every"), 1_000)
-            self._plan(planned_ns + every_ns, event, repetition + 1)
-        if repetition == 0:
-            for follower in self.run.scenario.events:
-                if follower.at.after == event.name:
-                    self._plan(planned_ns + self._drawn_ns(follower), follower, 0)
+            text = f"{fired.verb} {fired.target}: nobody is that at {at_ns / 1e9:.3f} s"
+            recorder.add(Remark(at_ns, text))
+        self._await(later)
 
-    async def _end(self, number: int, holds: tuple[str, tuple[str, ...]], undo: Undo) -> None:
-        """Undo it, unless another of its kind still holds the same thing in that state."""
-        self.run.recorder.add(FaultEnd(self.run.recorder.now_ns(), number))
-        self._held[holds] -= 1
-        if holds[0] in COMPOSING or not self._held[holds]:
-            await undo()
+    async def _end(self, ending: Ending[Undo]) -> None:
+        self.run.recorder.add(FaultEnd(self.run.recorder.now_ns(), ending.number))
+        if self._programme.ended(ending):
+            await ending.undo()
 
     # --- targets
 
@@ -252,7 +223,7 @@ class Faults:
             if first != second and not (partition.one_way and first != 0) and group and other
             for way in paths(self._ports(group), self._ports(other))
         ]
-        undo = await self._lose(cases, None)
+        undo = await self._lose(cases, "partition")
         return tuple(dict.fromkeys(end.partition("/")[0] for group in groups for end in group)), undo
 
     async def _impair(self, event: Event, impairment: Impairment) -> Met:
@@ -274,10 +245,11 @@ class Faults:
         if not met:
             return NOBODY
         wanted = kinds(impairment.only, self.run.virtual_addresses)
-        return met, await self._lose([f"{way} {kind}" for way in ways for kind in wanted], impairment.loss)
+        cases = [f"{way} {kind}" for way in ways for kind in wanted]
+        return met, await self._lose(cases, "loss", impairment.loss)
 
-    async def _lose(self, cases: list[str], loss: float | None) -> Undo:
-        names = await self.run.wire(self.run.fabric.drop, cases, loss)
+    async def _lose(self, cases: list[str], reason: str, loss: float | None = None) -> Undo:
+        names = await self.run.wire(self.run.fabric.drop, cases, reason, loss)
 
         async def undo() -> None:
             await self.run.wire(self.run.fabric.allow, names)

@@ -6,15 +6,11 @@ All instants are of one monotonic clock, from the start of the run; packets carr
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import re
 import socket
-import struct
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from ipaddress import ip_address
 from typing import NamedTuple
 
 from vrrpsim.config.scenario import Scenario
@@ -24,6 +20,7 @@ from vrrpsim.protocol.packet import HEADER_BYTES, PROTOCOL_VRRP
 from vrrpsim.trace import (
     AddressChange,
     AdvertSent,
+    FrameLost,
     Gratuitous,
     Level,
     LogLine,
@@ -35,23 +32,10 @@ from vrrpsim.trace import (
     TrackerChange,
 )
 
-from . import kernel
+from . import taps
 
-NEW_LINK, NEW_ADDRESS, REMOVED_ADDRESS = 16, 20, 21  # rtnetlink messages
-NAME_OF_LINK, ADDRESS, LOCAL_ADDRESS = 3, 1, 2  # their attributes
-GROUPS = 0x1 | 0x10 | 0x100  # links, IPv4 addresses, IPv6 addresses
-ALL_FRAMES, SO_TIMESTAMPNS, SO_ATTACH_FILTER = 3, 35, 26
-OUTGOING = 4
+SAME_NS = 20_000  # two looks at a clock that nothing came between
 SAME_CAUSE_NS = 50_000_000  # a line of a log is read at most so long after what it tells
-
-# Classic BPF: not what leaves through a port; ARP, protocol 112, and for IPv6 also ICMP (58).
-FILTER = (
-    (0x20, 0, 0, 0xFFFFF004), (0x15, 10, 0, OUTGOING),
-    (0x28, 0, 0, 12), (0x15, 7, 0, 0x0806),
-    (0x15, 0, 2, 0x0800), (0x30, 0, 0, 23), (0x15, 4, 5, PROTOCOL_VRRP),
-    (0x15, 0, 4, 0x86DD), (0x30, 0, 0, 20), (0x15, 1, 0, PROTOCOL_VRRP), (0x15, 0, 1, 58),
-    (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0),
-)  # fmt: skip
 
 LOG = (
     ("state", re.compile(r"\((.+)\) Entering (MASTER|BACKUP|FAULT) STATE")),
@@ -60,6 +44,7 @@ LOG = (
     ("interface", re.compile(r"Netlink reports (\S+) (up|down)")),
     ("process", re.compile(r"Quorum (gained|lost) for tracked process (\S+)")),
 )
+KINDS = {PROTOCOL_VRRP: "vrrp", 1: "icmp", 58: "icmp", 6: "app"}  # by IP protocol
 FIFO_LINE = re.compile(r'(INSTANCE|GROUP) "(.+)" (\S+) (\d+)$')
 CLUES = (("Master received advert", "higher_advert"), ("Syncing", "sync_group"))
 REASONS = {"MASTER": "master_down_timer", "BACKUP": "higher_advert"}  # unless something else is seen
@@ -79,6 +64,7 @@ class Recorder:
 
     def __init__(self, scenario: Scenario, configs: dict[str, RouterConfig]) -> None:
         self.epoch_ns = time.monotonic_ns()
+        self._wall_ahead_ns = time.time_ns() - self.epoch_ns  # of the monotonic clock
         self.records: list[Record] = []
         self.configs = configs  # what each daemon runs now
         self.states: dict[tuple[str, str], str] = {}  # of the instances of daemons that run
@@ -89,9 +75,14 @@ class Recorder:
         self._heard: list[Heard] = []
         self._names: dict[tuple[str, int], str] = {}  # of interfaces
         self._held: set[tuple[str, str, Address]] = set()
+        self._segments = {
+            f"{name}/{interface}": model.segment
+            for name, node in scenario.nodes.items()
+            for interface, model in node.interfaces.items()
+        } | {name: client.segment for name, client in scenario.clients.items()}
         self._monitors: dict[str, socket.socket] = {}
+        self._taps: list[socket.socket] = []
         self._fifos: list[int] = []
-        self._sniffer: socket.socket | None = None
 
     def start(self) -> None:
         """The run begins now."""
@@ -114,23 +105,18 @@ class Recorder:
         for fifo in self._fifos:
             loop.remove_reader(fifo)
             os.close(fifo)
-        if self._sniffer is not None:
-            loop.remove_reader(self._sniffer)
-            self._sniffer.close()
+        for tap in self._taps:
+            loop.remove_reader(tap)
+            tap.close()
 
     # --- the kernel of a machine
 
     def watch(self, node: str, network: int) -> None:
         """Follow the addresses of a machine."""
-        with kernel.inside(network):
-            monitor = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
-            names = socket.if_nameindex()
-        monitor.setblocking(False)
-        monitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        monitor.bind((0, GROUPS))
+        monitor, names = taps.monitor(network)
         self._monitors[node] = monitor
-        self._names |= {(node, index): name for index, name in names}
-        asyncio.get_running_loop().add_reader(monitor, self._netlink, node, monitor)
+        self._names |= {(node, index): name for index, name in names.items()}
+        asyncio.get_running_loop().add_reader(monitor, self._reported, node, monitor)
 
     def forget(self, node: str) -> None:
         """The machine is gone, and with it what its kernel had."""
@@ -140,31 +126,17 @@ class Recorder:
             monitor.close()
         self._held = {held for held in self._held if held[0] != node}
 
-    def _netlink(self, node: str, monitor: socket.socket) -> None:
+    def _reported(self, node: str, monitor: socket.socket) -> None:
         at_ns = self.now_ns()
-        with suppress(BlockingIOError):
-            while True:
-                data = monitor.recv(65536)
-                while len(data) >= 16:
-                    length, kind = struct.unpack_from("=IH", data)
-                    self._message(at_ns, node, kind, data[16:length])
-                    data = data[(length + 3) & ~3 :]
-
-    def _message(self, at_ns: int, node: str, kind: int, body: bytes) -> None:
-        if kind == NEW_LINK:
-            name = _attributes(body[16:]).get(NAME_OF_LINK, b"").rstrip(b"\0").decode()
-            self._names[node, struct.unpack_from("=i", body, 4)[0]] = name
-        elif kind in (NEW_ADDRESS, REMOVED_ADDRESS):
-            found = _attributes(body[8:])
-            address = ip_address(found.get(LOCAL_ADDRESS) or found[ADDRESS])
-            name = self._names.get((node, struct.unpack_from("=I", body, 4)[0]), "")
-            held = (node, name, address)
-            present = kind == NEW_ADDRESS
-            if address in self._own[node] or not self._is_virtual(node, address):
-                return
-            if present != (held in self._held):
-                (self._held.add if present else self._held.discard)(held)
-                self.add(AddressChange(at_ns, node, name, str(address), present))
+        for change in taps.changes(monitor):
+            if not isinstance(change, taps.Held):
+                self._names[node, change[0]] = change[1]
+            elif change.address not in self._own[node] and self._is_virtual(node, change.address):
+                name = self._names.get((node, change.interface), "")
+                held = (node, name, change.address)
+                if change.present != (held in self._held):
+                    (self._held.add if change.present else self._held.discard)(held)
+                    self.add(AddressChange(at_ns, node, name, str(change.address), change.present))
 
     def _is_virtual(self, node: str, address: Address) -> bool:
         instances = self.configs[node].instances if node in self.configs else ()
@@ -173,49 +145,46 @@ class Recorder:
 
     # --- packets
 
-    def sniff(self, network: int, ends: Callable[[str], str]) -> None:
-        """Hear what enters the bridges; `ends` says whose port an interface is, "" for nobody's."""
-        with kernel.inside(network):
-            sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_FRAMES))
-        program = b"".join(struct.pack("=HBBI", *instruction) for instruction in FILTER)
-        buffer = ctypes.create_string_buffer(program)
-        head = struct.pack("=HxxxxxxQ", len(FILTER), ctypes.addressof(buffer))
-        sniffer.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, head)
-        sniffer.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        sniffer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        sniffer.setblocking(False)
-        self._sniffer = sniffer
-        asyncio.get_running_loop().add_reader(sniffer, self._frames, sniffer, ends)
+    def sniff(self, network: int, end_of: Callable[[str], str], end_at: Callable[[int], str]) -> None:
+        """Hear what enters the bridges and what they lose.
 
-    def _frames(self, sniffer: socket.socket, ends: Callable[[str], str]) -> None:
-        offset_ns = time.time_ns() - time.monotonic_ns() + self.epoch_ns
-        with suppress(BlockingIOError):
-            while True:
-                frame, ancillary, _, (port, *_) = sniffer.recvmsg(4096, 256)
-                node, _, interface = ends(port).partition("/")
-                if node in self.configs or interface:
-                    seconds, rest = struct.unpack("=qq", ancillary[0][2][:16])
-                    self._frame(seconds * 10**9 + rest - offset_ns, node, interface, frame)
+        The functions say whose cable is in a port, by its name and by its number; "": nobody's.
+        """
+        loop = asyncio.get_running_loop()
+        self._taps = [taps.sniffer(network), taps.drop_log(network)]
+        sniffer, log = self._taps
+        loop.add_reader(sniffer, self._frames, sniffer, end_of)
+        loop.add_reader(log, self._losses, log, end_at)
+
+    def _instant_ns(self, wall_ns: int) -> int:
+        """What the wall clock says, on the clock of the run: alike for all taps until somebody sets it."""
+        before_ns, now_wall_ns, after_ns = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        ahead_ns = now_wall_ns - before_ns
+        if after_ns - before_ns < SAME_NS and abs(ahead_ns - self._wall_ahead_ns) > 5 * SAME_NS:
+            self._wall_ahead_ns = ahead_ns
+        return wall_ns - self._wall_ahead_ns - self.epoch_ns
+
+    def _frames(self, sniffer: socket.socket, end_of: Callable[[str], str]) -> None:
+        for wall_ns, port, frame in taps.frames(sniffer):
+            node, _, interface = end_of(port).partition("/")
+            if interface:
+                self._frame(self._instant_ns(wall_ns), node, interface, frame)
+
+    def _losses(self, log: socket.socket, end_at: Callable[[int], str]) -> None:
+        for wall_ns, came_by, would_leave_by, reason, frame in taps.dropped(log, time.time_ns()):
+            source, destination = end_at(came_by), end_at(would_leave_by)
+            names = (source.replace("/", ":"), destination.replace("/", ":"))
+            segment = self._segments.get(source, "")
+            self.add(FrameLost(self._instant_ns(wall_ns), segment, *names, _understood(frame)[0], reason))
 
     def _frame(self, at_ns: int, node: str, interface: str, data: bytes) -> None:
-        frame = frames.decode_ethernet(data)
-        if frame is None:
-            return
-        if frame.ethertype == 0x0806:
-            arp = frames.decode_arp(frame.payload)
-            if arp is not None and arp.gratuitous:
+        match _understood(data):
+            case "vrrp", frames.IpPacket() as packet:
+                self._advert(at_ns, node, packet)
+            case "garp", frames.Arp() as arp:
                 self._gratuitous(at_ns, node, interface, arp.sender, arp.sender_mac)
-            return
-        decode = frames.decode_ipv4 if frame.ethertype == 0x0800 else frames.decode_ipv6
-        packet = decode(frame.payload)
-        if packet is None:
-            return
-        if packet.protocol == PROTOCOL_VRRP:
-            self._advert(at_ns, node, packet)
-        elif packet.destination.is_multicast:
-            neighbor = frames.decode_neighbor(packet)
-            if neighbor is not None and neighbor.mac and neighbor.icmp_type == frames.NEIGHBOR_ADVERTISEMENT:
-                self._gratuitous(at_ns, node, interface, neighbor.target, neighbor.mac)
+            case "garp", frames.Neighbor(target=target, mac=bytes() as mac):
+                self._gratuitous(at_ns, node, interface, target, mac)
 
     def _gratuitous(self, at_ns: int, node: str, interface: str, address: Address, mac: bytes) -> None:
         if address not in self._own.get(node, ()):
@@ -359,6 +328,22 @@ class Recorder:
         return None
 
 
+def _understood(data: bytes) -> tuple[str, object]:
+    """The word of `only:` for a frame, "" if there is none, and what it carries."""
+    frame = frames.decode_ethernet(data)
+    if frame is not None and frame.ethertype == 0x0806:
+        arp = frames.decode_arp(frame.payload)
+        return ("garp" if arp is not None and arp.gratuitous else "arp"), arp
+    decode = frames.decode_ipv4 if frame is not None and frame.ethertype == 0x0800 else frames.decode_ipv6
+    packet = decode(frame.payload) if frame is not None else None
+    if packet is None:
+        return "", None
+    if neighbor := frames.decode_neighbor(packet):
+        unasked = neighbor.icmp_type == frames.NEIGHBOR_ADVERTISEMENT and packet.destination.is_multicast
+        return ("garp" if unasked else "nd"), neighbor
+    return KINDS.get(packet.protocol, ""), packet
+
+
 def _earliest(at_ns: int, effects: Iterable[int]) -> int:
     """The instant of something that was noticed at `at_ns`: no later than what it led to."""
     return min([at_ns, *(each for each in effects if at_ns - SAME_CAUSE_NS < each < at_ns)])
@@ -367,15 +352,3 @@ def _earliest(at_ns: int, effects: Iterable[int]) -> int:
 def _order(record: Record) -> tuple[int, int]:
     """Of equal instants: states, then addresses, then announcements."""
     return record.at_ns, (isinstance(record, AddressChange) + 2 * isinstance(record, Gratuitous))
-
-
-def _attributes(data: bytes) -> dict[int, bytes]:
-    """The attributes of an rtnetlink message."""
-    found = {}
-    while len(data) >= 4:
-        length, kind = struct.unpack_from("=HH", data)
-        if length < 4:
-            break
-        found[kind & 0x3FFF] = data[4:length]
-        data = data[(length + 3) & ~3 :]
-    return found

@@ -105,7 +105,7 @@ class LabRun:
 
     async def _build(self) -> None:
         self.fabric = await self.wire(Fabric, self.scenario)
-        self.recorder.sniff(self.fabric.network, self.fabric.end_of)
+        self.recorder.sniff(self.fabric.network, self.fabric.end_of, self.fabric.end_at)
         for name, station in self.stations.items():
             await station.build()
             if station.conf is not None:
@@ -120,7 +120,7 @@ class LabRun:
         for name, segment in self.scenario.segments.items():
             if segment.loss:
                 ports = [self.fabric.ports[end] for end in self.ends_on(name)]
-                await self.wire(self.fabric.drop, paths(ports, None), segment.loss)
+                await self.wire(self.fabric.drop, paths(ports, None), "loss", segment.loss)
         for event in self.scenario.events:
             if event.verb == "inject" and event.target and event.target.segment not in self.strangers:
                 segment_name = event.target.segment or ""
