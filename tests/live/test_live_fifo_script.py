@@ -9,7 +9,7 @@ from vrrpsim.config.lexer import Lexer
 from vrrpsim.live import fifo
 from vrrpsim.live.scripts import Security
 
-# A reader that writes down what it is told; for a second after TERM lines may still come.
+# A reader that writes down what it is told; for a while after TERM lines may still come.
 READER = """#!/usr/bin/python3 -IS
 import os, select, signal, sys, time
 told, until = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND), time.monotonic() + 60
@@ -18,13 +18,17 @@ def say(text):
 def term(*_):
     global until
     say("TERM")
-    until = time.monotonic() + 1
+    until = time.monotonic() + 0.4  # keepalived kills it within a second
 signal.signal(signal.SIGTERM, term)
 say(f"begins as {os.getuid()}, leads {os.getpgid(0) == os.getpid()}, {sys.argv[3:-1]}")
 fifo = os.open(sys.argv[-1], os.O_RDONLY | os.O_NONBLOCK)
 while time.monotonic() < until:
     if select.select([fifo], [], [], 0.05)[0]:
-        for line in os.read(fifo, 65536).decode().splitlines():
+        try:
+            lines = os.read(fifo, 65536).decode().splitlines()
+        except BlockingIOError:  # it was the end of the file, and now somebody writes again
+            continue
+        for line in lines:
             say(line)
             if "STOP" in line or "FAULT" in line and sys.argv[2] == "vrrp":
                 until = 0
