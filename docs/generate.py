@@ -196,7 +196,7 @@ def mark(run: vrrpsim.Run) -> str:
 
 def draw() -> None:
     """Draw the picture anew if it shows another run; matplotlib's versions differ in their bytes."""
-    from vrrpsim.report.figure import render
+    from vrrpsim.report.paint import render
 
     run = shown_run()
     if PICTURE.is_file() and mark(run) in PICTURE.read_text(encoding="utf-8"):

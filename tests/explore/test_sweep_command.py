@@ -61,7 +61,7 @@ def test_bad_is_1_and_shows_the_run_to_look_at(sweep, file):
         (["--vary", "segments.lan.loss=1%,,2%"], "PATH=a,b,c"),
         (["--vary", "a=1", "--vary", "a=2"], "varied twice"),
         (["-o", "x.xls"], "must end in .csv"),
-        (["--plot", "x.bmp"], "must end in .svg"),
+        (["--plot", "x.bmp"], "does not end in .svg"),
         (["-n", "0"], "range"),
         (["--scheduler", "tcp://x:1"], "exclude each other"),
     ],

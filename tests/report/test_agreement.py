@@ -19,7 +19,7 @@ from reading import (
 )
 
 from vrrpsim.measure import measure
-from vrrpsim.report.figure import main_failover
+from vrrpsim.report.waterfall import main_failover
 from vrrpsim.trace import AdvertSent, FrameLost, Gratuitous, PriorityChange, StateChange
 
 cases = pytest.mark.parametrize("path", CASES, ids=name_of)

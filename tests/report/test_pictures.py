@@ -8,7 +8,7 @@ import pytest
 from reading import ROOT, SHIPPED, ids, name_of, read_pcapng, run_of
 
 import vrrpsim
-from vrrpsim.report.figure import render
+from vrrpsim.report.paint import event_text, render
 from vrrpsim.report.topology import cuts, graph
 
 
@@ -58,6 +58,18 @@ def test_a_partition_shows_two_owners_and_the_cut():
     assert topology("partition", 30, "cut") == [["lb1", "lb2", "both ways"]]
     assert topology("partition", 10, "cut") == []
     assert topology("one-way-partition", 30, "cut") == [["lb1", "lb2", "one way"]]
+
+
+def test_events_are_said_as_they_are_everywhere():
+    run = run_of(ROOT / "scenarios" / "one-way-partition.yaml")
+    [event] = run.result.events
+    assert str(event) == "partition lb1 -> lb2"  # not `lb1 | lb2`, which is both ways
+    assert event_text(event) == str(event)
+    assert "partition lb1 -> lb2" in texts(run.plot())
+
+
+def texts(picture):
+    return {text.get_text() for axes in picture.axes for text in axes.texts}
 
 
 def test_an_address_without_owner_is_with_nobody_then_with_the_other():

@@ -68,22 +68,3 @@ def look() -> Look:
         unicode=encoding.startswith("utf"),
         colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"),
     )
-
-
-def write_whole(path: Path, lines: Iterable[str]) -> None:
-    """Write a file completely or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="\n") as out:
-            out.writelines(f"{line}\n" for line in lines)
-        part.replace(path)
-    except OSError as error:
-        raise CannotWrite(f"{path}: cannot write: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-class CannotWrite(Exception):
-    """An output file cannot be written here."""
-
-    exit_code = 4

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from vrrpsim.report.picture import Picture
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 KINDS = ("svg", "png", "pdf")
@@ -15,6 +18,14 @@ KINDS = ("svg", "png", "pdf")
 def plot_kind(file: Path) -> str:
     """Return the format that a file name asks for."""
     return file.suffix.removeprefix(".").lower()
+
+
+def draw(file: Path, picture: Picture) -> None:
+    """Write a picture in the format that the file's name asks for."""
+    from vrrpsim.report.paint import render
+    from vrrpsim.report.whole import write_whole
+
+    write_whole(file, render(picture, plot_kind(file)))
 
 
 def _checked(_: click.Context, __: click.Parameter, file: Path | None) -> Path | None:

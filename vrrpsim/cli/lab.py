@@ -19,8 +19,8 @@ from vrrpsim.cli._options import (
     seed_option,
     set_option,
     verbose_option,
-    write_whole,
 )
+from vrrpsim.report.whole import write_whole
 
 if TYPE_CHECKING:
     from vrrpsim.api import Run, Study

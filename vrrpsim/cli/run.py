@@ -17,10 +17,10 @@ from vrrpsim.cli._options import (
     seed_option,
     set_option,
     verbose_option,
-    write_whole,
 )
-from vrrpsim.cli._pictures import plot_kind, plot_option
+from vrrpsim.cli._pictures import draw, plot_option
 from vrrpsim.config.errors import InputError
+from vrrpsim.report.whole import write_whole
 
 if TYPE_CHECKING:
     from vrrpsim.api import Run
@@ -157,10 +157,7 @@ def _run(
 def _draw(run: Run, plot: Path | None, pcap: Path | None, perfetto: Path | None, html: Path | None) -> None:
     """Write the pictures that were asked for."""
     if plot:
-        from vrrpsim.report.figure import render
-        from vrrpsim.report.whole import write_whole as write_bytes
-
-        write_bytes(plot, render(run.plot(), plot_kind(plot)))
+        draw(plot, run.plot())
     if pcap:
         run.pcap(pcap)
     if perfetto:

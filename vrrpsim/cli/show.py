@@ -10,7 +10,7 @@ import click
 
 from vrrpsim.cli._complete import inputs
 from vrrpsim.cli._options import look, set_option
-from vrrpsim.cli._pictures import plot_kind, plot_option
+from vrrpsim.cli._pictures import draw, plot_option
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -63,9 +63,7 @@ def _plot(scenario: Scenario, file: Path, at: str | None) -> None:
     from vrrpsim.api import Study
     from vrrpsim.config.values import parse_duration_ns
     from vrrpsim.measure import measure
-    from vrrpsim.report.figure import render
     from vrrpsim.report.topology import topology
-    from vrrpsim.report.whole import write_whole
     from vrrpsim.trace import Trace
 
     if at is None:
@@ -76,7 +74,7 @@ def _plot(scenario: Scenario, file: Path, at: str | None) -> None:
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--at") from error
         picture = Study(scenario).run().topology(at_ns / 1e9)
-    write_whole(file, render(picture, plot_kind(file)))
+    draw(file, picture)
 
 
 def _routers(scenario: Scenario) -> Iterator[str]:

@@ -15,21 +15,21 @@ import click
 from vrrpsim.cli import BAD, BUG, ENVIRONMENT, GOOD, INTERRUPTED, worst
 from vrrpsim.cli._complete import inputs
 from vrrpsim.cli._options import (
-    CannotWrite,
     json_option,
     look,
     quiet_option,
     seed_option,
     set_option,
     verbose_option,
-    write_whole,
 )
+from vrrpsim.cli._pictures import draw, plot_option
+from vrrpsim.report.whole import CannotWrite, whole, write_whole
 
 if TYPE_CHECKING:
     from vrrpsim.api import Sweep
     from vrrpsim.explore.sweep import Outcome
 
-PICTURES = (".svg", ".png", ".pdf")
+TABLES = (".csv", ".jsonl", ".parquet")
 Progress = Callable[[int, int], None]
 
 
@@ -62,13 +62,10 @@ def split_values(text: str) -> Iterator[str]:
     yield text[start:].strip()
 
 
-def _ending(*allowed: str) -> Callable[[click.Context, click.Parameter, Path | None], Path | None]:
-    def check(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
-        if path is not None and path.suffix not in allowed:
-            raise click.BadParameter(f"'{path}' must end in {', '.join(allowed)}")
-        return path
-
-    return check
+def _table(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and path.suffix not in TABLES:
+        raise click.BadParameter(f"'{path}' must end in {', '.join(TABLES)}")
+    return path
 
 
 @click.command(
@@ -116,16 +113,10 @@ Examples:
     "--output",
     metavar="F.csv|.jsonl|.parquet",
     type=click.Path(path_type=Path),
-    callback=_ending(".csv", ".jsonl", ".parquet"),
+    callback=_table,
     help="Write every run, one a row.",
 )
-@click.option(
-    "--plot",
-    metavar="F.svg|png|pdf",
-    type=click.Path(path_type=Path),
-    callback=_ending(*PICTURES),
-    help="Draw the distributions of failovers and outages.",
-)
+@plot_option("Draw the distributions of failovers and outages.")
 @click.option(
     "--html",
     metavar="F.html",
@@ -253,28 +244,12 @@ def _write(done: Sweep, output: Path | None, plot: Path | None) -> None:
     from vrrpsim.explore.table import lines, write_parquet
 
     if output and output.suffix == ".parquet":
-        with _whole(output) as part:
+        with whole(output) as part:
             write_parquet(part, done.outcome.columns())
     elif output:
         write_whole(output, lines(output, done.outcome.columns()))
     if plot:
-        from vrrpsim.report.distribution import save
-
-        with _whole(plot) as part:
-            save(done.plot(), part)
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Give a file to write that becomes `path` when it is complete."""
-    part = path.with_name(f".{os.getpid()}.part-{path.name}")
-    try:
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise CannotWrite(f"{path}: cannot write: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
+        draw(plot, done.plot())
 
 
 @contextmanager

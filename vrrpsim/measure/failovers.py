@@ -49,6 +49,12 @@ class Effect(Enum):
     EITHER = "either"
 
 
+def event_words(verb: str, targets: Sequence[str], detail: str) -> str:
+    """Say an event in the words of the scenario, its roles resolved."""
+    whom = "" if verb == "partition" and detail else " | ".join(targets)
+    return " ".join(word for word in (verb, whom, detail) if word)
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """An event of the scenario, or its end where `undone`. `nodes` are those it met."""
@@ -62,8 +68,7 @@ class Cause:
     detail: str = ""
 
     def __str__(self) -> str:
-        whom = "" if self.verb == "partition" and self.detail else " | ".join(self.targets)
-        text = " ".join(word for word in (self.verb, whom, self.detail) if word)
+        text = event_words(self.verb, self.targets, self.detail)
         return f"end of {text}" if self.undone else text
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.expectations import Verdict, judge, overall
-from vrrpsim.measure.failovers import Failover, failovers
+from vrrpsim.measure.failovers import Failover, event_words, failovers
 from vrrpsim.measure.history import History, history
 from vrrpsim.measure.keywords import Daemon
 from vrrpsim.measure.outages import ClientView, Outage, client_view
@@ -28,6 +28,10 @@ class EventSeen:
     targets: tuple[str, ...]
     until_ns: int | None
     name: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return event_words(self.verb, self.targets, self.detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,9 @@ def events_seen(past: History) -> tuple[EventSeen, ...]:
     """Return the events that fired, in order, with the instants at which they were undone."""
     ends = {record.number: record.at_ns for record in past.faults if isinstance(record, FaultEnd)}
     return tuple(
-        EventSeen(f.at_ns, f.verb, f.resolved or (f.target,), ends.get(f.number, f.until_ns), f.name)
+        EventSeen(
+            f.at_ns, f.verb, f.resolved or (f.target,), ends.get(f.number, f.until_ns), f.name, f.detail
+        )
         for f in past.faults
         if isinstance(f, Fault)
     )

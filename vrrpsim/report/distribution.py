@@ -6,14 +6,12 @@ Colours are Okabe and Ito's, line styles repeat what they say; figures are objec
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from vrrpsim.report.figure import plain_style, render
+from vrrpsim.report.paint import plain_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from vrrpsim.report.picture import Picture
 
@@ -87,8 +85,3 @@ def _draw(axes: Axes, name: str, curves: Sequence[Curve]) -> None:
         axes.legend(fontsize=8, frameon=False)
     if any(curve.cut_s is not None for curve in curves):
         axes.set_title("dotted: from here on the horizon cut runs", fontsize=8, color="#555555")
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write SVG, PNG or PDF, the same bytes for the same figure."""
-    path.write_bytes(render(figure, path.suffix.removeprefix(".").lower()))

@@ -1,7 +1,6 @@
 """A run as one picture: states, owners, clients and events over time, and the main failover below.
 
-matplotlib without pyplot. The colour-blind can tell the colours apart, and a word or a hatch says the same
-again, for print. Every bar has a gid such as `owner/192.168.50.108/lb1/0/3632961447` (times in ns), which is
+Every bar has a gid such as `owner/192.168.50.108/lb1/0/3632961447` (times in ns), which is
 its id in the SVG. The same run gives the same bytes.
 """
 
@@ -9,18 +8,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from textwrap import shorten, wrap
 from typing import TYPE_CHECKING, Any
 
 from vrrpsim.config.scenario import Scenario
-from vrrpsim.measure.failovers import Effect, Failover
 from vrrpsim.measure.result import EventSeen, Result
 from vrrpsim.measure.seconds import fixed_s
 from vrrpsim.report.lanes import NOBODY, Slice, client_slices, owner_slices, slices, state_slices
-from vrrpsim.report.text import alike, brief, failovers_alike, verdict_line
+from vrrpsim.report.paint import (
+    BAD,
+    FAINT,
+    INK,
+    NONE,
+    NORMAL,
+    RED,
+    SEVERAL,
+    SILENT,
+    SMALL,
+    STATES,
+    UNKNOWN,
+    Paint,
+    event_text,
+    inches,
+    node_paints,
+    plain_style,
+    rectangle,
+)
+from vrrpsim.report.text import alike, verdict_line
+from vrrpsim.report.waterfall import known_parts, main_failover, waterfall
 from vrrpsim.trace import PriorityChange, Trace
 
 if TYPE_CHECKING:
@@ -29,75 +45,16 @@ if TYPE_CHECKING:
 
     from vrrpsim.report.picture import Picture
 
-INK, FAINT, RED = "#222222", "#8a9299", "#D55E00"
 WIDTH = 9.5  # inches, as all lengths here
 LANE, GAP, ROW = 0.34, 0.16, 0.22
 EVENT_ROWS = 5
 LANES = 40  # of one kind: more are not drawn
-SMALL, NORMAL = 8.0, 9.5  # points
-
-
-@dataclass(frozen=True, slots=True)
-class Paint:
-    """How a bar looks."""
-
-    face: str
-    hatch: str = ""
-    edge: str = "#ffffff"
-    text: str = INK
-
-
-STATES = {
-    "MASTER": Paint("#0072B2", text="#ffffff"),
-    "BACKUP": Paint("#C9D3DA"),
-    "FAULT": Paint("#F3B48A", "////", RED),
-    "INIT": Paint("#FBF3B4", "---", "#b9a800"),
-    "off": Paint("#ffffff", "xxxx", "#9a9a9a"),
-    "paused": Paint("#ffffff", "||||", "#9a9a9a"),
-}
-NODES = tuple(map(Paint, ("#7FCDB4", "#D7BCE8", "#EBD77A", "#A6D8F3", "#E3B8D0", "#C8C8C8")))
-SEVERAL = Paint("#F3B48A", "xxxx", RED)
-NONE = Paint("#ffffff", "", RED, RED)
-SILENT = Paint("#F3B48A", "\\\\\\\\", RED)
-BAD = (SEVERAL, NONE, SILENT)
-UNKNOWN = Paint("#ffffff", "", FAINT)
 
 
 def figure(scenario: Scenario, trace: Trace, result: Result) -> Picture:
     """Draw a run; the figure is as high as its lanes need."""
     with plain_style():
         return _Picture(scenario, trace, result).draw()
-
-
-@contextmanager
-def plain_style() -> Iterator[None]:
-    """Draw by matplotlib's defaults, whatever the user's are; a name with two dollars is no formula."""
-    from matplotlib import rc_context, rcdefaults
-
-    with rc_context():
-        rcdefaults()
-        with rc_context({"text.parse_math": False, "svg.hashsalt": "vrrpsim", "hatch.linewidth": 0.6}):
-            yield
-
-
-def render(picture: Figure, kind: str) -> bytes:
-    """Return a figure as `svg`, `png` or `pdf`; the same figure gives the same bytes."""
-    metadata: dict[str, dict[str, Any]] = {
-        "svg": {"Creator": "vrrpsim", "Date": None},
-        "pdf": {"Creator": "vrrpsim", "CreationDate": None},
-        "png": {"Software": "vrrpsim"},
-    }
-    if kind not in metadata:
-        raise ValueError(f"{kind!r} is not one of {', '.join(metadata)}")
-    out = BytesIO()
-    with plain_style():
-        picture.savefig(out, format=kind, metadata=metadata[kind], dpi=150)
-    return out.getvalue()
-
-
-def node_paints(scenario: Scenario) -> dict[str, Paint]:
-    """Return the colour of each node, the same in every picture."""
-    return {name: NODES[number % len(NODES)] for number, name in enumerate(scenario.nodes)}
 
 
 Rows = Sequence[tuple[int, bool, Sequence[EventSeen]]]  # row, whether its text is left of it, events
@@ -152,7 +109,7 @@ class _Picture:
         head = 0.5 + 0.19 * len(about)
         tops = ROW * (1 + max((row for row, *_ in events), default=-1) + bool(more)) + 0.1
         failover = main_failover(self.result)
-        below = 0.95 + (0.9 + 0.27 * len(_known(failover[1])) if failover else 0)
+        below = 0.95 + (0.9 + 0.27 * len(known_parts(failover[1])) if failover else 0)
         high = head + tops + lanes + below
         picture = Picture(figsize=(WIDTH, high), facecolor="#ffffff")
         self._head(picture, about, high)
@@ -164,7 +121,7 @@ class _Picture:
         if failover:
             bottom, height = 0.42, below - 1.1 - 0.42
             axes = picture.add_axes((self.left / WIDTH, bottom / high, self.wide / WIDTH, height / high))
-            _waterfall(axes, *failover, self.wide)
+            waterfall(axes, *failover, self.wide)
         return picture
 
     def _head(self, picture: Figure, about: Sequence[str], high: float) -> None:
@@ -239,9 +196,9 @@ class _Picture:
         bad = [bar.start_ns / 1e9 for bar in lane.bars if bar.paint in BAD]
         for bar in lane.bars:
             start, end = bar.start_ns / 1e9, bar.end_ns / 1e9
-            _rectangle(axes, start, top, end - start, high, bar.paint, bar.gid)
+            rectangle(axes, start, top, end - start, high, bar.paint, bar.gid)
             begin = max(start, free_from)
-            text = next((text for text in bar.texts if _inches(text) < (end - begin) / self._second), "")
+            text = next((text for text in bar.texts if inches(text) < (end - begin) / self._second), "")
             if text:
                 backing = {"facecolor": bar.paint.face, "edgecolor": "none", "pad": 0.8}
                 axes.text(
@@ -263,7 +220,7 @@ class _Picture:
 
     def _beside(self, axes: Axes, x: float, y: float, text: str, limit: float) -> float:
         """Write the length of what is too short to hold it, if there is room; return where the text ends."""
-        end = x + (_inches(text) + 0.08) * self._second
+        end = x + (inches(text) + 0.08) * self._second
         if end > limit:
             return x
         backing = {"facecolor": "#ffffff", "edgecolor": "none", "pad": 0.6, "alpha": 0.9}
@@ -293,7 +250,7 @@ class _Picture:
         for group in groups.values():
             start, last = group[0].at_ns / 1e9 / self._second, group[-1]
             end = max(last.at_ns, last.until_ns or 0) / 1e9 / self._second
-            words = _inches(event_text(last)) + 0.3 if len(group) == 1 else 0.0
+            words = inches(event_text(last)) + 0.3 if len(group) == 1 else 0.0
             left = start + words > self.wide
             begin, until = (start - words, end) if left else (start, max(end, start + words))
             if len(group) > 1:
@@ -419,109 +376,3 @@ def _state_bars(key: tuple[str, str], state: Slice, priorities: Sequence[Slice])
 
 def _during(states: Iterable[Slice], at_ns: int) -> str:
     return next((each.what for each in states if each.start_ns <= at_ns < each.end_ns), "")
-
-
-def event_text(event: EventSeen) -> str:
-    """Say an event in the words of the scenario."""
-    return shorten(f"{event.verb} {' | '.join(event.targets)}", 44, placeholder=" …")
-
-
-def _rectangle(axes: Axes, x: float, y: float, wide: float, high: float, paint: Paint, gid: str) -> None:
-    from matplotlib.patches import Rectangle
-
-    if not gid:
-        return
-    axes.add_patch(
-        Rectangle(
-            (x, y),
-            wide,
-            high,
-            facecolor=paint.face,
-            edgecolor=paint.edge,
-            hatch=paint.hatch,
-            linewidth=0.7,
-            gid=gid,
-            zorder=2.5 if paint.edge == RED else 2,
-        )
-    )
-
-
-def _inches(text: str) -> float:
-    """Roughly how wide a small text is."""
-    return len(text) * SMALL * 0.61 / 72 + 0.06
-
-
-# --- waterfall ------------------------------------------------------------------------------------
-
-
-def main_failover(result: Result) -> tuple[str, Failover] | None:
-    """Return the failover to explain: the slowest that answers harm, else the slowest at all."""
-    found = failovers_alike(result.failovers)
-    harmful = [
-        each for each in found if each[1].cause.effect is not Effect.REPAIR and not each[1].cause.undone
-    ]
-    return max(harmful or found, key=lambda each: each[1].total_ns or each[1].length_ns, default=None)
-
-
-def _known(failover: Failover) -> list[tuple[str, int, str]]:
-    return [
-        (part.name, part.length_ns, part.keyword) for part in failover.parts if part.length_ns is not None
-    ]
-
-
-WORDS = {
-    "detect": "noticed",
-    "elect": "new master elected",
-    "claim": "address claimed",
-    "relearn": "caches follow",
-    "serve": "first good answer",
-}
-PARTS = tuple(map(Paint, ("#A6D8F3", "#EBD77A", "#E3B8D0", "#D7BCE8", "#7FCDB4"), [""] * 5, [INK] * 5))
-
-
-def _waterfall(axes: Axes, label: str, failover: Failover, wide: float) -> None:
-    known = _known(failover)
-    total_ns = max(sum(length_ns for _, length_ns, _ in known), 1)
-    cause = shorten(str(failover.cause), 44, placeholder=" …")
-    shown = "nobody served" if failover.total_ns is None else f"{fixed_s(failover.total_ns)} s in all"
-    axes.set_title(
-        f"Main failover: {label}, {failover.old} to {failover.new}, after “{cause}”: {shown}",
-        loc="left",
-        size=NORMAL,
-        weight="bold",
-        color=INK,
-    )
-    axes.set_xlim(0, total_ns / 1e9)
-    axes.set_ylim(len(known), 0)
-    gone_ns = 0
-    for row, (name, length_ns, keyword) in enumerate(known):
-        start, length = gone_ns / 1e9, length_ns / 1e9
-        paint = PARTS[row % len(PARTS)]
-        _rectangle(axes, start, row + 0.15, length, 0.7, paint, f"part/{name}/{length_ns}")
-        text = f"{brief(length_ns)}  {keyword}"
-        _beside_bar(axes, start, length, total_ns / 1e9, row + 0.5, text, wide)
-        gone_ns += length_ns
-    axes.set_yticks(
-        [row + 0.5 for row in range(len(known))], [WORDS[name] for name, *_ in known], size=NORMAL
-    )
-    axes.tick_params(axis="y", length=0)
-    axes.tick_params(axis="x", labelsize=SMALL, color=FAINT)
-    axes.set_xlabel(f"seconds since the fault at {fixed_s(failover.fault_ns)} s", size=SMALL, color=INK)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-
-
-def _beside_bar(
-    axes: Axes, start: float, length: float, total: float, y: float, text: str, wide: float
-) -> None:
-    """Write a text into its bar if that is wide, else right or left of it where there is room."""
-    second = total / wide
-    needed = _inches(text) * second
-    pad = 0.06 * second
-    if needed < length:
-        x, align = start + length / 2, "center"
-    elif start + length + needed + pad < total or start < needed:
-        x, align = start + length + pad, "left"
-    else:
-        x, align = start - pad, "right"
-    axes.text(x, y, text, size=SMALL, color=INK, va="center", ha=align, zorder=4)

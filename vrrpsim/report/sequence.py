@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
-from vrrpsim.report.figure import (
+from vrrpsim.report.html.messages import Everybody, Route, routes
+from vrrpsim.report.paint import (
     FAINT,
     INK,
     NORMAL,
@@ -21,11 +22,10 @@ from vrrpsim.report.figure import (
     SMALL,
     STATES,
     event_text,
-    main_failover,
     plain_style,
 )
-from vrrpsim.report.html.messages import Everybody, Route, routes
 from vrrpsim.report.picture import Picture
+from vrrpsim.report.waterfall import main_failover
 from vrrpsim.trace import AdvertSent, Level, PriorityChange, StateChange, Trace, TrackerChange
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from vrrpsim.config.events import Partition
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
-from vrrpsim.report.figure import FAINT, INK, NORMAL, RED, SMALL, Paint, event_text, node_paints, plain_style
 from vrrpsim.report.lanes import Slice, client_slices, machine_slices, process_slices, state_slices
+from vrrpsim.report.paint import FAINT, INK, NORMAL, RED, SMALL, Paint, event_text, node_paints, plain_style
 from vrrpsim.trace import Trace
 
 if TYPE_CHECKING:

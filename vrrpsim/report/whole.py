@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
 class CannotWrite(Exception):
-    """A report cannot be written here."""
+    """A file cannot be written here."""
 
     exit_code = 4
 
 
-def write_whole(path: str | Path, content: bytes) -> None:
-    """Write beside the file and rename; a reader never sees half of it."""
+@contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """Give a file to write beside `path`; it takes its place when it is complete."""
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(content)
+        yield part
         part.replace(path)
     except OSError as error:
         raise CannotWrite(f"{path}: cannot write: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_whole(path: str | Path, content: bytes | Iterable[str]) -> None:
+    """Write bytes, or lines as they come; a reader never sees half of them."""
+    with whole(path) as part:
+        if isinstance(content, bytes):
+            part.write_bytes(content)
+            return
+        with part.open("w", encoding="utf-8", newline="\n") as out:
+            out.writelines(f"{line}\n" for line in content)

@@ -11,9 +11,8 @@ from vrrpsim.config.scenario import Scenario
 from vrrpsim.config.values import format_duration
 from vrrpsim.config.writer import keepalived_conf
 from vrrpsim.measure.expectations import Verdict
-from vrrpsim.measure.failovers import Failover, causes
+from vrrpsim.measure.failovers import Failover
 from vrrpsim.measure.result import Result
-from vrrpsim.report.figure import WORDS, main_failover
 from vrrpsim.report.html import page
 from vrrpsim.report.html.lanes import Words, lanes, priorities
 from vrrpsim.report.html.messages import sequence
@@ -28,7 +27,8 @@ from vrrpsim.report.text import (
     story,
     verdict_line,
 )
-from vrrpsim.trace import Fault, Trace
+from vrrpsim.report.waterfall import WORDS, main_failover
+from vrrpsim.trace import Trace
 
 EVENTS, FAILOVERS, LINES = 500, 40, 400
 QUOTED = 40_000  # characters of the scenario, and of all configurations
@@ -49,8 +49,6 @@ def data(scenario: Scenario, trace: Trace, result: Result, command: str) -> dict
     alike = failovers_alike(result.failovers)
     slowest = sorted(alike, key=lambda each: -(each[1].total_ns or each[1].length_ns))[:FAILOVERS]
     main = main_failover(result)
-    faults = (record for record in trace.records if isinstance(record, Fault))
-    fired = causes(faults, scenario.nodes)  # in the order of `result.events`
     return {
         "kind": "run",
         "name": result.name or "run",
@@ -70,8 +68,7 @@ def data(scenario: Scenario, trace: Trace, result: Result, command: str) -> dict
         "priorities": priorities(scenario, trace, words),
         "words": words.table,
         "events": [
-            {"at": each.at_ns, "until": each.until_ns, "text": str(cause)}
-            for each, cause in zip(result.events[:EVENTS], fired, strict=False)
+            {"at": each.at_ns, "until": each.until_ns, "text": str(each)} for each in result.events[:EVENTS]
         ],
         "more_events": max(len(result.events) - EVENTS, 0),
         "story": [[line.at_ns, line.who, line.text] for line in lines[:LINES]],
