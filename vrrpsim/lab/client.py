@@ -11,11 +11,10 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from ipaddress import ip_interface
 
+from vrrpsim.config.identities import client_addresses
 from vrrpsim.config.scenario import Client as ClientModel
 from vrrpsim.config.scenario import Scenario
-from vrrpsim.protocol.configuration import Address
 from vrrpsim.trace import Reachability
 
 from . import kernel
@@ -88,21 +87,4 @@ def address_of(scenario: Scenario, name: str) -> str | None:
         return str(client.address)
     if subnet is None or subnet.version != client.target[0].version:
         return None
-    taken = set(_taken(scenario))
-    candidate = int(subnet.broadcast_address) - 1
-    for other in scenario.clients:
-        while type(subnet.network_address)(candidate) in taken:
-            candidate -= 1
-        if other == name:
-            break
-        candidate -= scenario.clients[other].address is None
-    return str(ip_interface(f"{type(subnet.network_address)(candidate)}/{subnet.prefixlen}"))
-
-
-def _taken(scenario: Scenario) -> Iterator[Address]:
-    for node in scenario.nodes.values():
-        for interface in node.interfaces.values():
-            yield from (each.ip for each in interface.addresses)
-        for instance in node.keepalived.config.instances if node.keepalived else ():
-            yield from (each.address for each in (*instance.addresses, *instance.excluded))
-    yield from (client.address.ip for client in scenario.clients.values() if client.address)
+    return f"{client_addresses(scenario)[name]}/{subnet.prefixlen}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from ipaddress import ip_interface
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,23 +183,6 @@ def kinds(only: Iterable[str], virtual: Mapping[int, Sequence[Address]]) -> list
             cases += [f"arp saddr ip {address} arp daddr ip {address}" for address in virtual.get(4, ())]
             cases.append("icmpv6 type nd-neighbor-advert ip6 daddr ff02::1")
     return cases or [""]
-
-
-def card(scenario: Scenario, node: str, interface: str) -> bytes:
-    """The MAC of a node's interface: its own, else the one that the simulator gives it."""
-    model = scenario.nodes[node].interfaces[interface]
-    if model.mac:
-        return bytes.fromhex(model.mac.replace(":", ""))
-    rank = list(scenario.nodes).index(node) + 1
-    number = list(scenario.nodes[node].interfaces).index(interface)
-    return bytes((2, 0, 0, rank >> 8, rank & 0xFF, number))
-
-
-def link_local(mac: bytes) -> IPv6Interface:
-    """The address that the kernel would make of a MAC (RFC 4291, appendix A)."""
-    host = bytes((mac[0] ^ 2, *mac[1:3], 0xFF, 0xFE, *mac[3:]))
-    interface = ip_interface(int.from_bytes(b"\xfe\x80" + bytes(6) + host, "big"))
-    return type(interface)(f"{interface.ip}/64")  # type: ignore[return-value]
 
 
 def _index(ipr: Any, name: str) -> int:

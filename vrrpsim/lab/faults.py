@@ -28,7 +28,7 @@ from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.trace import Fault, FaultEnd, Remark
 
 from .fabric import kinds, paths
-from .forged import forged
+from .forged import forged_frame
 from .station import Station
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Faults:
             case Inject(advert=advert):
                 assert event.target is not None
                 segment = event.target.segment or ""
-                self.run.strangers[segment].send(forged(self.run.scenario, segment, advert))
+                self.run.strangers[segment].send(forged_frame(self.run.scenario, segment, advert))
                 return (segment,), None
         station = self._station(event.target)
         if station is None or event.target is None:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vrrpsim.config.identities import card, own_addresses
 from vrrpsim.config.scenario import PROCESS_STARTUP, ZERO, Process
 from vrrpsim.config.scenario import Node as NodeModel
 from vrrpsim.config.values import Distribution
 from vrrpsim.trace import NodeChange, ProcessChange
 
 from . import kernel, programs
-from .fabric import card, link_local, paths
+from .fabric import paths
 from .machine import Machine, Program
 
 if TYPE_CHECKING:
@@ -80,9 +81,7 @@ class Station:
         self.run.recorder.watch(self.name, self.machine.network)
         for interface, attachment in self.model.interfaces.items():
             mac = card(self.run.scenario, self.name, interface)
-            own = list(attachment.addresses)
-            if any(each.version == 6 for each in own) and not any(each.ip.is_link_local for each in own):
-                own.append(link_local(mac))
+            own = own_addresses(attachment, mac)
             end, network = f"{self.name}/{interface}", self.machine.network
             await self.run.wire(self.run.fabric.attach, end, attachment.segment, network, interface, mac, own)
 

@@ -6,7 +6,6 @@ Reachability changes only when something in the world changes, so it is computed
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_interface
 from typing import TYPE_CHECKING, NamedTuple
 
 from vrrpsim.config.chance import geometric
@@ -193,19 +192,3 @@ class Client:
     @property
     def _now_ns(self) -> int:
         return self.world.calendar.now_ns
-
-
-def free_address(world: World, segment: str, number: int, family: int) -> Address:
-    """An address of the segment's subnet that nobody else has, from its end."""
-    subnet = world.scenario.segments[segment].subnet
-    if subnet is None or subnet.version != family:
-        if family == 6:
-            return IPv6Address(f"fe80::c11e:{number + 1:x}")
-        return ip_interface(f"198.18.255.{254 - number}/16").ip
-    taken = world.taken_addresses()
-    candidate = int(subnet.broadcast_address) - 1
-    address = type(subnet.network_address)(candidate)
-    while address in taken:
-        candidate -= 1
-        address = type(subnet.network_address)(candidate)
-    return address

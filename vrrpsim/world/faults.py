@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from vrrpsim.config.events import (
@@ -11,20 +10,17 @@ from vrrpsim.config.events import (
     FlushAddress,
     Impairment,
     Inject,
-    InjectedAdvert,
     Partition,
     Reload,
     SetPriority,
     Starve,
     Target,
 )
+from vrrpsim.config.identities import STRANGER_MAC, forged
 from vrrpsim.config.programme import Ending, Firing, Programme
-from vrrpsim.protocol.configuration import Address, Authentication, AuthType
-from vrrpsim.protocol.packet import Advertisement, authentication_data, encode
 from vrrpsim.trace import Fault, FaultEnd
 
 from .calendar import Kind
-from .client import free_address
 from .frame import VrrpFrame
 from .node import Node
 from .port import Port, Postponed
@@ -321,7 +317,8 @@ class Faults:
         assert event.target.segment is not None
         segment = self.world.segments[event.target.segment]
         advert = event.parameters.advert
-        frame = _forged(advert, segment)
+        source_ip, destination, payload = forged(self.world.scenario, segment.name, advert)
+        frame = VrrpFrame(STRANGER_MAC, source_ip, destination, advert.ttl, payload)
         source = next((port for port in segment.ports if port.name == "inject"), None)
         if source is None:
             stranger = next(iter(self.world.nodes.values()))
@@ -330,7 +327,7 @@ class Faults:
                 segment,
                 "inject",
                 0,
-                b"\x02\0\x02\0\0\x01",
+                STRANGER_MAC,
                 _Stranger(),
                 stranger.model.neighbours,
             )
@@ -356,35 +353,3 @@ class _Stranger:
 
     def neighbour_moved(self, port: Port, entry: object) -> None:
         """Indifferent."""
-
-
-def _forged(advert: InjectedAdvert, segment: Segment) -> VrrpFrame:
-    """The frame of an injected advert, with a correct checksum."""
-    from vrrpsim.protocol.dialect import DIALECTS
-
-    v6 = segment.model.subnet is not None and segment.model.subnet.version == 6
-    source: Address = advert.source or (
-        IPv6Address("fe80::bad") if v6 else free_address(segment.world, segment.name, 200, 4)
-    )
-    group: Address = IPv6Address("ff02::12") if source.version == 6 else IPv4Address("224.0.0.18")
-    destination = advert.destination or group
-    kind = {"none": AuthType.NONE, "pass": AuthType.PASS, "ah": AuthType.AH}[advert.auth_type]
-    authentication = Authentication(kind, advert.auth_pass.encode())
-    unit_ns = 10_000_000 if advert.version == 3 else 1_000_000_000
-    dialect = DIALECTS[segment.world.scenario.dialect]
-    payload = encode(
-        Advertisement(
-            version=advert.version,
-            vrid=advert.vrid,
-            priority=advert.priority,
-            interval_wire=advert.interval_ns // unit_ns,
-            addresses=advert.addresses,
-            auth_type=kind.value,
-            auth_data=authentication_data(authentication),
-        ),
-        source=source,
-        destination=destination,
-        checksum=dialect.checksum,
-        family=source.version,
-    )
-    return VrrpFrame(b"\x02\0\x02\0\0\x01", source, destination, advert.ttl, payload)

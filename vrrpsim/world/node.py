@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
+from vrrpsim.config.identities import card, own_addresses
 from vrrpsim.config.scenario import Node as NodeModel
 from vrrpsim.config.scenario import Stalls
 from vrrpsim.config.values import Distribution
@@ -45,17 +45,11 @@ class Node:
         self.ports: dict[str, Port] = {}
         self._own: dict[str, tuple[Address, ...]] = {}
         self._reports: dict[str, Call] = {}
-        for number, (interface, attachment) in enumerate(model.interfaces.items()):
-            mac = (
-                bytes.fromhex(attachment.mac.replace(":", ""))
-                if attachment.mac
-                else bytes((2, 0, 0, rank >> 8, rank & 0xFF, number))
-            )
+        for interface, attachment in model.interfaces.items():
+            mac = card(world.scenario, name, interface)
             segment = world.segments[attachment.segment]
             port = Port(world, segment, f"{name}:{interface}", rank, mac, self, model.neighbours)
-            own = tuple(address.ip for address in attachment.addresses)
-            if any(address.version == 6 for address in own) and not any(a.is_link_local for a in own):
-                own = (*own, _link_local(mac))
+            own = tuple(address.ip for address in own_addresses(attachment, mac))
             self._own[interface] = own
             port.local.update((address, mac) for address in own)
             self.ports[interface] = port
@@ -302,9 +296,3 @@ class Node:
     def _later(self, delay_ns: int, function: object, *arguments: object) -> Call:
         calendar = self.world.calendar
         return calendar.at(calendar.now_ns + delay_ns, Kind.KERNEL, self.rank, function, *arguments)  # type: ignore[arg-type]
-
-
-def _link_local(mac: bytes) -> IPv6Address:
-    """EUI-64 from the MAC (RFC 4291 appendix A)."""
-    identifier = bytes((mac[0] ^ 2, *mac[1:3], 0xFF, 0xFE, *mac[3:]))
-    return IPv6Address(b"\xfe\x80" + bytes(6) + identifier)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 from vrrpsim.config.chance import Streams
+from vrrpsim.config.identities import client_addresses
 from vrrpsim.config.scenario import Scenario
-from vrrpsim.protocol.configuration import Address
 from vrrpsim.trace import FrameLost, Level, Remark, Trace
 
 from .calendar import Calendar, Kind
-from .client import Client, free_address
+from .client import Client
 from .fastforward import FastForward
 from .faults import Faults
 from .node import Node
@@ -46,13 +46,10 @@ class World:
         for segment in self.segments.values():
             _mark_martians(segment)
         self.clients: dict[str, Client] = {}
+        addresses = client_addresses(scenario)
         for number, (name, client) in enumerate(scenario.clients.items()):
-            address = (
-                client.address.ip
-                if client.address
-                else free_address(self, client.segment, number, client.target[0].version)
-            )
-            self.clients[name] = Client(self, name, len(self.nodes) + 1 + number, client, address)
+            rank = len(self.nodes) + 1 + number
+            self.clients[name] = Client(self, name, rank, client, addresses[name])
         self.faults = Faults(self)
 
     def run(self) -> Trace:
@@ -88,19 +85,6 @@ class World:
         if text not in self._remarks:
             self._remarks.add(text)
             self.trace.records.append(Remark(self.calendar.now_ns, text))
-
-    def taken_addresses(self) -> set[Address]:
-        """Addresses that a new client must not get."""
-        taken = {
-            address for node in self.nodes.values() for port in node.ports.values() for address in port.local
-        }
-        taken |= {client.address for client in self.clients.values()}
-        taken |= {client.address.ip for client in self.scenario.clients.values() if client.address}
-        for node in self.scenario.nodes.values():
-            if node.keepalived is not None:
-                for instance in node.keepalived.config.instances:
-                    taken |= {entry.address for entry in (*instance.addresses, *instance.excluded)}
-        return taken
 
 
 def _mark_martians(segment: Segment) -> None:
