@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.result import EventSeen, Result
 from vrrpsim.measure.seconds import fixed_s
-from vrrpsim.report.lanes import NOBODY, Slice, client_slices, owner_slices, slices, state_slices
+from vrrpsim.report.lanes import NOBODY, Slice, alike, client_slices, owner_slices, slices, state_slices
 from vrrpsim.report.paint import (
     BAD,
     FAINT,
@@ -35,7 +35,7 @@ from vrrpsim.report.paint import (
     plain_style,
     rectangle,
 )
-from vrrpsim.report.text import alike, verdict_line
+from vrrpsim.report.text import verdict_line
 from vrrpsim.report.waterfall import known_parts, main_failover, waterfall
 from vrrpsim.trace import PriorityChange, Trace
 

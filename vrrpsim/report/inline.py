@@ -13,9 +13,8 @@ from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
 from vrrpsim.report.distribution import COLOURS, DASHES, Curve
-from vrrpsim.report.lanes import NOBODY, Slice, client_slices, owner_slices, state_slices
+from vrrpsim.report.lanes import NOBODY, Slice, alike, client_slices, owner_slices, state_slices
 from vrrpsim.report.paint import NONE, SEVERAL, SILENT, STATES, UNKNOWN, Paint, event_text, node_paints
-from vrrpsim.report.text import alike
 from vrrpsim.trace import Trace
 
 __all__ = ["Curve", "distribution", "timeline"]

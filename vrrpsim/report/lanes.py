@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.ownership import Ownership
-from vrrpsim.report.text import REASONS
 from vrrpsim.trace import NodeChange, ProcessChange, Reachability, StateChange, Trace
 
 NOBODY = "nobody"
+REASONS = {
+    "init": "start of keepalived",
+    "higher_advert": "hears a higher priority",
+    "sync_group": "sync group",
+    "owner": "address owner",
+    "stop": "keepalived stops",
+    "recovered": "the fault is gone",
+    "address_lost": "its address was removed by others",
+    "timer_expired_backup": "was descheduled for too long",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +112,14 @@ def client_slices(client: str, trace: Trace) -> list[Slice]:
         if isinstance(r, Reachability) and r.client == client
     ]
     return slices(steps, trace.end_ns)
+
+
+def alike(ownerships: Sequence[Ownership]) -> list[tuple[str, Ownership]]:
+    """Join addresses with the same owners at all times into one, labelled `ADDRESS +n`."""
+    groups: dict[object, list[Ownership]] = {}
+    for owned in ownerships:
+        groups.setdefault((owned.line.instants, owned.line.owners), []).append(owned)
+    return [
+        (group[0].address + (f" +{len(group) - 1}" if len(group) > 1 else ""), group[0])
+        for group in groups.values()
+    ]

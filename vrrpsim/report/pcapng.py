@@ -39,7 +39,7 @@ from vrrpsim.protocol import frames
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.dialect import Checksum
 from vrrpsim.protocol.packet import checksum_ok, ones_complement_sum, pseudo_header
-from vrrpsim.report.text import REASONS
+from vrrpsim.report.lanes import REASONS
 from vrrpsim.trace import (
     AdvertRejected,
     Fault,

@@ -17,6 +17,7 @@ from typing import Any
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.result import Result
 from vrrpsim.report.lanes import (
+    REASONS,
     Slice,
     client_slices,
     machine_slices,
@@ -24,7 +25,6 @@ from vrrpsim.report.lanes import (
     process_slices,
     state_slices,
 )
-from vrrpsim.report.text import REASONS
 from vrrpsim.trace import AdvertSent, Gratuitous, PriorityChange, StateChange, Trace
 
 Event = dict[str, Any]

@@ -12,8 +12,8 @@ from rich.text import Text
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
-from vrrpsim.report.lanes import NOBODY, Slice, client_slices, owner_slices, state_slices
-from vrrpsim.report.text import alike, headline, story
+from vrrpsim.report.lanes import NOBODY, Slice, alike, client_slices, owner_slices, state_slices
+from vrrpsim.report.text import headline, story
 from vrrpsim.trace import Trace
 
 STYLES = {"MASTER": "bold green", "FAULT": "bold red", "off": "dim", "paused": "yellow"}

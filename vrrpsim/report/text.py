@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count, groupby
+from itertools import groupby
 
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.config.values import format_duration
@@ -20,13 +20,14 @@ from vrrpsim.measure.failovers import Cause, Failover, causes
 from vrrpsim.measure.ownership import Ownership
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
+from vrrpsim.report.lanes import REASONS, alike
+from vrrpsim.report.strips import timeline
 from vrrpsim.trace import (
     AdvertSent,
     Fault,
     FaultEnd,
     NodeChange,
     PriorityChange,
-    ProcessChange,
     Reachability,
     Record,
     Remark,
@@ -35,25 +36,11 @@ from vrrpsim.trace import (
     TrackerChange,
 )
 
-GLYPHS = {"MASTER": "#", "BACKUP": "=", "INIT": "-", "FAULT": "x", "off": ".", "paused": "~"}
-LEGEND = "# MASTER  = BACKUP  - INIT  x FAULT  . off  ~ paused"
-NUMBERS = "123456789abcdefghijklmnopqrstuvwxyz"  # the owners in the address rows
 LIKE = 4  # lines of one shape that a story tells before it says "… n more"
-CARET_ROWS = 5
 BAR = 30  # columns of a waterfall
 ASCII = str.maketrans({"×": "x", "…": "...", "≤": "<=", "≥": ">=", "█": "#", "–": "-"})
 COLOURS = {"ok": 32, "passed": 32, "FAIL": 31, "failed": 31, "unknown": 33}
 OK_WORDS = {True: "ok", False: "FAIL", None: "unknown"}  # of an expectation
-REASONS = {
-    "init": "start of keepalived",
-    "higher_advert": "hears a higher priority",
-    "sync_group": "sync group",
-    "owner": "address owner",
-    "stop": "keepalived stops",
-    "recovered": "the fault is gone",
-    "address_lost": "its address was removed by others",
-    "timer_expired_backup": "was descheduled for too long",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,138 +103,6 @@ def verdict_line(result: Result) -> str:
             return f"failed: {answers[False]} of {total} {noun}"
         case _:
             return f"unknown: nothing exercised {answers[None]} of {total} {noun}"
-
-
-# --- timeline -------------------------------------------------------------------------------------
-
-
-def timeline(scenario: Scenario, trace: Trace, result: Result, width: int) -> Iterator[str]:
-    """Draw one strip for each instance and each address, scaled to the width, with the faults below."""
-    names = list(scenario.nodes)
-    strips = _instance_strips(trace.records, names)
-    owners = list(_address_strips(result, names))
-    label = max((len(name) for name, *_ in (*strips, *owners)), default=3)
-    columns = max(20, min(width, 200) - label - 5)
-    end_ns = max(result.duration_ns, 1)
-    indent = " " * (label + 4)
-    yield indent + _axis(end_ns, columns)
-    for name, instants, glyphs in (*strips, *owners):
-        yield f"  {name:{label}}  {_strip(instants, glyphs, end_ns, columns)}"
-    for row in _carets(causes(_faults(trace), names), end_ns, columns):
-        yield indent + row
-    yield f"  {LEGEND}"
-    if owners:
-        numbered = ", ".join(f"{number} {name}" for number, name in zip(NUMBERS, names, strict=False))
-        yield f"  owner: {numbered}, ! several, . nobody"
-
-
-Strip = tuple[str, list[int], list[str]]
-
-
-def _instance_strips(records: Iterable[Record], names: Sequence[str]) -> list[Strip]:
-    """Replay states and machines into (label, instants, glyphs) for each instance."""
-    strips: dict[tuple[str, str], Strip] = {}
-    states: dict[tuple[str, str], str] = {}
-    machines = dict.fromkeys(names, "on")
-    for record in records:
-        match record:
-            case StateChange():
-                states[record.node, record.instance] = record.new
-            case NodeChange():
-                machines[record.node] = record.state
-            case ProcessChange(process="keepalived", state="dead"):
-                states |= {key: "INIT" for key in states if key[0] == record.node}
-            case _:
-                continue
-        for key, state in states.items():
-            if key[0] == record.node:
-                glyph = GLYPHS.get(machines.get(key[0], "on"), GLYPHS.get(state, "?"))
-                _, instants, glyphs = strips.setdefault(key, (" ".join(key), [0], ["-"]))
-                instants.append(record.at_ns)
-                glyphs.append(glyph)
-    shared = Counter(node for node, _ in strips)
-    order = sorted(strips, key=lambda key: (names.index(key[0]) if key[0] in names else len(names), key))
-    return [(key[0] if shared[key[0]] == 1 else strips[key][0], *strips[key][1:]) for key in order]
-
-
-def _address_strips(result: Result, names: Sequence[str]) -> Iterator[Strip]:
-    numbers = dict(zip(names, NUMBERS, strict=False))
-    for label, owned in alike(result.ownerships):
-        glyphs = [
-            "!" if len(owners) > 1 else numbers.get(owners[0], "?") if owners else "."
-            for owners in owned.line.owners
-        ]
-        yield label, list(owned.line.instants), glyphs
-
-
-def alike(ownerships: Sequence[Ownership]) -> list[tuple[str, Ownership]]:
-    """Join addresses with the same owners at all times into one, labelled `ADDRESS +n`."""
-    groups: dict[object, list[Ownership]] = {}
-    for owned in ownerships:
-        groups.setdefault((owned.line.instants, owned.line.owners), []).append(owned)
-    return [
-        (group[0].address + (f" +{len(group) - 1}" if len(group) > 1 else ""), group[0])
-        for group in groups.values()
-    ]
-
-
-def _strip(instants: Sequence[int], glyphs: Sequence[str], end_ns: int, columns: int) -> str:
-    """Show in each column the glyph that held longest in it."""
-    return "".join(
-        _longest(instants, glyphs, column * end_ns // columns, (column + 1) * end_ns // columns)
-        for column in range(columns)
-    )
-
-
-def _longest(instants: Sequence[int], glyphs: Sequence[str], start_ns: int, stop_ns: int) -> str:
-    first, last = bisect_right(instants, start_ns) - 1, bisect_right(instants, stop_ns)
-    held: Counter[str] = Counter()
-    for at in range(first, last):
-        until_ns = instants[at + 1] if at + 1 < len(instants) else stop_ns
-        held[glyphs[at]] += min(until_ns, stop_ns) - max(instants[at], start_ns)
-    return held.most_common(1)[0][0]
-
-
-def _axis(end_ns: int, columns: int) -> str:
-    step = next(s for s in _steps() if s * columns >= 9 * end_ns)
-    axis = ""
-    for at_ns in range(0, end_ns + 1, step):
-        column = at_ns * columns // end_ns
-        axis = axis.ljust(column) + format_duration(at_ns).replace(" ", "")
-    return axis
-
-
-def _steps() -> Iterator[int]:
-    """Round lengths of time: 1, 2, 5 … up to 50 s, then of minutes and hours, then of days."""
-    yield from (factor * 10**power for power in range(3, 11) for factor in (1, 2, 5))
-    yield from (minutes * 60 * 10**9 for minutes in (1, 2, 5, 10, 20, 30, 60, 120, 360, 720))
-    yield from (factor * 86_400 * 10**power for power in count(9) for factor in (1, 2, 5))
-
-
-def _faults(trace: Trace) -> Iterator[Fault | FaultEnd]:
-    return (record for record in trace.records if isinstance(record, (Fault, FaultEnd)))
-
-
-def _carets(events: Sequence[Cause], end_ns: int, columns: int) -> Iterator[str]:
-    """Point at each event, in as few rows as their words need."""
-    rows: list[str] = []
-    dropped = 0
-    for event in events:
-        column, text = min(event.at_ns * columns // end_ns, columns - 1), str(event)
-        if column + len(text) >= columns and column >= len(text):
-            column, text = column - len(text), text + "^"
-        else:
-            text = "^" + text
-        row = next((index for index, row in enumerate(rows) if len(row) < column), len(rows))
-        if row == CARET_ROWS:
-            dropped += 1
-            continue
-        if row == len(rows):
-            rows.append("")
-        rows[row] = rows[row].ljust(column) + text
-    yield from rows
-    if dropped:
-        yield f"… {dropped} more events"
 
 
 # --- story ----------------------------------------------------------------------------------------
@@ -317,7 +172,11 @@ def _merged(records: Sequence[Record]) -> Iterator[Merged]:
 
 def _record_lines(trace: Trace) -> Iterator[Line]:
     """Tell the records that say something by themselves."""
-    ends = {cause.number: cause for cause in causes(_faults(trace), ()) if cause.undone}
+    ends = {
+        cause.number: cause
+        for cause in causes((each for each in trace.records if isinstance(each, (Fault, FaultEnd))), ())
+        if cause.undone
+    }
     instances = {(r.node, r.instance) for r in trace.records if isinstance(r, StateChange)}
     several = {node for node, count in Counter(node for node, _ in instances).items() if count > 1}
     resigned: dict[str, int] = {}  # when a master of an instance last sent priority 0

@@ -15,8 +15,8 @@ from typing import Any
 
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.result import Result
-from vrrpsim.report.lanes import NOBODY, Slice, owner_slices, slices, state_slices
-from vrrpsim.report.text import alike, brief
+from vrrpsim.report.lanes import NOBODY, Slice, alike, owner_slices, slices, state_slices
+from vrrpsim.report.text import brief
 from vrrpsim.trace import PriorityChange, Reachability, Trace
 
 LANES = 60  # of one kind
