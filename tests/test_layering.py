@@ -19,7 +19,7 @@ BELOW = {  # each layer and those of ours that it may import
     "measure": {"measure", "trace", "config", "protocol"},
     "world": {"world", "trace", "config", "protocol"},
     "live": {"live", "trace", "config", "protocol"},
-    "lab": {"lab", "trace", "config", "protocol", "measure"},
+    "lab": {"lab", "live", "trace", "config", "protocol", "measure"},
     "report": {"report", "measure", "trace", "config", "protocol"},
     "explore": {"explore", "measure", "world", "trace", "config", "protocol", "api"},
     "starter": {"starter", "report", "explore", "measure", "world", "config", "protocol"},

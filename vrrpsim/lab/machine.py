@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from vrrpsim.live.processes import SEARCHED, launch, when_gone
+
 from . import kernel
 
 ROOM = Path("/run")  # of a run; a machine sees its own folder below it as /run
-SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LINES_KEPT = 30  # of what a program said, for the message if it ends unasked
 
 
@@ -57,34 +58,21 @@ class Machine:
         """The open network namespace."""
         return self._spaces["net"]
 
-    def launch(self, words: Sequence[str], environment: Mapping[str, str], output: int) -> int:
-        """Start a program on the machine and return its process; what it says goes to the open file `output`.
-
-        A bare fork: the clock of the run does not wait until the program has been loaded.
-        """
+    def launch(self, words: Sequence[str], environment: Mapping[str, str], output: int) -> tuple[int, int]:
+        """Start a program on the machine, as `processes.launch` does."""
+        environment = {**os.environ, "PATH": SEARCHED, **environment}
         own = kernel.open_space("pid", "self")
         kernel.enter(self._spaces["pid"], kernel.NEW_PID)
-        pid = os.fork()
-        if pid == 0:
-            try:
-                self._become(words, environment, output)
-            finally:
-                os._exit(127)
-        kernel.enter(own, kernel.NEW_PID)
-        os.close(own)
-        return pid
+        try:
+            return launch(words, self._enter, output=output, environment=environment)
+        finally:
+            kernel.enter(own, kernel.NEW_PID)
+            os.close(own)
 
-    def _become(self, words: Sequence[str], environment: Mapping[str, str], output: int) -> None:
-        os.setsid()
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    def _enter(self) -> None:
         for kind, flag in kernel.SPACES.items():
             kernel.enter(self._spaces[kind], flag)
         os.chdir("/")
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.execvpe(words[0], list(words), {**os.environ, "PATH": SEARCHED, **environment})
 
     def orphans(self) -> list[int]:
         """What was started here and lost its parent."""
@@ -117,15 +105,13 @@ class Program:
         self._pipe, out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         os.set_blocking(out, True)
         try:
-            self.pid = machine.launch(words, environment, out)
+            self.pid, why = machine.launch(words, environment, out)
         finally:
             os.close(out)
         self.runs = True  # it has not been seen to end
         self._rest = b""
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._pipe, self._read)
-        self._watch = os.pidfd_open(self.pid)
-        loop.add_reader(self._watch, self._gone)
+        asyncio.get_running_loop().add_reader(self._pipe, self._read)
+        when_gone(self.pid, why, self._gone)
 
     def members(self) -> list[int]:
         """The process and its children of the same name: a daemon without the scripts that it runs."""
@@ -150,13 +136,11 @@ class Program:
                         self._said(text)
             self.close()
 
-    def _gone(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._watch)
-        os.close(self._watch)
-        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+    def _gone(self, code: int, problem: str) -> None:
         self.runs = False
         if self._pipe >= 0:
             self._read()
+        self.last_words += [problem] if problem else []
         self._ended(code)
 
     def close(self) -> None:

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from vrrpsim.config.scenario import Keepalived, Probe, Process
 from vrrpsim.config.writer import keepalived_conf
+from vrrpsim.live.processes import SEARCHED
 from vrrpsim.protocol.configuration import RouterConfig, ScriptConfig
 
-from .machine import ROOM, SEARCHED, Machine
+from .machine import ROOM, Machine
 
 FIFO = "/run/vrrp.fifo"
 CONF = "/run/keepalived.conf"

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
+SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # for names without a slash
 _PYTHONS = (signal.SIGPIPE, signal.SIGXFSZ)  # ignored by the interpreter, not by what it starts
 
 
@@ -28,6 +30,7 @@ def launch(
     Answer with the process, and a pipe that holds why, if it did not become the program: then it exits 0
     (keepalived.md SC-6). Without `output` it has nothing on its standard streams. `OSError`: no fork.
     """
+    program = words[0] if "/" in words[0] else shutil.which(words[0], path=SEARCHED) or words[0]
     why, problem = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
@@ -35,7 +38,7 @@ def launch(
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid == 0:
-            _become(words, before, problem, output, environment)
+            _become(program, words, before, problem, output, environment)
     except OSError:
         os.close(why)
         raise
@@ -46,6 +49,7 @@ def launch(
 
 
 def _become(
+    program: str,
     words: Sequence[str],
     before: Callable[[], None],
     problem: int,
@@ -66,7 +70,7 @@ def _become(
             os.dup2(stream, number)
         problem = os.dup2(problem, 3, inheritable=False)
         os.closerange(problem + 1, os.sysconf("SC_OPEN_MAX"))  # nor does a hanging exec hold our sockets
-        os.execve(words[0], list(words), environment)
+        os.execve(program, list(words), environment)
     except BaseException as error:
         os.write(problem, str(error).encode(errors="replace"))
     finally:

@@ -30,11 +30,10 @@ from vrrpsim.protocol.configuration import (
     Track,
 )
 
-from .processes import launch, signal_group, when_gone
+from .processes import SEARCHED, launch, signal_group, when_gone
 
 DEFAULT_USER = "keepalived_script"
 NOTIFIES = ("master", "backup", "fault", "stop", "deleted", "any", "master_rx_lower_pri")
-SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 Finished = Callable[[int, int | None, int | None], None]  # run, exit code, signal
 
 
@@ -204,8 +203,7 @@ class Children:
 
         try:
             identity = ids_of(user) if user and os.geteuid() == 0 and user != "root" else None
-            program = words[0] if "/" in words[0] else shutil.which(words[0], path=SEARCHED) or words[0]
-            pid, why = launch((program, *words[1:]), lambda: _be(identity))
+            pid, why = launch(words, lambda: _be(identity))
         except (OSError, KeyError) as error:
             complain(error)
             return None
