@@ -7,7 +7,6 @@ that it can be read on light and on dark. Everything that comes from a scenario 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from html import escape
 from typing import Any
 
@@ -19,6 +18,8 @@ from vrrpsim.measure.seconds import fixed_s
 from vrrpsim.report.inline import Curve, distribution, timeline
 from vrrpsim.report.sweep import bound_words as bound_of
 from vrrpsim.report.sweep import headline as sweep_headline
+from vrrpsim.report.sweep import label_of, quantity
+from vrrpsim.report.sweep import measured_words as measured_of
 from vrrpsim.report.sweep import verdict_line as sweep_verdict
 from vrrpsim.report.text import (
     OK_WORDS,
@@ -92,9 +93,7 @@ def sweep_card(document: Document, curves: Mapping[str, Sequence[Curve]]) -> str
     rows: list[tuple[str, ...]] = []
     judged = []
     for cell in cells:
-        label = ", ".join(
-            f"{path.rpartition('.')[2]}={value}" for path, value in cell.get("vary", {}).items()
-        )
+        label = label_of(cell)
         for name, each in cell["measures"].items():
             shown = [_quantity(each[key], each) for key in ("p50", "p95", "p99")]
             largest = "> " * bool(each["max_cut"]) + _quantity(each["max"], each)
@@ -105,8 +104,8 @@ def sweep_card(document: Document, curves: Mapping[str, Sequence[Curve]]) -> str
         judged += [
             (
                 OK_WORDS[each["ok"]],
-                bound_of(each),
-                "" if each["measured"] is None else _plain(each["measured"]),
+                f"{label}: {bound_of(each)}" if label else bound_of(each),
+                measured_of(each, cell),
             )
             for each in (*cell["expectations"], *cell["thresholds"])
         ]
@@ -201,13 +200,7 @@ def _range(forecast: Forecast) -> str:
 def _quantity(value: Any, measure: Document) -> str:
     if not measure["n"]:
         return "–"
-    return f"> {_plain(measure['max'])}" if value is None else _plain(value)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Decimal):
-        return brief(int(value.scaleb(9)))
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"> {quantity(measure['max'])}" if value is None else quantity(value)
 
 
 def _flow(value: Any) -> str:

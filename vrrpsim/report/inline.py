@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from itertools import pairwise
+from math import ceil, floor, log10
 
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
 from vrrpsim.report.distribution import COLOURS, DASHES, Curve
 from vrrpsim.report.lanes import NOBODY, Slice, alike, client_slices, owner_slices, state_slices
-from vrrpsim.report.paint import NONE, SEVERAL, SILENT, STATES, UNKNOWN, Paint, event_text, node_paints
+from vrrpsim.report.paint import BAD, NONE, SEVERAL, SILENT, STATES, UNKNOWN, Paint, event_text, node_paints
 from vrrpsim.trace import Trace
 
 __all__ = ["Curve", "distribution", "timeline"]
@@ -34,14 +36,15 @@ def timeline(scenario: Scenario, trace: Trace, result: Result) -> str:
     scale = (WIDE - LEFT - 10) / end_ns
     bottom = 18 + ROW * len(shown)
     parts = [_event(event_text(each), LEFT + each.at_ns * scale, bottom) for each in result.events[:SLICES]]
+    parts += _said([(event_text(each), LEFT + each.at_ns * scale) for each in result.events[:SLICES]])
     for number, (label, slices) in enumerate(shown):
         y = 18 + ROW * number
         parts.append(_text(LEFT - 6, y + 11, label[:26], anchor="end"))
         longest = sorted(slices, key=lambda each: each[0].start_ns - each[0].end_ns)[:SLICES]
         parts += [_bar(each, paint, y, scale) for each, paint in longest]
-    ends = ("start", "middle", "middle", "middle", "end")
-    for n, anchor in enumerate(ends):
-        parts.append(_text(LEFT + end_ns * scale * n / 4, bottom + 12, _tick(end_ns * n // 4), anchor=anchor))
+    for at_s in _ticks(0, end_ns / 1e9):
+        x = min(LEFT + at_s * 1e9 * scale, WIDE - 20)
+        parts.append(_text(x, bottom + 12, f"{at_s:g} s", anchor="middle"))
     if len(lanes) > LANES:
         parts.append(_text(LEFT - 6, bottom + 12, f"… {len(lanes) - LANES} more", anchor="end"))
     return _svg(WIDE, bottom + 18, parts, f"timeline of {result.name or 'the run'}")
@@ -98,15 +101,32 @@ def _bar(each: Slice, paint: Paint, y: float, scale: float) -> str:
         f'<rect x="{x:.1f}" y="{y}" width="{max(wide, 0.6):.1f}" height="{BAR}" fill="{paint.face}" '
         f'stroke="{edge}" stroke-width="0.8"><title>{escape(about)}</title></rect>'
     )
-    if len(each.what) * 6.4 > wide:
+    texts = (each.what, f"{fixed_s(each.end_ns - each.start_ns, 1)} s" if paint in BAD else "")
+    text = next((text for text in texts if text and len(text) * 6.4 < wide), "")
+    if not text:
         return box
-    return box + _text(x + wide / 2, y + 11, each.what, colour=paint.text, anchor="middle", still=True)
+    return box + _text(x + wide / 2, y + 11, text, colour=paint.text, anchor="middle", still=True)
 
 
 def _event(text: str, x: float, bottom: float) -> str:
     line = f'<path d="M{x:.1f} 12V{bottom}" stroke="currentColor" stroke-width="0.8" stroke-dasharray="3 2"/>'
     mark = f'<path d="M{x - 4:.1f} 5h8l-4 7z" fill="currentColor"><title>{escape(text)}</title></path>'
     return line + mark
+
+
+def _said(events: Sequence[tuple[str, float]]) -> Iterator[str]:
+    """Write events beside their marks, where there is room until the next one."""
+    for (text, x), (_, end) in pairwise([*events, ("", WIDE)]):
+        if x + 10 + len(text) * 6.2 < end:
+            yield _text(x + 7, 10, text)
+
+
+def _ticks(low: float, high: float) -> Iterator[float]:
+    """Four to ten round numbers."""
+    rough = (high - low) / 8 or 1.0
+    power = 10.0 ** floor(log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+    yield from (round(number * step, 12) for number in range(ceil(low / step), floor(high / step) + 1))
 
 
 def _panel(left: float, wide: float, name: str, curves: Sequence[Curve]) -> Iterator[str]:
@@ -128,10 +148,8 @@ def _panel(left: float, wide: float, name: str, curves: Sequence[Curve]) -> Iter
         start = x0 + (curve.seconds[0] - least) * scale
         about = f"<title>{escape(curve.label or name)}</title>"
         yield f'<path d="M{start:.1f} {y1}{steps}" {_stroke(number)}>{about}</path>'
-    yield from (
-        _text(x0 + n * (x1 - x0) / 4, y1 + 14, f"{least + (most - least) * n / 4:.3g}", anchor="middle")
-        for n in range(5)
-    )
+    for at in _ticks(least, most):
+        yield _text(x0 + (at - least) * scale, y1 + 14, f"{at:g}", anchor="middle")
     yield _text((x0 + x1) / 2, y1 + 28, f"{name}, seconds", anchor="middle")
 
 
@@ -154,10 +172,6 @@ def _text(
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}"{through}>{escape(text)}</text>'
     )
-
-
-def _tick(at_ns: int) -> str:
-    return f"{at_ns / 1e9:g} s"
 
 
 def _svg(wide: float, high: float, parts: Sequence[str], says: str) -> str:

@@ -54,6 +54,8 @@ class _Row:
 def sequence(scenario: Scenario, trace: Trace, result: Result, start_ns: int, end_ns: int) -> Picture:
     """Draw the messages and changes from one instant to another, in ns; at most `ROWS` of them.
 
+    A message stands at the instant at which it leaves.
+
     Raises `ValueError` if the trace has no messages: it was recorded at `Level.STATES`.
     """
     if trace.level < Level.ADVERTS:

@@ -31,13 +31,13 @@ function clockTime(ns) {
   const days = DATA.duration < 172800e9 ? "" : `${Math.floor(ns / 86400e9)} d `;
   return `${days}${Math.floor(days ? (ns / 3600e9) % 24 : ns / 3600e9)}:${two((ns / 60e9) % 60)}:${two((ns / 1e9) % 60)}.${String(Math.floor((ns / 1e6) % 1000)).padStart(3, "0")}`;
 }
-/* As the text report writes it: seconds with three decimals, below one second ms or µs with one. */
+/* As the text report writes it: seconds with three decimals, below one second ms or us with one. */
 function length(ns) {
   if (ns >= 172800e9) return `${Number((ns / 86400e9).toFixed(2))} days`;
   if (ns >= 3600e9) return `${Math.floor(ns / 3600e9)} h ${String(Math.floor((ns / 60e9) % 60)).padStart(2, "0")} min`;
   if (ns >= 120e9) return `${Math.floor(ns / 60e9)} min ${((ns / 1e9) % 60).toFixed(1).replace(/\.0$/, "")} s`;
   if (ns >= 1e9 || !ns) return `${(ns / 1e9).toFixed(ns % 1e9 ? 3 : 0)} s`;
-  return ns >= 1e5 ? `${(ns / 1e6).toFixed(1)} ms` : ns >= 100 ? `${(ns / 1e3).toFixed(1)} µs` : `${ns} ns`;
+  return ns >= 1e5 ? `${(ns / 1e6).toFixed(1)} ms` : ns >= 100 ? `${(ns / 1e3).toFixed(1)} us` : `${ns} ns`;
 }
 /* The ticks of a window: where they stand and what they say, at most one every `apart` pixels. */
 function ticks(t0, t1, pixels, apart) {
@@ -53,7 +53,7 @@ function ticks(t0, t1, pixels, apart) {
 }
 function tickText(ns, step, base) {
   if (base || step < 1e7) {
-    const [unit, size] = step >= 1e4 ? ["ms", 1e6] : ["µs", 1e3];
+    const [unit, size] = step >= 1e4 ? ["ms", 1e6] : ["us", 1e3];
     return `${(ns / size).toFixed(Math.max(0, Math.ceil(Math.log10(size / step))))} ${unit}`;
   }
   if (step < 1e9) return `${(ns / 1e9).toFixed(Math.max(0, Math.ceil(Math.log10(1e9 / step))))} s`;
