@@ -210,10 +210,14 @@ def _rates(cells: Sequence[Document], key: str) -> Iterator[str]:
     wide = max(len(label_of(cell)) for cell in cells)
     for cell in cells:
         found = cell[key]
-        low, high = found["ci"]
-        rate = f"{percent(low)} to {percent(high)}" if found["runs"] else f"at most {percent(high)}"
         label = f"{label_of(cell):{wide}}  " if wide else ""
-        yield f"  {label}{found['runs']} of {cell['runs']} runs: {rate}"
+        yield f"  {label}{found['runs']} of {cell['runs']} runs: {rate_words(found)}"
+
+
+def rate_words(found: Document) -> str:
+    """Write the interval of a probability."""
+    low, high = found["ci"]
+    return f"{percent(low)} to {percent(high)}" if found["runs"] else f"at most {percent(high)}"
 
 
 def _worst(cell: Document, most: int) -> Iterator[str]:

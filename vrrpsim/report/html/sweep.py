@@ -20,8 +20,8 @@ from vrrpsim.report.sweep import (
     label_of,
     mark,
     measured_words,
-    percent,
     quantity,
+    rate_words,
     report,
     verdict_line,
 )
@@ -117,14 +117,12 @@ def _interval(scale: Scale, measure: Document, key: str) -> str:
 
 def _split_brain(cell: Document) -> dict[str, Any]:
     found = cell["split_brain"]
-    low, high = found["ci"]
-    interval = f"{percent(low)} to {percent(high)}" if found["runs"] else f"at most {percent(high)}"
     longer = format_duration(int(found["longer_than_s"].scaleb(9)))
     return {
         "label": label_of(cell),
         "runs": found["runs"],
         "of": cell["runs"],
-        "interval": interval,
+        "interval": rate_words(found),
         "longer": longer,
     }
 
