@@ -1,7 +1,7 @@
-"""A program whose exec hangs, as on a file server that is gone, must stop neither the loop nor the adverts.
+"""A file that hangs, as on a server that is gone, must stop neither the loop nor the adverts.
 
-A write lease on the program's file makes the exec wait for as long as the lease is not given back, up to
-/proc/sys/fs/lease-break-time (45 s); nothing but the opening of the file is slow then.
+Of programs it is the exec that hangs: a write lease on the file makes whoever opens it wait for as long as
+the lease is not given back, up to /proc/sys/fs/lease-break-time (45 s).
 """
 
 import asyncio
@@ -10,12 +10,13 @@ import os
 import signal
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from clusters import VIP, conf
 from lan import Lan, children_of, comm_of, needs_namespaces
 
-from vrrpsim.live import scripts
+from vrrpsim.live import scripts, tasks, watch
 from vrrpsim.protocol.configuration import ScriptConfig
 
 SCRIPT = """
@@ -116,6 +117,37 @@ def test_a_program_that_cannot_be_exec_ed_is_told_and_counts_as_success(tmp_path
         f"cannot run {tmp_path}",
         "cannot run no-such-program",
     ]
+
+
+def test_a_trace_whose_reader_has_stopped_holds_up_nobody():
+    """And what waits is written in order once he goes on."""
+    ours, theirs = os.pipe()
+    lines = [f"{number} {'x' * 100}\n" for number in range(5_000)]  # a pipe holds 64 KiB
+    scribe = tasks.Scribe(os.fdopen(theirs, "w"))
+    for line in lines:
+        scribe.write(line)
+    Thread(target=scribe.close).start()
+    with os.fdopen(ours) as reader:
+        assert list(reader) == lines
+
+
+def test_a_trace_that_cannot_be_written_does_not_keep_the_daemon_from_its_end():
+    ours, theirs = os.pipe()
+    file = os.fdopen(theirs, "w")
+    scribe = tasks.Scribe(file)
+    for _ in range(5_000):
+        scribe.write("x" * 100)
+    scribe.close()  # returns, without the file: its thread has it
+    assert not file.closed
+    os.read(ours, 1)
+    with os.fdopen(ours) as reader:
+        Thread(target=lambda: (scribe._speaker._thread.join(), file.close())).start()
+        assert len(reader.read()) == 5_000 * 100 - 1
+
+
+def test_a_tracked_file_that_is_a_fifo_is_nothing_to_wait_for(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    assert watch.file_value(tmp_path / "fifo") == 0
 
 
 @needs_namespaces()

@@ -28,7 +28,7 @@ from .observe import Observer
 from .privileges import CannotRun, keep_from_children, require
 from .sockets import Wire
 from .state import snapshot
-from .tasks import Limit, Speaker, background
+from .tasks import Limit, Scribe, Speaker, background
 
 LINES_PER_SECOND = 200
 RECORDS_PER_SECOND = 2_000  # of rejected adverts and log lines
@@ -80,7 +80,7 @@ class Service:
         self.options, self.loaded, self._say = options, loaded, say
         self.speaker = Speaker()
         self._lines, self._records = Limit(LINES_PER_SECOND), Limit(RECORDS_PER_SECOND)
-        self._file: IO[str] | None = None
+        self._file: Scribe | IO[str] | None = None
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
@@ -180,17 +180,8 @@ class Service:
         """SIGUSR1: the state as JSON, readable by the owner only."""
         folder = Path(os.environ.get("RUNTIME_DIRECTORY") or tempfile.gettempdir())
         path = self.options.dump or folder / f"vrrpsim.{os.getpid()}.json"
-        part = path.with_name(f".{path.name}.part")
-        try:
-            part.unlink(missing_ok=True)
-            fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with open(fd, "w", encoding="utf-8") as file:  # noqa: PTH123  # a descriptor
-                json.dump(self.snapshot(), file, indent=1)
-                file.write("\n")
-            part.replace(path)
-            self._log(f"state written to {path}", False)
-        except OSError as error:
-            self._log(f"cannot write {path}: {error.strerror}", False)
+        text = json.dumps(self.snapshot(), indent=1) + "\n"
+        self.speaker.do(lambda: self._log(_kept(path, text), False))
 
     # --- telling
 
@@ -220,7 +211,6 @@ class Service:
             if self._records.reached:
                 return
         self._file.write(json_line(record) + "\n")
-        self._file.flush()
 
     def _log(self, text: str, detail: bool) -> None:
         if detail and not self.options.verbose:
@@ -263,9 +253,23 @@ class Service:
             do(screen.stop)
 
 
-def _open_trace(path: Path) -> IO[str]:
+def _kept(path: Path, text: str) -> str:
+    """Write it for our own eyes, wholly or not at all; say what came of it."""
+    part = path.with_name(f".{path.name}.part")
     try:
-        return path.open("w", encoding="utf-8", newline="\n")
+        part.unlink(missing_ok=True)
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with open(fd, "w", encoding="utf-8") as file:  # noqa: PTH123  # a descriptor
+            file.write(text)
+        part.replace(path)
+    except OSError as error:
+        return f"cannot write {path}: {error.strerror}"
+    return f"state written to {path}"
+
+
+def _open_trace(path: Path) -> Scribe:
+    try:
+        return Scribe(path.open("w", encoding="utf-8", newline="\n"))
     except OSError as error:
         raise CannotRun(f"{path}: cannot write: {error.strerror}") from error
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from queue import Full, Queue
 from threading import Thread
-from typing import Any
+from typing import IO, Any
 
 
 def background(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -51,8 +51,8 @@ class Speaker:
 
     WAITING = 1000  # pieces of work; what comes while so many wait is lost
 
-    def __init__(self) -> None:
-        self._queue: Queue[Callable[[], object] | None] = Queue(self.WAITING)
+    def __init__(self, waiting: int = WAITING) -> None:
+        self._queue: Queue[Callable[[], object] | None] = Queue(waiting)
         self._thread = Thread(target=self._work, daemon=True)
         self._thread.start()
 
@@ -61,12 +61,31 @@ class Speaker:
         with suppress(Full):
             self._queue.put_nowait(work)
 
-    def close(self, seconds: float = 1.0) -> None:
-        """Give what waits this long to be written."""
+    def close(self, seconds: float = 1.0) -> bool:
+        """Give what waits this long to be written, and say whether it was."""
         with suppress(Full):
             self._queue.put_nowait(None)
         self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _work(self) -> None:
         while (work := self._queue.get()) is not None:
             work()
+
+
+class Scribe:
+    """A file of lines that a thread writes: a disk that hangs, or a full pipe, must not stop the adverts."""
+
+    WAITING = 100_000  # lines
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file, self._speaker = file, Speaker(self.WAITING)
+
+    def write(self, line: str) -> None:
+        """Have it written soon."""
+        self._speaker.do(lambda: (self._file.write(line), self._file.flush()))
+
+    def close(self) -> None:
+        """Write what waits; where that takes more than a moment, it is lost."""
+        if self._speaker.close():
+            self._file.close()

@@ -27,8 +27,11 @@ _NUMBER = re.compile(rb"\s*([+-]?)(0[xX][0-9a-fA-F]+|\d+)")
 def file_value(path: Path) -> int:
     """The integer in the file, as C reads it (0x, octal); missing, empty or not a number is 0."""
     try:
-        with path.open("rb") as file:
-            match = _NUMBER.match(file.read(64))
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO has no value, and no writer
+        try:
+            match = _NUMBER.match(os.read(fd, 64))
+        finally:
+            os.close(fd)
     except OSError:
         return 0
     if match is None:
