@@ -137,7 +137,7 @@ class Gratuitous(NamedTuple):
 
 
 class FrameLost(NamedTuple):
-    """A frame did not arrive; `reason` is loss, burst, partition, carrier or unresolved."""
+    """A frame did not arrive; `reason` is loss, burst, partition, corrupt, carrier, down or unresolved."""
 
     at_ns: int
     segment: str
