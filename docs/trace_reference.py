@@ -73,7 +73,7 @@ OWN_FIELDS = {
     "FrameLost.source": "from which card",
     "FrameLost.destination": "to which card",
     "FrameLost.kind": "`vrrp`, `arp`, `garp`, `nd`, `icmp` or `app`",
-    "FrameLost.reason": "`loss`, `burst`, `partition`, `corrupt`; `carrier`: the sender's link is down; `down`: the receiver's is; `unresolved`: nobody told its MAC",
+    "FrameLost.reason": "`loss`, `burst`, `partition`, `corrupt`; `carrier`: a link is down; `down`: the receiver's machine does not run; `unresolved`: nobody told the MAC",
     "Reachability.client": "which client",
     "Reachability.reachable": "whether its requests are answered from now on",
     "Reachability.node": "the node that they reach, or empty",
