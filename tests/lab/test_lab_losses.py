@@ -7,7 +7,7 @@ from lab_files import needs_namespaces, pair
 import vrrpsim
 from vrrpsim.lab import taps
 from vrrpsim.report.html.messages import Everybody, routes
-from vrrpsim.trace import AdvertSent, Fault, FaultEnd, FrameLost
+from vrrpsim.trace import AdvertSent, Fault, FaultEnd, FrameLost, StateChange
 
 S = 1_000_000_000
 EDGE_NS = 300_000_000  # until a rule is in force, or no longer
@@ -46,6 +46,12 @@ def test_every_lost_frame_is_in_the_trace(tmp_path):
         for at_ns in adverts(node):  # each once, and not before it was sent
             assert len([each for each in gone if 0 <= each - at_ns < 10_000_000]) == 1
     assert {r.kind for r in lost if r.reason == "partition"} >= {"vrrp", "garp"}
+    (taken,) = (
+        r
+        for r in run.trace.records
+        if isinstance(r, StateChange) and (r.node, r.new) == ("lb2", "MASTER") and cut < r.at_ns < healed
+    )
+    assert taken.at_ns - taken.last_advert_ns > 0.3 * S  # 0.357 s; what was lost has not been heard
     drawn = [route for at_ns, route in routes(run.trace, Everybody(run.scenario)) if route.lost]
     assert {(route.kind, route.why) for route in drawn} == {("advert", "partition"), ("garp", "partition")}
 

@@ -164,6 +164,16 @@ class Fabric:
             )
 
 
+def segment_of_ends(scenario: Scenario) -> dict[str, str]:
+    """Where each cable, NODE/INTERFACE or CLIENT, leads."""
+    ends = {
+        f"{name}/{interface}": model.segment
+        for name, node in scenario.nodes.items()
+        for interface, model in node.interfaces.items()
+    }
+    return ends | {name: client.segment for name, client in scenario.clients.items()}
+
+
 def paths(senders: Iterable[str] | None, receivers: Iterable[str] | None) -> list[str]:
     """Say as nftables which ports frames come from and go to; None: any."""
     ways = []

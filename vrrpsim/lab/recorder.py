@@ -10,8 +10,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable
 
 from vrrpsim.config.scenario import Scenario
 from vrrpsim.protocol import frames
@@ -33,9 +32,10 @@ from vrrpsim.trace import (
 )
 
 from . import taps
+from .causes import SAME_CAUSE_NS, in_order
+from .fabric import segment_of_ends
 
 SAME_NS = 20_000  # two looks at a clock that nothing came between
-SAME_CAUSE_NS = 50_000_000  # a line of a log is read at most so long after what it tells
 
 LOG = (
     ("state", re.compile(r"\((.+)\) Entering (MASTER|BACKUP|FAULT) STATE")),
@@ -48,15 +48,6 @@ KINDS = {PROTOCOL_VRRP: "vrrp", 1: "icmp", 58: "icmp", 6: "app"}  # by IP protoc
 FIFO_LINE = re.compile(r'(INSTANCE|GROUP) "(.+)" (\S+) (\d+)$')
 CLUES = (("Master received advert", "higher_advert"), ("Syncing", "sync_group"))
 REASONS = {"MASTER": "master_down_timer", "BACKUP": "higher_advert"}  # unless something else is seen
-
-
-class Heard(NamedTuple):
-    """An advert on its way into a bridge."""
-
-    at_ns: int
-    node: str
-    instance: str
-    priority: int
 
 
 class Recorder:
@@ -72,14 +63,9 @@ class Recorder:
             name: {a.ip for i in node.interfaces.values() for a in i.addresses}
             for name, node in scenario.nodes.items()
         }
-        self._heard: list[Heard] = []
         self._names: dict[tuple[str, int], str] = {}  # of interfaces
         self._held: set[tuple[str, str, Address]] = set()
-        self._segments = {
-            f"{name}/{interface}": model.segment
-            for name, node in scenario.nodes.items()
-            for interface, model in node.interfaces.items()
-        } | {name: client.segment for name, client in scenario.clients.items()}
+        self._segments = segment_of_ends(scenario)
         self._monitors: dict[str, socket.socket] = {}
         self._taps: list[socket.socket] = []
         self._fifos: list[int] = []
@@ -197,7 +183,6 @@ class Recorder:
         instance = self._instance(node, vrid, packet.source.version)
         if instance is not None:
             self.add(AdvertSent(at_ns, node, instance.name, priority, str(packet.destination)))
-            self._heard.append(Heard(at_ns, node, instance.name, priority))
 
     def _instance(self, node: str, vrid: int, family: int) -> InstanceConfig | None:
         instances = self.configs[node].instances
@@ -270,62 +255,12 @@ class Recorder:
         for key in [key for key in self.states if key[0] == node]:
             del self.states[key]
 
-    # --- the end
-
     def trace(self, end_ns: int) -> Trace:
-        """Everything in order of time, causes before effects.
-
-        A packet carries the instant at which it was sent; a line of a log and a change of addresses are
-        read a moment after they happened, which may be after the packet that followed from them.
-        """
+        """What was seen until then, causes before effects."""
         trace = Trace(Level.FRAMES)
         trace.end_ns = end_ns
-        claimed = [r for r in self.records if isinstance(r, Gratuitous)]
-        added = [self._not_after(r, claimed) for r in self.records if isinstance(r, AddressChange)]
-        others = [
-            self._mastered(r, added) if isinstance(r, StateChange) else r
-            for r in self.records
-            if not isinstance(r, AddressChange)
-        ]
-        records = [record for record in (*others, *added) if record.at_ns <= end_ns]
-        trace.records = sorted(records, key=_order)
+        trace.records = [each for each in in_order(self.records, self.configs) if each.at_ns <= end_ns]
         return trace
-
-    def _not_after(self, change: AddressChange, claimed: list[Gratuitous]) -> AddressChange:
-        """An address that is announced is there."""
-        told = (g.at_ns for g in claimed if (g.node, g.address) == (change.node, change.address))
-        return change._replace(at_ns=_earliest(change.at_ns, told)) if change.present else change
-
-    def _mastered(self, change: StateChange, added: list[AddressChange]) -> StateChange:
-        """Who adds the addresses is Master."""
-        config = self._config(change.node, change.instance)
-        if change.new != "MASTER" or config is None:
-            return change
-        carried = {str(each.address) for each in (*config.addresses, *config.excluded)}
-        came = (a.at_ns for a in added if a.present and a.node == change.node and a.address in carried)
-        at_ns = _earliest(change.at_ns, came)
-        return change._replace(at_ns=at_ns, last_advert_ns=self._last_accepted_ns(change, config))
-
-    def _config(self, node: str, instance: str) -> InstanceConfig | None:
-        return next((each for each in self.configs[node].instances if each.name == instance), None)
-
-    def _last_accepted_ns(self, change: StateChange, config: InstanceConfig) -> int | None:
-        """When the new master last heard an advert that it had to accept, as far as the wire tells."""
-        moves = [
-            record
-            for record in self.records
-            if isinstance(record, PriorityChange)
-            and (record.node, record.instance) == (change.node, change.instance)
-        ]
-        for heard in reversed(self._heard):
-            rival = self._config(heard.node, heard.instance)
-            if heard.at_ns >= change.at_ns or heard.node == change.node or rival is None:
-                continue
-            if (rival.vrid, rival.family) == (config.vrid, config.family):
-                own = [config.priority, *(move.new for move in moves if move.at_ns <= heard.at_ns)][-1]
-                if heard.priority == 0 or heard.priority >= own or not config.preempt:
-                    return heard.at_ns
-        return None
 
 
 def _understood(data: bytes) -> tuple[str, object]:
@@ -342,13 +277,3 @@ def _understood(data: bytes) -> tuple[str, object]:
         unasked = neighbor.icmp_type == frames.NEIGHBOR_ADVERTISEMENT and packet.destination.is_multicast
         return ("garp" if unasked else "nd"), neighbor
     return KINDS.get(packet.protocol, ""), packet
-
-
-def _earliest(at_ns: int, effects: Iterable[int]) -> int:
-    """The instant of something that was noticed at `at_ns`: no later than what it led to."""
-    return min([at_ns, *(each for each in effects if at_ns - SAME_CAUSE_NS < each < at_ns)])
-
-
-def _order(record: Record) -> tuple[int, int]:
-    """Of equal instants: states, then addresses, then announcements."""
-    return record.at_ns, (isinstance(record, AddressChange) + 2 * isinstance(record, Gratuitous))

@@ -18,7 +18,7 @@ from vrrpsim.trace import Trace
 
 from . import kernel
 from .client import Client, address_of
-from .fabric import Fabric, paths
+from .fabric import Fabric, paths, segment_of_ends
 from .faults import Faults
 from .forged import Stranger
 from .machine import ROOM
@@ -63,13 +63,7 @@ class LabRun:
 
     def ends_on(self, segment: str) -> list[str]:
         """The cables of a segment."""
-        nodes = [
-            f"{name}/{interface}"
-            for name, node in self.scenario.nodes.items()
-            for interface, model in node.interfaces.items()
-            if model.segment == segment
-        ]
-        return nodes + [name for name, model in self.scenario.clients.items() if model.segment == segment]
+        return [end for end, place in segment_of_ends(self.scenario).items() if place == segment]
 
     def fail(self, error: BaseException) -> None:
         """Something went wrong that is no part of the scenario: the run is over."""

@@ -37,12 +37,11 @@ class Linux:
         node: str,
         config: RouterConfig,
         dialect: Dialect,
-        fifos: Sequence[Fifo] = (),
         *,
         record: Callable[[Record], None],
         log: Callable[[str, bool], None],
     ) -> None:
-        self.config, self._wanted_fifos = config, fifos
+        self.config = config
         self.lag_ns = 0  # of the last timer
         self.running = False
         self._log = log
@@ -59,14 +58,14 @@ class Linux:
 
     # --- life
 
-    async def open(self) -> None:
+    async def open(self, fifos: Sequence[Fifo]) -> None:
         """Look at the machine and open everything that the configuration needs."""
         await self.kernel.open()
         missing = [name for name in interfaces_of(self.config) if name not in self.kernel.links]
         if missing:
             await self.kernel.close()
             raise NoInterface(f"there is no interface {', '.join(missing)}")
-        await self._prepare(self.config, self._wanted_fifos, starting=True)
+        await self._prepare(self.config, fifos, starting=True)
 
     def start(self) -> None:
         """Start the engine with what is here."""
@@ -89,7 +88,7 @@ class Linux:
         self.daemon.start(host)
         self.watch.start(self.config.files, self.config.processes, counts)
 
-    async def reload(self, config: RouterConfig, fifos: Sequence[Fifo] = ()) -> None:
+    async def reload(self, config: RouterConfig, fifos: Sequence[Fifo]) -> None:
         """Open what is new, then let the engine compare; old sockets and macvlans stay until exit."""
         missing = [name for name in interfaces_of(config) if name not in self.kernel.links]
         if missing:

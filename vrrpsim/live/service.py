@@ -90,7 +90,6 @@ class Service:
             options.node,
             loaded.config,
             options.dialect,
-            loaded.fifos,
             record=self._record,
             log=self._log,
         )
@@ -109,7 +108,7 @@ class Service:
             if self.options.metrics is not None:
                 stop_metrics = self._serve_metrics(*self.options.metrics)
             try:
-                await self.machine.open()
+                await self.machine.open(self.loaded.fifos)
             except OSError as error:
                 raise CannotRun(f"cannot open the network: {error.strerror}") from error
             for number, obey in (
