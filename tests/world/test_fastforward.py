@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tiny_world import pair, world
 
@@ -66,6 +66,9 @@ def test_every_scenario_is_the_same(file: Path) -> None:
     at_s=st.floats(10, 200),
     slop=st.sampled_from(["none", "default", {"stalls": {"every": {"exponential": "40s"}, "for": "2s"}}]),
 )
+@example(
+    loss=5e-324, burst=2.0, seed=0, fault="power_off", at_s=10.0, slop="none"
+)  # a chance that is 0 by division
 def test_any_loss_and_any_fault_is_the_same(
     loss: float, burst: float | None, seed: int, fault: str, at_s: float, slop: object
 ) -> None:

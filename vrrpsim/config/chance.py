@@ -145,7 +145,9 @@ def _quantiles(distribution: Distribution) -> tuple[int, ...]:
 
 def geometric(fraction: float, p: float) -> int:
     """Number of trials up to the first success, from 1 to about `EVER`, by its quantile function."""
-    return 1 + int(min(math.log(fraction) / math.log1p(-p), EVER)) if p < 1.0 else 1
+    if p >= 1.0:
+        return 1
+    return 1 + int(min(math.log(fraction) / math.log1p(-p), EVER) if p else EVER)
 
 
 class Gaps:

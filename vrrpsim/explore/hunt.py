@@ -180,6 +180,7 @@ def hunt(
     try:
         with _seldom_collecting(), _noting_interrupts() as hunter.interrupts:
             hunter.search()
+            ended = "interrupted" if hunter.interrupts else ""
     except _Spent:
         ended = "time"
     except KeyboardInterrupt:
@@ -312,11 +313,11 @@ class _Hunter:
 
     def look(self, events: Schedule) -> tuple[dict[str, Violation], dict[str, float]]:
         """Run a schedule; return what it violates by invariant, the gravest first, and the damage."""
+        if self.interrupts:
+            raise KeyboardInterrupt
         if events not in self.seen:
             if self.until_s is not None and time.monotonic() > self.until_s:
                 raise _Spent
-            if self.interrupts:
-                raise KeyboardInterrupt
             history = self.run(events)
             violated = {
                 name: violation for name, check in self.wanted.items() if (violation := check(history))
@@ -337,7 +338,7 @@ class _Hunter:
         if self._best is not None:  # interrupted while shrinking
             invariant, best, tried, size = self._best
             self.found.setdefault(invariant, (best, tried, size, None))
-        self.until_s = None
+        self.until_s, self.interrupts = None, ()
         findings = self._findings()
         if write:
             findings = [self._written(finding, overrides) for finding in findings]
@@ -522,12 +523,16 @@ def _seldom_collecting() -> Iterator[None]:
 
 @contextmanager
 def _noting_interrupts() -> Iterator[list[int]]:
-    """Let Ctrl-C raise as ever, and note it: what is raised while garbage is collected gets lost."""
+    """Note Ctrl-C, for the next schedule to stop at; a second one raises at once.
+
+    Raised anywhere it can get lost: Hypothesis has Python call it when garbage is collected.
+    """
     noted: list[int] = []
 
     def handler(number: int, _: object) -> None:
+        if noted:
+            raise KeyboardInterrupt
         noted.append(number)
-        raise KeyboardInterrupt
 
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
