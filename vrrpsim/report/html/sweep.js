@@ -19,7 +19,7 @@ function expectations() {
   return card("Expectations and thresholds", table([[""], ...(grid ? [["cell"]] : []), ["expected"], ["measured"]], rows));
 }
 function splitBrain() {
-  const rows = DATA.split_brain.map((each) => el("tr", {}, grid ? el("td", {}, each.label) : "", el("td", {}, `${each.runs} of ${each.of} runs`), el("td", {}, each.interval)));
+  const rows = DATA.split_brain.map((each) => el("tr", {}, grid ? el("td", {}, each.label) : "", el("td", { class: "still" }, `${each.runs} of ${each.of} runs`), el("td", {}, each.interval)));
   return card(`Split brain: two owners for more than ${DATA.split_brain[0].longer}`, table([...(grid ? [["cell"]] : []), ["runs"], ["probability, exact 95 % interval"]], rows));
 }
 function worst() {
