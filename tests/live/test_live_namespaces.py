@@ -203,14 +203,14 @@ def flaps(folder, *, flavour):
         daemon = lan.vrrpsim("n1", conf(1, 100, flavour), "--metrics", "127.0.0.1:9650")
         lan.wait(lambda: announced(lan, "n1", flavour) >= 5, "master; the first burst opened its socket")
         tasks = sample(lan, "n1", "vrrpsim_loop_tasks")
-        lan.wait(lambda: threads(daemon) == 3, "the scrape is over")  # loop, log and metrics stay
+        lan.wait(lambda: threads(daemon) == 4, "the scrape is over")  # loop, log, trace and metrics stay
         files, as_master = open_files(daemon), lan.addresses("n1")
         for _ in range(20):
             lan.flap("n1", 10)
             time.sleep(0.05)
         lan.wait(lambda: lan.addresses("n1") == as_master, "master again")
         lan.wait(lambda: 0 < sample(lan, "n1", "vrrpsim_loop_tasks") <= tasks, "no task is left")
-        lan.wait(lambda: threads(daemon) == 3, "no thread is left")
+        lan.wait(lambda: threads(daemon) == 4, "no thread is left")
         lan.wait(lambda: open_files(daemon) == files, "no file is left")
         lan.wait(lambda: lan.addresses("n1") == as_master, "still master")
         assert "FAULT" in daemon.log.read_text()
