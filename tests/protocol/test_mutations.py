@@ -10,12 +10,12 @@ from dataclasses import replace
 import pytest
 import test_properties
 
-from vrrpsim.protocol import fsm, packet, router
+from vrrpsim.protocol import fsm, packet, reception, router
 
 EXAMPLES = 30  # of each property
 
 heard, became, left, abdicated = fsm._backup_hears, fsm._become_master, fsm._leave_master, fsm._abdicate
-beats, check = fsm._beats, packet.check_advert
+beats, check = fsm._beats, reception.check_advert
 
 
 def without(step, *kinds):
@@ -77,7 +77,7 @@ MUTANTS = {
     ),
     "a new Master does not advertise": (fsm, "_become_master", lambda *a: without(became(*a), fsm.Advertise)),
     "the address is never taken": (fsm, "_become_master", lambda *a: without(became(*a), fsm.Acquire)),
-    "the checksum is not checked": (packet, "checksum_ok", lambda *_, **__: True),
+    "the checksum is not checked": (reception, "checksum_ok", lambda *_, **__: True),
     "the TTL is not checked": (router, "check_advert", any_hop_will_do),
 }
 

@@ -35,12 +35,10 @@ from vrrpsim.protocol.dialect import (
     OwnerConflict,
 )
 from vrrpsim.protocol.packet import (
-    Accepted,
     Advertisement,
     DecodeError,
     Reject,
     authentication_data,
-    check_advert,
     checksum_form,
     checksum_of,
     checksum_ok,
@@ -48,8 +46,8 @@ from vrrpsim.protocol.packet import (
     encode,
     message_length,
     parse,
-    peek_vrid,
 )
+from vrrpsim.protocol.reception import Accepted, check_advert
 
 GROUP = {4: IPv4Address("224.0.0.18"), 6: IPv6Address("ff02::12")}
 PH, MSG = Checksum.PSEUDO_HEADER, Checksum.MESSAGE
@@ -248,9 +246,7 @@ def test_version_2_over_ipv6_has_no_tail_but_a_pseudo_header():
 
 def test_intervals_name_their_unit():
     assert advert(2, 1, 100, 5, []).interval_ns == 5 * SECOND_NS
-    assert advert(2, 1, 100, 5, []).advert_int_s == 5
     assert advert(3, 1, 100, 25, []).interval_ns == 25 * CENTISECOND_NS
-    assert advert(3, 1, 100, 25, []).max_advert_int_cs == 25
 
 
 @pytest.mark.parametrize(
@@ -292,11 +288,6 @@ def test_padding_is_ignored_where_it_is_allowed():
     assert parse(payload + bytes(6), 4, padded_ok=True) == VALID_BY_ID["T01"][4]
     short = parse(payload[:-1], 4, padded_ok=True)
     assert isinstance(short, DecodeError)
-
-
-def test_peek_vrid():
-    assert peek_vrid(bytes.fromhex(VALID_BY_ID["T05"][3])) == 51
-    assert peek_vrid(bytes(7)) is None
 
 
 @st.composite
@@ -831,7 +822,7 @@ def test_t23_is_accepted():
     packet = good(RFC9568, addresses=("192.0.2.1",))
     result = packet.check(bytes.fromhex(VALID_BY_ID["T23"][3]))
     assert isinstance(result, Accepted)
-    assert result.advert.max_advert_int_cs == 100
+    assert result.advert.interval_wire == 100
 
 
 # --- switches -------------------------------------------------------------------------------------

@@ -41,11 +41,11 @@ from .packet import (
     Advertisement,
     DecodeError,
     authentication_data,
-    check_advert,
     checksum_form,
     effective_authentication,
     encode,
 )
+from .reception import check_advert
 from .scripts import Script, Scripts
 
 NOTHING: tuple[Output, ...] = ()
