@@ -180,7 +180,7 @@ def test_GA_6_from_2_3_2_never_more_than_the_repeat_value_waits():
     recorder = Recorder(config, KEEPALIVED_2_3_3, garp_groups=(GarpGroup(garp_interval_ns=60 * SECOND_NS),))
     for number in range(50):
         recorder.hear(50, SECOND_NS + number)
-    waiting = recorder.router._pacer._waiting["eth0"]
+    waiting = recorder.router._announcer._pacer._waiting["eth0"]
     assert len(waiting) == 4  # five at first, one of them sent
 
 

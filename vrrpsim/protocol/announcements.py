@@ -1,20 +1,116 @@
-"""GA-6: minimum spacing of gratuitous ARPs and unsolicited NAs on an interface.
+"""When gratuitous ARPs and unsolicited NAs leave: bursts, refreshes and their spacing.
 
-Without `garp_interval` every frame passes at once. With it the first one passes and the rest wait:
-until 2.3.1 one per address (repeats collapse), later all of them, up to the repeat value.
+keepalived.md §4 (GA-1 … GA-6), for one daemon. How many rounds a burst has is the state machine's to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from .agenda import Agenda, Timer
 from .configuration import GarpGroup
+from .dialect import Dialect
 from .fsm import NEVER_NS
-from .outputs import SendGratuitous
+from .instances import Instance, companions, places
+from .outputs import Output, SendGratuitous
+
+
+class Announcer:
+    """The announcements of all instances. `emit` takes outputs."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        dialect: Dialect,
+        groups: tuple[GarpGroup, ...],
+        emit: Callable[[Output], None],
+    ) -> None:
+        self._agenda = agenda
+        self._dialect = dialect
+        self._emit = emit
+        self._timer = agenda.timer(self._send_paced)
+        self.reload(groups)
+
+    def reload(self, groups: tuple[GarpGroup, ...]) -> None:
+        """Other spacings from now on; what waits is dropped."""
+        self._pacer = Pacer(groups, self._dialect.garp_interval_collapses)
+
+    def announce_in(self, instance: Instance, rounds: int, delay_ns: int, now_ns: int) -> None:
+        """GA-2: a later burst is not cancelled by leaving MASTER, but needs the addresses then."""
+        if delay_ns == 0:
+            self.announce(instance, rounds, now_ns)
+        else:
+            timer = self._agenda.timer(lambda at_ns: self.announce(instance, rounds, at_ns))
+            self._agenda.arm(timer, now_ns + delay_ns)
+
+    def announce(self, instance: Instance, rounds: int, now_ns: int) -> None:
+        """GA-1: rounds outside, addresses inside; nothing without addresses."""
+        if not instance.owns_addresses:
+            return
+        config = instance.config
+        target_is_sender = self._dialect.garp_target_is_sender_mac
+        one_round = [
+            SendGratuitous(config.name, interface, entry.address, instance.virtual_mac, target_is_sender)
+            for interface, entry in places(config)
+        ]
+        self._send(self._pacer.offer(config.interface, one_round * rounds, now_ns))
+
+    def announce_others(self, instance: Instance, now_ns: int) -> None:
+        """FSM-33: the other members of the sync group announce themselves, by their own values."""
+        for other in companions(instance):
+            garp = other.config.garp
+            if other is not instance and garp.lower_prio_repeat:
+                self.announce(other, garp.lower_prio_repeat, now_ns)
+                if garp.lower_prio_delay_ns:
+                    self.announce_in(other, garp.lower_prio_repeat, garp.lower_prio_delay_ns, now_ns)
+
+    def advertised(self, instance: Instance, now_ns: int) -> None:
+        """GA-3 ≤ 2.3.1: a refresh is due at an advert, so its grain is the interval."""
+        garp = instance.config.garp
+        if (
+            garp.master_refresh_ns
+            and self._dialect.garp_refresh_on_adverts
+            and now_ns > instance.refreshed_ns + garp.master_refresh_ns
+        ):
+            instance.refreshed_ns = now_ns
+            self.announce(instance, garp.master_refresh_repeat, now_ns)
+
+    def start_refresh(self, instance: Instance, now_ns: int) -> None:
+        """GA-3 ≥ 2.3.2: a timer of its own, first at garp_master_delay + refresh."""
+        garp = instance.config.garp
+        if not garp.master_refresh_ns or self._dialect.garp_refresh_on_adverts:
+            return
+        if instance.refresh_timer is None:
+            timer = instance.refresh_timer = self._agenda.timer(
+                lambda at_ns: self._refresh(instance, timer, at_ns)
+            )
+        self._agenda.arm(instance.refresh_timer, now_ns + garp.master_delay_ns + garp.master_refresh_ns)
+
+    def leave(self, instance: Instance) -> None:
+        """The instance left MASTER: its waiting frames are dropped."""
+        self._pacer.drop(instance.config.name)
+
+    def _refresh(self, instance: Instance, timer: Timer, now_ns: int) -> None:
+        garp = instance.config.garp
+        if instance.owns_addresses and garp.master_refresh_ns:
+            self.announce(instance, garp.master_refresh_repeat, now_ns)
+            self._agenda.arm(timer, now_ns + garp.master_refresh_ns)
+
+    def _send_paced(self, now_ns: int) -> None:
+        self._send(self._pacer.due(now_ns))
+
+    def _send(self, frames: list[SendGratuitous]) -> None:
+        for frame in frames:
+            self._emit(frame)
+        self._agenda.arm(self._timer, self._pacer.next_ns())
 
 
 class Pacer:
-    """The queue of one daemon. All times are nanoseconds."""
+    """GA-6: minimum spacing of announcements on an interface. All times are nanoseconds.
+
+    Without `garp_interval` every frame passes at once. With it the first one passes and the rest wait:
+    until 2.3.1 one per address (repeats collapse), later all of them, up to the repeat value.
+    """
 
     __slots__ = ("_allowed_ns", "_collapses", "_groups", "_waiting")
 

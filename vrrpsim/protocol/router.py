@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from . import fsm, tracking
 from .agenda import Agenda, Timer
-from .announcements import Pacer
+from .announcements import Announcer
 from .configuration import (
     SECOND_NS,
     Address,
@@ -85,8 +85,7 @@ class VrrpRouter:
         self.dialect = dialect
         self._agenda = Agenda()
         self._out: list[Output] = []
-        self._pacer = Pacer(config.garp_groups, dialect.garp_interval_collapses)
-        self._pace_timer = self._agenda.timer(self._send_paced)
+        self._announcer = Announcer(self._agenda, dialect, config.garp_groups, self._emit)
         self._host = Host({}, frozenset())
         self._files: dict[str, int] = {}
         self._process_counts: dict[str, int] = {}
@@ -97,7 +96,7 @@ class VrrpRouter:
         self._scripts = Scripts(
             self._agenda,
             dialect.runs_overlapping_scripts,
-            lambda output: self._out.append(output),
+            self._emit,
             lambda now_ns, name: self._review(now_ns, name),
         )
         self._dispatch: dict[tuple[str, int, int], list[Instance]] = {}
@@ -178,7 +177,7 @@ class VrrpRouter:
                 for _ in range(self.dialect.reload_adverts):
                     self._advertise(instance, instance.state.priority)
         self._delay_until_ns = 0
-        self._pacer = Pacer(config.garp_groups, self.dialect.garp_interval_collapses)
+        self._announcer.reload(config.garp_groups)
         self._scripts.reload(config.scripts, now_ns)
         self._reload_processes()
         self.instances = {}
@@ -588,7 +587,7 @@ class VrrpRouter:
             case fsm.Advertise(priority=priority, periodic=periodic):
                 self._advertise(instance, priority)
                 if periodic:
-                    self._piggyback_refresh(instance, now_ns)
+                    self._announcer.advertised(instance, now_ns)
             case fsm.Enter(state=state, reason=reason):
                 if state is State.MASTER:
                     instance.counters["become_master"] += 1
@@ -601,20 +600,15 @@ class VrrpRouter:
                 instance.owns_addresses = True
                 instance.refreshed_ns = now_ns
                 self._emit_addresses(AddAddresses, instance)
-                self._start_refresh(instance, now_ns)
+                self._announcer.start_refresh(instance, now_ns)
             case fsm.Release():
                 instance.owns_addresses = False
-                self._pacer.drop(config.name)
+                self._announcer.leave(instance)
                 self._emit_addresses(RemoveAddresses, instance)
             case fsm.Announce(rounds=rounds, delay_ns=delay_ns):
-                self._announce_in(instance, rounds, delay_ns, now_ns)
+                self._announcer.announce_in(instance, rounds, delay_ns, now_ns)
             case fsm.AnnounceGroup():
-                for other in companions(instance):
-                    garp = other.config.garp
-                    if other is not instance and garp.lower_prio_repeat:
-                        self._announce(other, garp.lower_prio_repeat, now_ns)
-                        if garp.lower_prio_delay_ns:
-                            self._announce_in(other, garp.lower_prio_repeat, garp.lower_prio_delay_ns, now_ns)
+                self._announcer.announce_others(instance, now_ns)
             case fsm.AnnounceSource():
                 if instance.state.source is not None:
                     self._out.append(
@@ -705,7 +699,7 @@ class VrrpRouter:
         if instance.owns_addresses:
             self._change_addresses(instance, old_config, now_ns)
             if config.garp.master_refresh_ns != old_config.garp.master_refresh_ns:
-                self._start_refresh(instance, now_ns)
+                self._announcer.start_refresh(instance, now_ns)
         self._step(instance, fsm.Reloaded(), now_ns)
 
     def _change_addresses(self, instance: Instance, old_config: InstanceConfig, now_ns: int) -> None:
@@ -716,7 +710,7 @@ class VrrpRouter:
         added = [new[key] for key in new if key not in old]
         self._emit_addresses(AddAddresses, instance, added)
         if added:
-            self._announce(instance, fsm.master_rounds(instance.machine), now_ns)
+            self._announcer.announce(instance, fsm.master_rounds(instance.machine), now_ns)
 
     # --- sync groups (§1.6)
 
@@ -844,63 +838,10 @@ class VrrpRouter:
         self._log("Quorum {} for tracked process {}", word, name)
         self._out.append(TrackerChanged("process", name, good, f"quorum {word}"))
 
-    # --- announcements (§4)
-
-    def _announce_in(self, instance: Instance, rounds: int, delay_ns: int, now_ns: int) -> None:
-        """GA-2: a later burst is not cancelled by leaving MASTER, but needs the addresses then."""
-        if delay_ns == 0:
-            self._announce(instance, rounds, now_ns)
-        else:
-            timer = self._agenda.timer(lambda at_ns: self._announce(instance, rounds, at_ns))
-            self._agenda.arm(timer, now_ns + delay_ns)
-
-    def _announce(self, instance: Instance, rounds: int, now_ns: int) -> None:
-        """GA-1: rounds outside, addresses inside; nothing without addresses."""
-        if not instance.owns_addresses or not self.running:
-            return
-        config = instance.config
-        target_is_sender = self.dialect.garp_target_is_sender_mac
-        one_round = [
-            SendGratuitous(config.name, interface, entry.address, instance.virtual_mac, target_is_sender)
-            for interface, entry in places(config)
-        ]
-        frames = one_round * rounds
-        self._out.extend(self._pacer.offer(config.interface, frames, now_ns))
-        self._agenda.arm(self._pace_timer, self._pacer.next_ns())
-
-    def _send_paced(self, now_ns: int) -> None:
-        self._out.extend(self._pacer.due(now_ns))
-        self._agenda.arm(self._pace_timer, self._pacer.next_ns())
-
-    def _piggyback_refresh(self, instance: Instance, now_ns: int) -> None:
-        """GA-3 ≤ 2.3.1: checked at each advert, so its grain is the interval."""
-        garp = instance.config.garp
-        if (
-            garp.master_refresh_ns
-            and self.dialect.garp_refresh_on_adverts
-            and now_ns > instance.refreshed_ns + garp.master_refresh_ns
-        ):
-            instance.refreshed_ns = now_ns
-            self._announce(instance, garp.master_refresh_repeat, now_ns)
-
-    def _start_refresh(self, instance: Instance, now_ns: int) -> None:
-        """GA-3 ≥ 2.3.2: a timer of its own, first at garp_master_delay + refresh."""
-        garp = instance.config.garp
-        if not garp.master_refresh_ns or self.dialect.garp_refresh_on_adverts:
-            return
-        if instance.refresh_timer is None:
-            timer = instance.refresh_timer = self._agenda.timer(
-                lambda at_ns: self._refresh(instance, timer, at_ns)
-            )
-        self._agenda.arm(instance.refresh_timer, now_ns + garp.master_delay_ns + garp.master_refresh_ns)
-
-    def _refresh(self, instance: Instance, timer: Timer, now_ns: int) -> None:
-        garp = instance.config.garp
-        if instance.owns_addresses and garp.master_refresh_ns:
-            self._announce(instance, garp.master_refresh_repeat, now_ns)
-            self._agenda.arm(timer, now_ns + garp.master_refresh_ns)
-
     # --- outputs
+
+    def _emit(self, output: Output) -> None:
+        self._out.append(output)
 
     def _log(self, template: str, *arguments: object) -> None:
         self._out.append(Log(template, arguments))
