@@ -11,10 +11,10 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from . import fsm, tracking
+from .adverts import encoded
 from .agenda import Agenda, Timer
 from .announcements import Announcer
 from .configuration import (
-    SECOND_NS,
     Address,
     InstanceConfig,
     InterfaceDelay,
@@ -38,12 +38,7 @@ from .outputs import (
     TrackerChanged,
 )
 from .packet import (
-    Advertisement,
     DecodeError,
-    authentication_data,
-    checksum_form,
-    effective_authentication,
-    encode,
 )
 from .reception import check_advert
 from .scripts import Script, Scripts
@@ -626,46 +621,8 @@ class VrrpRouter:
             instance.counters["pri_zero_sent"] += 1
         adverts = instance.adverts.get(priority)
         if adverts is None:
-            adverts = instance.adverts[priority] = self._adverts(instance, priority)
+            adverts = instance.adverts[priority] = encoded(instance, priority)
         self._out.extend(adverts)
-
-    def _adverts(self, instance: Instance, priority: int) -> tuple[SendAdvert, ...]:
-        config = instance.config
-        source = instance.state.source
-        if source is None:
-            return ()
-        mac = None if config.vmac_xmit_base else instance.virtual_mac
-        return tuple(
-            SendAdvert(
-                config.name,
-                config.interface,
-                source,
-                destination,
-                config.ttl,
-                self._encode(instance, priority, source, destination),
-                priority,
-                mac,
-            )
-            for destination in [peer.address for peer in config.unicast_peers] or [config.multicast_group]
-        )
-
-    def _encode(self, instance: Instance, priority: int, source: Address, destination: Address) -> bytes:
-        config = instance.config
-        authentication = effective_authentication(config, self.dialect)
-        unit_ns = 10_000_000 if config.version == 3 else SECOND_NS
-        advert = Advertisement(
-            version=config.version,
-            vrid=config.vrid,
-            priority=priority,
-            interval_wire=config.advert_int_ns // unit_ns,
-            addresses=tuple(entry.address for entry in config.addresses),
-            auth_type=authentication.auth_type.value,
-            auth_data=authentication_data(authentication),
-        )
-        form, covered = checksum_form(
-            config, self.dialect, destination=destination, old_unicast=instance.old_unicast
-        )
-        return encode(advert, source=source, destination=covered, checksum=form, family=config.family)
 
     def _emit_addresses(
         self,
