@@ -16,7 +16,7 @@ import pytest
 from clusters import VIP, conf
 from lan import Lan, children_of, comm_of, needs_namespaces
 
-from vrrpsim.live import scripts, tasks, watch
+from vrrpsim.live import scripts, service, tasks, watch
 from vrrpsim.protocol.configuration import ScriptConfig
 
 SCRIPT = """
@@ -123,7 +123,7 @@ def test_a_trace_whose_reader_has_stopped_holds_up_nobody():
     """And what waits is written in order once he goes on."""
     ours, theirs = os.pipe()
     lines = [f"{number} {'x' * 100}\n" for number in range(5_000)]  # a pipe holds 64 KiB
-    scribe = tasks.Scribe(os.fdopen(theirs, "w"))
+    scribe = tasks.Scribe(os.fdopen(theirs, "w"), pytest.fail)
     for line in lines:
         scribe.write(line)
     Thread(target=scribe.close).start()
@@ -134,7 +134,7 @@ def test_a_trace_whose_reader_has_stopped_holds_up_nobody():
 def test_a_trace_that_cannot_be_written_does_not_keep_the_daemon_from_its_end():
     ours, theirs = os.pipe()
     file = os.fdopen(theirs, "w")
-    scribe = tasks.Scribe(file)
+    scribe = tasks.Scribe(file, pytest.fail)
     for _ in range(5_000):
         scribe.write("x" * 100)
     scribe.close()  # returns, without the file: its thread has it
@@ -143,6 +143,15 @@ def test_a_trace_that_cannot_be_written_does_not_keep_the_daemon_from_its_end():
     with os.fdopen(ours) as reader:
         Thread(target=lambda: (scribe._speaker._thread.join(), file.close())).start()
         assert len(reader.read()) == 5_000 * 100 - 1
+
+
+def test_a_full_disk_ends_the_trace_and_is_told_once():
+    said = []
+    scribe = service._open_trace(Path("/dev/full"), said.append)
+    for _ in range(100):
+        scribe.write("x\n")
+    scribe.close()
+    assert said == ["/dev/full ends here: No space left on device"]
 
 
 def test_a_tracked_file_that_is_a_fifo_is_nothing_to_wait_for(tmp_path):

@@ -102,7 +102,7 @@ class Service:
         helpers: list[asyncio.Task[None]] = []
         try:
             if self.options.trace is not None:
-                self._file = _open_trace(self.options.trace)
+                self._file = _open_trace(self.options.trace, lambda text: self._log(text, False))
                 began_ns = time.time_ns() - (self.machine.now_ns() - self.machine.epoch_ns)
                 self._record(Remark(0, f"vrrpsim live {self.options.version}; 0 is {began_ns} ns after 1970"))
             if self.options.metrics is not None:
@@ -266,9 +266,9 @@ def _kept(path: Path, text: str) -> str:
     return f"state written to {path}"
 
 
-def _open_trace(path: Path) -> Scribe:
+def _open_trace(path: Path, complain: Say) -> Scribe:
     try:
-        return Scribe(path.open("w", encoding="utf-8", newline="\n"))
+        return Scribe(path.open("w", encoding="utf-8", newline="\n"), complain)
     except OSError as error:
         raise CannotRun(f"{path}: cannot write: {error.strerror}") from error
 

@@ -78,14 +78,25 @@ class Scribe:
 
     WAITING = 100_000  # lines
 
-    def __init__(self, file: IO[str]) -> None:
-        self._file, self._speaker = file, Speaker(self.WAITING)
+    def __init__(self, file: IO[str], complain: Callable[[str], None]) -> None:
+        self._file, self._complain, self._speaker = file, complain, Speaker(self.WAITING)
+        self._failed = False
 
     def write(self, line: str) -> None:
         """Have it written soon."""
-        self._speaker.do(lambda: (self._file.write(line), self._file.flush()))
+        self._speaker.do(lambda: self._write(line))
+
+    def _write(self, line: str) -> None:
+        if not self._failed:
+            try:
+                self._file.write(line)
+                self._file.flush()
+            except OSError as error:
+                self._failed = True
+                self._complain(f"{self._file.name} ends here: {error.strerror}")
 
     def close(self) -> None:
         """Write what waits; where that takes more than a moment, it is lost."""
         if self._speaker.close():
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()
