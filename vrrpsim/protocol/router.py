@@ -17,13 +17,11 @@ from .announcements import Announcer
 from .configuration import (
     Address,
     InstanceConfig,
-    InterfaceDelay,
-    ProcessConfig,
     RouterConfig,
     VirtualAddress,
 )
 from .dialect import Dialect
-from .fsm import NEVER_NS, Log, State
+from .fsm import Log, State
 from .instances import Group, Instance, carriers, companions, identity, may_start_as_master, pick, places
 from .outputs import (
     AddAddresses,
@@ -35,13 +33,13 @@ from .outputs import (
     SendAdvert,
     SendGratuitous,
     StateChanged,
-    TrackerChanged,
 )
 from .packet import (
     DecodeError,
 )
 from .reception import check_advert
 from .scripts import Script, Scripts
+from .surroundings import Surroundings
 
 NOTHING: tuple[Output, ...] = ()
 
@@ -61,17 +59,6 @@ class Host:
     processes: Mapping[str, int] = field(default_factory=dict)
 
 
-class Settling:
-    """A two-valued observation that may have to last before it counts (§1.5, §3.3)."""
-
-    __slots__ = ("good", "once_good", "timer", "wanted")
-
-    def __init__(self, good: bool, timer: Timer) -> None:
-        self.good = self.once_good = good
-        self.wanted = good
-        self.timer = timer
-
-
 class VrrpRouter:
     """The whole daemon without I/O."""
 
@@ -82,18 +69,15 @@ class VrrpRouter:
         self._out: list[Output] = []
         self._announcer = Announcer(self._agenda, dialect, config.garp_groups, self._emit)
         self._host = Host({}, frozenset())
-        self._files: dict[str, int] = {}
-        self._process_counts: dict[str, int] = {}
-        self._interfaces: dict[str, Settling] = {}
-        self._processes: dict[str, Settling] = {}
         self.instances: dict[str, Instance] = {}
         self.groups: list[Group] = []
         self._scripts = Scripts(
             self._agenda,
             dialect.runs_overlapping_scripts,
             self._emit,
-            lambda now_ns, name: self._review(now_ns, name),
+            self._changed,
         )
+        self._surroundings = Surroundings(self._agenda, self._emit, self._changed)
         self._dispatch: dict[tuple[str, int, int], list[Instance]] = {}
         self._memos: dict[bytes, Instance] = {}  # by the advert last accepted
         self._delay_until_ns = 0
@@ -124,16 +108,12 @@ class VrrpRouter:
         """The dispatcher starts: leftovers go, scripts run, every instance takes its first state."""
         self._host = host
         self.running = True
-        self._files = dict(host.files)
         if self.config.startup_delay_ns:
             self._delay_until_ns = now_ns + self.config.startup_delay_ns
             if self.dialect.startup_delay_discards:  # K4
                 over = self._agenda.timer(lambda at_ns: self._log("Delayed start completed"))
                 self._agenda.arm(over, self._delay_until_ns)
-        for name, process in self._process_configs().items():
-            count = self._process_counts[name] = host.processes.get(name, 0)
-            good = tracking.quorum_ok(process, count)
-            self._processes[name] = self._settling(name, good, self._process_settled)
+        self._surroundings.start(self.config, host.interfaces_down, host.processes, host.files)
         for script in self.config.scripts:
             self._scripts.add(script, now_ns)
         for config in self.config.instances:
@@ -174,7 +154,7 @@ class VrrpRouter:
         self._delay_until_ns = 0
         self._announcer.reload(config.garp_groups)
         self._scripts.reload(config.scripts, now_ns)
-        self._reload_processes()
+        self._surroundings.reload(config)
         self.instances = {}
         kept = {identity(old.config): old for old in old_instances.values()}
         resumed: list[tuple[Instance, InstanceConfig]] = []
@@ -322,18 +302,7 @@ class VrrpRouter:
 
     def interface_changed(self, interface: str, up: bool, now_ns: int) -> list[Output]:
         """IFF_UP and IFF_RUNNING together changed (§1.5), debounced by interface_up_down_delays."""
-        state = self._interfaces.get(interface)
-        if state is None:
-            state = self._settling(
-                interface, interface not in self._host.interfaces_down, self._interface_settled
-            )
-            self._interfaces[interface] = state
-        delay = next(
-            (d for d in self.config.interface_delays if d.interface == interface),
-            InterfaceDelay(interface=interface),
-        )
-        delay_ns = (delay.up_ns if up else delay.down_ns) if state.once_good else 0
-        self._observe(state, up, delay_ns, now_ns)
+        self._surroundings.interface_changed(interface, up, now_ns)
         return self._take()
 
     def source_changed(
@@ -366,21 +335,12 @@ class VrrpRouter:
 
     def file_changed(self, name: str, value: int, now_ns: int) -> list[Output]:
         """A tracked file has another value; deleted, empty or not a number is 0 (§3.3)."""
-        if not -(1 << 31) <= value < 1 << 31:
-            self._log("Tracked file {}: value {} outside 32 bits is ignored", name, value)
-        elif self._files.get(name, 0) != value:
-            self._files[name] = value
-            self._out.append(TrackerChanged("file", name, value == 0, f"value {value}"))
-            self._review(now_ns, name)
+        self._surroundings.file_changed(name, value, now_ns)
         return self._take()
 
     def process_count(self, name: str, count: int, now_ns: int) -> list[Output]:
         """The number of processes that match a vrrp_track_process changed (§3.3)."""
-        before, self._process_counts[name] = self._process_counts.get(name, 0), count
-        config = self._process_configs().get(name)
-        if config is not None:
-            delay_ns = config.fork_delay_ns if count > before else config.terminate_delay_ns
-            self._observe(self._processes[name], tracking.quorum_ok(config, count), delay_ns, now_ns)
+        self._surroundings.process_count(name, count, now_ns)
         return self._take()
 
     def set_priority(self, instance: str, priority: int, now_ns: int) -> list[Output]:
@@ -458,18 +418,13 @@ class VrrpRouter:
         return None if missing and self.dialect.missing_source_is_fault else config.source  # K15
 
     def _known(self) -> tracking.Known:
-        down = {name for name, state in self._interfaces.items() if not state.good}
-        down |= {name for name in self._host.interfaces_down if name not in self._interfaces}
         return tracking.Known(
-            interfaces_down=frozenset(down),
+            interfaces_down=self._surroundings.interfaces_down(),
             scripts=self._scripts.verdicts(),
-            files=self._files,
-            processes={name: state.good for name, state in self._processes.items()},
+            files=self._surroundings.files,
+            processes=self._surroundings.processes_ok(),
             excused=self._scripts.excused(),
         )
-
-    def _process_configs(self) -> dict[str, ProcessConfig]:
-        return {process.name: process for process in self.config.processes}
 
     # --- instances
 
@@ -752,50 +707,10 @@ class VrrpRouter:
                 RunNotify("INSTANCE", instance.config.name, f"{state.name}_PRIORITY", instance.state.priority)
             )
 
-    def _reload_processes(self) -> None:
-        """Counts are kept, quorums and delays are new."""
-        for old in self._processes.values():
-            self._agenda.arm(old.timer, NEVER_NS)
-        self._processes = {}
-        for name, process in self._process_configs().items():
-            good = tracking.quorum_ok(process, self._process_counts.get(name, 0))
-            self._processes[name] = self._settling(name, good, self._process_settled)
-
-    def _settling(self, name: str, good: bool, tell: Callable[[str, bool], None]) -> Settling:
-        """What is known of an interface or a process; `tell(name, good)` says when that changes."""
-        timer = self._agenda.timer(lambda now_ns: self._settled(state, name, tell, now_ns))
-        state = Settling(good, timer)
-        return state
-
-    def _observe(self, state: Settling, good: bool, delay_ns: int, now_ns: int) -> None:
-        """A change that reverts before its delay is over is forgotten (§1.5, §3.3)."""
-        state.wanted = good
-        if good == state.good:
-            self._agenda.arm(state.timer, NEVER_NS)
-        elif delay_ns:
-            self._agenda.arm(state.timer, now_ns + delay_ns)
-        else:
-            self._agenda.arm(state.timer, NEVER_NS)
-            state.timer.fire(now_ns)
-
-    def _settled(self, state: Settling, name: str, tell: Callable[[str, bool], None], now_ns: int) -> None:
-        state.good = state.wanted
-        state.once_good = state.once_good or state.good
-        tell(name, state.good)
-        self._review(now_ns, name)
-
-    def _interface_settled(self, name: str, up: bool) -> None:
-        if any(tracking.tracks_interface(config, name) for config in self.config.instances):
-            word = "up" if up else "down"
-            self._log("Netlink reports {} {}", name, word)
-            self._out.append(TrackerChanged("interface", name, up, word))
-
-    def _process_settled(self, name: str, good: bool) -> None:
-        word = "gained" if good else "lost"
-        self._log("Quorum {} for tracked process {}", word, name)
-        self._out.append(TrackerChanged("process", name, good, f"quorum {word}"))
-
     # --- outputs
+
+    def _changed(self, now_ns: int, name: str) -> None:
+        self._review(now_ns, name)
 
     def _emit(self, output: Output) -> None:
         self._out.append(output)
