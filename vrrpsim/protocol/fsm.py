@@ -5,8 +5,8 @@ state, the new deadline and the actions in the order in which they must happen (
 Time appears only in the deadline, so an instance that hears the same advert again is in the same state
 again; that is why the two are separate.
 
-What is *not* here: the receive checks (reception.py), trackers (tracking.py), what binds the members of a
-sync group, repeated GARP bursts and timers of scripts (router.py).
+What is *not* here: the receive checks (reception.py), trackers (tracking.py), timers of scripts
+(scripts.py), repeated GARP bursts (announcements.py), what binds the members of a sync group (router.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Instances and sync groups at run time: what the router keeps beside their value states.
 
-Every decision about an instance is in fsm.py, about a group in router.py; here is what is remembered
-between two inputs, and small questions about it.
+Every decision about an instance is in fsm.py; what a group decides is carried out in router.py. Here is
+what is remembered between two inputs, and small questions about it.
 """
 
 from __future__ import annotations
@@ -131,6 +131,13 @@ class Instance:
         self.memo_state: fsm.InstanceState | None = None
         self.memo_ttl = self.memo_delay_ns = 0
 
+    def remember(self, source: Address, destination: Address, ttl: int, payload: bytes) -> None:
+        """Make the advert just accepted the memo: in this state it moves the deadline, no more."""
+        self.memo_interface = self.config.interface
+        self.memo_source, self.memo_destination, self.memo_ttl = source, destination, ttl
+        self.memo_payload = payload
+        self.memo_state, self.memo_delay_ns = self.state, self.state.down_ns
+
 
 class Group:
     """One vrrp_sync_group at run time (SG-1 … SG-9)."""
@@ -156,6 +163,21 @@ class Group:
     def others(self, instance: Instance) -> list[Instance]:
         """The members besides this one, in the order of the configuration."""
         return [member for member in self.members if member is not instance]
+
+    def following(self, instance: Instance, event: fsm.Event) -> tuple[fsm.Event, list[Instance]]:
+        """Whom this member takes along into its new state, and by which event."""
+        state = instance.state.state
+        follow: fsm.Event
+        movable: tuple[State, ...]
+        match state:
+            case State.MASTER:  # SG-2
+                follow, movable = fsm.Forced(state), (State.BACKUP,)
+            case State.FAULT:  # SG-5
+                follow, movable = fsm.Failed("sync_group", True), (State.BACKUP, State.MASTER)
+            case _:  # SG-4, FSM-39
+                follow = event if isinstance(event, fsm.AddressLost) else fsm.Forced(State.BACKUP)
+                movable = (State.MASTER,)
+        return follow, [other for other in self.others(instance) if other.state.state in movable]
 
 
 def places(config: InstanceConfig) -> list[tuple[str, VirtualAddress]]:

@@ -1,8 +1,9 @@
 """`VrrpRouter`: everything one daemon runs, without I/O and with one deadline (DESIGN §3).
 
 A shell calls the methods with what happened and the current time, and obeys the outputs in order. It
-asks `next_deadline_ns()` when it must call `advance()`. Instances, sync groups (§1.6), trackers (§3) and
-announcements (§4) meet here; each of them decides in its own module.
+asks `next_deadline_ns()` when it must call `advance()`. Everything meets here and decides elsewhere: the
+state machine in fsm.py, receive checks in reception.py, trackers (§3) in scripts.py, surroundings.py and
+tracking.py, announcements (§4) in announcements.py. What binds a sync group (§1.6) is below.
 """
 
 from __future__ import annotations
@@ -14,12 +15,7 @@ from . import fsm, tracking
 from .adverts import encoded
 from .agenda import Agenda, Timer
 from .announcements import Announcer
-from .configuration import (
-    Address,
-    InstanceConfig,
-    RouterConfig,
-    VirtualAddress,
-)
+from .configuration import Address, InstanceConfig, RouterConfig, VirtualAddress
 from .dialect import Dialect
 from .fsm import Log, State
 from .instances import Group, Instance, carriers, companions, identity, may_start_as_master, pick, places
@@ -34,9 +30,7 @@ from .outputs import (
     SendGratuitous,
     StateChanged,
 )
-from .packet import (
-    DecodeError,
-)
+from .packet import DecodeError
 from .reception import check_advert
 from .scripts import Script, Scripts
 from .surroundings import Surroundings
@@ -71,13 +65,8 @@ class VrrpRouter:
         self._host = Host({}, frozenset())
         self.instances: dict[str, Instance] = {}
         self.groups: list[Group] = []
-        self._scripts = Scripts(
-            self._agenda,
-            dialect.runs_overlapping_scripts,
-            self._emit,
-            self._changed,
-        )
-        self._surroundings = Surroundings(self._agenda, self._emit, self._changed)
+        self._scripts = Scripts(self._agenda, dialect.runs_overlapping_scripts, self._emit, self._review)
+        self._surroundings = Surroundings(self._agenda, self._emit, self._review)
         self._dispatch: dict[tuple[str, int, int], list[Instance]] = {}
         self._memos: dict[bytes, Instance] = {}  # by the advert last accepted
         self._delay_until_ns = 0
@@ -236,34 +225,6 @@ class VrrpRouter:
         self._hear(instance, source, destination, ttl, payload, now_ns)
         return self._take()
 
-    def rhythm(self) -> list[tuple[Instance, tuple[SendAdvert, ...]]] | None:
-        """The Masters with the adverts that they repeat; None if one of them does more than that."""
-        masters = [each for each in self.instances.values() if each.state.state is State.MASTER]
-        if any(each.rhythm_state is not each.state for each in masters):
-            return None
-        return [(each, each.adverts.get(each.state.priority, ())) for each in masters]
-
-    def postponed(
-        self,
-        interface: str,
-        source: Address,
-        destination: Address,
-        ttl: int,
-        payload: bytes,
-        now_ns: int,
-    ) -> Instance | bool:
-        """What `receive` would do with an advert that comes again and again, without doing it.
-
-        Whose deadline it moves, if that is all; True: it does more; False: nothing at all.
-        """
-        instance = self._recognised(interface, source, destination, ttl, payload)
-        if instance is not None:
-            return instance
-        if now_ns < self._delay_until_ns or len(payload) < 8:
-            return True
-        candidates = self._dispatch.get((interface, source.version, payload[1]), [])
-        return any(each.state.state not in (State.INIT, State.FAULT) for each in candidates)
-
     def _recognised(
         self, interface: str, source: Address, destination: Address, ttl: int, payload: bytes
     ) -> Instance | None:
@@ -284,21 +245,6 @@ class VrrpRouter:
         """A run ended with an exit code, or by a signal. An unknown run is one from before a reload."""
         self._scripts.finished(run, code, signal, now_ns)
         return self._take()
-
-    def rest(self, script: str, run: int, success: bool, now_ns: int) -> int | None:
-        """A shell that foresees the results of a script need not run it while they change nothing.
-
-        The run has just been asked for and will end like all that follow. Returns when the next one would
-        be due, or None: this result is news. `go_on` ends the rest.
-        """
-        return self._scripts.rest(script, run, success, now_ns)
-
-    def go_on(self, script: str, due_ns: int, began_ns: int | None = None) -> int:
-        """A script that rested runs again from `due_ns` on, as if it had never rested.
-
-        `began_ns`: a run that began then is under way; its number is returned.
-        """
-        return self._scripts.go_on(script, due_ns, began_ns)
 
     def interface_changed(self, interface: str, up: bool, now_ns: int) -> list[Output]:
         """IFF_UP and IFF_RUNNING together changed (§1.5), debounced by interface_up_down_delays."""
@@ -349,6 +295,51 @@ class VrrpRouter:
         changed.state = changed.state._replace(base=priority)
         self._review(now_ns, "operator")
         return self._take()
+
+    # --- what a shell asks that skips what only repeats itself
+
+    def rhythm(self) -> list[tuple[Instance, tuple[SendAdvert, ...]]] | None:
+        """The Masters with the adverts that they repeat; None if one of them does more than that."""
+        masters = [each for each in self.instances.values() if each.state.state is State.MASTER]
+        if any(each.rhythm_state is not each.state for each in masters):
+            return None
+        return [(each, each.adverts.get(each.state.priority, ())) for each in masters]
+
+    def postponed(
+        self,
+        interface: str,
+        source: Address,
+        destination: Address,
+        ttl: int,
+        payload: bytes,
+        now_ns: int,
+    ) -> Instance | bool:
+        """What `receive` would do with an advert that comes again and again, without doing it.
+
+        Whose deadline it moves, if that is all; True: it does more; False: nothing at all.
+        """
+        instance = self._recognised(interface, source, destination, ttl, payload)
+        if instance is not None:
+            return instance
+        if now_ns < self._delay_until_ns or len(payload) < 8:
+            return True
+        candidates = self._dispatch.get((interface, source.version, payload[1]), [])
+        return any(each.state.state not in (State.INIT, State.FAULT) for each in candidates)
+
+    def rest(self, script: str, run: int, success: bool, now_ns: int) -> int | None:
+        """A shell that foresees the results of a script need not run it while they change nothing.
+
+        The run has just been asked for and will end like all that follow. Returns when the next one would
+        be due, or None: this result is news. `go_on` ends the rest.
+        """
+        return self._scripts.rest(script, run, success, now_ns)
+
+    def go_on(self, script: str, due_ns: int, began_ns: int | None = None) -> int:
+        """A script that rested runs again from `due_ns` on, as if it had never rested.
+
+        `began_ns`: a run that began then is under way; its number is returned.
+        """
+        return self._scripts.go_on(script, due_ns, began_ns)
 
     # --- building
 
@@ -496,10 +487,7 @@ class VrrpRouter:
             if after is state and not counted and not instance.config.preempt_delay_ns:
                 self._memos.pop(instance.memo_payload, None)
                 self._memos[payload] = instance
-                instance.memo_payload, instance.memo_source = payload, source
-                instance.memo_destination, instance.memo_ttl = destination, ttl
-                instance.memo_interface = instance.config.interface
-                instance.memo_state, instance.memo_delay_ns = after, after.down_ns
+                instance.remember(source, destination, ttl, payload)
 
     def _complain(self, instance: Instance, problem: DecodeError, once: bool) -> None:
         """Count and log; K2: `once` until the state or the Master is another one."""
@@ -629,17 +617,7 @@ class VrrpRouter:
     def _sync(self, group: Group, instance: Instance, event: fsm.Event, now_ns: int) -> None:
         """Take the other members along when one of them moved by itself; group notify last (SG-8)."""
         state = instance.state.state
-        follow: fsm.Event
-        movable: tuple[State, ...]
-        match state:
-            case State.MASTER:  # SG-2
-                follow, movable = fsm.Forced(state), (State.BACKUP,)
-            case State.FAULT:  # SG-5
-                follow, movable = fsm.Failed("sync_group", True), (State.BACKUP, State.MASTER)
-            case _:  # SG-4, FSM-39
-                follow = event if isinstance(event, fsm.AddressLost) else fsm.Forced(State.BACKUP)
-                movable = (State.MASTER,)
-        followers = [other for other in group.others(instance) if other.state.state in movable]
+        follow, followers = group.following(instance, event)
         starting = isinstance(event, (fsm.Startup, fsm.StartInFault, fsm.Shutdown))
         if starting or (state is group.state and not followers):
             return
@@ -708,9 +686,6 @@ class VrrpRouter:
             )
 
     # --- outputs
-
-    def _changed(self, now_ns: int, name: str) -> None:
-        self._review(now_ns, name)
 
     def _emit(self, output: Output) -> None:
         self._out.append(output)
