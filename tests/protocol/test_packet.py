@@ -365,7 +365,6 @@ class Packet:
     truncate: int | None = None
     ttl: int = 255
     is_master: bool = False
-    is_owner: bool = False
     old_unicast: bool = False
     remembered: bool = False
 
@@ -409,10 +408,8 @@ class Packet:
             destination=self.destination,
             ttl=self.ttl,
             own_source=self.own_source,
-            own_addresses=tuple(virtual.address for virtual in self.config.addresses),
             from_remembered_master=self.remembered,
             is_master=self.is_master,
-            is_owner=self.is_owner,
             old_unicast=self.old_unicast,
         )
 
@@ -446,30 +443,6 @@ def test_a_good_advert_is_accepted_by_every_dialect(dialect, family, version):
     assert result.advert == parse(packet.payload, family)
     assert not result.old_unicast
     assert result.notes == ()
-
-
-def test_own_addresses_and_owner_default_to_the_configuration():
-    packet = good(RFC5798, priority=255)
-    arguments = {
-        "config": packet.config,
-        "dialect": RFC5798,
-        "source": packet.source,
-        "destination": packet.destination,
-        "ttl": 255,
-        "own_source": None,
-        "from_remembered_master": False,
-        "is_master": False,
-        "old_unicast": False,
-    }
-    result = check_advert(packet.payload, **arguments)
-    assert isinstance(result, DecodeError)
-    assert result.reason is Reject.OWNER
-    accepted = check_advert(packet.payload, **arguments, is_owner=False)
-    assert isinstance(accepted, Accepted)
-    assert accepted.notes == ()
-    other = check_advert(packet.payload, **arguments, is_owner=False, own_addresses=())
-    assert isinstance(other, Accepted)
-    assert [note.reason for note in other.notes] == [Reject.ADDR_LIST_ERR]
 
 
 # --- receive checks: order ------------------------------------------------------------------------
@@ -666,7 +639,7 @@ def version_4(packet):
 
 
 def owner_hears(packet):
-    packet.is_owner = True
+    configure(packet, priority=255)
 
 
 def no_addresses(packet):
@@ -1050,13 +1023,13 @@ def test_the_rfc_does_not_look_at_the_destination():
 def test_owners():
     for dialect in (RFC5798, RFC3768, FRR_8_4):
         packet = good(dialect, version=dialect.default_version)
-        packet.is_owner = True
+        configure(packet, priority=255)
         assert reason(packet) is Reject.OWNER
     packet = good(RFC9568)  # EID 8298
-    packet.is_owner = True
+    configure(packet, priority=255)
     assert noted(packet) == [Reject.OWNER_CONFLICT]
     packet = good(KEEPALIVED_2_3_3)
-    packet.is_owner = True
+    configure(packet, priority=255)
     assert noted(packet) == []
     configure(packet, owner_ignore_adverts=True)  # K14
     assert reason(packet) is Reject.OWNER

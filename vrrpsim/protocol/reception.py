@@ -69,10 +69,8 @@ class _Reception:
     destination: Address
     ttl: int
     own_source: Address | None
-    own_addresses: tuple[Address, ...]
     from_remembered_master: bool
     is_master: bool
-    is_owner: bool
     old_unicast: bool
 
     @property
@@ -131,14 +129,11 @@ def check_advert(
     from_remembered_master: bool,
     is_master: bool,
     old_unicast: bool,
-    own_addresses: tuple[Address, ...] | None = None,
-    is_owner: bool | None = None,
 ) -> Accepted | DecodeError:
     """Take the receive path of one instance: the first failing row of the dialect's order, or the advert.
 
     `own_source` is the primary address, `old_unicast` whether the instance computes checksums the old way
-    by now. `own_addresses` (the advertised virtual ones) and `is_owner` follow the configuration unless
-    given. A `DecodeError` whose reason does not `reaches_instance` must leave the state machine alone.
+    by now. A `DecodeError` whose reason does not `reaches_instance` must leave the state machine alone.
     """
     reception = _Reception(
         payload,
@@ -148,10 +143,8 @@ def check_advert(
         destination,
         ttl,
         own_source,
-        tuple([virtual.address for virtual in config.addresses]) if own_addresses is None else own_addresses,
         from_remembered_master,
         is_master,
-        config.is_owner if is_owner is None else is_owner,
         old_unicast,
     )
     if not dialect.checks_in_rfc_order:
@@ -210,7 +203,7 @@ def _ipv6_cast(packet: _Reception) -> DecodeError | None:
 
 def _owner_ignores(packet: _Reception) -> DecodeError | None:
     """K14: with `owner_ignore_adverts` an owner drops every advert (FSM-36)."""
-    if packet.is_owner and packet.config.owner_ignore_adverts:
+    if packet.config.is_owner and packet.config.owner_ignore_adverts:
         return DecodeError(Reject.OWNER, "the address owner ignores adverts")
     return None
 
@@ -326,7 +319,7 @@ def _interval_v2(packet: _Reception) -> DecodeError | None:
 
 
 def _count_mismatch(packet: _Reception) -> DecodeError | None:
-    received, own = packet.payload[3], len(packet.own_addresses)
+    received, own = packet.payload[3], len(packet.config.addresses)
     if received == own or not packet.list_checked:
         return None
     return DecodeError(
@@ -338,7 +331,7 @@ def _missing_address(packet: _Reception) -> DecodeError | None:
     if not packet.list_checked:
         return None
     advertised = decode(packet.payload, packet.family).addresses
-    missing = [address for address in packet.own_addresses if address not in advertised]
+    missing = [own.address for own in packet.config.addresses if own.address not in advertised]
     if not missing:
         return None
     return DecodeError(
@@ -467,14 +460,16 @@ def _own_echo(packet: _Reception) -> DecodeError | None:
 
 def _owner_discards(packet: _Reception) -> DecodeError | None:
     """Row 7a: as published, an owner discards every advert for its VRID."""
-    if packet.is_owner and packet.dialect.owner_conflict is OwnerConflict.DISCARD:
+    if packet.config.is_owner and packet.dialect.owner_conflict is OwnerConflict.DISCARD:
         return DecodeError(Reject.OWNER, "we are the address owner")
     return _owner_ignores(packet)
 
 
 def _owner_conflict(packet: _Reception) -> DecodeError | None:
     """Row 7b, EID 8298: the owner verifies and logs, and processes the advert."""
-    return DecodeError(Reject.OWNER_CONFLICT, f"owner hears {packet.source}") if packet.is_owner else None
+    return (
+        DecodeError(Reject.OWNER_CONFLICT, f"owner hears {packet.source}") if packet.config.is_owner else None
+    )
 
 
 def _address_count(packet: _Reception) -> DecodeError | None:
