@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-REAL_TIME = ("real daemons:", "the lab:", "a real browser:")  # how the reason to skip begins
+REAL_TIME = ("real daemons:", "the lab:", "a real browser:", "the unit:")  # how the reason to skip begins
 
 
 def pytest_collection_modifyitems(items):
