@@ -104,7 +104,7 @@ class Echo(NamedTuple):
 
     age: int
     receivers: list[Port]
-    listeners: list[tuple[Port, Instance | None]]  # None: it means nothing there now
+    listeners: list[Instance | None]  # of each receiver; None: it means nothing there now
 
 
 class Segment:
@@ -309,9 +309,9 @@ class Segment:
         if echo is not None and echo.age == self._age and echo.receivers is receivers:
             assert isinstance(frame, VrrpFrame)
             now_ns, source, payload = self._env._now, frame.source, frame.payload
-            for port, instance in echo.listeners:
+            for number, instance in enumerate(echo.listeners):  # the ports themselves are not touched
                 if instance is None or not instance.hears_again(source, payload, now_ns):
-                    port.receive(frame)
+                    receivers[number].receive(frame)
             return
         _arrive(receivers, frame)
         if type(frame) is VrrpFrame:
@@ -324,7 +324,7 @@ class Segment:
             heard = port.postponed(frame) if port.carrier and port.owner.kernel_runs else None
             if heard is None:
                 return None
-            listeners.append((port, heard.instance))
+            listeners.append(heard.instance)
         return Echo(self._age, receivers, listeners)
 
     def lose(self, sender: Port, receiver: Port | None, frame: Frame, reason: str) -> None:
