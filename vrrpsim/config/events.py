@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from vrrpsim.config.values import Distribution
 from vrrpsim.protocol.configuration import RouterConfig
@@ -38,8 +38,7 @@ VERBS = (
 INSTANT_VERBS = ("restart", "reload", "flush_address", "inject")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Whom an event meets. Exactly one of `node`, `role`, `segment`, `client` is set.
 
     `item` is what stands after the slash: a process, an interface, a script or an instance.
@@ -58,29 +57,25 @@ class Target:
         return self.text
 
 
-@dataclass(frozen=True, slots=True)
-class When:
+class When(NamedTuple):
     """An instant: `plus` after the start of the run, or after the event named `after` fired."""
 
     plus: Distribution
     after: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NoParameters:
+class NoParameters(NamedTuple):
     """The verb and its target say everything."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reload:
+class Reload(NamedTuple):
     """SIGHUP; `config` is what the daemon finds on disk then, None: the same as before."""
 
     config: RouterConfig | None = None
     file: str | None = None  # as the scenario writes it
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(NamedTuple):
     """Frames between members of different groups vanish; `one_way`: only from the first to the others."""
 
     groups: tuple[tuple[Target, ...], ...]
@@ -107,22 +102,19 @@ class Impairment:
     receivers: tuple[Target, ...] = ()  # YAML `to:`
 
 
-@dataclass(frozen=True, slots=True)
-class Starve:
+class Starve(NamedTuple):
     """Each timer and packet of the node is served this much late."""
 
     delay: Distribution
 
 
-@dataclass(frozen=True, slots=True)
-class FlushAddress:
+class FlushAddress(NamedTuple):
     """Somebody else removes this address from the node."""
 
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class SetPriority:
+class SetPriority(NamedTuple):
     """The operator changes the base priority of an instance at run time."""
 
     priority: int
@@ -144,13 +136,13 @@ class InjectedAdvert:
     auth_pass: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Inject:
+class Inject(NamedTuple):
     """The advert to put on the segment."""
 
     advert: InjectedAdvert
 
 
+NO_PARAMETERS = NoParameters()
 Parameters = NoParameters | Reload | Partition | Impairment | Starve | FlushAddress | SetPriority | Inject
 
 
@@ -167,7 +159,7 @@ class Event:
     index: int
     name: str
     target: Target | None = None
-    parameters: Parameters = NoParameters()
+    parameters: Parameters = NO_PARAMETERS
     lasts: Distribution | None = None
     every: Distribution | None = None
     count: int | None = None

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 from vrrpsim.config.document import EventDocument
 from vrrpsim.config.events import (
     LINK_VERBS,
+    NO_PARAMETERS,
     PROCESS_VERBS,
     SCRIPT_VERBS,
     Event,
     FlushAddress,
     Impairment,
     Inject,
-    NoParameters,
     Parameters,
     Partition,
     Reload,
@@ -92,7 +92,7 @@ class _Events:
             case "inject":
                 return Inject(words["advert"])
             case _:
-                return NoParameters()
+                return NO_PARAMETERS
 
     def reload(self, name: str, config: str | None, path: Keys) -> Reload:
         if config is None:

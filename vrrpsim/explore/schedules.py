@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from vrrpsim.config.events import (
     INSTANT_VERBS,
+    NO_PARAMETERS,
     Event,
     FlushAddress,
     Impairment,
     Inject,
     InjectedAdvert,
-    NoParameters,
     Parameters,
     Partition,
     Reload,
@@ -55,7 +55,6 @@ LOSSES = (1.0, 0.5, 0.2)
 DELAYS_NS = (1_000_000_000, 100_000_000, 10_000_000)
 SPLITS_UP_TO = 4  # nodes: beyond, only one of them is cut off
 
-PLAIN = NoParameters()
 
 Menu = Mapping[str, Sequence[Event]]
 Schedule = tuple[Event, ...]
@@ -262,7 +261,7 @@ def _strangers(scenario: Scenario) -> Iterator[Event]:
             yield replace(_event("inject", None), target=target, parameters=Inject(advert))
 
 
-def _event(verb: str, text: str | None, parameters: Parameters = PLAIN) -> Event:
+def _event(verb: str, text: str | None, parameters: Parameters = NO_PARAMETERS) -> Event:
     node, _, item = (text or "").partition("/")
     target = Target(text, node=node, item=item or None) if text else None
     at = When(Distribution.fixed(0))
