@@ -84,7 +84,7 @@ class Deeds:
 
     def do(self, outputs: Sequence[Output]) -> None:
         """Each takes its time before it has happened, and waits for those before it."""
-        if len(outputs) == 1 and type(outputs[0]) is SendAdvert and not self._todo and self._busy is None:
+        if len(outputs) == 1 and type(outputs[0]) is SendAdvert and self.done and not self.daemon.blocked:
             self._send_advert(outputs[0])  # the rhythm of a Master, without ceremony
         else:
             self._todo.extend(outputs)
