@@ -77,10 +77,8 @@ class Programme(Generic[Undo]):
 
     def first(self) -> list[Firing]:
         """Events with an instant of their own; `after:` ones follow their event."""
-        return [Firing(self._when_ns(each), each, 0) for each in self._events if each.at.after is None]
-
-    def _when_ns(self, event: Event) -> int:
-        return drawn_ns(self._streams, event)
+        streams = self._streams
+        return [Firing(drawn_ns(streams, each), each, 0) for each in self._events if each.at.after is None]
 
     def fired(
         self, firing: Firing, resolved: Resolved, undo: Undo | None
@@ -99,7 +97,7 @@ class Programme(Generic[Undo]):
             later.append(Firing(at_ns + every_ns, event, repetition + 1))
         if repetition == 0:
             followers = (each for each in self._events if each.at.after == event.name)
-            later += [Firing(at_ns + self._when_ns(each), each, 0) for each in followers]
+            later += [Firing(at_ns + drawn_ns(self._streams, each), each, 0) for each in followers]
         name = event.name if event.name != f"{event.verb}-{event.index}" else ""
         target = str(event.target) if event.target else ""
         return Fired(number, name, event.verb, target, resolved, until_ns, detail(event)), later

@@ -12,8 +12,6 @@ from typing import Any
 
 from vrrpsim.measure.seconds import to_json
 
-FORMATS = (".csv", ".jsonl", ".parquet")
-
 
 class MissingExtra(Exception):
     """An optional package is not installed."""

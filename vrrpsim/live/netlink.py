@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import EADDRNOTAVAIL, ENODEV
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ from .tasks import background
 IFF_UP, IFF_RUNNING = 0x1, 0x40
 IFA_F_SECONDARY, IFA_F_NODAD, IFA_F_DADFAILED, IFA_F_TENTATIVE = 0x01, 0x02, 0x08, 0x40
 AF_INET6 = 10
-EEXIST, ENODEV, EADDRNOTAVAIL = 17, 19, 99
 GONE = (ENODEV, EADDRNOTAVAIL)
 
 
