@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.harness import Row, show
-from vrrpsim.config.scenario import Scenario, load_scenario
+from vrrpsim.scenario.model import Scenario, load_scenario
 from vrrpsim.trace import Level
 from vrrpsim.world import simulate
 

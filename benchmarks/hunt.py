@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.harness import Row, Work, ratio, show
-from vrrpsim.config.scenario import Scenario, load_scenario
 from vrrpsim.explore import hunt as hunting
-from vrrpsim.explore.schedules import kinds_named
+from vrrpsim.explore.fault_schedules import kinds_named
+from vrrpsim.scenario.model import Scenario, load_scenario
 from vrrpsim.world import simulate
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"

@@ -19,7 +19,7 @@ from simpy.events import NORMAL
 
 from benchmarks.harness import Row, exponent, show
 from benchmarks.lean import Call, Node
-from vrrpsim.config.scenario import Scenario, load_scenario
+from vrrpsim.scenario.model import Scenario, load_scenario
 from vrrpsim.trace import Level
 from vrrpsim.world.calendar import Kind
 from vrrpsim.world.world import World

@@ -22,9 +22,9 @@ import trace_reference
 
 import vrrpsim
 from vrrpsim.cli import vrrpsim as group
-from vrrpsim.config.values import Distribution, format_duration
 from vrrpsim.protocol.dialect import DIALECTS, Dialect
-from vrrpsim.world import personality
+from vrrpsim.scenario.quantities import Distribution, format_duration
+from vrrpsim.world import latencies
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -151,9 +151,9 @@ def _shown(value: object) -> str:
 def figures() -> str:
     """Return the table of `slop: default`, with the comments that name the sources."""
     rows = ["| figure | distribution | what it is, and where it was measured |", "|---|---|---|"]
-    source = Path(personality.__file__).read_text(encoding="utf-8")
+    source = Path(latencies.__file__).read_text(encoding="utf-8")
     for name, comment in re.findall(r"^([A-Z_]+) = .*?#\s*(.*)$", source, re.MULTILINE):
-        value = getattr(personality, name)
+        value = getattr(latencies, name)
         if isinstance(value, Distribution):
             rows.append(f"| `{name}` | {_distribution(value)} | {comment} |")
     return "\n".join(rows) + "\n"
@@ -196,7 +196,7 @@ def mark(run: vrrpsim.Run) -> str:
 
 def draw() -> None:
     """Draw the picture anew if it shows another run; matplotlib's versions differ in their bytes."""
-    from vrrpsim.report.paint import render
+    from vrrpsim.report.style import render
 
     run = shown_run()
     if PICTURE.is_file() and mark(run) in PICTURE.read_text(encoding="utf-8"):

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from vrrpsim.config import leaves
-from vrrpsim.config.events import VERBS
-from vrrpsim.config.inline import BLOCKS
-from vrrpsim.config.schema import scenario_schema
-from vrrpsim.config.shapes import NAME_PATTERN
+from vrrpsim.scenario.events import VERBS
+from vrrpsim.scenario.file import scalars
+from vrrpsim.scenario.file.fields import NAME_PATTERN
+from vrrpsim.scenario.file.inline_config import BLOCKS
+from vrrpsim.scenario.file.json_schema import scenario_schema
 
 HEAD = """\
 # The scenario file
@@ -70,22 +70,22 @@ The command of a `vrrp_script` decides what it looks at: `pkill -0 X`, `killall 
 or it always succeeds, and the run says so.
 """
 KINDS = {  # what a pattern of the schema is called
-    leaves.TARGET_PATTERN: "target",
-    leaves.PORT_PATTERN: "port, `80/tcp`",
-    leaves.MAC_PATTERN: "MAC address",
-    leaves.ADDRESS_PATTERN: "IP address",
-    leaves.PREFIX_PATTERN: "address or network with `/length`",
-    leaves.ENDPOINT_PATTERN: '`"10.0.0.1:80"`',
+    scalars.TARGET_PATTERN: "target",
+    scalars.PORT_PATTERN: "port, `80/tcp`",
+    scalars.MAC_PATTERN: "MAC address",
+    scalars.ADDRESS_PATTERN: "IP address",
+    scalars.PREFIX_PATTERN: "address or network with `/length`",
+    scalars.ENDPOINT_PATTERN: '`"10.0.0.1:80"`',
     NAME_PATTERN: "name",
 }
 SHAPES = {  # what a whole shape is called
-    "duration": leaves.DURATION_SCHEMA,
-    "duration, not 0": leaves.POSITIVE_SCHEMA,
-    "share": leaves.FRACTION_SCHEMA,
-    "distribution": leaves.DISTRIBUTION_SCHEMA,
-    "distribution or `manual`": leaves.STARTS_SCHEMA,
-    "distribution, or `{after: NAME, plus: …}`": leaves.AT_SCHEMA,
-    "distribution, not 0": leaves.INTERVAL_SCHEMA,
+    "duration": scalars.DURATION_SCHEMA,
+    "duration, not 0": scalars.POSITIVE_SCHEMA,
+    "share": scalars.FRACTION_SCHEMA,
+    "distribution": scalars.DISTRIBUTION_SCHEMA,
+    "distribution or `manual`": scalars.STARTS_SCHEMA,
+    "distribution, or `{after: NAME, plus: …}`": scalars.AT_SCHEMA,
+    "distribution, not 0": scalars.INTERVAL_SCHEMA,
 }
 ORDER = (
     ("Scenario", "The file"),
@@ -212,7 +212,7 @@ def _bare(shape: Any) -> Any:
         return [_bare(each) for each in shape]
     if not isinstance(shape, dict):
         return shape
-    shared = {"Duration": leaves.DURATION_SCHEMA, "Distribution": leaves.DISTRIBUTION_SCHEMA}
+    shared = {"Duration": scalars.DURATION_SCHEMA, "Distribution": scalars.DISTRIBUTION_SCHEMA}
     if "$ref" in shape:
         shape = shared.get(shape["$ref"].rpartition("/")[2], shape)
     return {key: _bare(value) for key, value in shape.items() if key != "description"}

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import vrrpsim
-from vrrpsim.config.values import format_duration
+from vrrpsim.scenario.quantities import format_duration
 
 ROOT = Path(__file__).parent.parent
 SHOWN_CASES = (

@@ -89,7 +89,7 @@ def loaded_by(names, *arguments):
 
 
 def test_help_imports_nothing_heavy():
-    own = ("vrrpsim.api", "vrrpsim.config.scenario", "vrrpsim.world")
+    own = ("vrrpsim.api", "vrrpsim.scenario.model", "vrrpsim.world")
     assert loaded_by((*HEAVY, "simpy", "ruamel", "importlib.metadata", "difflib", *own), "--help") == "[]"
 
 
@@ -205,9 +205,9 @@ def test_a_reader_that_leaves_is_no_error(pair):
 )
 def test_every_exception_has_one_code_and_no_command_decides_it(error, code, says):
     program = (
-        "import vrrpsim.config.schema, vrrpsim.cli as cli, sys\n"
+        "import vrrpsim.scenario.file.json_schema, vrrpsim.cli as cli, sys\n"
         f"def broken(): raise {error}\n"
-        "vrrpsim.config.schema.scenario_schema = broken\n"
+        "vrrpsim.scenario.file.json_schema.scenario_schema = broken\n"
         "sys.exit(cli.main(['schema']))"
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

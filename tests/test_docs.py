@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import vrrpsim
-from vrrpsim.config.inline import BLOCKS
-from vrrpsim.config.schema import scenario_schema
+from vrrpsim.scenario.file.inline_config import BLOCKS
+from vrrpsim.scenario.file.json_schema import scenario_schema
 from vrrpsim.trace import RECORD_TYPES, Level
 
 ROOT = Path(__file__).parents[1]

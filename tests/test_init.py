@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import vrrpsim
-from vrrpsim.config.errors import InputError
-from vrrpsim.config.values import SECOND_NS
+from vrrpsim.errors import InputError
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT
+from vrrpsim.scenario.quantities import SECOND_NS
 from vrrpsim.starter.deduce import deduce
 from vrrpsim.starter.machines import read_machines
 from vrrpsim.starter.plan import plan

@@ -1,9 +1,9 @@
 import pytest
 from measure.pair import S, scenario, trace
 
-from vrrpsim.config.scenario import Bound, Expect
 from vrrpsim.measure import measure
 from vrrpsim.report.text import Line, Look, report, told, verdict_line
+from vrrpsim.scenario.model import Bound, Expect
 from vrrpsim.trace import StateChange, Trace
 
 

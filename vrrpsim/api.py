@@ -14,12 +14,12 @@ from vrrpsim.trace import Level, Trace
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from vrrpsim.config.scenario import Scenario
     from vrrpsim.explore import hunt as hunting
     from vrrpsim.explore.sweep import Outcome
     from vrrpsim.measure import Result
     from vrrpsim.report.notebook import Progress
     from vrrpsim.report.picture import Picture
+    from vrrpsim.scenario.model import Scenario
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 NO_VALUES: Mapping[str, Sequence[str]] = MappingProxyType({})
@@ -86,8 +86,8 @@ class Run:
 
     def pcap(self, path: str | Path | None = None) -> bytes:
         """Return the run as pcapng for Wireshark, and write it to `path`. Takes the time of the run again."""
+        from vrrpsim.atomic_write import write_whole
         from vrrpsim.capture import capture
-        from vrrpsim.report.whole import write_whole
 
         trace, content = capture(self.scenario, self.seed)
         assert trace.digest() == self.trace.digest(), "the same seed gave another run"
@@ -97,8 +97,8 @@ class Run:
 
     def perfetto(self, path: str | Path | None = None) -> bytes:
         """Return the run as Chrome's trace format for ui.perfetto.dev, and write it to `path`."""
+        from vrrpsim.atomic_write import write_whole
         from vrrpsim.report.perfetto import perfetto
-        from vrrpsim.report.whole import write_whole
 
         content = perfetto(self.scenario, self.trace, self.result)
         if path is not None:
@@ -107,8 +107,8 @@ class Run:
 
     def html(self, path: str | Path | None = None) -> bytes:
         """Return the run as one offline HTML page, and write it to `path`. Quotes the scenario's file."""
+        from vrrpsim.atomic_write import write_whole
         from vrrpsim.report.html.run import run_page
-        from vrrpsim.report.whole import write_whole
 
         content = run_page(self.scenario, self.trace, self.result, self.command)
         if path is not None:
@@ -185,8 +185,8 @@ class Sweep:
 
     def html(self, path: str | Path | None = None) -> bytes:
         """Return the sweep as one offline HTML page, and write it to `path`."""
+        from vrrpsim.atomic_write import write_whole
         from vrrpsim.report.html.sweep import sweep_page
-        from vrrpsim.report.whole import write_whole
 
         names = dict.fromkeys(name for cell in self.outcome.cells for name in cell.names if name != "moves")
         curves = {name: self.outcome.curves(name) for name in names}
@@ -230,7 +230,7 @@ class Hunt:
 
     def text(self) -> str:
         """Return the report that `vrrpsim hunt` prints."""
-        from vrrpsim.explore.story import report
+        from vrrpsim.explore.narrative import report
 
         return report(self.outcome)
 
@@ -244,7 +244,7 @@ class Hunt:
         return self.text()
 
     def _repr_html_(self) -> str:
-        from vrrpsim.explore.story import verdict_line
+        from vrrpsim.explore.narrative import verdict_line
         from vrrpsim.report.cards import hunt_card
 
         return hunt_card(self.to_dict(), verdict_line(self.outcome), self.outcome.scenario.name)
@@ -291,9 +291,9 @@ class Study:
         pool needs `if __name__ == "__main__":`. `progress` is told the trials done and of how many;
         without it a notebook shows a bar, unless it is False.
         """
-        from vrrpsim.explore.crew import Crew
         from vrrpsim.explore.sweep import Variant, sweep
         from vrrpsim.explore.thresholds import parse_threshold
+        from vrrpsim.explore.workers import Crew
         from vrrpsim.report import notebook
 
         asked = [parse_threshold(text) for text in thresholds]
@@ -362,8 +362,8 @@ class Study:
         becomes a scenario file beside this one. `progress` is told the schedules tried and of how many;
         without it a notebook shows a bar, unless it is False.
         """
+        from vrrpsim.explore.fault_schedules import kinds_named
         from vrrpsim.explore.hunt import hunt
-        from vrrpsim.explore.schedules import kinds_named
         from vrrpsim.report import notebook
 
         with notebook.progress(progress, "schedules") as told:
@@ -421,6 +421,6 @@ def command_line(command: str, scenario: Scenario, *options: Sequence[str]) -> s
 
 def load(path: str | Path, overrides: Mapping[str, str] = NOTHING) -> Study:
     """Read a scenario; raise `InputError` with everything that is wrong with it."""
-    from vrrpsim.config.scenario import load_scenario
+    from vrrpsim.scenario.model import load_scenario
 
     return Study(load_scenario(path, overrides=overrides), overrides)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from vrrpsim.trace import Level, Trace
 
 if TYPE_CHECKING:
-    from vrrpsim.config.scenario import Scenario
     from vrrpsim.report.pcapng import Recorder
+    from vrrpsim.scenario.model import Scenario
     from vrrpsim.world.frame import Frame
     from vrrpsim.world.port import Port
 

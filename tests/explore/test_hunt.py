@@ -13,14 +13,15 @@ from pathlib import Path
 import pytest
 
 import vrrpsim
-from vrrpsim.config.scenario import load_scenario
-from vrrpsim.explore import exhaustive, schedules
+from vrrpsim.explore import exhaustive
+from vrrpsim.explore import fault_schedules as schedules
 from vrrpsim.explore.bounds import bounds_of
-from vrrpsim.explore.counterexample import same_run
+from vrrpsim.explore.counterexample_file import same_run
 from vrrpsim.explore.exhaustive import exhaust
 from vrrpsim.explore.hunt import hunt, run_bounded
 from vrrpsim.explore.invariants import BUILT_IN, GROUP, Violation, both, longest, without
 from vrrpsim.protocol import fsm
+from vrrpsim.scenario.model import load_scenario
 
 ROOT = Path(__file__).parents[2]
 NODE = """\
@@ -97,7 +98,8 @@ def test_a_cut_in_both_directions_is_excused(tmp_path):
     bounds = bounds_of(scenario)
     [cut] = menu["partition"]
     history = run_bounded(
-        replace(scenario, events=schedules.in_order([schedules.timed(cut, 10**10, 10**10)])), bounds
+        replace(scenario, events=schedules.in_order([schedules.timed(cut, 10**10, 10**10)])),
+        bounds,
     )
     assert sum(span.length_ns for owned in history.owned for span in owned.dual_master) > 5 * 10**9
     assert [check(history) for check in BUILT_IN.values()] == [None] * len(BUILT_IN)

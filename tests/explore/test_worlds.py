@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 import vrrpsim
-from vrrpsim.config.scenario import load_scenario
 from vrrpsim.explore.bounds import bounds_of
+from vrrpsim.explore.fault_schedules import KINDS, event_yaml, kind_of, menu_of, schedules
 from vrrpsim.explore.hunt import play
 from vrrpsim.explore.invariants import BUILT_IN, History
-from vrrpsim.explore.schedules import KINDS, event_yaml, kind_of, menu_of, schedules
+from vrrpsim.scenario.model import load_scenario
 from vrrpsim.trace import AdvertSent, NodeChange, PriorityChange, ProcessChange
 from vrrpsim.world.segment import Segment
 

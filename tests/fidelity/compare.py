@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy
 
-from vrrpsim.config.scenario import Scenario, load_scenario
-from vrrpsim.explore.agreement import plausible, same
+from vrrpsim.explore.comparison import plausible, same
 from vrrpsim.measure.outages import Outage, client_view
 from vrrpsim.measure.ownership import Span, ownerships
+from vrrpsim.scenario.model import Scenario, load_scenario
 from vrrpsim.trace import Fault, Level, Reachability, Trace
 from vrrpsim.world import simulate
 

@@ -6,7 +6,7 @@ from lab_files import needs_namespaces, pair
 
 import vrrpsim
 from vrrpsim.lab import taps
-from vrrpsim.report.html.messages import Everybody, routes
+from vrrpsim.report.messages import Everybody, routes
 from vrrpsim.trace import AdvertSent, Fault, FaultEnd, FrameLost, StateChange
 
 S = 1_000_000_000

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from lab_files import lab, pair
 
-from vrrpsim.config.chance import Streams
-from vrrpsim.config.compiler import compile_text
-from vrrpsim.config.identities import link_local
-from vrrpsim.config.scenario import load_scenario
-from vrrpsim.explore.agreement import Shown, compare, plausible, same, told, verdict
+from vrrpsim.explore.comparison import Shown, compare, plausible, same, told, verdict
+from vrrpsim.keepalived.compiler import compile_text
 from vrrpsim.lab import programs, refusals
 from vrrpsim.lab.client import address_of
-from vrrpsim.lab.fabric import kinds, paths
 from vrrpsim.lab.faults import Faults
+from vrrpsim.lab.network import kinds, paths
 from vrrpsim.lab.recorder import Recorder
 from vrrpsim.lab.runner import MARK, clean_up
+from vrrpsim.scenario.addressing import link_local
+from vrrpsim.scenario.model import load_scenario
+from vrrpsim.scenario.random_streams import Streams
 from vrrpsim.trace import (
     AddressChange,
     Fault,

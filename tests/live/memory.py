@@ -1,6 +1,6 @@
 """A machine in memory for the live shell: virtual clock, instant effects, everything written down."""
 
-from vrrpsim.config.compiler import compile_text
+from vrrpsim.keepalived.compiler import compile_text
 from vrrpsim.live.daemon import Daemon
 from vrrpsim.protocol.fsm import NEVER_NS
 from vrrpsim.protocol.router import Host

@@ -5,7 +5,7 @@ import signal
 from clusters import VIP, conf
 from lan import Lan, needs_namespaces
 
-from vrrpsim.config.lexer import Lexer
+from vrrpsim.keepalived.lexer import Lexer
 from vrrpsim.live import fifo
 from vrrpsim.live.scripts import Security
 

@@ -19,7 +19,7 @@ from clusters import conf, together
 from lan import Lan, inside, needs_namespaces, statistics
 from memory import Clock, Machine, host
 
-from vrrpsim.config.compiler import compile_text
+from vrrpsim.keepalived.compiler import compile_text
 from vrrpsim.live import sockets
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT, RFC9568, Checksum
 from vrrpsim.protocol.packet import checksum_of

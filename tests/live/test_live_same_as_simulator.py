@@ -8,10 +8,10 @@ from typing import ClassVar
 import pytest
 from memory import Clock, Machine
 
-from vrrpsim.config.scenario import load_scenario
-from vrrpsim.config.values import Distribution
 from vrrpsim.protocol.instances import Instance
 from vrrpsim.protocol.router import VrrpRouter
+from vrrpsim.scenario.model import load_scenario
+from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.trace import (
     AddressChange,
     AdvertRejected,
@@ -170,7 +170,7 @@ def joined(world):
 def test_a_cluster_of_live_daemons_behaves_as_the_simulated_one(case, monkeypatch):
     """Nothing but start and fault is shared: elections, adverts and addresses come out by themselves."""
     path = ROOT / "tests/groundtruth" / case / "scenario.yaml"
-    monkeypatch.setattr("vrrpsim.world.personality.SCRIPT_RUN", Distribution.fixed(0))
+    monkeypatch.setattr("vrrpsim.world.latencies.SCRIPT_RUN", Distribution.fixed(0))
     world = exact_world(path, monkeypatch)
     trace = world.run()
     clock, machines = joined(world)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from memory import CONF, configured
 
-from vrrpsim.config.lexer import Lexer
+from vrrpsim.keepalived.lexer import Lexer
 from vrrpsim.live import scripts, watch
 from vrrpsim.protocol.configuration import FileConfig, Notify, ProcessConfig, ScriptConfig
 

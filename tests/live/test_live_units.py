@@ -16,7 +16,7 @@ import pytest
 from memory import CONF, Clock, Machine, configured, host
 
 from vrrpsim.cli import main
-from vrrpsim.live import loading, metrics, privileges, service, sockets, state, systemd, tasks
+from vrrpsim.live import background, loading, metrics, privileges, service, sockets, state, systemd
 from vrrpsim.live.notify import fifo_line, notifies_of, notify_commands
 from vrrpsim.live.observe import Observer
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT
@@ -115,7 +115,7 @@ def test_a_flood_fills_neither_the_trace_nor_the_log(tmp_path, monkeypatch):
     """Given a second of flood, then so many lines, and in the next second how many there were."""
     said, second = [], [1.0]
     monkeypatch.delenv("JOURNAL_STREAM", raising=False)
-    monkeypatch.setattr("vrrpsim.live.tasks.time.monotonic", lambda: second[0])
+    monkeypatch.setattr("vrrpsim.live.background.time.monotonic", lambda: second[0])
     told = a_service(tmp_path, said.append)
     told._file = io.StringIO()
     for number in range(5_000):
@@ -136,7 +136,7 @@ def test_a_flood_fills_neither_the_trace_nor_the_log(tmp_path, monkeypatch):
 def test_the_log_never_waits_for_its_reader():
     """Given a reader who has stopped, then work goes on, and a bounded lot is kept for later."""
     going, said = Event(), []
-    speaker = tasks.Speaker()
+    speaker = background.Speaker()
     speaker.do(going.wait)
     begin = time.monotonic()
     for number in range(5_000):
@@ -147,10 +147,10 @@ def test_the_log_never_waits_for_its_reader():
     going.set()
     speaker._thread.join(5 if speaker._queue.qsize() == 0 else 0)
     until = time.monotonic() + 5
-    while len(said) < tasks.Speaker.WAITING - 1 and time.monotonic() < until:
+    while len(said) < background.Speaker.WAITING - 1 and time.monotonic() < until:
         time.sleep(0.01)
     assert said[:3] == [0, 1, 2]
-    assert len(said) in (tasks.Speaker.WAITING, tasks.Speaker.WAITING - 1)
+    assert len(said) in (background.Speaker.WAITING, background.Speaker.WAITING - 1)
     speaker.close()
 
 

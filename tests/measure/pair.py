@@ -2,8 +2,8 @@
 
 from ipaddress import IPv4Address
 
-from vrrpsim.config.scenario import Bound, Client, Expect, Keepalived, Node, Owns, Scenario
 from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig, ScriptConfig, Track, VirtualAddress
+from vrrpsim.scenario.model import Bound, Client, Expect, Keepalived, Node, Owns, Scenario
 from vrrpsim.trace import (
     AddressChange,
     AdvertSent,

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 from pair import MS, router, scenario
 
-from vrrpsim.config.scenario import Keepalived, Node
 from vrrpsim.measure.forecast import virtual_routers
 from vrrpsim.protocol.configuration import Track
+from vrrpsim.scenario.model import Keepalived, Node
 
 
 def forecasts(first=router(101), second=router(100)):  # noqa: B008 - frozen

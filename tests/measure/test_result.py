@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 from pair import MS, VIP, S, scenario, trace
 
-from vrrpsim.config.scenario import Bound, Expect, Owns
 from vrrpsim.measure import measure
 from vrrpsim.measure.seconds import fixed_s, seconds, short_s, to_json
+from vrrpsim.scenario.model import Bound, Expect, Owns
 from vrrpsim.trace import AddressChange, Fault, FaultEnd, Level, Trace
 
 

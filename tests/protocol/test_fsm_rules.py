@@ -23,19 +23,8 @@ from vrrp_pair import (
 )
 
 from vrrpsim.protocol import fsm
-from vrrpsim.protocol.configuration import (
-    SECOND_NS,
-    Garp,
-    InitialState,
-    Track,
-    UnicastPeer,
-)
-from vrrpsim.protocol.dialect import (
-    KEEPALIVED_2_2_7,
-    KEEPALIVED_2_2_8,
-    KEEPALIVED_2_3_3,
-    Dialect,
-)
+from vrrpsim.protocol.configuration import SECOND_NS, Garp, InitialState, Track, UnicastPeer
+from vrrpsim.protocol.dialect import KEEPALIVED_2_2_7, KEEPALIVED_2_2_8, KEEPALIVED_2_3_3, Dialect
 from vrrpsim.protocol.fsm import (
     NEVER_NS,
     Acquire,

@@ -26,7 +26,6 @@ from vrrp_pair import (
     started,
 )
 
-from vrrpsim.protocol.agenda import Agenda
 from vrrpsim.protocol.configuration import (
     SECOND_NS,
     GroupConfig,
@@ -58,6 +57,7 @@ from vrrpsim.protocol.outputs import (
 )
 from vrrpsim.protocol.packet import Reject
 from vrrpsim.protocol.router import NOTHING, VrrpRouter
+from vrrpsim.protocol.timer_queue import Agenda
 
 MDI_100, SKEW_100 = 3_609_375_000, 609_375_000
 MDI_101, SKEW_101 = 3_605_468_000, 605_468_000

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import vrrpsim
 from vrrpsim.capture import capture
-from vrrpsim.report.paint import render
+from vrrpsim.report.style import render
 from vrrpsim.trace import RECORD_TYPES, Trace
 
 ROOT = Path(__file__).parents[2]

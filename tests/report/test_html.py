@@ -15,7 +15,7 @@ from html_page import ROOT, SECOND_NS, long_run, messages, read_page, slices
 from reading import CASES, SHIPPED, document_of, name_of, run_of, tenures_of
 
 import vrrpsim
-from vrrpsim.report.html.messages import MESSAGES
+from vrrpsim.report.messages import MESSAGES
 from vrrpsim.trace import AdvertSent, FrameLost, Gratuitous, Level, StateChange
 
 cases = pytest.mark.parametrize("path", CASES, ids=name_of)

@@ -9,8 +9,8 @@ import pytest
 from reading import CASES, ROOT, SHIPPED, capture_of, name_of, read_pcapng, run_of
 
 import vrrpsim
+from vrrpsim.atomic_write import CannotWrite, write_whole
 from vrrpsim.capture import capture
-from vrrpsim.report.whole import CannotWrite, write_whole
 
 TSHARK = shutil.which("tshark")
 EVERY = [*SHIPPED, *CASES[3:]]

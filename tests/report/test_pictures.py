@@ -8,7 +8,7 @@ import pytest
 from reading import ROOT, SHIPPED, ids, name_of, read_pcapng, run_of
 
 import vrrpsim
-from vrrpsim.report.paint import event_text, render
+from vrrpsim.report.style import event_text, render
 from vrrpsim.report.topology import cuts, graph
 
 

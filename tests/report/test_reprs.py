@@ -10,7 +10,7 @@ from reading import ROOT, SHIPPED, name_of, run_of
 
 import vrrpsim
 from vrrpsim.report import notebook
-from vrrpsim.report.paint import render
+from vrrpsim.report.style import render
 from vrrpsim.trace import Level
 
 CRASH = ROOT / "scenarios" / "haproxy-crash.yaml"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from vrrpsim.config.scenario import load_scenario
 from vrrpsim.protocol.instances import Instance
+from vrrpsim.scenario.model import load_scenario
 from vrrpsim.trace import Level
 from vrrpsim.world import World
 from vrrpsim.world.segment import Segment

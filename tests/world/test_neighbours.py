@@ -24,9 +24,9 @@ from tiny_world import (
 )
 from tiny_world import S as SECOND
 
-from vrrpsim.config.scenario import Neighbours
-from vrrpsim.config.values import Distribution
 from vrrpsim.protocol.configuration import Address
+from vrrpsim.scenario.model import Neighbours
+from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.trace import FrameLost, Gratuitous
 from vrrpsim.world import World
 from vrrpsim.world.frame import GRATUITOUS, REPLY, REQUEST, NeighbourFrame

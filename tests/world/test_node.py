@@ -24,8 +24,8 @@ from tiny_world import (
     world,
 )
 
-from vrrpsim.config.scenario import Process
 from vrrpsim.protocol.configuration import ScriptConfig
+from vrrpsim.scenario.model import Process
 from vrrpsim.trace import (
     AddressChange,
     AdvertRejected,

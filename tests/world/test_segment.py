@@ -6,10 +6,10 @@ from ipaddress import IPv4Address, ip_network
 import pytest
 from tiny_world import MS, US, Ear, S, Tap, advert, at, hosts, ip, masters, pair, port, records, run, world
 
-from vrrpsim.config.events import Impairment
-from vrrpsim.config.scenario import Segment
-from vrrpsim.config.values import Distribution
 from vrrpsim.protocol.frames import multicast_mac
+from vrrpsim.scenario.events import Impairment
+from vrrpsim.scenario.model import Segment
+from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.trace import AdvertRejected, FrameLost
 from vrrpsim.world import World
 from vrrpsim.world.calendar import Kind

@@ -9,9 +9,9 @@ from ipaddress import IPv4Address, ip_address, ip_interface, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vrrpsim.config.scenario import Interface, Neighbours, Node, Scenario, Segment, load_scenario
-from vrrpsim.config.values import Distribution
 from vrrpsim.protocol.configuration import Address
+from vrrpsim.scenario.model import Interface, Neighbours, Node, Scenario, Segment, load_scenario
+from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.trace import AddressChange, Level, Reachability, Record, StateChange
 from vrrpsim.world import World
 from vrrpsim.world.frame import Frame, NeighbourFrame, VrrpFrame

@@ -38,8 +38,8 @@ def dialects(_: click.Context, __: click.Parameter, incomplete: str) -> list[str
 
 def settings(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
     """Offer the paths of the values in the scenario that the command line names."""
-    from vrrpsim.config.errors import InputError
-    from vrrpsim.config.yaml_places import read_tree
+    from vrrpsim.errors import InputError
+    from vrrpsim.scenario.file.yaml_tree import read_tree
 
     words = os.environ.get("COMP_WORDS", "").split()  # click gives up where an option wants its value
     files = [Path(word) for word in words if word.endswith((".yaml", ".yml"))]
@@ -52,7 +52,7 @@ def settings(_: click.Context, __: click.Parameter, incomplete: str) -> list[str
 
 def _leaves(value: Any, path: str = "") -> Iterator[str]:
     """Yield the paths of single values; a distribution is one, and a list of anything but mappings."""
-    from vrrpsim.config.values import KINDS
+    from vrrpsim.scenario.quantities import KINDS
 
     if isinstance(value, dict) and not {*value} & {*KINDS}:
         for key, item in value.items():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from vrrpsim.cli._complete import inputs, settings
+from ._complete import inputs, settings
 
 if TYPE_CHECKING:
     from vrrpsim.report.text import Look

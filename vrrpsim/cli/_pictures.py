@@ -22,8 +22,8 @@ def plot_kind(file: Path) -> str:
 
 def draw(file: Path, picture: Picture) -> None:
     """Write a picture in the format that the file's name asks for."""
-    from vrrpsim.report.paint import render
-    from vrrpsim.report.whole import write_whole
+    from vrrpsim.atomic_write import write_whole
+    from vrrpsim.report.style import render
 
     write_whole(file, render(picture, plot_kind(file)))
 

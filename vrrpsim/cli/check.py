@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vrrpsim.cli import BAD, GOOD, INPUT, worst
-from vrrpsim.cli._complete import dialects
-from vrrpsim.cli._options import file_arguments, json_option, quiet_option
-from vrrpsim.config.errors import InputError
+from vrrpsim.errors import InputError
+
+from . import BAD, GOOD, INPUT, worst
+from ._complete import dialects
+from ._options import file_arguments, json_option, quiet_option
 
 if TYPE_CHECKING:
-    from vrrpsim.config.lint import Member
-    from vrrpsim.config.source import Finding
+    from vrrpsim.findings import Finding
+    from vrrpsim.keepalived.lint import Member
     from vrrpsim.protocol.dialect import Dialect
 
 SCENARIOS = (".yaml", ".yml")
@@ -93,7 +94,7 @@ def _dialect(name: str | None) -> Dialect:
 
 
 def _check(file: Path, dialect: Dialect, config_id: str | None) -> Checked:
-    from vrrpsim.config.source import Finding, Place, Severity
+    from vrrpsim.findings import Finding, Place, Severity
 
     try:
         file.read_bytes()
@@ -107,10 +108,10 @@ def _check(file: Path, dialect: Dialect, config_id: str | None) -> Checked:
 
 
 def _scenario(file: Path) -> Checked:
-    from vrrpsim.config.lint import lint, members_of
-    from vrrpsim.config.scenario import load_scenario
-    from vrrpsim.config.yaml_places import read_tree
+    from vrrpsim.keepalived.lint import lint, members_of
     from vrrpsim.protocol.dialect import DIALECTS
+    from vrrpsim.scenario.file.yaml_tree import read_tree
+    from vrrpsim.scenario.model import load_scenario
 
     try:
         read_tree(file)
@@ -138,7 +139,7 @@ def _scenario(file: Path) -> Checked:
 
 def _softer(finding: Finding, file: str) -> Finding:
     """A scenario may show a broken cluster on purpose: what is wrong between its nodes is a warning."""
-    from vrrpsim.config.source import Place, Severity
+    from vrrpsim.findings import Place, Severity
 
     severity = Severity.WARNING if finding.severity is Severity.ERROR else finding.severity
     message = f"{finding.place.file}: {finding.message}".replace(":1:1;", ";")
@@ -146,8 +147,8 @@ def _softer(finding: Finding, file: str) -> Finding:
 
 
 def _conf(file: Path, dialect: Dialect, config_id: str | None) -> Checked:
-    from vrrpsim.config.compiler import read_keepalived
-    from vrrpsim.config.lint import members_of
+    from vrrpsim.keepalived.compiler import read_keepalived
+    from vrrpsim.keepalived.lint import members_of
 
     compiled = read_keepalived(file, config_id=config_id, dialect=dialect)
     members = members_of(str(file), compiled.config, dialect, compiled.places) if compiled.config else ()
@@ -169,7 +170,7 @@ def _names(parts: Any) -> tuple[str, ...]:
 
 def _compared(checked: Sequence[Checked]) -> list[Checked]:
     """Add what is wrong between the keepalived.conf files to the file at which it shows."""
-    from vrrpsim.config.lint import lint
+    from vrrpsim.keepalived.lint import lint
 
     between = lint([member for each in checked for member in each.members])
     conf = [each.file for each in checked if each.members]

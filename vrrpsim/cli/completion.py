@@ -22,7 +22,7 @@ def command(shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    from vrrpsim.cli import vrrpsim
+    from . import vrrpsim
 
     completion = get_completion_class(shell)
     assert completion is not None

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vrrpsim.cli import BAD, GOOD, INTERRUPTED
-from vrrpsim.cli._complete import inputs
-from vrrpsim.cli._options import json_option, look, quiet_option, seed_option
+from . import BAD, GOOD, INTERRUPTED
+from ._complete import inputs
+from ._options import json_option, look, quiet_option, seed_option
 
 if TYPE_CHECKING:
     from vrrpsim.api import Study
@@ -23,8 +23,8 @@ Progress = Callable[[int, int], None]
 
 
 def _kinds(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
-    from vrrpsim.config.source import did_you_mean
-    from vrrpsim.explore.schedules import GROUPS, KINDS, kinds_named
+    from vrrpsim.explore.fault_schedules import GROUPS, KINDS, kinds_named
+    from vrrpsim.findings import did_you_mean
 
     words = [word.strip().replace("-", "_") for word in text.split(",") if word.strip()]
     try:
@@ -36,7 +36,7 @@ def _kinds(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
 
 
 def _duration(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
-    from vrrpsim.config.values import ValueSyntaxError, parse_duration_ns
+    from vrrpsim.scenario.quantities import ValueSyntaxError, parse_duration_ns
 
     try:
         return None if text is None else parse_duration_ns(text)
@@ -175,7 +175,7 @@ def _exhaust(study: Study, seed: int | None, adverts: int, as_json: bool, quiet:
 
 
 def _verdict(outcome: Outcome) -> str:
-    from vrrpsim.explore.story import verdict_line
+    from vrrpsim.explore.narrative import verdict_line
 
     return verdict_line(outcome)
 

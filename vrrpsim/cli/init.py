@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from vrrpsim.cli._complete import dialects, inputs
-from vrrpsim.cli._options import quiet_option
+from ._complete import dialects, inputs
+from ._options import quiet_option
 
 
 @click.command(

@@ -11,21 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vrrpsim.cli import BAD, GOOD, worst
-from vrrpsim.cli._options import (
-    json_option,
-    look,
-    quiet_option,
-    seed_option,
-    set_option,
-    verbose_option,
-)
-from vrrpsim.report.whole import write_whole
+from vrrpsim.atomic_write import write_whole
+
+from . import BAD, GOOD, worst
+from ._options import json_option, look, quiet_option, seed_option, set_option, verbose_option
 
 if TYPE_CHECKING:
     from vrrpsim.api import Run, Study
-    from vrrpsim.config.scenario import Scenario
-    from vrrpsim.explore.agreement import Comparison
+    from vrrpsim.explore.comparison import Comparison
+    from vrrpsim.scenario.model import Scenario
 
 DAEMONS = ("keepalived", "vrrpsim")
 SIMULATIONS = 200
@@ -122,7 +116,7 @@ def command(
         if as_json and done:
             click.echo(_json(done, documents, single=runs == 1 and not compare))
     if compare:
-        from vrrpsim.explore.agreement import told, verdict
+        from vrrpsim.explore.comparison import told, verdict
 
         lines = told(comparison, len(done), SIMULATIONS)
         if not as_json:
@@ -133,7 +127,7 @@ def command(
 
 def _daemons(text: str, scenario: Scenario) -> dict[str, str]:
     """Read `--daemon`: one for all nodes, or NODE=DAEMON with commas; the rest run keepalived."""
-    from vrrpsim.config.source import did_you_mean
+    from vrrpsim.findings import did_you_mean
 
     words = text.split(",")
     chosen = dict.fromkeys(scenario.nodes, words[0] if words[0] in DAEMONS else "keepalived")
@@ -201,7 +195,7 @@ def _json(done: list[Run], comparison: Mapping[str, Any], *, single: bool) -> st
 
 def _compare(done: list[Run], verbose: bool) -> list[Comparison]:
     """Simulate what was run and compare; expectations are left out of it."""
-    from vrrpsim.explore.agreement import compare, shown, simulated
+    from vrrpsim.explore.comparison import compare, shown, simulated
 
     scenario = replace(done[0].scenario, expect=None)
     if verbose:

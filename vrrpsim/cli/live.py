@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from vrrpsim import __version__
-from vrrpsim.cli import GOOD
-from vrrpsim.cli._complete import dialects, inputs
-from vrrpsim.cli._options import verbose_option
+
+from . import GOOD
+from ._complete import dialects, inputs
+from ._options import verbose_option
 
 if TYPE_CHECKING:
     from vrrpsim.protocol.dialect import Dialect

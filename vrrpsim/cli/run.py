@@ -8,19 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vrrpsim.cli import BAD, GOOD, INPUT, worst
-from vrrpsim.cli._options import (
-    file_arguments,
-    json_option,
-    look,
-    quiet_option,
-    seed_option,
-    set_option,
-    verbose_option,
-)
-from vrrpsim.cli._pictures import draw, plot_option
-from vrrpsim.config.errors import InputError
-from vrrpsim.report.whole import write_whole
+from vrrpsim.atomic_write import write_whole
+from vrrpsim.errors import InputError
+
+from . import BAD, GOOD, INPUT, worst
+from ._options import file_arguments, json_option, look, quiet_option, seed_option, set_option, verbose_option
+from ._pictures import draw, plot_option
 
 if TYPE_CHECKING:
     from vrrpsim.api import Run

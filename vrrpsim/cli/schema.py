@@ -18,6 +18,6 @@ def command() -> None:
     """
     import json
 
-    from vrrpsim.config.schema import scenario_schema
+    from vrrpsim.scenario.file.json_schema import scenario_schema
 
     click.echo(json.dumps(scenario_schema(), indent=2))

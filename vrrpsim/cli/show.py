@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vrrpsim.cli._complete import inputs
-from vrrpsim.cli._options import look, set_option
-from vrrpsim.cli._pictures import draw, plot_option
+from ._complete import inputs
+from ._options import look, set_option
+from ._pictures import draw, plot_option
 
 if TYPE_CHECKING:
     import networkx as nx
 
-    from vrrpsim.config.lint import Member
-    from vrrpsim.config.scenario import Scenario
+    from vrrpsim.keepalived.lint import Member
     from vrrpsim.measure.forecast import Forecast, VirtualRouter
     from vrrpsim.measure.keywords import Daemon
+    from vrrpsim.scenario.model import Scenario
 
 
 @click.command(
@@ -41,8 +41,8 @@ def command(
 
     Everything that follows from the configuration before anything runs.
     """
-    from vrrpsim.config.scenario import load_scenario
     from vrrpsim.report.topology import graph as topology
+    from vrrpsim.scenario.model import load_scenario
 
     if at and not plot:
         raise click.UsageError("--at needs --plot")
@@ -61,9 +61,9 @@ def command(
 def _plot(scenario: Scenario, file: Path, at: str | None) -> None:
     """Draw the scenario, or with an instant the run with its own seed."""
     from vrrpsim.api import Study
-    from vrrpsim.config.values import parse_duration_ns
     from vrrpsim.measure import measure
     from vrrpsim.report.topology import topology
+    from vrrpsim.scenario.quantities import parse_duration_ns
     from vrrpsim.trace import Trace
 
     if at is None:
@@ -94,7 +94,7 @@ def _routers(scenario: Scenario) -> Iterator[str]:
 
 
 def _instance(node: str, daemon: Daemon, name: str, scenario: Scenario) -> Iterator[str]:
-    from vrrpsim.config.lint import members_of
+    from vrrpsim.keepalived.lint import members_of
     from vrrpsim.measure.seconds import fixed_s, short_s
 
     [member] = [each for each in members_of(node, daemon.config, daemon.dialect) if each.config.name == name]

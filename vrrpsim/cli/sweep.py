@@ -12,18 +12,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vrrpsim.cli import BAD, BUG, ENVIRONMENT, GOOD, INTERRUPTED, worst
-from vrrpsim.cli._complete import inputs
-from vrrpsim.cli._options import (
-    json_option,
-    look,
-    quiet_option,
-    seed_option,
-    set_option,
-    verbose_option,
-)
-from vrrpsim.cli._pictures import draw, plot_option
-from vrrpsim.report.whole import CannotWrite, whole, write_whole
+from vrrpsim.atomic_write import CannotWrite, whole, write_whole
+
+from . import BAD, BUG, ENVIRONMENT, GOOD, INTERRUPTED, worst
+from ._complete import inputs
+from ._options import json_option, look, quiet_option, seed_option, set_option, verbose_option
+from ._pictures import draw, plot_option
 
 if TYPE_CHECKING:
     from vrrpsim.api import Sweep

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from vrrpsim.cli import BAD, GOOD
-from vrrpsim.cli._complete import inputs
-from vrrpsim.cli._options import seed_option, set_option
+from . import BAD, GOOD
+from ._complete import inputs
+from ._options import seed_option, set_option
 
 PERIOD_S = 0.05  # of the screen
 

@@ -11,10 +11,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vrrpsim.config.scenario import Scenario, Segment
-from vrrpsim.config.values import SECOND_NS, Distribution
 from vrrpsim.measure.keywords import Daemon
 from vrrpsim.measure.result import daemons
+from vrrpsim.scenario.model import Scenario, Segment
+from vrrpsim.scenario.quantities import SECOND_NS, Distribution
 
 RARE = 1e9
 MOST_LOST = 1000  # adverts in a row: with more loss nothing can be demanded anyway

@@ -7,8 +7,8 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from importlib import import_module
 
-from vrrpsim.explore.crew import CrewError
-from vrrpsim.explore.table import MissingExtra
+from .table import MissingExtra
+from .workers import CrewError
 
 CONNECT_S = 10
 

@@ -14,17 +14,18 @@ from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
-from vrrpsim.config.events import Impairment
-from vrrpsim.config.scenario import Scenario, Segment, Slop
-from vrrpsim.config.values import SECOND_NS, Distribution, format_duration
-from vrrpsim.explore.bounds import Bounds, bounds_of
-from vrrpsim.explore.hunt import run_bounded
-from vrrpsim.explore.invariants import BUILT_IN, History
-from vrrpsim.explore.schedules import event_yaml, given, in_order, menu_of, timed
-from vrrpsim.explore.story import flow_text
 from vrrpsim.measure.seconds import seconds
+from vrrpsim.scenario.events import Impairment
+from vrrpsim.scenario.model import Scenario, Segment, Slop
+from vrrpsim.scenario.quantities import SECOND_NS, Distribution, format_duration
 from vrrpsim.trace import Level
 from vrrpsim.world.world import World
+
+from .bounds import Bounds, bounds_of
+from .fault_schedules import event_yaml, given, in_order, menu_of, timed
+from .hunt import run_bounded
+from .invariants import BUILT_IN, History
+from .narrative import flow_text
 
 MOST_NODES = 3
 PHASES = 10  # of the advert interval

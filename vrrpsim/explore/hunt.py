@@ -22,22 +22,16 @@ from shlex import join
 from typing import Any
 
 from vrrpsim import __version__
-from vrrpsim.config.errors import InputError
-from vrrpsim.config.scenario import Scenario, load_scenario
-from vrrpsim.config.values import SECOND_NS
-from vrrpsim.explore import counterexample
-from vrrpsim.explore.bounds import Bounds, bounds_of
-from vrrpsim.explore.invariants import (
-    BUILT_IN,
-    TAIL_NS,
-    History,
-    Invariant,
-    Violation,
-    damage,
-    outage_below,
-    user_invariants,
-)
-from vrrpsim.explore.schedules import (
+from vrrpsim.errors import InputError
+from vrrpsim.measure import Result, measure
+from vrrpsim.scenario.model import Scenario, load_scenario
+from vrrpsim.scenario.quantities import SECOND_NS
+from vrrpsim.trace import Fault, Level, Record, StateChange
+from vrrpsim.world.world import World
+
+from . import counterexample_file
+from .bounds import Bounds, bounds_of
+from .fault_schedules import (
     KINDS,
     Schedule,
     event_yaml,
@@ -48,10 +42,17 @@ from vrrpsim.explore.schedules import (
     menu_of,
     schedules,
 )
-from vrrpsim.explore.story import ROLES, tell
-from vrrpsim.measure import Result, measure
-from vrrpsim.trace import Fault, Level, Record, StateChange
-from vrrpsim.world.world import World
+from .invariants import (
+    BUILT_IN,
+    TAIL_NS,
+    History,
+    Invariant,
+    Violation,
+    damage,
+    outage_below,
+    user_invariants,
+)
+from .narrative import ROLES, tell
 
 GRID_NS = 100_000_000
 RECORDS = 1_000  # that any run may write within a second
@@ -233,7 +234,7 @@ class _Hunter:
 
     def replay(self) -> None:
         """Try the schedules of files beside the scenario on the scenario as it is now."""
-        for path in counterexample.found_beside(self.scenario):
+        for path in counterexample_file.found_beside(self.scenario):
             try:
                 loaded = load_scenario(path)
             except InputError:
@@ -382,7 +383,7 @@ class _Hunter:
         """Write the file that fails by itself, and see that it does."""
         if self.scenario.path is None or finding.replayed:
             return replace(finding, path=finding.replayed)
-        path = counterexample.path_for(self.scenario.path, finding.violation, finding.events)
+        path = counterexample_file.path_for(self.scenario.path, finding.violation, finding.events)
         header = [
             f"Found by vrrpsim {__version__}, seed {finding.scenario.seed}: {self.command}",
             f"This file fails alone: vrrpsim run {path}",
@@ -390,13 +391,13 @@ class _Hunter:
         ]
         measured = _measured(measure(finding.scenario, run_bounded(finding.scenario, self.bounds).trace))
         quiet = _measured(self.run(()).result)
-        for expect in (*counterexample.candidates(finding.violation, measured, quiet), {}):
-            text = counterexample.as_text(
+        for expect in (*counterexample_file.candidates(finding.violation, measured, quiet), {}):
+            text = counterexample_file.as_text(
                 finding.scenario, overrides, path.stem, finding.violation, expect, header
             )
             _write(path, text)
             loaded = load_scenario(path)
-            if not counterexample.same_run(loaded, finding.scenario):
+            if not counterexample_file.same_run(loaded, finding.scenario):
                 raise RuntimeError(f"{path} does not say what ran")
             if measure(loaded, run_bounded(loaded, self.bounds).trace).verdict == "fail":
                 return replace(finding, path=path)

@@ -16,13 +16,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from vrrpsim.config.scenario import Scenario
-from vrrpsim.config.values import exact_duration, format_duration
-from vrrpsim.explore.bounds import Bounds
 from vrrpsim.measure import Result, measure
 from vrrpsim.measure.ownership import Ownership, ownerships
 from vrrpsim.measure.result import addresses, daemons
 from vrrpsim.protocol.configuration import InstanceConfig
+from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.quantities import exact_duration, format_duration
 from vrrpsim.trace import (
     AddressChange,
     AdvertSent,
@@ -34,6 +33,8 @@ from vrrpsim.trace import (
     Trace,
     TrackerChange,
 )
+
+from .bounds import Bounds
 
 GROUP = "vrrpsim.invariants"
 MS_NS, SECOND_NS = 1_000_000, 1_000_000_000

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vrrpsim.explore.trial import Sample
+from .trial import Sample
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,10 +17,12 @@ from functools import cached_property
 from statistics import median_low
 from typing import Any
 
-from vrrpsim.config.events import Event
-from vrrpsim.config.scenario import Bound, Scenario
-from vrrpsim.explore.crew import Crew, Harvest, Progress, harvest
-from vrrpsim.explore.statistics import (
+from vrrpsim.measure.expectations import SINGLE_RUN, Verdict, overall, owner_measure
+from vrrpsim.measure.seconds import optional_seconds, seconds, to_json
+from vrrpsim.scenario.events import Event
+from vrrpsim.scenario.model import Bound, Scenario
+
+from .statistics import (
     PERCENTS,
     Curve,
     Difference,
@@ -32,11 +34,10 @@ from vrrpsim.explore.statistics import (
     rate,
     summarize,
 )
-from vrrpsim.explore.strata import choose_seeds, stratified_event
-from vrrpsim.explore.thresholds import RATES, Threshold, ThresholdError
-from vrrpsim.explore.trial import COUNTS, Row, Sample, measures
-from vrrpsim.measure.expectations import SINGLE_RUN, Verdict, overall, owner_measure
-from vrrpsim.measure.seconds import optional_seconds, seconds, to_json
+from .stratified_seeds import choose_seeds, stratified_event
+from .thresholds import RATES, Threshold, ThresholdError
+from .trial import COUNTS, Row, Sample, measures
+from .workers import Crew, Harvest, Progress, harvest
 
 SPLIT_BRAIN_NS = 50_000_000
 WORST = 3  # seeds named for each measure

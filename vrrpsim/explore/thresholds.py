@@ -14,9 +14,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vrrpsim.config.values import ValueSyntaxError, parse_duration_ns, parse_fraction
-from vrrpsim.explore.statistics import Rate, Summary
-from vrrpsim.explore.trial import COUNTS
+from vrrpsim.scenario.quantities import ValueSyntaxError, parse_duration_ns, parse_fraction
+
+from .statistics import Rate, Summary
+from .trial import COUNTS
 
 RATES = ("rate", "count")
 MEASURES = ("failover", "outage", "dual_master", "vacancy", "moves", "split_brain")

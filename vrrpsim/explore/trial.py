@@ -19,10 +19,10 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.failovers import Effect, causes
 from vrrpsim.measure.ownership import Ownership, Span, Tenure
 from vrrpsim.measure.result import Result, measure
+from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Fault, FaultEnd, Level, Trace
 from vrrpsim.world import simulate
 

@@ -12,9 +12,9 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from vrrpsim.config.identities import client_addresses
-from vrrpsim.config.scenario import Client as ClientModel
-from vrrpsim.config.scenario import Scenario
+from vrrpsim.scenario.addressing import client_addresses
+from vrrpsim.scenario.model import Client as ClientModel
+from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Reachability
 
 from . import kernel

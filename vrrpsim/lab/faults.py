@@ -12,8 +12,10 @@ from heapq import heappop, heappush
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vrrpsim.config.compiler import read_keepalived
-from vrrpsim.config.events import (
+from vrrpsim.keepalived.compiler import read_keepalived
+from vrrpsim.protocol.dialect import DIALECTS
+from vrrpsim.scenario.event_order import Ending, Firing, Programme
+from vrrpsim.scenario.events import (
     Event,
     FlushAddress,
     Impairment,
@@ -23,13 +25,11 @@ from vrrpsim.config.events import (
     SetPriority,
     Target,
 )
-from vrrpsim.config.programme import Ending, Firing, Programme
-from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.trace import Fault, FaultEnd, Remark
 
-from .fabric import kinds, paths
 from .forged import forged_frame
-from .station import Station
+from .network import kinds, paths
+from .node import Station
 
 if TYPE_CHECKING:
     from .run import LabRun

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 
-from vrrpsim.config.events import InjectedAdvert
-from vrrpsim.config.identities import STRANGER_MAC, card, forged
-from vrrpsim.config.scenario import Scenario
 from vrrpsim.protocol import frames
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.packet import PROTOCOL_VRRP
+from vrrpsim.scenario.addressing import STRANGER_MAC, card, forged
+from vrrpsim.scenario.events import InjectedAdvert
+from vrrpsim.scenario.model import Scenario
 
 from . import kernel
 

@@ -15,10 +15,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from vrrpsim.config.scenario import Keepalived, Probe, Process
-from vrrpsim.config.writer import keepalived_conf
+from vrrpsim.keepalived.writer import keepalived_conf
 from vrrpsim.live.processes import SEARCHED
 from vrrpsim.protocol.configuration import RouterConfig, ScriptConfig
+from vrrpsim.scenario.model import Keepalived, Probe, Process
 
 from .machine import ROOM, Machine
 

@@ -12,10 +12,10 @@ import socket
 import time
 from collections.abc import Callable
 
-from vrrpsim.config.scenario import Scenario
 from vrrpsim.protocol import frames
 from vrrpsim.protocol.configuration import Address, InstanceConfig, RouterConfig
 from vrrpsim.protocol.packet import HEADER_BYTES, PROTOCOL_VRRP
+from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import (
     AddressChange,
     AdvertSent,
@@ -32,8 +32,8 @@ from vrrpsim.trace import (
 )
 
 from . import taps
-from .causes import SAME_CAUSE_NS, in_order
-from .fabric import segment_of_ends
+from .network import segment_of_ends
+from .ordering import SAME_CAUSE_NS, in_order
 
 SAME_NS = 20_000  # two looks at a clock that nothing came between
 
@@ -165,11 +165,11 @@ class Recorder:
 
     def _frame(self, at_ns: int, node: str, interface: str, data: bytes) -> None:
         match _understood(data):
-            case "vrrp", frames.IpPacket() as packet:
+            case ["vrrp", frames.IpPacket() as packet]:
                 self._advert(at_ns, node, packet)
-            case "garp", frames.Arp() as arp:
+            case ["garp", frames.Arp() as arp]:
                 self._gratuitous(at_ns, node, interface, arp.sender, arp.sender_mac)
-            case "garp", frames.Neighbor(target=target, mac=bytes() as mac):
+            case ["garp", frames.Neighbor(target=target, mac=bytes() as mac)]:
                 self._gratuitous(at_ns, node, interface, target, mac)
 
     def _gratuitous(self, at_ns: int, node: str, interface: str, address: Address, mac: bytes) -> None:

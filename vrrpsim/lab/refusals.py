@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 
-from vrrpsim.config.events import Event, Impairment, Inject
-from vrrpsim.config.scenario import Neighbours, Scenario
-from vrrpsim.config.source import Place
-from vrrpsim.config.yaml_places import Keys, Tree, dotted, read_tree
+from vrrpsim.findings import Place
+from vrrpsim.scenario.events import Event, Impairment, Inject
+from vrrpsim.scenario.file.yaml_tree import Keys, Tree, dotted, read_tree
+from vrrpsim.scenario.model import Neighbours, Scenario
 
 from . import kernel
 from .client import address_of

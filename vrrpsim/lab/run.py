@@ -10,20 +10,20 @@ from contextlib import suppress
 from ipaddress import ip_interface
 from typing import Any, TypeVar
 
-from vrrpsim.config.chance import Streams
-from vrrpsim.config.scenario import Scenario
-from vrrpsim.config.values import Distribution
 from vrrpsim.protocol.configuration import Address
+from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.quantities import Distribution
+from vrrpsim.scenario.random_streams import Streams
 from vrrpsim.trace import Trace
 
 from . import kernel
 from .client import Client, address_of
-from .fabric import Fabric, paths, segment_of_ends
 from .faults import Faults
 from .forged import Stranger
 from .machine import ROOM
+from .network import Fabric, paths, segment_of_ends
+from .node import Station
 from .recorder import Recorder
-from .station import Station
 
 T = TypeVar("T")
 FIRST = -15  # niceness of everything in a run: what else this machine does shall not show in it

@@ -16,7 +16,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from vrrpsim.config.scenario import Scenario
+from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Trace
 
 from . import kernel

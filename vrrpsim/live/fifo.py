@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from vrrpsim.config.arguments import split_command
-from vrrpsim.config.lexer import Row
+from vrrpsim.keepalived.arguments import split_command
+from vrrpsim.keepalived.lexer import Row
 
 from .processes import signal_group
 from .scripts import Children, Security, ids_of, resolve

@@ -16,13 +16,13 @@ from vrrpsim.protocol.outputs import AddAddresses, RemoveAddresses, SendAdvert, 
 from vrrpsim.protocol.router import Host
 from vrrpsim.trace import Record
 
+from .background import background
 from .daemon import Daemon, Done
 from .fifo import Fifo, Fifos
 from .netlink import Held, Kernel, Link, VmacImpossible
 from .notify import Command
 from .scripts import Children
 from .sockets import Wire
-from .tasks import background
 from .watch import Watch, count_processes, file_value, prepare_files
 
 STOP_NOTIFY_S = 1.0  # §1.7: what STOP scripts get

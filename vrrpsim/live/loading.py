@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vrrpsim.config.arguments import parse_address
-from vrrpsim.config.compiler import read_keepalived
-from vrrpsim.config.errors import InputError
-from vrrpsim.config.lexer import Lexer, Row
-from vrrpsim.config.source import Finding, Place, Severity
+from vrrpsim.errors import InputError
+from vrrpsim.findings import Finding, Place, Severity
+from vrrpsim.keepalived.arguments import parse_address
+from vrrpsim.keepalived.compiler import read_keepalived
+from vrrpsim.keepalived.lexer import Lexer, Row
 from vrrpsim.protocol.configuration import AuthType, InstanceConfig, RouterConfig
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.protocol.packet import effective_authentication

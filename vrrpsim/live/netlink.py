@@ -19,7 +19,7 @@ from typing import Any
 from vrrpsim.protocol.configuration import Address, InstanceConfig, VirtualAddress
 from vrrpsim.protocol.frames import mac_text, virtual_mac
 
-from .tasks import background
+from .background import background
 
 IFF_UP, IFF_RUNNING = 0x1, 0x40
 IFA_F_SECONDARY, IFA_F_NODAD, IFA_F_DADFAILED, IFA_F_TENTATIVE = 0x01, 0x02, 0x08, 0x40

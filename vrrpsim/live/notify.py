@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from vrrpsim.config.arguments import split_command
+from vrrpsim.keepalived.arguments import split_command
 from vrrpsim.protocol.configuration import Notify, RouterConfig
 from vrrpsim.protocol.outputs import RunNotify
 

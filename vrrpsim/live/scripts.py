@@ -19,8 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vrrpsim.config.arguments import split_command
-from vrrpsim.config.lexer import Row
+from vrrpsim.keepalived.arguments import split_command
+from vrrpsim.keepalived.lexer import Row
 from vrrpsim.protocol.configuration import (
     GroupConfig,
     InstanceConfig,

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from vrrpsim.config.errors import InputError
+from vrrpsim.errors import InputError
 from vrrpsim.protocol.configuration import Address, RouterConfig
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.trace import AdvertRejected, LogLine, Record, Remark, json_line
 
 from . import systemd
+from .background import Limit, Scribe, Speaker, background
 from .linux import Linux
 from .loading import Loaded, load
 from .netlink import VmacImpossible
@@ -28,7 +29,6 @@ from .observe import Observer
 from .privileges import CannotRun, keep_from_children, require
 from .sockets import Wire
 from .state import snapshot
-from .tasks import Limit, Scribe, Speaker, background
 
 LINES_PER_SECOND = 200
 RECORDS_PER_SECOND = 2_000  # of rejected adverts and log lines

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vrrpsim.protocol.configuration import FileConfig, ProcessConfig
 
-from .tasks import background
+from .background import background
 
 PROCESSES_EVERY_S = 0.25
 COMM_BYTES = 15  # the kernel cuts names to this

@@ -1,5 +1,5 @@
 """From a trace to tenures, failovers, overlaps, vacancies, outages and a verdict."""
 
-from vrrpsim.measure.result import Result, measure
+from .result import Result, measure
 
 __all__ = ["Result", "measure"]

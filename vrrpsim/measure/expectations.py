@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vrrpsim.config.scenario import Bound, Expect, Owns
-from vrrpsim.measure.failovers import Failover
-from vrrpsim.measure.outages import ClientView, Outage
-from vrrpsim.measure.ownership import Ownership
+from vrrpsim.scenario.model import Bound, Expect, Owns
+
+from .failovers import Failover
+from .outages import ClientView, Outage
+from .ownership import Ownership
 
 SINGLE_RUN = ("max", "min")
 

@@ -20,9 +20,6 @@ from enum import Enum
 from operator import attrgetter
 from typing import TypeVar
 
-from vrrpsim.measure.history import History, Reaction
-from vrrpsim.measure.keywords import Daemon, claim_keyword, detect_keyword, elect_keyword, relearn_keyword
-from vrrpsim.measure.ownership import Ownership, Tenure
 from vrrpsim.trace import (
     Fault,
     FaultEnd,
@@ -33,6 +30,10 @@ from vrrpsim.trace import (
     StateChange,
     TrackerChange,
 )
+
+from .history import History, Reaction
+from .keywords import Daemon, claim_keyword, detect_keyword, elect_keyword, relearn_keyword
+from .ownership import Ownership, Tenure
 
 T = TypeVar("T", bound=Record)
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from vrrpsim.config.lint import Member, members_of
-from vrrpsim.config.scenario import Scenario
-from vrrpsim.measure.keywords import Daemon
-from vrrpsim.measure.result import daemons
-from vrrpsim.measure.seconds import fixed_s, short_s
+from vrrpsim.keepalived.lint import Member, members_of
 from vrrpsim.protocol.configuration import RouterConfig, Track
+from vrrpsim.scenario.model import Scenario
+
+from .keywords import Daemon
+from .result import daemons
+from .seconds import fixed_s, short_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vrrpsim.measure.seconds import fixed_s, short_s
 from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.protocol.timers import master_down_interval_ns, skew_time_ns
 from vrrpsim.trace import PriorityChange, StateChange, TrackerChange
+
+from .seconds import fixed_s, short_s
 
 SLACK_NS = 5_000_000  # a moved priority shifts a running deadline by some milliseconds (FSM-24)
 AT_ONCE_NS = 50_000_000  # a cache that follows a gratuitous frame does so within this

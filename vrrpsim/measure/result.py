@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vrrpsim.config.scenario import Scenario
-from vrrpsim.measure.expectations import Verdict, judge, overall
-from vrrpsim.measure.failovers import Failover, event_words, failovers
-from vrrpsim.measure.history import History, history
-from vrrpsim.measure.keywords import Daemon
-from vrrpsim.measure.outages import ClientView, Outage, client_view
-from vrrpsim.measure.ownership import Ownership, Span, ownerships
-from vrrpsim.measure.seconds import optional_seconds, seconds, to_json
 from vrrpsim.protocol.configuration import RouterConfig
 from vrrpsim.protocol.dialect import DIALECTS
+from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Fault, FaultEnd, Trace
+
+from .expectations import Verdict, judge, overall
+from .failovers import Failover, event_words, failovers
+from .history import History, history
+from .keywords import Daemon
+from .outages import ClientView, Outage, client_view
+from .ownership import Ownership, Span, ownerships
+from .seconds import optional_seconds, seconds, to_json
 
 
 @dataclass(frozen=True, slots=True)

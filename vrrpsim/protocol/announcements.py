@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from .agenda import Agenda, Timer
 from .configuration import GarpGroup
 from .dialect import Dialect
 from .fsm import NEVER_NS
 from .instances import Instance, companions, places
 from .outputs import Output, SendGratuitous
+from .timer_queue import Agenda, Timer
 
 
 class Announcer:

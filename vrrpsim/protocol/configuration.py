@@ -1,6 +1,6 @@
 """The effective configuration of one VRRP daemon, as frozen values.
 
-Readers (`vrrpsim.config`) build these values from keepalived.conf or from scenario YAML; the engine
+Readers (`vrrpsim.scenario`) build these values from keepalived.conf or from scenario YAML; the engine
 never reads text. Every rounding, default and dropped tracker of keepalived has already happened:
 what stands here is what runs. Times are integer nanoseconds, addresses `ipaddress` objects.
 """

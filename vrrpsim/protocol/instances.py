@@ -10,18 +10,12 @@ from collections import Counter
 from collections.abc import Iterable
 
 from . import fsm, tracking
-from .agenda import Timer
-from .configuration import (
-    Address,
-    ChecksumMode,
-    GroupConfig,
-    InstanceConfig,
-    VirtualAddress,
-)
+from .configuration import Address, ChecksumMode, GroupConfig, InstanceConfig, VirtualAddress
 from .frames import virtual_mac
 from .fsm import State
 from .outputs import SendAdvert
 from .packet import Reject
+from .timer_queue import Timer
 
 
 class Instance:

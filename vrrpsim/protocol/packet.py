@@ -16,14 +16,7 @@ from enum import Enum
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address
 
-from .configuration import (
-    SECOND_NS,
-    Address,
-    Authentication,
-    AuthType,
-    ChecksumMode,
-    InstanceConfig,
-)
+from .configuration import SECOND_NS, Address, Authentication, AuthType, ChecksumMode, InstanceConfig
 from .dialect import Checksum, Dialect
 from .timers import CENTISECOND_NS
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 
 from . import fsm, tracking
 from .adverts import encoded
-from .agenda import Agenda, Timer
 from .announcements import Announcer
 from .configuration import Address, InstanceConfig, RouterConfig, VirtualAddress
 from .dialect import Dialect
 from .fsm import Log, State
 from .instances import Group, Instance, carriers, companions, identity, may_start_as_master, pick, places
+from .monitors import Surroundings
 from .outputs import (
     AddAddresses,
     AdvertDropped,
@@ -33,7 +33,7 @@ from .outputs import (
 from .packet import DecodeError
 from .reception import check_advert
 from .scripts import Script, Scripts
-from .surroundings import Surroundings
+from .timer_queue import Agenda, Timer
 
 NOTHING: tuple[Output, ...] = ()
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import tracking
-from .agenda import Agenda, Timer
 from .configuration import SECOND_NS, ScriptConfig
 from .fsm import NEVER_NS, Log
 from .outputs import KillScript, Output, RunScript, TrackerChanged
+from .timer_queue import Agenda, Timer
 
 KILL_AFTER_NS = 2 * SECOND_NS  # SC-4: SIGKILL two seconds after SIGTERM, and once more
 KILL_AGAIN_NS = 10 * SECOND_NS

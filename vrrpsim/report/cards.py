@@ -10,27 +10,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from vrrpsim.config.scenario import Scenario
-from vrrpsim.config.values import format_duration
 from vrrpsim.measure.forecast import Forecast, virtual_routers
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
-from vrrpsim.report.inline import Curve, distribution, timeline
-from vrrpsim.report.sweep import bound_words as bound_of
-from vrrpsim.report.sweep import headline as sweep_headline
-from vrrpsim.report.sweep import label_of, quantity
-from vrrpsim.report.sweep import measured_words as measured_of
-from vrrpsim.report.sweep import verdict_line as sweep_verdict
-from vrrpsim.report.text import (
-    OK_WORDS,
-    bound_words,
-    brief,
-    failovers_alike,
-    headline,
-    measured_words,
-    verdict_line,
-)
+from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.quantities import format_duration
 from vrrpsim.trace import Trace
+
+from .svg import Curve, distribution, timeline
+from .sweep import bound_words as bound_of
+from .sweep import headline as sweep_headline
+from .sweep import label_of, quantity
+from .sweep import measured_words as measured_of
+from .sweep import verdict_line as sweep_verdict
+from .text import OK_WORDS, bound_words, brief, failovers_alike, headline, measured_words, verdict_line
 
 VERDICTS = {  # background and text: either contrast is above 4.5
     "pass": ("#00664F", "#ffffff"),

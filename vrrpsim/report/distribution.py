@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from vrrpsim.report.paint import plain_style
+from .style import plain_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from vrrpsim.report.picture import Picture
+    from .picture import Picture
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", "-.", ":")
@@ -50,7 +50,7 @@ class Curve(Protocol):
 
 def figure(title: str, panels: Mapping[str, Sequence[Curve]]) -> Picture:
     """Draw one panel for each measure, by its name, one line for each curve."""
-    from vrrpsim.report.picture import Picture
+    from .picture import Picture
 
     with plain_style():
         drawn = Picture(figsize=(5.2 * max(len(panels), 1), 3.8), layout="constrained")

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from textwrap import shorten, wrap
 from typing import TYPE_CHECKING, Any
 
-from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.result import EventSeen, Result
 from vrrpsim.measure.seconds import fixed_s
-from vrrpsim.report.lanes import NOBODY, Slice, alike, client_slices, owner_slices, slices, state_slices
-from vrrpsim.report.paint import (
+from vrrpsim.scenario.model import Scenario
+from vrrpsim.trace import PriorityChange, Trace
+
+from .lanes import NOBODY, Slice, alike, client_slices, owner_slices, slices, state_slices
+from .style import (
     BAD,
     FAINT,
     INK,
@@ -35,15 +37,14 @@ from vrrpsim.report.paint import (
     plain_style,
     rectangle,
 )
-from vrrpsim.report.text import verdict_line
-from vrrpsim.report.waterfall import known_parts, main_failover, waterfall
-from vrrpsim.trace import PriorityChange, Trace
+from .text import verdict_line
+from .waterfall import known_parts, main_failover, waterfall
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from vrrpsim.report.picture import Picture
+    from .picture import Picture
 
 WIDTH = 9.5  # inches, as all lengths here
 LANE, GAP, ROW = 0.34, 0.16, 0.22
@@ -101,7 +102,7 @@ class _Picture:
         self.wide = WIDTH - self.left - 0.3
 
     def draw(self) -> Picture:
-        from vrrpsim.report.picture import Picture
+        from .picture import Picture
 
         about = wrap(self.scenario.description, 105)[:2]
         events, more = self._event_rows()

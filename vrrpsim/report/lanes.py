@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.ownership import Ownership
+from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import NodeChange, ProcessChange, Reachability, StateChange, Trace
 
 NOBODY = "nobody"

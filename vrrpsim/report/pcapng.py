@@ -30,8 +30,6 @@ from operator import attrgetter
 from struct import pack
 from typing import Protocol
 
-from vrrpsim.config.scenario import Client, Scenario
-from vrrpsim.config.values import format_duration
 from vrrpsim.measure.failovers import causes
 from vrrpsim.measure.ownership import OwnerLine, ownerships
 from vrrpsim.measure.result import addresses
@@ -39,7 +37,8 @@ from vrrpsim.protocol import frames
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.dialect import Checksum
 from vrrpsim.protocol.packet import checksum_ok, ones_complement_sum, pseudo_header
-from vrrpsim.report.lanes import REASONS
+from vrrpsim.scenario.model import Client, Scenario
+from vrrpsim.scenario.quantities import format_duration
 from vrrpsim.trace import (
     AdvertRejected,
     Fault,
@@ -51,6 +50,8 @@ from vrrpsim.trace import (
     StateChange,
     Trace,
 )
+
+from .lanes import REASONS
 
 EPOCH_NS = 946_684_800_000_000_000  # 2000-01-01T00:00:00Z
 IN, OUT = 1, 2

@@ -14,18 +14,11 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.result import Result
-from vrrpsim.report.lanes import (
-    REASONS,
-    Slice,
-    client_slices,
-    machine_slices,
-    owner_slices,
-    process_slices,
-    state_slices,
-)
+from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import AdvertSent, Gratuitous, PriorityChange, StateChange, Trace
+
+from .lanes import REASONS, Slice, client_slices, machine_slices, owner_slices, process_slices, state_slices
 
 Event = dict[str, Any]
 

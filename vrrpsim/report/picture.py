@@ -9,6 +9,6 @@ class Picture(Figure):
     """A `matplotlib.figure.Figure` with a face for Jupyter."""
 
     def _repr_svg_(self) -> str:
-        from vrrpsim.report.paint import render
+        from .style import render
 
         return render(self, "svg").decode()

@@ -9,12 +9,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
-from vrrpsim.report.lanes import NOBODY, Slice, alike, client_slices, owner_slices, state_slices
-from vrrpsim.report.text import headline, story
+from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Trace
+
+from .lanes import NOBODY, Slice, alike, client_slices, owner_slices, state_slices
+from .text import headline, story
 
 STYLES = {"MASTER": "bold green", "FAULT": "bold red", "off": "dim", "paused": "yellow"}
 BAD = (NOBODY, "no answer", " + ")

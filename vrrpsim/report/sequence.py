@@ -10,23 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
-from vrrpsim.report.html.messages import Everybody, Route, routes
-from vrrpsim.report.paint import (
-    FAINT,
-    INK,
-    NORMAL,
-    RED,
-    SMALL,
-    STATES,
-    event_text,
-    plain_style,
-)
-from vrrpsim.report.picture import Picture
-from vrrpsim.report.waterfall import main_failover
+from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import AdvertSent, Level, PriorityChange, StateChange, Trace, TrackerChange
+
+from .messages import Everybody, Route, routes
+from .picture import Picture
+from .style import FAINT, INK, NORMAL, RED, SMALL, STATES, event_text, plain_style
+from .waterfall import main_failover
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from vrrpsim.config.values import format_duration
 from vrrpsim.measure.seconds import SECOND_NS, fixed_s
-from vrrpsim.report.text import OK_WORDS, Look, brief, owner_words
+from vrrpsim.scenario.quantities import format_duration
+
+from .text import OK_WORDS, Look, brief, owner_words
 
 Document = Mapping[str, Any]
 COLUMNS = ("p50", "p90", "p95", "p99")

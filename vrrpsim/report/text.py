@@ -13,15 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from vrrpsim.config.scenario import Scenario
-from vrrpsim.config.values import format_duration
 from vrrpsim.measure.expectations import SINGLE_RUN, Verdict
 from vrrpsim.measure.failovers import Cause, Failover, causes
 from vrrpsim.measure.ownership import Ownership
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
-from vrrpsim.report.lanes import REASONS, alike
-from vrrpsim.report.strips import timeline
+from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.quantities import format_duration
 from vrrpsim.trace import (
     AdvertSent,
     Fault,
@@ -35,6 +33,9 @@ from vrrpsim.trace import (
     Trace,
     TrackerChange,
 )
+
+from .ascii_timeline import timeline
+from .lanes import REASONS, alike
 
 LIKE = 4  # lines of one shape that a story tells before it says "… n more"
 BAR = 30  # columns of a waterfall

@@ -11,19 +11,20 @@ from itertools import combinations
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
-from vrrpsim.config.events import Partition
-from vrrpsim.config.scenario import Scenario
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
-from vrrpsim.report.lanes import Slice, client_slices, machine_slices, process_slices, state_slices
-from vrrpsim.report.paint import FAINT, INK, NORMAL, RED, SMALL, Paint, event_text, node_paints, plain_style
+from vrrpsim.scenario.events import Partition
+from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Trace
+
+from .lanes import Slice, client_slices, machine_slices, process_slices, state_slices
+from .style import FAINT, INK, NORMAL, RED, SMALL, Paint, event_text, node_paints, plain_style
 
 if TYPE_CHECKING:
     import networkx as nx
     from matplotlib.axes import Axes
 
-    from vrrpsim.report.picture import Picture
+    from .picture import Picture
 
 WIDE, HIGH = 1.75, 0.98  # inches of a machine
 CLEAR = {"facecolor": "#ffffff", "edgecolor": "none", "pad": 1.0}
@@ -108,7 +109,7 @@ class _Picture:
             self.x |= _spread(there, self.wide)
 
     def draw(self) -> Picture:
-        from vrrpsim.report.picture import Picture
+        from .picture import Picture
 
         clients = {client.segment for client in self.scenario.clients.values()}
         bow = 0.5 if self.cuts else 0.0

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from vrrpsim.measure.failovers import Effect, Failover
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
-from vrrpsim.report.paint import FAINT, INK, NORMAL, SMALL, Paint, inches, rectangle
-from vrrpsim.report.text import brief, failovers_alike
+
+from .style import FAINT, INK, NORMAL, SMALL, Paint, inches, rectangle
+from .text import brief, failovers_alike
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

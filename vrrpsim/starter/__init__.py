@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vrrpsim.config.source import Finding
+    from vrrpsim.findings import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,13 @@ def init(
     with everything that is wrong with the files, `FileExistsError` if `out` is there and not `force`;
     then nothing is written.
     """
+    from vrrpsim.atomic_write import write_whole
     from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
-    from vrrpsim.report.whole import write_whole
-    from vrrpsim.starter.deduce import deduce
-    from vrrpsim.starter.machines import read_machines
-    from vrrpsim.starter.plan import plan
-    from vrrpsim.starter.text import scenario_text
+
+    from .deduce import deduce
+    from .machines import read_machines
+    from .plan import plan
+    from .text import scenario_text
 
     spoken = DEFAULT_DIALECT if dialect is None else DIALECTS[dialect]
     file = Path("my.yaml" if out is None else out)

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from vrrpsim.config.lint import lint, members_of
-from vrrpsim.config.scenario import AddressWithPrefix, Client, Interface, Keepalived, Node, Segment
-from vrrpsim.config.source import Finding, Place, Severity
-from vrrpsim.config.values import Distribution
+from vrrpsim.findings import Finding, Place, Severity
+from vrrpsim.keepalived.lint import lint, members_of
 from vrrpsim.protocol.dialect import Dialect
-from vrrpsim.starter.machines import Card, Machine, Remarks
-from vrrpsim.starter.numbering import Numbering, named_addresses
-from vrrpsim.starter.services import clients_of, processes_of
-from vrrpsim.starter.wiring import cards_of, segment_names, wired
+from vrrpsim.scenario.model import AddressWithPrefix, Client, Interface, Keepalived, Node, Segment
+from vrrpsim.scenario.quantities import Distribution
+
+from .machines import Card, Machine, Remarks
+from .numbering import Numbering, named_addresses
+from .services import clients_of, processes_of
+from .wiring import cards_of, segment_names, wired
 
 LAN_DELAY = Distribution.uniform(80_000, 400_000)  # 80 to 400 us
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vrrpsim.config.compiler import Compiled, read_keepalived
-from vrrpsim.config.errors import InputError
-from vrrpsim.config.resolve import ROLES
-from vrrpsim.config.scenario import Address
-from vrrpsim.config.source import Finding, Place, Severity
+from vrrpsim.errors import InputError
+from vrrpsim.findings import Finding, Place, Severity
+from vrrpsim.keepalived.compiler import Compiled, read_keepalived
 from vrrpsim.protocol.configuration import InstanceConfig, VirtualAddress
 from vrrpsim.protocol.dialect import Dialect
+from vrrpsim.scenario.file.resolve import ROLES
+from vrrpsim.scenario.model import Address
 
 Card = tuple[str, str]  # node and interface
 Remarks = dict[tuple[str, ...], str]  # what to say of a guess, by the path of the value in the scenario

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_interface, ip_network
 
-from vrrpsim.config.scenario import Address, AddressWithPrefix, Network
 from vrrpsim.protocol.configuration import InstanceConfig, VirtualAddress
-from vrrpsim.starter.machines import Card, Machine, Remarks, twins
+from vrrpsim.scenario.model import Address, AddressWithPrefix, Network
+
+from .machines import Card, Machine, Remarks, twins
 
 FIRST_HOST = 11  # of the invented addresses, where the network is large enough
 LINK_LOCAL = ip_network("fe80::/64")

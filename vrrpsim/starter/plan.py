@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from vrrpsim.config.lint import Member, members_of
-from vrrpsim.config.scenario import Scenario
-from vrrpsim.config.values import SECOND_NS, Distribution
 from vrrpsim.explore.bounds import SLACK_NS, bounds_of
+from vrrpsim.keepalived.lint import Member, members_of
 from vrrpsim.measure.keywords import Daemon
 from vrrpsim.measure.seconds import fixed_s, short_s
 from vrrpsim.protocol.configuration import Track
 from vrrpsim.protocol.dialect import Dialect
-from vrrpsim.starter.deduce import Cluster
-from vrrpsim.starter.machines import mates, twins
+from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.quantities import SECOND_NS, Distribution
+
+from .deduce import Cluster
+from .machines import mates, twins
 
 STAGGER_NS = SECOND_NS // 2  # between the starts of two nodes; what a start takes varies by a tenth of it
 WATCH_NS = 5 * SECOND_NS  # how long the cluster is left with each fault beyond the worst case

@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from vrrpsim.config.masking import masked
-from vrrpsim.config.scenario import Address, Client, Probe, Process
 from vrrpsim.protocol.configuration import InstanceConfig, ScriptConfig
-from vrrpsim.starter.machines import Card, Machine, Remarks, clean, mates, twins
+from vrrpsim.redaction import masked
+from vrrpsim.scenario.model import Address, Client, Probe, Process
 from vrrpsim.world.checks import Check, check_of
+
+from .machines import Card, Machine, Remarks, clean, mates, twins
 
 SERVERS = {  # what checks are often about, and the port it is asked at
     "haproxy": 80,

@@ -9,10 +9,11 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from vrrpsim.config.scenario import Client, Interface, Node, Segment
-from vrrpsim.config.values import Distribution
-from vrrpsim.starter.deduce import Cluster
-from vrrpsim.starter.plan import Plan, duration
+from vrrpsim.scenario.model import Client, Interface, Node, Segment
+from vrrpsim.scenario.quantities import Distribution
+
+from .deduce import Cluster
+from .plan import Plan, duration
 
 WIDTH = 110
 SCHEMA = "yaml-language-server: $schema=schema.json"

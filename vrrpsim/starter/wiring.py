@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from vrrpsim.starter.machines import Card, Machine, twins
+from .machines import Card, Machine, twins
 
 
 def cards_of(machine: Machine) -> tuple[Card, ...]:

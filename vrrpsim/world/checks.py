@@ -13,8 +13,8 @@ from functools import cache
 from itertools import pairwise
 from pathlib import PurePosixPath
 
-from vrrpsim.config.scenario import Probe, Process
 from vrrpsim.protocol.configuration import ScriptConfig
+from vrrpsim.scenario.model import Probe, Process
 
 PRESENCE = ("pkill", "killall", "pidof", "pgrep", "systemctl")
 REQUEST = ("curl", "wget", "nc", "ncat")

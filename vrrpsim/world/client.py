@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from vrrpsim.config.chance import geometric
-from vrrpsim.config.scenario import Client as ClientModel
 from vrrpsim.protocol.configuration import Address
+from vrrpsim.scenario.model import Client as ClientModel
+from vrrpsim.scenario.random_streams import geometric
 from vrrpsim.trace import Reachability
 
-from . import personality
+from . import latencies
 from .calendar import Call, Kind
 from .frame import VrrpFrame
 from .neighbours import Entry, Nud
@@ -106,7 +106,7 @@ class Client:
         every_ns = self.model.every_ns
         if (self._now_ns - 1) // every_ns * every_ns < self._lost_ns:
             return False  # no request fell into the gap
-        delay_ns = self._answers.ns(personality.FIRST_ANSWER)
+        delay_ns = self._answers.ns(latencies.FIRST_ANSWER)
         self._settled = self.world.calendar.at(
             self._now_ns + delay_ns, Kind.CLIENT, self.rank, self.world.reconsider
         )

@@ -11,21 +11,21 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vrrpsim.config.scenario import Keepalived
-from vrrpsim.config.values import Distribution
 from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.protocol.frames import multicast_mac
 from vrrpsim.protocol.fsm import NEVER_NS, State
 from vrrpsim.protocol.outputs import Output
 from vrrpsim.protocol.router import NOTHING, Host, VrrpRouter
+from vrrpsim.scenario.model import Keepalived
+from vrrpsim.scenario.quantities import Distribution
 
-from . import personality
+from . import latencies
 from .calendar import Call, Kind, order_of
-from .deeds import Deeds
 from .frame import VrrpFrame
+from .output_queue import Deeds
 from .port import Postponed
-from .script_runs import ScriptRuns
+from .script_runner import ScriptRuns
 
 if TYPE_CHECKING:
     from .node import Node
@@ -101,7 +101,7 @@ class Daemon:
         if self.exists or not self.node.up:
             return
         self._become("starting")
-        delay_ns = self.draw_ns(personality.DAEMON_START)
+        delay_ns = self.draw_ns(latencies.DAEMON_START)
         self._pending = self.later(delay_ns, self._dispatch)
 
     def _dispatch(self) -> None:
@@ -123,7 +123,7 @@ class Daemon:
             self.disturb()
             self._become("stopping")
             self.obey(self.router.stop(self.now_ns))
-            self._pending = self.later(self.draw_ns(personality.DAEMON_EXIT), self.kill)
+            self._pending = self.later(self.draw_ns(latencies.DAEMON_EXIT), self.kill)
 
     def kill(self) -> None:
         """SIGKILL to all of it: silence, and the addresses stay (§1.7)."""
@@ -291,7 +291,7 @@ class Daemon:
 
     def _netlink(self, ask: Callable[..., list[Output]], *arguments: Any) -> None:
         if self.life in ("running", "frozen"):
-            self.later(self.draw_ns(personality.NETLINK), self.happen, self._hear_kernel, ask, arguments)
+            self.later(self.draw_ns(latencies.NETLINK), self.happen, self._hear_kernel, ask, arguments)
 
     def _hear_kernel(self, ask: Callable[..., list[Output]], arguments: tuple[Any, ...]) -> None:
         if self.life == "running":
@@ -337,7 +337,7 @@ class Daemon:
         self._drawn = self._env._now < self._irregular_until_ns
         late_ns = self.drift_ns
         if self._env._now < self._rivals_until_ns:
-            late_ns = self._jitter.ns(self.node.time(personality.WAKE_UP))
+            late_ns = self._jitter.ns(self.node.time(latencies.WAKE_UP))
         if self.node.starved is not None:
             late_ns += self._jitter.ns(self.node.starved)
         self._wake_at(due_ns, due_ns + late_ns)

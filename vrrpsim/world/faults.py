@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from vrrpsim.config.events import (
+from vrrpsim.scenario.addressing import STRANGER_MAC, forged
+from vrrpsim.scenario.event_order import Ending, Firing, Programme
+from vrrpsim.scenario.events import (
     Event,
     FlushAddress,
     Impairment,
@@ -16,8 +18,6 @@ from vrrpsim.config.events import (
     Starve,
     Target,
 )
-from vrrpsim.config.identities import STRANGER_MAC, forged
-from vrrpsim.config.programme import Ending, Firing, Programme
 from vrrpsim.trace import Fault, FaultEnd
 
 from .calendar import Kind

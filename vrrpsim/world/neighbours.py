@@ -12,9 +12,9 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from vrrpsim.config.scenario import Neighbours as Personality
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.fsm import NEVER_NS
+from vrrpsim.scenario.model import Neighbours as Personality
 
 from .calendar import Call, Kind
 from .frame import GRATUITOUS, REPLY, REQUEST, Frame, NeighbourFrame

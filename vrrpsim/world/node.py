@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vrrpsim.config.identities import card, own_addresses
-from vrrpsim.config.scenario import Node as NodeModel
-from vrrpsim.config.scenario import Stalls
-from vrrpsim.config.values import Distribution
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.protocol.fsm import NEVER_NS
+from vrrpsim.scenario.addressing import card, own_addresses
+from vrrpsim.scenario.model import Node as NodeModel
+from vrrpsim.scenario.model import Stalls
+from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.trace import AddressChange, NodeChange, ProcessChange
 
-from . import personality
+from . import latencies
 from .calendar import Call, Kind
 from .checks import Check
 from .daemon import Daemon
@@ -40,7 +40,7 @@ class Node:
         self._changes = 0  # of the machine's state: each boot has a draw of its own
         self.starved: Distribution | None = None
         self._timeless = model.slop.kind == "none"
-        self.drift = self.time(model.slop.drift or personality.DRIFT)
+        self.drift = self.time(model.slop.drift or latencies.DRIFT)
         self.stalls: Stalls | None = model.slop.stalls
         self.ports: dict[str, Port] = {}
         self._own: dict[str, tuple[Address, ...]] = {}
@@ -71,7 +71,7 @@ class Node:
 
     def time(self, distribution: Distribution) -> Distribution:
         """How long something takes here: nothing with `slop: none`."""
-        return personality.NONE if self._timeless else distribution
+        return latencies.NONE if self._timeless else distribution
 
     def own_addresses(self, port: Port) -> tuple[Address, ...]:
         """The configured addresses of an interface, without virtual ones."""
@@ -219,7 +219,7 @@ class Node:
             self._report_link(port, False)
         else:
             purpose = f"carrier/{port.name}/{self._now_ns}"
-            delay_ns = self.world.streams.draw_ns(self.time(personality.CARRIER_UP), purpose)
+            delay_ns = self.world.streams.draw_ns(self.time(latencies.CARRIER_UP), purpose)
             self._reports[interface] = self._later(delay_ns, self._report_link, port, True)
         self.world.reconsider()
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from vrrpsim.config.scenario import Neighbours as Personality
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.instances import Instance
+from vrrpsim.scenario.model import Neighbours as Personality
 
 from .frame import BROADCAST, GRATUITOUS, REPLY, REQUEST, Frame, NeighbourFrame, VrrpFrame
 from .neighbours import Entry, NeighbourCache

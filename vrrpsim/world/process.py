@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from vrrpsim.config.scenario import Process as ProcessModel
+from vrrpsim.scenario.model import Process as ProcessModel
 
 from .calendar import Call, Kind
 

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vrrpsim.config.chance import Gaps, Numbered, bounds_ns
-from vrrpsim.config.events import Impairment
-from vrrpsim.config.scenario import Segment as SegmentModel
 from vrrpsim.protocol.instances import Instance
+from vrrpsim.scenario.events import Impairment
+from vrrpsim.scenario.model import Segment as SegmentModel
+from vrrpsim.scenario.random_streams import Gaps, Numbered, bounds_ns
 
 from .calendar import Kind, order_of
 from .frame import Frame, VrrpFrame

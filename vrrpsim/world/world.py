@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
-from vrrpsim.config.chance import Streams
-from vrrpsim.config.identities import client_addresses
-from vrrpsim.config.scenario import Scenario
+from vrrpsim.scenario.addressing import client_addresses
+from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.random_streams import Streams
 from vrrpsim.trace import FrameLost, Level, Remark, Trace
 
 from .calendar import Calendar, Kind
 from .client import Client
-from .fastforward import FastForward
+from .fast_forward import FastForward
 from .faults import Faults
 from .node import Node
 from .segment import Segment

@@ -6,16 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from vrrpsim import __version__
-from vrrpsim.config.masking import masked
-from vrrpsim.config.scenario import Scenario
-from vrrpsim.config.values import format_duration
-from vrrpsim.config.writer import keepalived_conf
+from vrrpsim.keepalived.writer import keepalived_conf
 from vrrpsim.measure.expectations import Verdict
 from vrrpsim.measure.failovers import Failover
 from vrrpsim.measure.result import Result
-from vrrpsim.report.html import page
-from vrrpsim.report.html.lanes import Words, lanes, priorities
-from vrrpsim.report.html.messages import sequence
+from vrrpsim.redaction import masked
+from vrrpsim.report.messages import sequence
 from vrrpsim.report.text import (
     Look,
     bound_words,
@@ -28,7 +24,12 @@ from vrrpsim.report.text import (
     verdict_line,
 )
 from vrrpsim.report.waterfall import WORDS, main_failover
+from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.quantities import format_duration
 from vrrpsim.trace import Trace
+
+from . import page
+from .timeline_data import Words, lanes, priorities
 
 EVENTS, FAILOVERS, LINES = 500, 40, 400
 QUOTED = 40_000  # characters of the scenario, and of all configurations

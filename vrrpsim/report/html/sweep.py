@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vrrpsim import __version__
-from vrrpsim.config.masking import masked
-from vrrpsim.config.values import format_duration
+from vrrpsim.redaction import masked
 from vrrpsim.report.distribution import Curve
-from vrrpsim.report.html import page
 from vrrpsim.report.sweep import (
     COLUMNS,
     Document,
@@ -25,6 +23,9 @@ from vrrpsim.report.sweep import (
     report,
     verdict_line,
 )
+from vrrpsim.scenario.quantities import format_duration
+
+from . import page
 
 POINTS = 6000  # of all curves
 NAMED = 5  # of seeds without a result

@@ -1,0 +1,88 @@
+"""Rules between nodes, keepalived.md §8.1: each with a pair that must and one that must not be reported."""
+
+from ipaddress import IPv4Address as IP
+
+import pytest
+
+from vrrpsim.keepalived.lint import lint, members_of
+from vrrpsim.protocol.configuration import (
+    Authentication,
+    AuthType,
+    InstanceConfig,
+    RouterConfig,
+    Track,
+    UnicastPeer,
+    VirtualAddress,
+)
+from vrrpsim.protocol.dialect import KEEPALIVED_2_2_7, KEEPALIVED_2_3_3
+
+VIP = (VirtualAddress(IP("10.0.0.100"), 32),)
+CHECK = (Track("chk", 2),)
+
+
+def found(one, other, dialect=KEEPALIVED_2_2_7):
+    """Return the rules that two nodes break; what is not said is sound."""
+    members = []
+    for node, changes in (("a", {"priority": 101} | one), ("b", {"priority": 100} | other)):
+        values = {"name": "VI_1", "interface": "eth0", "vrid": 51, "addresses": VIP} | changes
+        members += members_of(node, RouterConfig(instances=(InstanceConfig(**values),)), dialect)
+    return [finding.rule for finding in lint(members)]
+
+
+def password(key):
+    return Authentication(AuthType.PASS, key)
+
+
+def unicast(source, *peers):
+    return {"source": IP(source), "unicast_peers": tuple(UnicastPeer(IP(peer)) for peer in peers)}
+
+
+def test_a_sound_pair_has_no_findings():
+    assert found({"track_scripts": CHECK}, {"track_scripts": CHECK}) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "one", "other"),
+    [
+        ("X00", {}, {"vrid": 52}),
+        ("X01", {"priority": 105, "track_scripts": CHECK}, {"track_scripts": CHECK}),
+        (
+            "X01",
+            {"priority": 102, "track_scripts": CHECK},
+            {"track_scripts": CHECK},
+        ),  # equality is not enough
+        ("X01", {"track_scripts": (Track("chk", -1),)}, {}),
+        ("X03", {"track_scripts": CHECK}, {"track_scripts": CHECK, "preempt": False}),
+        ("X07", {"priority": 255}, {"priority": 255}),
+        ("X08", {"priority": 100}, {}),
+        ("X09", {}, {"advert_int_ns": 2_000_000_000}),
+        ("X10", {"version": 3}, {"version": 3, "advert_int_ns": 2_000_000_000}),
+        ("X11", {"version": 3}, {}),
+        ("X12", {"authentication": password(b"1234")}, {}),
+        ("X12", {"authentication": password(b"1234")}, {"authentication": password(b"1235")}),
+        ("X13", {}, {"addresses": (*VIP, VirtualAddress(IP("10.0.0.101"), 32))}),
+        ("X14", unicast("10.0.0.1", "10.0.0.2"), {}),
+        ("X15", unicast("10.0.0.1", "10.0.0.2"), unicast("10.0.0.2", "10.0.0.3")),
+    ],
+)
+def test_a_broken_pair_is_reported(rule, one, other):
+    assert found(one, other) == [rule]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"vrid": 52, "addresses": ()}, {}),  # another virtual router
+        ({"track_scripts": (Track("chk", -2),)}, {}),
+        ({"track_scripts": (*CHECK, Track("net"))}, {"track_scripts": CHECK, "preempt": False}),
+        ({"priority": 255}, {}),
+        ({"authentication": password(b"12345678x")}, {"authentication": password(b"12345678y")}),
+        (unicast("10.0.0.1", "10.0.0.2"), unicast("10.0.0.2", "10.0.0.1")),
+    ],
+)
+def test_a_pair_that_works_is_not(one, other):
+    assert found(one, other) == []
+
+
+def test_lists_may_differ_from_2_3_3_on():
+    assert found({}, {"addresses": (*VIP, VirtualAddress(IP("10.0.0.101"), 32))}, KEEPALIVED_2_3_3) == ["X13"]

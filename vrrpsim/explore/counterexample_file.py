@@ -1,0 +1,131 @@
+"""A found schedule as a scenario file beside the original, which `vrrpsim run` alone replays and fails.
+
+The original's text is kept, comments and references to keepalived files included; only what makes the run
+another one is replaced: name, description, duration, seed, events and expectations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.quantities import exact_duration
+
+from .fault_schedules import Schedule, event_yaml
+from .invariants import Violation
+
+MARK = "-hunt-"
+WIDTH = 150
+
+
+def found_beside(scenario: Scenario) -> tuple[Path, ...]:
+    """Return the counterexamples that earlier hunts left beside a scenario."""
+    if scenario.path is None:
+        return ()
+    return tuple(sorted(scenario.path.parent.glob(f"{scenario.path.stem}{MARK}[0-9a-f]*.yaml")))
+
+
+def path_for(original: Path, violation: Violation, events: Schedule) -> Path:
+    """Name the file after what it shows, so that the same finding has the same name."""
+    shown = repr((violation.invariant, [event_yaml(event) for event in events]))
+    code = hashlib.sha256(shown.encode()).hexdigest()[:4]
+    return original.with_name(f"{original.stem}{MARK}{code}.yaml")
+
+
+def as_text(
+    scenario: Scenario,
+    overrides: Mapping[str, str],
+    name: str,
+    violation: Violation,
+    expect: Mapping[str, Any],
+    header: Iterable[str],
+) -> str:
+    """Write a scenario that ran as YAML, on the text of its file."""
+    from ruamel.yaml import YAML
+
+    assert scenario.path is not None
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = WIDTH
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    document = yaml.load(scenario.path.read_text(encoding="utf-8"))
+    for path, text in overrides.items():
+        _assign(document, path.split("."), yaml.load(text))
+    document.ca.comment = None  # the original's lesson is not this one's
+    for key in ("events", "expect", "duration", "seed", "description"):
+        document.ca.items.pop(key, None)
+    document["name"] = name
+    document["description"] = f"{violation.invariant}: {violation.text}."
+    document["duration"] = exact_duration(scenario.duration_ns)
+    document["seed"] = scenario.seed
+    document["events"] = _sequence(_flow(event_yaml(event)) for event in scenario.events)
+    document.pop("expect", None)
+    if expect:
+        document["expect"] = _block({key: _flow(value) for key, value in expect.items()})
+    out = StringIO()
+    yaml.dump(document, out)
+    lines = [*(f"# {line}" for line in header), *(line.rstrip() for line in out.getvalue().splitlines())]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def candidates(
+    violation: Violation, measured: Mapping[str, int], quiet: Mapping[str, int]
+) -> Iterator[dict[str, Any]]:
+    """Yield expectations that may fail: the invariant's own, then what is worse than without any fault."""
+    if violation.expect:
+        yield dict(violation.expect)
+    for name, value in measured.items():
+        if value > quiet[name]:
+            yield {name: {"max": quiet[name] if name == "moves" else exact_duration(quiet[name])}}
+
+
+def same_run(one: Scenario, other: Scenario) -> bool:
+    """Whether two scenarios give the same run: what they are called and expect does not matter."""
+    plain = [
+        replace(each, name="", description="", expect=None, path=None, findings=()) for each in (one, other)
+    ]
+    return plain[0] == plain[1] and dict(plain[0].nodes) == dict(plain[1].nodes)
+
+
+def _assign(document: Any, steps: Sequence[str], value: Any) -> None:
+    first, *rest = steps
+    keys: list[Any] = [int(first)] if first.isdecimal() and isinstance(document, list) else [first]
+    if first == "*":
+        keys = list(range(len(document))) if isinstance(document, list) else list(document)
+    for key in keys:
+        if not rest:
+            document[key] = value
+        else:
+            here = document[key] if isinstance(document, list) else document.setdefault(key, {})
+            _assign(here, rest, value)
+
+
+def _flow(value: Any) -> Any:
+    """Make mappings and lists that are written on one line."""
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+    if isinstance(value, Mapping):
+        made: Any = CommentedMap({key: _flow(item) for key, item in value.items()})
+    elif isinstance(value, (list, tuple)):
+        made = CommentedSeq([_flow(item) for item in value])
+    else:
+        return value
+    made.fa.set_flow_style()
+    return made
+
+
+def _block(value: Mapping[str, Any]) -> Any:
+    from ruamel.yaml.comments import CommentedMap
+
+    return CommentedMap(value)
+
+
+def _sequence(items: Iterable[Any]) -> Any:
+    from ruamel.yaml.comments import CommentedSeq
+
+    return CommentedSeq(items)

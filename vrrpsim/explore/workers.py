@@ -1,0 +1,260 @@
+"""Trials over the standard library's `concurrent.futures.Executor`: who works, who died, what came back.
+
+Tasks are batches of seeds of one cell, sized to take about `BATCH_S`; a row knows its seed, so neither the
+number of workers nor the order in which they finish can be seen in a result. When a worker dies, the
+trials under way are repeated one by one: those that kill a worker again are given up and reported.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from threading import Thread
+from typing import Any
+
+from vrrpsim.scenario.model import Scenario
+
+from .trial import Batch, Row, run_batch
+
+BATCH_S = 0.15  # of wall time
+MOST = 2000  # seeds in a batch
+DEATHS = 20  # of workers before the sweep gives up
+
+Work = Callable[[Scenario, Sequence[int]], Batch]
+Progress = Callable[[int, int], None]  # trials done, of how many
+
+
+class CrewError(Exception):
+    """No worker can do the work here."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Seeds of one cell. `suspect`: it was under way when a worker died, so it runs alone."""
+
+    cell: int
+    seeds: tuple[int, ...]
+    suspect: bool = False
+
+
+@dataclass(slots=True)
+class Harvest:
+    """What came back, by cell and seed."""
+
+    rows: list[dict[int, Row]]
+    errors: list[dict[int, str]]  # trials that raised: a bug
+    lost: list[dict[int, str]]  # trials that took their worker with them, or never ran
+    repeated: set[int] = field(default_factory=set)  # seeds under way when a worker died
+    deaths: int = 0
+    interrupted: bool = False
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+class Crew:
+    """Where tasks go: the caller's executor, or a process pool of our own that is renewed when it breaks."""
+
+    def __init__(self, jobs: int | None = None, executor: Executor | None = None) -> None:
+        self.jobs = max(1, jobs or (cores() if executor is None else 16))
+        self._foreign = executor
+        self._own: Executor | None = None
+
+    @property
+    def window(self) -> int:
+        """How many tasks are under way at a time: enough that nobody waits."""
+        return 1 if self.jobs == 1 and self._foreign is None else 2 * self.jobs
+
+    def submit(self, work: Work, scenario: Scenario, seeds: Sequence[int]) -> Future[Batch]:
+        """Hand in one task."""
+        if self._foreign is not None:
+            return self._foreign.submit(work, scenario, seeds)
+        if self._own is None:
+            self._own = _Here() if self.jobs == 1 else _process_pool(self.jobs)
+        return self._own.submit(work, scenario, seeds)
+
+    def renew(self) -> bool:
+        """Replace a broken pool; False: it is not ours."""
+        self.dismiss()
+        return self._foreign is None
+
+    def dismiss(self) -> None:
+        """Drop what has not begun, wait for what has."""
+        if self._own is not None:
+            self._own.shutdown(wait=True, cancel_futures=True)
+            self._own = None
+
+
+class _Here(Executor):
+    """Works in this process, at once."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def _process_pool(jobs: int) -> Executor:
+    forkserver = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if forkserver else "spawn")
+    if forkserver:
+        context.set_forkserver_preload([run_batch.__module__])
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_work)
+
+
+def _begin_work() -> None:
+    """In a worker: Ctrl-C is for the parent to answer, and nobody works on for one that was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def harvest(
+    scenarios: Sequence[Scenario],
+    seeds: Iterable[int],
+    crew: Crew,
+    *,
+    total: int = 0,
+    progress: Progress | None = None,
+    work: Work = run_batch,
+) -> Harvest:
+    """Run every scenario with every seed; Ctrl-C ends it early with what is finished.
+
+    `progress` is told how many of `total` trials are done.
+    """
+    ledger = _Ledger(scenarios, seeds, crew, work)
+    try:
+        for _ in ledger.work_off():
+            if progress:
+                progress(ledger.done, total)
+    except KeyboardInterrupt:
+        ledger.found.interrupted = True
+        with suppress(KeyboardInterrupt):  # impatient: do not wait for what is under way
+            crew.dismiss()
+        ledger.collect_the_finished()
+    finally:
+        crew.dismiss()
+    return ledger.found
+
+
+class _Ledger:
+    """The work to do and what is under way."""
+
+    def __init__(self, scenarios: Sequence[Scenario], seeds: Iterable[int], crew: Crew, work: Work) -> None:
+        self.scenarios, self.crew, self.work = scenarios, crew, work
+        self.found = Harvest([{} for _ in scenarios], [{} for _ in scenarios], [{} for _ in scenarios])
+        self.done = 0
+        self._fresh = self._tasks(seeds)
+        self._suspects: deque[Task] = deque()
+        self._under_way: dict[Future[Batch], Task] = {}
+        self._spent_s, self._timed = 0.0, 0
+
+    def _tasks(self, seeds: Iterable[int]) -> Iterator[Task]:
+        """Cells take turns, so that an interrupted sweep has about the same seeds in each."""
+        left = iter(seeds)
+        while chunk := tuple(islice(left, self._size())):
+            for cell in range(len(self.scenarios)):
+                yield Task(cell, chunk)
+
+    def _size(self) -> int:
+        if not self._timed:
+            return 2
+        return max(1, min(MOST, round(BATCH_S * self._timed / max(self._spent_s, 1e-9))))
+
+    def work_off(self) -> Iterator[None]:
+        """Do all tasks; yield whenever some came back."""
+        while self._hand_in() or self._under_way:
+            finished, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
+            broken = [self._bring_in(future) for future in finished]
+            if any(broken):
+                self._replace_the_dead()
+            yield
+
+    def _hand_in(self) -> bool:
+        """Fill the window; return whether anything was handed in."""
+        before = len(self._under_way)
+        while len(self._under_way) < (1 if self._suspects else self.crew.window):
+            task = self._suspects.popleft() if self._suspects else next(self._fresh, None)
+            if task is None:
+                break
+            try:
+                future = self.crew.submit(self.work, self.scenarios[task.cell], task.seeds)
+            except BrokenExecutor:
+                self._suspects.appendleft(task)
+                self._replace_the_dead()
+                continue
+            self._under_way[future] = task
+            if task.suspect:
+                break
+        return len(self._under_way) > before
+
+    def _bring_in(self, future: Future[Batch]) -> bool:
+        """Take one finished task; True: its pool is broken."""
+        task = self._under_way.pop(future)
+        try:
+            batch = future.result()
+        except Exception as error:  # a dead worker, or whatever a foreign executor makes of one
+            self._suspect(task, f"its worker died ({error or type(error).__name__})")
+            return isinstance(error, BrokenExecutor)
+        self.found.rows[task.cell].update((row.seed, row) for row in batch.rows)
+        self.found.errors[task.cell].update(batch.errors)
+        self.done += len(task.seeds)
+        self._spent_s += batch.elapsed_s
+        self._timed += len(task.seeds)
+        return False
+
+    def _suspect(self, task: Task, why: str) -> None:
+        if task.suspect:  # it ran alone: it did it
+            self.found.lost[task.cell].update(dict.fromkeys(task.seeds, why))
+            self.done += len(task.seeds)
+            return
+        self.found.repeated.update(task.seeds)
+        self._suspects.extend(Task(task.cell, (seed,), True) for seed in task.seeds)
+
+    def _replace_the_dead(self) -> None:
+        self.found.deaths += 1
+        for future in list(self._under_way):
+            self._bring_in(future)
+        if not self.crew.renew():
+            self._give_up("the executor is broken")
+        elif not any(self.found.rows) and self.found.deaths >= 3:
+            raise CrewError(
+                "worker processes die before they finish anything; in a script, sweep under "
+                "`if __name__ == '__main__':`, or take jobs=1 (-j 1)"
+            )
+        elif self.found.deaths >= DEATHS:
+            self._give_up(f"given up after {DEATHS} workers had died")
+
+    def _give_up(self, why: str) -> None:
+        for task in (*self._suspects, *self._fresh):
+            self.found.lost[task.cell].update(dict.fromkeys(task.seeds, why))
+        self._suspects.clear()
+
+    def collect_the_finished(self) -> None:
+        """After an interruption: what workers still completed."""
+        for future in list(self._under_way):
+            if not future.cancel() and future.done() and future.exception() is None:
+                self._bring_in(future)

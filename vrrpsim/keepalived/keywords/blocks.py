@@ -1,0 +1,131 @@
+"""The keywords of `global_defs`, `vrrp_sync_group` and the smaller blocks of the root."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vrrpsim.findings import Severity
+from vrrpsim.keepalived.arguments import Line
+from vrrpsim.keepalived.parsed import GarpGroupDraft, GroupDraft, RouterDraft
+from vrrpsim.protocol.configuration import GarpGroup, InterfaceDelay
+
+from .walker import Handler
+
+# --- global_defs
+
+
+def skip_check(line: Line, target: Any) -> None:
+    """N26: any valid boolean behind it, even `off`, turns the check off."""
+    value = line.boolean()
+    if value is False:
+        line.warn("N26", f"{line.keyword} {line.word().text} turns the option on", 1)
+    if value is not None:
+        target.skip_check_adv_addr = True
+
+
+def min_garp(line: Line, router: RouterDraft) -> None:
+    """GA-7: one GARP, not repeated, unless said otherwise before."""
+    if not line.boolean():
+        return
+    garp = router.garp
+    garp.master_repeat = 1 if garp.master_repeat is None else garp.master_repeat
+    garp.master_delay_ns = 0 if garp.master_delay_ns is None else garp.master_delay_ns
+    garp.master_refresh_ns = 0 if garp.master_refresh_ns is None else garp.master_refresh_ns
+
+
+def multicast_group(family: int) -> Handler:
+    """`vrrp_mcast_group4` and `vrrp_mcast_group6`."""
+
+    def handle(line: Line, router: RouterDraft) -> None:
+        address = line.address(1)
+        if address is None:
+            return
+        if address.version != family or not address.is_multicast:
+            line.warn("LX-10", f"{line.keyword}: {address} is not an IPv{family} multicast address", 1)
+            return
+        setattr(router, f"multicast_group{family}", address)
+
+    return handle
+
+
+def global_defs(line: Line, router: RouterDraft) -> None:
+    """LX-20: read first at start, in its place on reload."""
+    router.places.setdefault(("global_defs",), line.place)
+    if router.instances:
+        line.say(Severity.INFO, "N39", "global_defs behind instances: defaults differ after a reload")
+
+
+# --- vrrp_sync_group
+
+
+def open_group(line: Line, router: RouterDraft) -> GroupDraft | None:
+    """Begin a `vrrp_sync_group`; a second one of the same name is skipped (LX-9)."""
+    name = line.word().text
+    if name in router.groups:
+        line.say(Severity.ERROR, "LX-9", f"sync group {name} is already defined; this block is skipped")
+        return None
+    draft = GroupDraft(name, line.word().place, router)
+    router.groups[name] = draft
+    router.places[("group", name)] = draft.place
+    return draft
+
+
+def add_members(line: Line, draft: GroupDraft) -> None:
+    """LX-7: every word is a member."""
+    draft.members += [(word.text, word.place) for word in line.row.words]
+
+
+# --- the remaining blocks of the root
+
+
+def interface_delay(line: Line, router: RouterDraft) -> None:
+    """`IF down [up]`; an omitted up delay is 0 (§1.5)."""
+    down = line.decimal_ns(1, 0, 255_000_000) if line.has(1) else None
+    if down is None:
+        line.warn("LX-7", "interface_up_down_delays: write INTERFACE DOWN [UP]; ignored")
+        return
+    up = line.decimal_ns(2, 0, 255_000_000) if line.has(2) else 0
+    router.places.setdefault(("interface_delay", line.keyword), line.place)
+    router.interface_delays.append(InterfaceDelay(interface=line.keyword, down_ns=down, up_ns=up or 0))
+
+
+def open_garp_group(line: Line, router: RouterDraft) -> GarpGroupDraft:
+    """Begin a `garp_group`."""
+    return GarpGroupDraft("", line.place, router)
+
+
+def add_interfaces(line: Line, draft: GarpGroupDraft) -> None:
+    """LX-7: every word is an interface."""
+    draft.interfaces += [word.text for word in line.row.words]
+
+
+def add_interface(line: Line, draft: GarpGroupDraft) -> None:
+    """`interface IF`."""
+    draft.interfaces.append(line.word().text)
+
+
+def close_garp_group(line: Line, draft: GarpGroupDraft) -> None:
+    """Define the group; it must name interfaces and an interval."""
+    if not draft.interfaces or not (draft.garp_interval_ns or draft.gna_interval_ns):
+        line.warn("GA-6", "garp_group without interfaces or interval; ignored")
+        return
+    draft.router.garp_groups.append(
+        GarpGroup(
+            interfaces=tuple(draft.interfaces),
+            garp_interval_ns=draft.garp_interval_ns,
+            gna_interval_ns=draft.gna_interval_ns,
+        )
+    )
+
+
+def bfd_instance(line: Line, router: RouterDraft) -> None:
+    """Remember the name only."""
+    router.bfds.add(line.word().text)
+    not_simulated(line, router)
+
+
+def not_simulated(line: Line, router: RouterDraft) -> None:
+    """Class O: another subsystem."""
+    if line.keyword not in router.not_simulated:
+        router.not_simulated.add(line.keyword)
+        line.say(Severity.INFO, "§6.2", f"{line.keyword} is not simulated; the block is skipped")

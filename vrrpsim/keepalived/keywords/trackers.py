@@ -1,0 +1,237 @@
+"""The keywords of what is tracked: `vrrp_script`, `track_file`, `vrrp_track_process`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vrrpsim.findings import Severity
+from vrrpsim.keepalived.arguments import Line, split_command
+from vrrpsim.keepalived.parsed import Draft, FileDraft, ProcessDraft, RouterDraft, ScriptDraft
+from vrrpsim.protocol.configuration import SECOND_NS, FileConfig, ProcessConfig, ScriptConfig
+
+from .handlers import INT_MAX, SECONDS_MAX
+from .walker import Handler
+
+# --- vrrp_script
+
+
+def open_script(line: Line, router: RouterDraft) -> ScriptDraft:
+    """Begin a `vrrp_script`."""
+    return ScriptDraft(line.word().text, line.word().place, router)
+
+
+SHELL_SYNTAX = ("|", ";", "&&", "$(", "`", "$?", ">", "<", "$$")
+SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh", "busybox")
+
+
+def script(line: Line, draft: ScriptDraft) -> None:
+    """Store the command, split without a shell (LX-19, SC-15)."""
+    command = line.command()
+    words = split_command(command)
+    if line.row.raw is not None and len(split_command(line.row.raw)) > 2:  # LX-6
+        line.warn("LX-6", "words behind the command are ignored; quote command and parameters together", 2)
+    shell = bool(words) and words[0].rsplit("/", 1)[-1] in SHELLS
+    existence_test = command.startswith("</")  # SC-12
+    if not shell and not existence_test and (syntax := [mark for mark in SHELL_SYNTAX if mark in command]):
+        line.warn("N14", f"no shell runs this command: {' '.join(syntax)} is passed as it stands", 1)
+    draft.command, draft.words = command, tuple(words)
+
+
+def script_interval(line: Line, draft: ScriptDraft) -> None:
+    """K6: whole seconds, at least 1; later releases milliseconds."""
+    if draft.router.dialect.script_interval_in_ms:
+        value = line.decimal_ns(1, 1000, SECONDS_MAX * 1_000_000)
+        draft.interval_ns = draft.interval_ns if value is None else value // 1_000_000 * 1_000_000
+        return
+    draft.interval_ns = _script_seconds(line, draft.interval_ns)
+
+
+def script_timeout(line: Line, draft: ScriptDraft) -> None:
+    """Whole seconds, at least 1 (SC-1)."""
+    draft.timeout_ns = _script_seconds(line, draft.timeout_ns)
+
+
+def _script_seconds(line: Line, old_ns: int) -> int:
+    value = line.integer(1, 0, SECONDS_MAX)
+    if value == 0:
+        line.warn("SC-1", f"{line.keyword} 0 is read as 1", 1)
+    return old_ns if value is None else max(value, 1) * SECOND_NS
+
+
+def script_weight(line: Line, draft: ScriptDraft) -> None:
+    """§3.1: out of range is an error, and stored all the same."""
+    value = line.integer(1, -INT_MAX, INT_MAX)
+    if value is None:
+        return
+    if not -253 <= value <= 253:
+        line.warn("LX-10", f"weight {value} is outside -253 to 253, and used all the same", 1)
+    draft.weight = value
+    draft.reverse = "reverse" in line.texts[1:]
+
+
+def rise_or_fall(line: Line, draft: ScriptDraft) -> None:
+    """An invalid count is 1 (SC-1)."""
+    setattr(draft, line.keyword, line.integer(1, 1, INT_MAX) or 1)
+
+
+def script_user(line: Line, draft: Any) -> None:
+    """`user U [G]`."""
+    line.word()
+    name = " ".join(line.texts[:2])
+    if isinstance(draft, ScriptDraft):
+        draft.user = name
+    else:
+        draft.script_user = name
+
+
+def init_fail(line: Line, draft: ScriptDraft) -> None:
+    """SC-8."""
+    line.say(
+        Severity.INFO, "N12", "init_fail has no effect; weight 0 keeps an unchecked node from being master"
+    )
+
+
+def close_script(line: Line, draft: ScriptDraft) -> None:
+    """Define the script; without a command it is dropped, the first of a name is found (SC-14)."""
+    router, name = draft.router, draft.name
+    if draft.command is None:
+        line.warn("SC-1", f"script {name} has no command; removed")
+        return
+    if name in router.scripts:
+        line.warn("N11", f"script {name} is already defined; this one is never used")
+        return
+    _remember(router, "script", draft)
+    router.scripts[name] = ScriptConfig(
+        name=name,
+        command=draft.command,
+        words=draft.words,
+        interval_ns=draft.interval_ns,
+        timeout_ns=draft.timeout_ns,
+        weight=draft.weight or 0,
+        reverse=draft.reverse,
+        rise=draft.rise,
+        fall=draft.fall,
+        user=draft.user,
+    )
+
+
+def _remember(router: RouterDraft, kind: str, draft: Draft) -> None:
+    router.places[(kind, draft.name)] = draft.place
+    for keyword, place in draft.places.items():
+        router.places[(kind, draft.name, keyword)] = place
+
+
+# --- track_file, vrrp_track_process
+
+
+def tracker_weight(line: Line, draft: FileDraft | ProcessDraft) -> None:
+    """LX-9: the first weight wins."""
+    if draft.weight is not None:
+        line.warn("LX-9", "weight is repeated; the first one wins")
+        return
+    value = line.integer(1, -254, 254)
+    if value is not None:
+        draft.weight = value
+        draft.reverse = "reverse" in line.texts[1:]
+
+
+def open_file(line: Line, router: RouterDraft) -> FileDraft:
+    """Begin a `track_file`."""
+    return FileDraft(line.word().text, line.word().place, router)
+
+
+def file_path(line: Line, draft: FileDraft) -> None:
+    """LX-9: the first file wins."""
+    if draft.path:
+        line.warn("LX-9", "file is repeated; the first one wins")
+    draft.path = draft.path or line.word().text
+
+
+def init_file(line: Line, draft: FileDraft) -> None:
+    """`init_file [VALUE] [overwrite]`."""
+    draft.init_value = 0
+    for index, word in enumerate(line.texts, 1):
+        if word == "overwrite":
+            draft.overwrite = True
+        else:
+            draft.init_value = line.integer(index, -INT_MAX, INT_MAX) or 0
+
+
+def close_file(line: Line, draft: FileDraft) -> None:
+    """Define the file; the weight is 1 if none is given."""
+    router = draft.router
+    if not draft.path:
+        line.warn("LX-7", f"track_file {draft.name} names no file; removed")
+    elif draft.name in router.files:
+        line.warn("LX-9", f"track_file {draft.name} is already defined; ignored")
+    else:
+        _remember(router, "file", draft)
+        router.files[draft.name] = FileConfig(
+            name=draft.name,
+            path=draft.path,
+            weight=1 if draft.weight is None else draft.weight,
+            reverse=draft.reverse,
+            init_value=draft.init_value,
+            overwrite=draft.overwrite,
+        )
+
+
+def open_process(line: Line, router: RouterDraft) -> ProcessDraft:
+    """Begin a `vrrp_track_process`."""
+    return ProcessDraft(line.word().text, line.word().place, router)
+
+
+def process(line: Line, draft: ProcessDraft) -> None:
+    """`process CMD [ARGS…]`."""
+    line.word()
+    if line.row.raw is not None:
+        words = split_command(line.row.raw)[1:]
+    else:
+        words = line.texts if line.has(2) else split_command(line.word().text)
+    draft.process, *parameters = words or [line.word().text]
+    draft.parameters = tuple(parameters)
+
+
+def param_match(line: Line, draft: ProcessDraft) -> None:
+    """`param_match [initial|partial]`; alone it is exact."""
+    word = line.word().text if line.has(1) else "exact"
+    if word in ("exact", "initial", "partial"):
+        draft.param_match = word
+    else:
+        line.warn("LX-10", f"param_match: {line.shown(1)} is unknown; ignored", 1)
+
+
+def process_delay(*names: str) -> Handler:
+    """Store 1 µs to 3600 s in each of the fields."""
+
+    def handle(line: Line, draft: ProcessDraft) -> None:
+        value = line.decimal_ns(1, 1, 3600 * 1_000_000)
+        for name in names if value is not None else ():
+            setattr(draft, name, value)
+
+    return handle
+
+
+def close_process(line: Line, draft: ProcessDraft) -> None:
+    """Define the process; the weight is 0 if none is given."""
+    router = draft.router
+    if not draft.process:
+        line.warn("LX-7", f"track_process {draft.name} names no process; removed")
+    elif draft.name in router.processes:
+        line.warn("LX-9", f"track_process {draft.name} is already defined; ignored")
+    else:
+        _remember(router, "process", draft)
+        exact = bool(draft.parameters) and not draft.param_match
+        router.processes[draft.name] = ProcessConfig(
+            name=draft.name,
+            process=draft.process,
+            parameters=draft.parameters,
+            param_match="exact" if exact else draft.param_match,
+            full_command=draft.full_command,
+            weight=draft.weight or 0,
+            reverse=draft.reverse,
+            quorum=draft.quorum,
+            quorum_max=draft.quorum_max,
+            fork_delay_ns=draft.fork_delay_ns,
+            terminate_delay_ns=draft.terminate_delay_ns,
+        )

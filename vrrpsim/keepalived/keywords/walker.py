@@ -1,0 +1,201 @@
+"""The walk of the rows through the keyword tables: keepalived's own recursion (LX-7, LX-8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vrrpsim.findings import Finding, Severity, did_you_mean
+from vrrpsim.keepalived.arguments import Line, MissingParameterError
+from vrrpsim.keepalived.lexer import Row
+from vrrpsim.keepalived.parsed import (
+    Draft,
+    FileDraft,
+    GarpGroupDraft,
+    GroupDraft,
+    InstanceDraft,
+    ProcessDraft,
+    RouterDraft,
+    ScriptDraft,
+)
+
+MAX_HINTS = 200  # looking for similar words is slow, and this is no configuration any more
+
+Handler = Callable[[Line, Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """What follows a keyword: a value, a block of keywords (`table`), of entries, or one to skip."""
+
+    handle: Handler | None = None
+    opens: Callable[[Line, RouterDraft], Draft | None] | None = None  # None: skip the block (LX-9)
+    closes: Handler | None = None
+    table: Mapping[str, Keyword] | None = None
+    entry: Handler | None = None
+    skip: bool = False
+    repeatable: bool = False  # saying it twice is normal, or has its own rule
+    most: int = 2  # words that mean something; more are dropped (LX-6)
+    needs: str = ""  # the dialect's switch without which the keyword is unknown
+
+
+Table = Mapping[str, Keyword]
+
+
+class FatalError(Exception):
+    """Keepalived would exit here; the finding has been made."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Walker:
+    """Takes the rows of a configuration through the tables and fills a `RouterDraft`."""
+
+    rows: Sequence[Row]
+    router: RouterDraft
+    findings: list[Finding]
+    tables: tuple[Table, ...]  # all there are, the root's first
+    position: int = 0
+    unknown: int = 0
+    secret: bool = False  # inside `authentication`: unknown words may be passwords
+
+    def walk(self) -> None:
+        """Read everything; raises FatalError where keepalived would exit."""
+        while self.position < len(self.rows):
+            self._stream(self.tables[0], None, nested=False)
+
+    # --- keepalived's process_stream
+
+    def _stream(self, table: Table, draft: Draft | None, *, nested: bool) -> None:
+        """Read rows with one table up to the `}` that ends its block, whichever that is (LX-8)."""
+        seen: dict[str, Line] = {}
+        if nested:
+            self._opening_brace()
+        while (row := self._next()) is not None:
+            if row.brace == "}":
+                if nested:
+                    return
+                continue  # reported by the lexer as extra, or by LX-8 below
+            line = Line(row, self.findings, _context(draft))
+            if row.brace == "{":
+                line.warn("LX-8", "unexpected '{' ignored; its '}' closes the enclosing block")
+                continue
+            if row.cut:
+                line.warn(
+                    "N06",
+                    "a comment character behind the word cuts it off; quote the value",
+                    len(row.words) - 1,
+                )
+            self._keyword(line, table, draft, seen)
+
+    def _keyword(self, line: Line, table: Table, draft: Draft | None, seen: dict[str, Line]) -> None:
+        keyword = table.get(line.keyword)
+        if keyword is None or (keyword.needs and not getattr(self.router.dialect, keyword.needs)):
+            self._unknown(line, table)
+            return
+        if line.keyword in seen and not (keyword.repeatable or keyword.opens or keyword.entry):
+            line.warn("LX-9", f"{line.keyword} is repeated; the last one wins")
+        seen[line.keyword] = line
+        if len(line.row.words) > keyword.most and not keyword.skip:
+            line.warn(
+                "LX-6",
+                f"{line.keyword}: the words from {line.shown(keyword.most)} on are ignored",
+                keyword.most,
+            )
+        if draft is not None:
+            draft.places[line.keyword] = line.place
+        try:
+            self._dispatch(line, keyword, draft)
+        except MissingParameterError:
+            line.say(Severity.ERROR, "LX-12", f"{line.keyword}: a parameter is missing; keepalived exits")
+            raise FatalError from None
+
+    def _dispatch(self, line: Line, keyword: Keyword, draft: Draft | None) -> None:
+        target: Any = draft if draft is not None else self.router
+        if keyword.opens is not None:
+            target = keyword.opens(line, self.router)
+            if target is None:
+                self._skip_block()
+                return
+        if keyword.handle is not None:
+            keyword.handle(line, target)
+        if keyword.table is not None:
+            outer, self.secret = self.secret, self.secret or line.keyword == "authentication"
+            self._stream(keyword.table, target if isinstance(target, Draft) else None, nested=True)
+            self.secret = outer
+        elif keyword.entry is not None:
+            self._entries(keyword.entry, target)
+        elif keyword.skip:
+            self._skip_block()
+        if keyword.closes is not None:
+            keyword.closes(line, target)
+
+    def _unknown(self, line: Line, table: Table) -> None:
+        if self.secret or line.row.secret:
+            line.warn("N20", "unknown keyword (not shown, it may be a password)")
+            return
+        self.unknown += 1
+        known = [name for name, keyword in table.items() if self._has(keyword)]
+        hint = did_you_mean(line.keyword, known) if self.unknown <= MAX_HINTS else ""
+        elsewhere = any(line.keyword in other for other in self.tables if other is not table)
+        reason = "does not belong here" if elsewhere and not hint else f"is unknown{hint}"
+        line.warn("N20", f"keyword '{line.keyword[:60]}' {reason}; ignored")
+
+    def _has(self, keyword: Keyword) -> bool:
+        return not keyword.needs or bool(getattr(self.router.dialect, keyword.needs))
+
+    def _entries(self, handle: Handler, target: Any) -> None:
+        """Read a value block: one entry a line, up to the first `}` (LX-7)."""
+        self._opening_brace()
+        while (row := self._next()) is not None:
+            line = Line(row, self.findings, _context(target))
+            if row.brace == "}":
+                return
+            if row.brace == "{":
+                line.warn("LX-8", "unexpected '{' ignored; its '}' closes the enclosing block")
+                continue
+            if row.cut:
+                line.warn("N06", "a comment character behind the word cuts it off", len(row.words) - 1)
+            handle(line, target)
+
+    def _opening_brace(self) -> None:
+        if self._peek_brace() == "{":
+            self.position += 1
+        elif self.position:
+            line = Line(self.rows[self.position - 1], self.findings)
+            line.say(Severity.ERROR, "LX-5", f"'{{' is missing behind '{line.keyword}'")
+
+    def _skip_block(self) -> None:
+        """Skip a block with all braces in it, if the next row opens one."""
+        depth = 0
+        while self._peek_brace() == "{" or depth:
+            row = self._next()
+            if row is None:
+                return
+            depth += {"{": 1, "}": -1}.get(row.brace, 0)
+            if not depth:
+                return
+
+    def _next(self) -> Row | None:
+        if self.position >= len(self.rows):
+            return None
+        self.position += 1
+        return self.rows[self.position - 1]
+
+    def _peek_brace(self) -> str:
+        return self.rows[self.position].brace if self.position < len(self.rows) else ""
+
+
+def _context(target: object) -> str:
+    return f"{_KINDS[type(target)]} {target.name}" if isinstance(target, Draft) and target.name else ""
+
+
+_KINDS: dict[type, str] = {
+    InstanceDraft: "instance",
+    GroupDraft: "sync group",
+    ScriptDraft: "script",
+    FileDraft: "track_file",
+    ProcessDraft: "track_process",
+    GarpGroupDraft: "garp_group",
+    Draft: "",
+}

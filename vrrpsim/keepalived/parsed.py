@@ -1,0 +1,190 @@
+"""What has been read of each block so far: None means "not written", so that defaults can be told apart.
+
+Drafts live only while a configuration is read; `completion` turns them into the frozen model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vrrpsim.findings import Place
+from vrrpsim.protocol.configuration import (
+    Address,
+    AuthType,
+    ChecksumMode,
+    FileConfig,
+    GarpGroup,
+    InitialState,
+    InterfaceDelay,
+    ProcessConfig,
+    ScriptConfig,
+    Track,
+    UnicastPeer,
+    VirtualAddress,
+)
+from vrrpsim.protocol.dialect import Dialect
+
+TRACKERS = ("interface", "script", "file", "process")
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Draft:
+    """What every block has: its name, its place and where its keywords stood."""
+
+    name: str
+    place: Place
+    router: RouterDraft
+    places: dict[str, Place] = field(default_factory=dict)
+    tracks: dict[str, dict[str, Track]] = field(default_factory=lambda: {kind: {} for kind in TRACKERS})
+    track_places: dict[tuple[str, str], Place] = field(default_factory=dict)
+    notify: dict[str, str] = field(default_factory=dict)
+    notify_users: dict[str, str] = field(default_factory=dict)
+    notify_priority_changes: bool | None = None
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class GarpDraft:
+    """The GARP keywords of `global_defs` or of an instance."""
+
+    master_delay_ns: int | None = None
+    master_repeat: int | None = None
+    master_refresh_ns: int | None = None
+    master_refresh_repeat: int | None = None
+    lower_prio_delay_ns: int | None = None
+    lower_prio_repeat: int | None = None
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class InstanceDraft(Draft):
+    """A `vrrp_instance`."""
+
+    state: InitialState | None = None
+    interface: str = ""
+    vrid: int | None = None
+    priority: int | None = None
+    advert_int_ns: int | None = None
+    version: int | None = None
+    nopreempt: bool = False
+    preempt_delay_ns: int = 0
+    down_timer_adverts: int | None = None
+    auth_type: AuthType = AuthType.NONE
+    auth_key: bytes = field(default=b"", repr=False)
+    family: int = 0  # 0: not known yet
+    addresses: list[VirtualAddress] = field(default_factory=list)
+    excluded: list[VirtualAddress] = field(default_factory=list)
+    unicast_peers: list[UnicastPeer] = field(default_factory=list)
+    source: Address | None = None
+    multicast_group: Address | None = None
+    unicast_ttl: int | None = None
+    unicast_keyword: bool = False  # any keyword that only makes sense with peers
+    unicast_fault_no_peer: bool = False
+    check_unicast_src: bool | None = None
+    checksum: ChecksumMode = ChecksumMode.DIALECT
+    skip_check_adv_addr: bool | None = None
+    strict: bool | None = None
+    lower_prio_no_advert: bool | None = None
+    higher_prio_send_advert: bool | None = None
+    owner_ignore_adverts: bool | None = None
+    timer_expired_backup: int | None = None
+    no_virtual_ipaddress: bool = False
+    accept: bool | None = None
+    garp: GarpDraft = field(default_factory=GarpDraft)
+    use_vmac: bool = False
+    vmac_interface: str = ""
+    vmac_xmit_base: bool = False
+    dont_track_primary: bool = False
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class GroupDraft(Draft):
+    """A `vrrp_sync_group`."""
+
+    members: list[tuple[str, Place]] = field(default_factory=list)
+    tracking_weight: bool = False
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class ScriptDraft(Draft):
+    """A `vrrp_script`; `track_file` and `vrrp_track_process` share the common fields."""
+
+    command: str | None = None
+    words: tuple[str, ...] = ()
+    interval_ns: int = 1_000_000_000
+    timeout_ns: int = 0
+    weight: int | None = None
+    reverse: bool = False
+    rise: int = 1
+    fall: int = 1
+    user: str = ""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class FileDraft(Draft):
+    """A `track_file`."""
+
+    path: str = ""
+    weight: int | None = None
+    reverse: bool = False
+    init_value: int | None = None
+    overwrite: bool = False
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class ProcessDraft(Draft):
+    """A `vrrp_track_process`."""
+
+    process: str = ""
+    parameters: tuple[str, ...] = ()
+    param_match: str = ""
+    full_command: bool = False
+    weight: int | None = None
+    reverse: bool = False
+    quorum: int = 1
+    quorum_max: int | None = None
+    fork_delay_ns: int = 0
+    terminate_delay_ns: int = 0
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class GarpGroupDraft(Draft):
+    """A `garp_group`."""
+
+    interfaces: list[str] = field(default_factory=list)
+    garp_interval_ns: int = 0
+    gna_interval_ns: int = 0
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class RouterDraft:
+    """Everything read so far; trackers are looked up here while parsing (N10)."""
+
+    dialect: Dialect
+    places: dict[tuple[str, ...], Place] = field(default_factory=dict)
+    instances: dict[str, InstanceDraft] = field(default_factory=dict)
+    groups: dict[str, GroupDraft] = field(default_factory=dict)
+    scripts: dict[str, ScriptConfig] = field(default_factory=dict)
+    files: dict[str, FileConfig] = field(default_factory=dict)
+    processes: dict[str, ProcessConfig] = field(default_factory=dict)
+    bfds: set[str] = field(default_factory=set)
+    not_simulated: set[str] = field(default_factory=set)  # keywords already remarked upon
+    interface_delays: list[InterfaceDelay] = field(default_factory=list)
+    garp_groups: list[GarpGroup] = field(default_factory=list)
+    garp: GarpDraft = field(default_factory=GarpDraft)
+    garp_interval_ns: int = 0
+    gna_interval_ns: int = 0
+    router_id: str = ""
+    version: int | None = None
+    multicast_group4: Address | None = None
+    multicast_group6: Address | None = None
+    down_timer_adverts: int = 3
+    startup_delay_ns: int = 0
+    lower_prio_no_advert: bool = False
+    higher_prio_send_advert: bool = False
+    check_unicast_src: bool = False
+    skip_check_adv_addr: bool = False
+    strict: bool = False
+    owner_ignore_adverts: bool | None = None
+    log_unknown_vrids: bool = False
+    notify_priority_changes: bool = False
+    notify_fifo: str = ""
+    script_user: str = ""

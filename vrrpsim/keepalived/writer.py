@@ -1,0 +1,266 @@
+"""The effective configuration of a daemon as keepalived.conf: what runs, after every default and rounding.
+
+The keywords that decide times are always written, others where they differ from keepalived's default.
+Reading the text gives the same configuration again. A password is `MASK` unless it is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from ipaddress import ip_address
+
+from vrrpsim.protocol.configuration import (
+    AuthType,
+    ChecksumMode,
+    FileConfig,
+    Garp,
+    GarpGroup,
+    GroupConfig,
+    InstanceConfig,
+    Notify,
+    ProcessConfig,
+    RouterConfig,
+    ScriptConfig,
+    Track,
+    VirtualAddress,
+)
+from vrrpsim.redaction import MASK, masked
+
+INDENT = "    "
+Lines = Iterator[str]
+
+
+def keepalived_conf(config: RouterConfig, *, secrets: bool = False) -> str:
+    """Return the text, without a final newline; with `secrets` the passwords stand in it."""
+    blocks = [
+        _block("global_defs", _global(config)),
+        *(_block(f"vrrp_script {_word(each.name)}", _script(each)) for each in config.scripts),
+        *(_block(f"track_file {_word(each.name)}", _file(each)) for each in config.files),
+        *(_block(f"vrrp_track_process {_word(each.name)}", _process(each)) for each in config.processes),
+        *(_block("garp_group", _garp_group(each)) for each in config.garp_groups if each.interfaces),
+        _block(
+            "interface_up_down_delays",
+            (f"{each.interface} {_s(each.down_ns)} {_s(each.up_ns)}" for each in config.interface_delays),
+        ),
+        *(_block(f"vrrp_sync_group {_word(each.name)}", _group(each, config)) for each in config.groups),
+        *(
+            _block(f"vrrp_instance {_word(each.name)}", _instance(each, config, secrets))
+            for each in config.instances
+        ),
+    ]
+    text = "\n\n".join("\n".join(block) for block in blocks if block)
+    return text if secrets else masked(text)
+
+
+def _block(head: str, body: Lines) -> list[str]:
+    """Return the lines of a block; none if it is empty."""
+    lines = [INDENT + line for line in body]
+    return [f"{head} {{", *lines, "}"] if lines else []
+
+
+def _s(ns: int) -> str:
+    """Write seconds as keepalived.conf does: `1`, `0.25`."""
+    return f"{Decimal(ns).scaleb(-9).normalize():f}"
+
+
+def _word(text: str) -> str:
+    return text if re.fullmatch(r"[\w.:/@%+-]+", text) else f'"{text}"'
+
+
+def _weight(weight: int, reverse: bool) -> str:
+    return f"weight {weight}" + " reverse" * reverse
+
+
+def _global(config: RouterConfig) -> Lines:
+    if config.router_id:
+        yield f"router_id {_word(config.router_id)}"
+    if config.startup_delay_ns:
+        yield f"vrrp_startup_delay {_s(config.startup_delay_ns)}"
+    for each in config.garp_groups:
+        if not each.interfaces:
+            yield f"vrrp_garp_interval {_s(each.garp_interval_ns)}"
+            yield f"vrrp_gna_interval {_s(each.gna_interval_ns)}"
+    if config.log_unknown_vrids:
+        yield "log_unknown_vrids"
+    if config.notify_priority_changes:
+        yield "vrrp_notify_priority_changes on"
+    if config.notify_fifo:
+        yield f"vrrp_notify_fifo {_word(config.notify_fifo)}"
+
+
+def _script(each: ScriptConfig) -> Lines:
+    yield f'script "{each.command}"'
+    yield f"interval {_s(each.interval_ns)}"
+    if each.timeout_ns:
+        yield f"timeout {_s(each.timeout_ns)}"
+    yield f"fall {each.fall}"
+    yield f"rise {each.rise}"
+    yield _weight(each.weight, each.reverse)
+    if each.user:
+        yield f"user {each.user}"
+
+
+def _file(each: FileConfig) -> Lines:
+    yield f"file {_word(each.path)}"
+    yield _weight(each.weight, each.reverse)
+    if each.init_value is not None:
+        yield f"init_file {each.init_value}" + " overwrite" * each.overwrite
+
+
+def _process(each: ProcessConfig) -> Lines:
+    yield " ".join(["process", each.process, *each.parameters])
+    if each.param_match:
+        yield f"param_match {each.param_match}"
+    if each.full_command:
+        yield "full_command"
+    yield _weight(each.weight, each.reverse)
+    yield f"quorum {each.quorum}"
+    if each.quorum_max is not None:
+        yield f"quorum_max {each.quorum_max}"
+    if each.fork_delay_ns:
+        yield f"fork_delay {_s(each.fork_delay_ns)}"
+    if each.terminate_delay_ns:
+        yield f"terminate_delay {_s(each.terminate_delay_ns)}"
+
+
+def _garp_group(each: GarpGroup) -> Lines:
+    yield from _block("interfaces", iter(each.interfaces))
+    if each.garp_interval_ns:
+        yield f"garp_interval {_s(each.garp_interval_ns)}"
+    if each.gna_interval_ns:
+        yield f"gna_interval {_s(each.gna_interval_ns)}"
+
+
+TRACKERS = {
+    "track_interface": "track_interfaces",
+    "track_script": "track_scripts",
+    "track_file": "track_files",
+    "track_process": "track_processes",
+}
+
+
+def _trackers(of: InstanceConfig | GroupConfig, group: GroupConfig | None = None) -> Lines:
+    """Write the trackers; what a member has from its group stands there."""
+    for keyword, name in TRACKERS.items():
+        theirs: Sequence[Track] = getattr(group, name, ())
+        own: Sequence[Track] = getattr(of, name)
+        lines = (f"{each.name} {_weight(each.weight, each.reverse)}" for each in own if each not in theirs)
+        yield from _block(keyword, lines)
+
+
+def _group(group: GroupConfig, config: RouterConfig) -> Lines:
+    yield from _block("group", iter(group.members))
+    members = (each for each in config.instances if each.name in group.members)
+    if any(
+        track.weight
+        for member in members
+        for track in (*member.track_scripts, *member.track_files)
+        if track not in (*group.track_scripts, *group.track_files)
+    ):
+        yield "sync_group_tracking_weight"
+    yield from _trackers(group)
+    yield from _notify(group.notify)
+
+
+def _notify(notify: Notify) -> Lines:
+    for keyword in ("master", "backup", "fault", "stop", "deleted", "any", "master_rx_lower_pri"):
+        command = getattr(notify, keyword)
+        if command:
+            user = "".join(f" {user}" for name, user in notify.users if name == keyword)
+            yield f'{"notify" if keyword == "any" else f"notify_{keyword}"} "{command}"{user}'
+    if notify.priority_changes:
+        yield "notify_priority_changes on"
+
+
+def _instance(each: InstanceConfig, config: RouterConfig, secrets: bool) -> Lines:
+    yield f"state {each.initial_state.value}"
+    if each.interface:
+        yield f"interface {each.interface}"
+    yield f"virtual_router_id {each.vrid}"
+    yield f"priority {each.priority}"
+    yield f"version {each.version}"
+    yield f"advert_int {_s(each.advert_int_ns)}"
+    yield f"down_timer_adverts {each.down_timer_adverts}"
+    yield from _switches(each)
+    yield from _garp(each)
+    yield from _network(each)
+    if each.authentication.auth_type is not AuthType.NONE:
+        key = each.authentication.key.decode(errors="surrogateescape")
+        lines = (
+            f"auth_type {each.authentication.auth_type.name}",
+            f"auth_pass {_word(key) if secrets else MASK}",
+        )
+        yield from _block("authentication", iter(lines))
+    if not each.addresses and each.version == 3:
+        yield "no_virtual_ipaddress"
+    yield from _block("virtual_ipaddress", map(_address, each.addresses))
+    yield from _block("virtual_ipaddress_excluded", map(_address, each.excluded))
+    yield from _trackers(each, next((group for group in config.groups if each.name in group.members), None))
+    yield from _notify(each.notify)
+
+
+def _switches(each: InstanceConfig) -> Lines:
+    flags = {
+        "nopreempt": not each.preempt,
+        "strict_mode on": each.strict,
+        "lower_prio_no_advert on": each.lower_prio_no_advert and not each.strict,
+        "higher_prio_send_advert on": each.higher_prio_send_advert,
+        "owner_ignore_adverts on": each.owner_ignore_adverts and not each.strict,
+        "skip_check_adv_addr": each.skip_check_adv_addr,
+        "dont_track_primary": each.dont_track_primary,
+        "accept": each.accept and each.strict,
+        "no_accept": not each.accept and not each.strict,
+        "v3_checksum_as_v2 on": each.checksum is ChecksumMode.AS_V2,
+        "old_unicast_checksum": each.checksum is ChecksumMode.OLD_UNICAST,
+        "old_unicast_checksum never": each.checksum is ChecksumMode.NEVER_OLD,
+        "unicast_fault_no_peer": bool(each.config_faults),
+    }
+    if each.preempt_delay_ns:
+        yield f"preempt_delay {_s(each.preempt_delay_ns)}"
+    yield from (flag for flag, is_set in flags.items() if is_set)
+    if each.timer_expired_backup is not None:
+        yield f"timer_expired_backup {each.timer_expired_backup or ''}".rstrip()
+    if each.use_vmac:
+        yield f"use_vmac {each.vmac_interface}"
+    if each.vmac_xmit_base:
+        yield "vmac_xmit_base"
+
+
+def _garp(each: InstanceConfig) -> Lines:
+    garp, default = each.garp, Garp()
+    yield f"garp_master_delay {_s(garp.master_delay_ns)}"
+    yield f"garp_master_repeat {garp.master_repeat}"
+    if garp.master_refresh_ns:
+        yield f"garp_master_refresh {_s(garp.master_refresh_ns)}"
+        yield f"garp_master_refresh_repeat {garp.master_refresh_repeat}"
+    if garp.lower_prio_delay_ns != default.lower_prio_delay_ns and not each.strict:
+        yield f"garp_lower_prio_delay {_s(garp.lower_prio_delay_ns)}"
+    if garp.lower_prio_repeat != default.lower_prio_repeat and not each.strict:
+        yield f"garp_lower_prio_repeat {garp.lower_prio_repeat}"
+
+
+def _network(each: InstanceConfig) -> Lines:
+    if each.family == 6 and not (each.addresses or each.unicast_peers):
+        yield "native_ipv6"
+    if each.source is not None:
+        yield f"{'unicast' if each.unicast else 'mcast'}_src_ip {each.source}"
+    peers = (
+        str(peer.address)
+        + f" min_ttl {peer.min_ttl}" * bool(peer.min_ttl)
+        + f" max_ttl {peer.max_ttl}" * (peer.max_ttl != 255)
+        for peer in each.unicast_peers
+    )
+    yield from _block("unicast_peer", peers)
+    if each.multicast_group != ip_address("224.0.0.18" if each.family == 4 else "ff02::12"):
+        yield f"mcast_dst_ip {each.multicast_group}"
+    if each.ttl != 255:
+        yield f"unicast_ttl {each.ttl}"
+    if each.check_unicast_src:
+        yield "check_unicast_src"
+
+
+def _address(each: VirtualAddress) -> str:
+    device = f" dev {each.interface}" if each.interface else ""
+    return f"{each.address}/{each.prefix_length}{device}" + " no_track" * each.no_track

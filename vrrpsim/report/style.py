@@ -1,0 +1,111 @@
+"""What all pictures of matplotlib share: colours, how a bar looks, the plain style, the same bytes.
+
+No pyplot. The colour-blind can tell the colours apart, and a word or a hatch says the same again, for print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any
+
+from vrrpsim.measure.result import EventSeen
+from vrrpsim.scenario.model import Scenario
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, FAINT, RED = "#222222", "#8a9299", "#D55E00"
+SMALL, NORMAL = 8.0, 9.5  # points
+
+
+@dataclass(frozen=True, slots=True)
+class Paint:
+    """How a bar looks."""
+
+    face: str
+    hatch: str = ""
+    edge: str = "#ffffff"
+    text: str = INK
+
+
+STATES = {
+    "MASTER": Paint("#0072B2", text="#ffffff"),
+    "BACKUP": Paint("#C9D3DA"),
+    "FAULT": Paint("#F3B48A", "////", RED),
+    "INIT": Paint("#FBF3B4", "---", "#b9a800"),
+    "off": Paint("#ffffff", "xxxx", "#9a9a9a"),
+    "paused": Paint("#ffffff", "||||", "#9a9a9a"),
+}
+NODES = tuple(map(Paint, ("#7FCDB4", "#D7BCE8", "#EBD77A", "#A6D8F3", "#E3B8D0", "#C8C8C8")))
+SEVERAL = Paint("#F3B48A", "xxxx", RED)
+NONE = Paint("#ffffff", "", RED, RED)
+SILENT = Paint("#F3B48A", "\\\\\\\\", RED)
+BAD = (SEVERAL, NONE, SILENT)
+UNKNOWN = Paint("#ffffff", "", FAINT)
+
+
+@contextmanager
+def plain_style() -> Iterator[None]:
+    """Draw by matplotlib's defaults, whatever the user's are; a name with two dollars is no formula."""
+    from matplotlib import rc_context, rcdefaults
+
+    with rc_context():
+        rcdefaults()
+        with rc_context({"text.parse_math": False, "svg.hashsalt": "vrrpsim", "hatch.linewidth": 0.6}):
+            yield
+
+
+def render(picture: Figure, kind: str) -> bytes:
+    """Return a figure as `svg`, `png` or `pdf`; the same figure gives the same bytes."""
+    metadata: dict[str, dict[str, Any]] = {
+        "svg": {"Creator": "vrrpsim", "Date": None},
+        "pdf": {"Creator": "vrrpsim", "CreationDate": None},
+        "png": {"Software": "vrrpsim"},
+    }
+    if kind not in metadata:
+        raise ValueError(f"{kind!r} is not one of {', '.join(metadata)}")
+    out = BytesIO()
+    with plain_style():
+        picture.savefig(out, format=kind, metadata=metadata[kind], dpi=150)
+    return out.getvalue()
+
+
+def node_paints(scenario: Scenario) -> dict[str, Paint]:
+    """Return the colour of each node, the same in every picture."""
+    return {name: NODES[number % len(NODES)] for number, name in enumerate(scenario.nodes)}
+
+
+def event_text(event: EventSeen) -> str:
+    """Say an event in the words of the scenario."""
+    return shorten(str(event), 44, placeholder=" …")
+
+
+def rectangle(axes: Axes, x: float, y: float, wide: float, high: float, paint: Paint, gid: str) -> None:
+    """Draw a bar; without `gid` it is only there to hold a text."""
+    from matplotlib.patches import Rectangle
+
+    if not gid:
+        return
+    axes.add_patch(
+        Rectangle(
+            (x, y),
+            wide,
+            high,
+            facecolor=paint.face,
+            edgecolor=paint.edge,
+            hatch=paint.hatch,
+            linewidth=0.7,
+            gid=gid,
+            zorder=2.5 if paint.edge == RED else 2,
+        )
+    )
+
+
+def inches(text: str) -> float:
+    """Roughly how wide a small text is."""
+    return len(text) * SMALL * 0.61 / 72 + 0.06

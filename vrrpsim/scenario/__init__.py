@@ -1,0 +1,1 @@
+"""The model that worlds need: nodes, segments, events, quantities and random streams."""

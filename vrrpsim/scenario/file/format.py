@@ -1,0 +1,587 @@
+"""The scenario file, version 1: which keys there are, what each takes and what is made of it.
+
+Only what can be judged without looking elsewhere is judged here; references between parts are
+`resolve`'s. The tables are the reader (`read_document`) and the JSON Schema (`schema`) at once; defaults
+are those of the values that they make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+from vrrpsim.findings import did_you_mean
+from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
+from vrrpsim.scenario.events import INSTANT_VERBS, VERBS, InjectedAdvert, When
+from vrrpsim.scenario.model import (
+    ZERO,
+    Client,
+    Interface,
+    Neighbours,
+    Probe,
+    Process,
+    Segment,
+    Slop,
+    Stalls,
+    Starts,
+)
+from vrrpsim.scenario.quantities import (
+    DURATION_PATTERN,
+    MAX_DURATION_NS,
+    Distribution,
+    ValueSyntaxError,
+    parse_duration_ns,
+)
+
+from .fields import (
+    BROKEN,
+    NAME,
+    TEXT,
+    TRUTH,
+    Either,
+    Fields,
+    Key,
+    Leaf,
+    ListOf,
+    Maybe,
+    Named,
+    Reading,
+    Schema,
+    Shape,
+    one_of,
+    whole,
+)
+from .inline_config import BESIDE_SCRIPT, BLOCKS, DELAYS, Keywords, Takes
+from .scalars import (
+    ADDRESS,
+    ADDRESSES,
+    AT,
+    BURST,
+    DISTRIBUTION,
+    DURATION,
+    ENDPOINT,
+    FRACTION,
+    GROUPS,
+    INTERVAL,
+    KEYWORDS,
+    MAC,
+    PORT,
+    PORTS,
+    POSITIVE,
+    STARTS,
+    SUBNET,
+    TARGET,
+    TARGETS,
+    WITH_PREFIX,
+    WITH_PREFIXES,
+)
+from .yaml_tree import Keys, Tree
+
+DIALECT = one_of(*DIALECTS)
+
+# --- segments, nodes, clients
+
+SEGMENT = Fields(
+    "Segment",
+    Segment,
+    {
+        "subnet": Key(Maybe(SUBNET), "The network of the segment; interfaces and clients must lie in it."),
+        "delay": Key(DISTRIBUTION, "One way, per frame."),
+        "jitter": Key(Maybe(DISTRIBUTION), "Added to the delay."),
+        "loss": Key(FRACTION, "Share of the frames that is lost."),
+        "burst": Key(Maybe(BURST), "Mean number of frames lost in a row, at least 1."),
+        "duplicate": Key(FRACTION, "Share that arrives twice."),
+        "reorder": Key(FRACTION, "Share that overtakes: it travels without delay."),
+        "corrupt": Key(FRACTION, "Share that arrives with a flipped bit."),
+    },
+    "A shared L2 domain.",
+)
+INTERFACE = Fields(
+    "Interface",
+    Interface,
+    {
+        "segment": Key(TEXT, "The name of a segment.", required=True),
+        "address": Key(WITH_PREFIXES, "One address with prefix length, or a list.", to="addresses"),
+        "mac": Key(Maybe(MAC), "Its MAC; made up if not given."),
+    },
+    "A network interface of a node.",
+)
+PROCESS = Fields(
+    "Process",
+    Process,
+    {
+        "serves": Key(PORTS, "The ports that answer while it runs."),
+        "starts": Key(STARTS, "When it starts after the boot; `manual`: an event starts it."),
+        "startup": Key(DISTRIBUTION, "From its start until it serves.", to="starts_up"),
+    },
+    "A process that checks and clients can see.",
+)
+
+
+def _probe(process: str | None = None, serves: str | None = None) -> Probe:
+    if (process is None) == (serves is None):
+        raise ValueSyntaxError("a probe has exactly one of: process, serves")
+    return Probe(process, serves)
+
+
+PROBE = Fields(
+    "Probe",
+    _probe,
+    {
+        "process": Key(Maybe(TEXT), "This process must exist."),
+        "serves": Key(Maybe(PORT), "This port of the node must answer."),
+    },
+    "What a check looks at: a process, or a port of its node.",
+    extra={"oneOf": [{"required": ["process"]}, {"required": ["serves"]}]},
+)
+
+
+class Daemon(NamedTuple):
+    """A node's `keepalived:`. `file` None: the keywords stand in the scenario; so do `beside` its scripts."""
+
+    file: str | None = None
+    config_id: str | None = None
+    starts: Starts = ZERO
+    probes: Mapping[str, Probe] = {}
+    beside: Mapping[str, Probe] = {}
+
+
+_DAEMON = {
+    "config_id": Key(Maybe(TEXT), "Chooses the `@id` lines; the node's name where nothing is given."),
+    "starts": Key(STARTS, "When keepalived starts after the boot; `manual`: an event starts it."),
+    "probes": Key(
+        Named(PROBE, free=True), "What scripts look at whose command says nothing, by script name."
+    ),
+}
+CONF = Fields(
+    "KeepalivedFile",
+    Daemon,
+    {"file": Key(TEXT, "keepalived.conf, relative to this file.", required=True), **_DAEMON},
+    "keepalived with a keepalived.conf.",
+    hints=dict.fromkeys((*BLOCKS, DELAYS), "'file:' and inline keywords exclude each other"),
+)
+
+
+def _block(name: str, keywords: Keywords) -> Fields:
+    keys = {
+        keyword: Key(_block(f"{name}_{keyword}", takes) if isinstance(takes, dict) else KEYWORDS[takes])
+        for keyword, takes in keywords.items()
+    }
+    return Fields(
+        name,
+        _as_given,
+        keys | ({BESIDE_SCRIPT: Key(PROBE, "What the script looks at.")} if name == "vrrp_script" else {}),
+    )
+
+
+def _as_given(**given: Any) -> Mapping[str, Any]:
+    return given
+
+
+def _inline(vrrp_scripts: Mapping[str, Mapping[str, Any]] | None = None, **given: Any) -> Daemon:
+    """Keep what is not keepalived's: the compiler reads the keywords where they stand."""
+    blocks = (vrrp_scripts or {}).items()
+    beside = {script: block[BESIDE_SCRIPT] for script, block in blocks if BESIDE_SCRIPT in block}
+    return Daemon(beside=beside, **{name: value for name, value in given.items() if name in _DAEMON})
+
+
+INLINE = Fields(
+    "KeepalivedInline",
+    _inline,
+    {
+        **_DAEMON,
+        **{
+            key: Key(Named(_block(keyword, keywords), free=True) if named else _block(keyword, keywords))
+            for key, (keyword, keywords, named) in BLOCKS.items()
+        },
+        DELAYS: Key(KEYWORDS[Takes.LINES]),
+    },
+    "keepalived with keywords that stand in the scenario.",
+    near=("file",),
+)
+SLOP = Fields(
+    "Slop",
+    partial(Slop, "custom"),
+    {
+        "drift": Key(Maybe(DISTRIBUTION), "Lateness of each timer, drawn once per node and run."),
+        "stalls": Key(
+            Maybe(
+                Fields(
+                    "Stalls",
+                    Stalls,
+                    {
+                        "every": Key(DISTRIBUTION, "From one to the next.", required=True),
+                        "lasts": Key(DISTRIBUTION, "How long one lasts.", required=True),
+                    },
+                    "Moments in which the node does nothing.",
+                )
+            ),
+            "Moments in which it does nothing.",
+        ),
+    },
+    "How unpunctual the node's timers are.",
+)
+_SLOP_WORD = one_of("none", "default")
+_SLOP_NAMED = Leaf(lambda value: Slop(_SLOP_WORD.parse(value)), _SLOP_WORD.form)
+NEIGHBOURS = Fields(
+    "Neighbours",
+    Neighbours,
+    {
+        "garp": Key(TRUTH, "Whether gratuitous ARP is honoured."),
+        "reachable": Key(DISTRIBUTION, "Linux: how long an entry is trusted."),
+        "lifetime": Key(
+            Maybe(DISTRIBUTION), "A simple cache: entries expire after this long (a router: 4h)."
+        ),
+    },
+    "The personality of the ARP/ND cache.",
+)
+
+
+class NodeDocument(NamedTuple):
+    """A machine whose keepalived is not compiled yet."""
+
+    interfaces: Mapping[str, Interface] = {}
+    processes: Mapping[str, Process] = {}
+    keepalived: Daemon | None = None
+    dialect: str | None = None
+    slop: Slop = Slop()
+    boots: Distribution = ZERO
+    neighbours: Neighbours = Neighbours()
+
+
+NODE = Fields(
+    "Node",
+    NodeDocument,
+    {
+        "interfaces": Key(Named(INTERFACE), "By name, as in keepalived.conf."),
+        "processes": Key(Named(PROCESS), "What checks look for and clients ask, by name."),
+        "keepalived": Key(
+            Maybe(
+                Either(
+                    lambda value: CONF if isinstance(value, dict) and "file" in value else INLINE,
+                    (CONF, INLINE),
+                )
+            ),
+            "What the node's keepalived reads: a file, or the keywords themselves.",
+        ),
+        "dialect": Key(Maybe(DIALECT), "Whose behaviour this node has; the scenario's if not given."),
+        "slop": Key(
+            Either(lambda value: SLOP if isinstance(value, dict) else _SLOP_NAMED, (_SLOP_NAMED, SLOP)),
+            "How unpunctual the node is: `none`, `default` as measured, or your own figures.",
+        ),
+        "boots": Key(DISTRIBUTION, "From power_on until processes start."),
+        "neighbours": Key(NEIGHBOURS, "Its ARP/ND cache."),
+    },
+    "A machine.",
+)
+CLIENT = Fields(
+    "Client",
+    Client,
+    {
+        "segment": Key(TEXT, "The segment it sits on.", required=True),
+        "address": Key(Maybe(WITH_PREFIX), "Its own address; made up if not given."),
+        "target": Key(ENDPOINT, "ADDRESS:PORT, quoted.", required=True),
+        "every": Key(POSITIVE, "From one request to the next.", to="every_ns"),
+        "timeout": Key(POSITIVE, "How long it waits for an answer.", to="timeout_ns"),
+        "neighbours": Key(NEIGHBOURS, "Its ARP/ND cache."),
+    },
+    "Somebody who asks for an answer again and again, in an open loop.",
+)
+
+# --- events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventDocument:
+    """An event whose targets are still names; `words` is what its verb takes, by YAML key."""
+
+    verb: str
+    at: When
+    name: str | None = None
+    every: Distribution | None = None
+    count: int | None = None
+    lasts: Distribution | None = None
+    words: Mapping[str, Any]
+
+
+def _event(verb: str, **given: Any) -> EventDocument:
+    own = {key: given.pop(key) for key in ("at", "name", "every", "count", "lasts") if key in given}
+    return EventDocument(verb=verb, **own, words=given)
+
+
+ADVERT = Fields(
+    "Advert",
+    InjectedAdvert,
+    {
+        "vrid": Key(whole(0, 255), "virtual_router_id.", required=True),
+        "priority": Key(whole(0, 255), "0: the sender is leaving; 255: the owner.", required=True),
+        "source": Key(Maybe(ADDRESS), "Source address; a free one of the segment if not given."),
+        "destination": Key(Maybe(ADDRESS), "Where to; VRRP's multicast group if not given."),
+        "version": Key(one_of(2, 3), "VRRP version."),
+        "interval": Key(POSITIVE, "The advert_int it claims.", to="interval_ns"),
+        "addresses": Key(ADDRESSES, "The virtual addresses it names."),
+        "ttl": Key(whole(0, 255), "TTL; receivers want 255."),
+        "auth_type": Key(one_of("none", "pass", "ah"), "Authentication of version 2."),
+        "auth_pass": Key(TEXT, "The password, at most 8 characters count."),
+    },
+    "A foreign or forged advert.",
+)
+_EVENT = {
+    "at": Key(AT, "A time, a distribution, or {after: NAME, plus: DURATION}.", required=True),
+    "name": Key(Maybe(NAME), "For `after:` of other events and for reports."),
+    "every": Key(INTERVAL, "Repeat so often."),
+    "count": Key(Maybe(whole(1, 1_000_000)), "Repeat so many times (with `every:`)."),
+}
+_PLAIN = {  # verbs that take nothing beyond their target
+    "kill": "SIGKILL for NODE/PROCESS.",
+    "stop": "SIGTERM for NODE/PROCESS; keepalived says priority 0.",
+    "start": "NODE/PROCESS starts.",
+    "restart": "NODE/PROCESS is stopped and started.",
+    "freeze": "SIGSTOP for NODE/PROCESS: it is there, but does nothing.",
+    "thaw": "SIGCONT for NODE/PROCESS.",
+    "power_off": "NODE is gone without a word.",
+    "power_on": "NODE boots.",
+    "link_down": "NODE/INTERFACE loses its carrier, and the node sees it.",
+    "link_up": "NODE/INTERFACE has its carrier again.",
+    "hang": "The check NODE/SCRIPT never returns.",
+    "fail": "The check NODE/SCRIPT fails, whatever it looks at.",
+    "pass": "The check NODE/SCRIPT succeeds, whatever it looks at.",
+}
+_WORDS: dict[str, tuple[str, dict[str, Key]]] = {  # verb: what it means and takes beyond its target
+    **{verb: (means, {}) for verb, means in _PLAIN.items()},
+    "pause": (
+        "The whole machine stands still and resumes.",
+        {"for": Key(DISTRIBUTION, "How long.", required=True, to="lasts")},
+    ),
+    "reload": (
+        "SIGHUP, with another configuration if given.",
+        {"config": Key(Maybe(TEXT), "A keepalived.conf, relative to this file.")},
+    ),
+    "partition": (
+        "Frames between the groups vanish silently.",
+        {
+            "partition": Key(GROUPS, "[[A, B], [C]]: nodes or clients.", required=True),
+            "one_way": Key(TRUTH, "Only frames from the first group to the others vanish."),
+        },
+    ),
+    "impair": (
+        "netem's words for a segment or one interface; impairments compose.",
+        {
+            "loss": Key(Maybe(FRACTION), "Share of the frames that is lost."),
+            "burst": Key(Maybe(BURST), "Mean number of frames lost in a row, at least 1."),
+            "delay": Key(Maybe(DISTRIBUTION), "Added to the way of a frame."),
+            "jitter": Key(Maybe(DISTRIBUTION), "Added, drawn anew for each frame."),
+            "duplicate": Key(Maybe(FRACTION), "Share that arrives twice."),
+            "reorder": Key(Maybe(FRACTION), "Share that overtakes: it travels without delay."),
+            "corrupt": Key(Maybe(FRACTION), "Share that arrives with a flipped bit."),
+            "only": Key(
+                ListOf(one_of("vrrp", "arp", "garp", "nd", "icmp", "app")), "Only frames of these kinds."
+            ),
+            "from": Key(TARGETS, "Only frames of these senders."),
+            "to": Key(TARGETS, "Only frames to these receivers."),
+        },
+    ),
+    "starve": (
+        "Timers and packets of the node are served late.",
+        {"delay": Key(DISTRIBUTION, "How late.", required=True)},
+    ),
+    "flush_address": (
+        "Somebody else removes an address.",
+        {"address": Key(ADDRESS, "Which.", required=True)},
+    ),
+    "set": (
+        "An operator changes the priority of NODE/INSTANCE.",
+        {"priority": Key(whole(1, 255), "The new one.", required=True)},
+    ),
+    "inject": (
+        "A foreign or forged advert appears on the segment.",
+        {"advert": Key(ADVERT, "What it says.", required=True)},
+    ),
+}
+
+
+def _verb(verb: str) -> Fields:
+    means, words = _WORDS[verb]
+    lasting = (
+        {}
+        if verb in INSTANT_VERBS
+        else {"for": Key(Maybe(DISTRIBUTION), "Undone after this long.", to="lasts")}
+    )
+    return Fields(
+        "".join(part.capitalize() for part in verb.split("_")) + "Event",
+        partial(_event, verb),
+        {**_EVENT, **lasting, verb: Key(TARGET, required=True), **words},
+        means,
+        hints={} if lasting else {"for": f"'{verb}' cannot be undone, so it takes no 'for:'"},
+    )
+
+
+class Events:
+    """The list of events, each by its index; those that are broken are missing."""
+
+    def __init__(self) -> None:
+        self.verbs = {verb: _verb(verb) for verb in VERBS}
+
+    def read(self, value: Any, path: Keys, reading: Reading) -> Any:
+        """Read each as what its only verb takes."""
+        if not isinstance(value, list):
+            return reading.leave_out(path, "must be a list")
+        found = {}
+        for index, item in enumerate(value):
+            where = (*path, index)
+            verbs = [verb for verb in VERBS if isinstance(item, dict) and verb in item]
+            if len(verbs) != 1:
+                reading.leave_out(where, _no_verb(item, verbs))
+                continue
+            event = self.verbs[verbs[0]].read(item, where, reading)
+            if event is not BROKEN:
+                found[index] = event
+        return found
+
+    def schema(self, definitions: dict[str, Schema]) -> Schema:
+        """One verb each."""
+        return {"type": "array", "items": {"oneOf": [e.schema(definitions) for e in self.verbs.values()]}}
+
+
+def _no_verb(value: Any, verbs: list[str]) -> str:
+    if not isinstance(value, dict):
+        return "an event is a mapping such as {at: 12s, kill: lb1/haproxy}"
+    if verbs:
+        return f"an event has exactly one verb; this one has {' and '.join(verbs)}"
+    near = (did_you_mean(key, VERBS) for key in value if key not in (*_EVENT, "for"))
+    return f"an event needs exactly one verb{next(filter(None, near), ': ' + ', '.join(VERBS))}"
+
+
+# --- expectations
+
+Owners = dict[int | Literal["end"], str]
+
+
+class ExpectDocument(NamedTuple):
+    """What the run must show; `limits` by measure or `outage.CLIENT`, then by statistic."""
+
+    owners: Mapping[str, Owners]  # by `owner` or `owner.ADDRESS`
+    limits: Mapping[str, Mapping[str, int]]
+
+
+def _expect(**given: Any) -> ExpectDocument:
+    owners = {key: given.pop(key) for key in list(given) if key.partition(".")[0] == "owner"}
+    return ExpectDocument(owners, {key: limit for key, limit in given.items() if limit is not None})
+
+
+def _limits(name: str, shape: Shape, description: str) -> Fields:
+    def make(**given: int | None) -> Mapping[str, int]:
+        if not given:
+            raise ValueSyntaxError("needs at least one of: max, min, p50, p95, p99")
+        return {statistic: limit for statistic, limit in given.items() if limit is not None}
+
+    keys = {
+        "max": Key(Maybe(shape), "At most; in a sweep for every run."),
+        "min": Key(Maybe(shape), "At least; in a sweep for every run."),
+        **{f"p{share}": Key(Maybe(shape), f"At most in {share} % of the runs.") for share in (50, 95, 99)},
+    }
+    return Fields(name, make, keys, description, extra={"minProperties": 1})
+
+
+def _owners(value: object) -> Owners:
+    if not isinstance(value, dict):
+        raise ValueSyntaxError("needs a mapping of times to nodes: {11s: lb1, end: lb2}")
+    owners: Owners = {}
+    for key, node in value.items():
+        try:
+            instant: int | Literal["end"] = "end" if key == "end" else parse_duration_ns(key)
+        except ValueSyntaxError as error:
+            raise ValueSyntaxError(str(error), key, at_key=True) from None
+        if not isinstance(node, str):
+            raise ValueSyntaxError("needs the name of a node", key)
+        if instant in owners:
+            raise ValueSyntaxError("the same instant is given twice", key, at_key=True)
+        owners[instant] = node
+    return owners
+
+
+OWNERS = Leaf(
+    _owners,
+    {
+        "type": "object",
+        "patternProperties": {rf"^end$|{DURATION_PATTERN}": {"type": "string"}},
+        "additionalProperties": False,
+    },
+)
+BOUND = _limits("Bound", DURATION, "Limits of a measured time; p50, p95, p99 only count in a sweep.")
+COUNT = _limits("Count", whole(0), "Limits of a count.")
+CLIENT_OUTAGE, ADDRESS_OWNER = "outage.", "owner."
+EXPECT = Fields(
+    "Expect",
+    _expect,
+    {
+        "owner": Key(OWNERS, "Who owns the addresses: {TIME or end: NODE}; `owner.ADDRESS` for one."),
+        "failover": Key(Maybe(BOUND), "From a fault to the new owner."),
+        "outage": Key(Maybe(BOUND), "The longest outage of any client; `outage.NAME` for one."),
+        "dual_master": Key(Maybe(BOUND), "Total time with two owners, per address."),
+        "vacancy": Key(Maybe(BOUND), "Total time without an owner, per address."),
+        "moves": Key(Maybe(COUNT), "How often the address moved."),
+    },
+    "What the run must show.",
+    others=(
+        (r"^outage\..+$", f"{CLIENT_OUTAGE}NAME", BOUND),
+        (r"^owner\..+$", f"{ADDRESS_OWNER}ADDRESS", OWNERS),
+    ),
+)
+
+# --- the file
+
+
+class ScenarioDocument(NamedTuple):
+    """A file whose references are not checked yet."""
+
+    duration: int
+    segments: Mapping[str, Segment]
+    nodes: Mapping[str, NodeDocument]
+    clients: Mapping[str, Client] = {}
+    events: Mapping[int, EventDocument] = {}
+    expect: ExpectDocument | None = None
+    version: int = 1
+    name: str = ""
+    description: str = ""
+    seed: int = 1
+    dialect: str = DEFAULT_DIALECT.name
+
+
+def _version(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueSyntaxError("must be 1")
+    if value > 1:
+        raise ValueSyntaxError(f"version {value} needs a newer vrrpsim; this one reads version 1")
+    return value
+
+
+SCENARIO = Fields(
+    "Scenario",
+    ScenarioDocument,
+    {
+        "version": Key(
+            Leaf(_version, {"const": 1}), "The version of this format: 1.", required=True, instead=1
+        ),
+        "name": Key(TEXT, "For reports; the file's name if not given."),
+        "description": Key(TEXT, "What happens, in one sentence."),
+        "duration": Key(POSITIVE, "How long the run lasts.", required=True, instead=MAX_DURATION_NS),
+        "seed": Key(whole(0, 2**63 - 1), "Decides every draw; `--seed` overrides it."),
+        "dialect": Key(DIALECT, "Whose behaviour is simulated; a node may differ."),
+        "segments": Key(Named(SEGMENT, least=1), "Shared L2 domains, by name.", required=True),
+        "nodes": Key(Named(NODE, least=1), "Machines, by name.", required=True),
+        "clients": Key(Named(CLIENT), "Who asks for the addresses, by name."),
+        "events": Key(Events(), "What happens, one verb each."),
+        "expect": Key(Maybe(EXPECT), "What a run is judged by."),
+    },
+    "A scenario for vrrpsim.",
+)
+
+
+def read_document(tree: Tree) -> tuple[ScenarioDocument | None, Reading]:
+    """Judge the tree; errors go to its findings. No document where too little is left to look further."""
+    reading = Reading(tree)
+    document = SCENARIO.read(tree.root, (), reading)
+    return None if document is BROKEN else document, reading

@@ -1,0 +1,294 @@
+"""Event documents to events: targets found in the scenario, `after:` chains without loops."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from vrrpsim.findings import did_you_mean
+from vrrpsim.scenario.events import (
+    LINK_VERBS,
+    NO_PARAMETERS,
+    PROCESS_VERBS,
+    SCRIPT_VERBS,
+    Event,
+    FlushAddress,
+    Impairment,
+    Inject,
+    Parameters,
+    Partition,
+    Reload,
+    Role,
+    SetPriority,
+    Starve,
+    Target,
+)
+
+from .format import EventDocument
+from .yaml_tree import Keys
+
+if TYPE_CHECKING:
+    from vrrpsim.scenario.model import Node
+
+    from .resolve import Resolver
+
+_TARGET = re.compile(r"^(?P<head>[^(/]+)(?:\((?P<instance>[^)]+)\))?(?:/(?P<item>.+))?$")
+_NEEDS = {
+    **dict.fromkeys(PROCESS_VERBS, "NODE/PROCESS"),
+    **dict.fromkeys(LINK_VERBS, "NODE/INTERFACE"),
+    **dict.fromkeys(SCRIPT_VERBS, "NODE/SCRIPT"),
+    "set": "NODE/INSTANCE",
+    "impair": "SEGMENT or NODE/INTERFACE",
+    "inject": "SEGMENT",
+    "member": "NODE or CLIENT",
+}  # every other verb: NODE
+
+
+def resolve_events(resolver: Resolver, nodes: Mapping[str, Node]) -> tuple[Event, ...]:
+    """Build the events in the order of the file; errors go to the tree."""
+    events = _Events(resolver, nodes)
+    built = tuple(events.build(index, event) for index, event in resolver.document.events.items())
+    events.check_names(built)
+    return built
+
+
+class _Events:
+    def __init__(self, resolver: Resolver, nodes: Mapping[str, Node]) -> None:
+        self.resolver, self.nodes, self.tree = resolver, nodes, resolver.tree
+
+    def build(self, index: int, document: EventDocument) -> Event:
+        verb, path = document.verb, ("events", index)
+        text = document.words[verb]
+        sound = not self.resolver.is_damaged(*path)
+        if sound and document.count is not None and document.every is None:
+            self.tree.error((*path, "count"), "needs 'every:'", at_key=True)
+        return Event(
+            verb=verb,
+            at=document.at,
+            index=index,
+            name=document.name or f"{verb}-{index}",
+            target=self.target(text, verb, (*path, verb)) if isinstance(text, str) else None,
+            parameters=self.parameters(verb, document.words, path),
+            lasts=document.lasts,
+            every=document.every,
+            count=document.count,
+        )
+
+    def parameters(self, verb: str, words: Mapping[str, Any], path: Keys) -> Parameters:
+        match verb:
+            case "reload":
+                return self.reload(words["reload"], words.get("config"), path)
+            case "partition":
+                groups = tuple(self.members(group, (*path, "partition")) for group in words["partition"])
+                self.check_groups(groups, path)
+                return Partition(groups, words.get("one_way", False))
+            case "impair":
+                return self.impairment(words, path)
+            case "starve":
+                return Starve(words["delay"])
+            case "flush_address":
+                return FlushAddress(words["address"])
+            case "set":
+                return SetPriority(words["priority"])
+            case "inject":
+                return Inject(words["advert"])
+            case _:
+                return NO_PARAMETERS
+
+    def reload(self, name: str, config: str | None, path: Keys) -> Reload:
+        if config is None:
+            return Reload()
+        where = (*path, "config")
+        node = self.resolver.document.nodes.get(name)
+        if node is None:
+            if name in ("master", "backup"):
+                self.tree.error(where, "needs a node by name, not a role: its interfaces are checked")
+            return Reload()
+        dialect = node.dialect or self.resolver.document.dialect
+        config_id = (node.keepalived and node.keepalived.config_id) or name
+        compiled = self.resolver.read_conf(config, config_id, dialect, where)
+        if compiled is None:
+            return Reload()
+        self.resolver.check_config(name, node, compiled)
+        return Reload(compiled.config, config)
+
+    def impairment(self, words: Mapping[str, Any], path: Keys) -> Impairment:
+        measures = ("loss", "delay", "jitter", "duplicate", "reorder", "corrupt")
+        sound = not self.resolver.is_damaged(*path)
+        if sound and all(words.get(word) is None for word in measures):
+            self.tree.error((*path, "impair"), f"does nothing; give at least one of: {', '.join(measures)}")
+        if sound and words.get("burst") is not None and words.get("loss") is None:
+            self.tree.error((*path, "burst"), "needs 'loss:'", at_key=True)
+        return Impairment(
+            **{word: words.get(word) for word in (*measures, "burst")},
+            only=tuple(words.get("only", ())),
+            senders=self.members(words.get("from", ()), (*path, "from")),
+            receivers=self.members(words.get("to", ()), (*path, "to")),
+        )
+
+    def members(self, texts: Sequence[str], path: Keys) -> tuple[Target, ...]:
+        return tuple(self.target(text, "member", path) for text in texts)
+
+    def check_groups(self, groups: tuple[tuple[Target, ...], ...], path: Keys) -> None:
+        seen: set[str] = set()
+        for target in (target for group in groups for target in group):
+            if target.text in seen:
+                self.tree.error((*path, "partition"), f"{target.text} is named twice")
+            seen.add(target.text)
+
+    # --- targets
+
+    def target(self, text: str, verb: str, path: Keys) -> Target:
+        match = _TARGET.match(text)
+        assert match is not None  # the document's pattern is stricter
+        head, instance, item = match["head"], match["instance"], match["item"]
+        names = self.resolver.names
+        needs = _NEEDS.get(verb, "NODE")
+        target = Target(text)
+        if head in ("master", "backup"):
+            target = Target(text, role=cast(Role, head), instance=instance, item=item)
+        elif instance is not None:
+            self.tree.error(path, f"'{text}': only master(INSTANCE) and backup(INSTANCE) take an instance")
+            return target
+        elif head in names("nodes"):
+            target = Target(text, node=head, item=item)
+        elif head in names("segments"):
+            target = Target(text, segment=head, item=item)
+        elif head in names("clients"):
+            target = Target(text, client=head, item=item)
+        else:
+            known = [*names("nodes"), *names("segments"), *names("clients"), "master", "backup"]
+            what = "segment" if needs == "SEGMENT" else "node"
+            self.tree.error(path, f"'{text}': no {what} '{head}'{did_you_mean(head, known)}")
+            return target
+        if not _fits(target, needs):
+            shown = verb if verb != "member" else str(path[-1])
+            self.tree.error(path, f"'{shown}' needs {needs}, not '{text}'")
+        elif self.check_role(target, path):
+            self.check_item(target, verb, path)
+        return target
+
+    def check_role(self, target: Target, path: Keys) -> bool:
+        if target.role is None or self.resolver.is_damaged("nodes"):
+            return True
+        known: dict[str, None] = {}
+        for node in self.nodes.values():
+            known.update(
+                dict.fromkeys(i.name for i in node.keepalived.config.instances) if node.keepalived else {}
+            )
+        if target.instance is not None and target.instance not in known:
+            self.tree.error(
+                path, f"no vrrp_instance '{target.instance}'{did_you_mean(target.instance, known)}"
+            )
+            return False
+        several = any(len(n.keepalived.config.instances) > 1 for n in self.nodes.values() if n.keepalived)
+        if target.instance is None and several:
+            choices = " or ".join(f"{target.role}({name})" for name in list(known)[:3])
+            self.tree.error(path, f"'{target.text}' is ambiguous; write {choices}")
+            return False
+        return True
+
+    def check_item(self, target: Target, verb: str, path: Keys) -> None:
+        if target.item is None:
+            if verb == "reload":
+                self.check_daemon(target, path)
+            return
+        kind, of_node = _ITEMS[_NEEDS[verb]]
+        damaged = self.resolver.is_damaged
+        candidates = [target.node] if target.node else list(self.resolver.names("nodes"))
+        known: list[str] = []
+        for name in candidates:
+            if damaged("nodes", name) or name not in self.nodes:
+                return
+            known += of_node(self.nodes[name])
+        if target.item not in known:
+            where = f"on {target.node}" if target.node else "on any node"
+            shown = f"no {kind} '{target.item}' {where}{did_you_mean(target.item, known)}"
+            self.tree.error(path, f"'{target.text}': {shown}")
+
+    def check_daemon(self, target: Target, path: Keys) -> None:
+        node = self.resolver.document.nodes.get(target.node or "")
+        if node is not None and node.keepalived is None and not self.resolver.is_damaged("nodes"):
+            self.tree.error(path, f"{target.node} runs no keepalived")
+
+    # --- names and chains
+
+    def check_names(self, events: Sequence[Event]) -> None:
+        """Names are unique; `after:` leads to an event and, followed on, to an absolute time."""
+        by_name: dict[str, Event] = {}
+        for event in events:
+            path: Keys = ("events", event.index, "name")
+            if event.name in by_name:
+                self.tree.error(
+                    path, f"'{event.name}' is already the name of events[{by_name[event.name].index}]"
+                )
+            by_name.setdefault(event.name, event)
+        damaged = self.resolver.is_damaged("events")
+        for event in events:
+            where: Keys = ("events", event.index, "at", "after")
+            if event.at.after is None:
+                self.check_horizon(event)
+            elif event.at.after not in by_name:
+                if not damaged:
+                    hint = did_you_mean(event.at.after, by_name)
+                    self.tree.error(where, f"no event is named '{event.at.after}'{hint}")
+            elif _loops(event, by_name):
+                self.tree.error(where, f"'{event.at.after}' waits for this event: a loop")
+
+    def check_horizon(self, event: Event) -> None:
+        duration = self.resolver.document.duration
+        if event.at.plus.low_ns > duration and not self.resolver.is_damaged("duration"):
+            message = f"events[{event.index}]: happens after the end of the run"
+            self.resolver.warn(("events", event.index, "at"), message)
+
+
+def _loops(start: Event, by_name: Mapping[str, Event]) -> bool:
+    seen: set[int] = set()
+    event: Event | None = start
+    while event is not None and event.at.after is not None:
+        if event.index in seen:
+            return event.index == start.index
+        seen.add(event.index)
+        event = by_name.get(event.at.after)
+    return False
+
+
+def _fits(target: Target, needs: str) -> bool:
+    machine = target.node is not None or target.role is not None
+    match needs:
+        case "NODE":
+            return machine and target.item is None
+        case "SEGMENT":
+            return target.segment is not None and target.item is None
+        case "NODE or CLIENT":
+            return (machine or target.client is not None) and target.item is None
+        case "SEGMENT or NODE/INTERFACE":
+            return target.item is None if target.segment is not None else machine and target.item is not None
+        case _:
+            return machine and target.item is not None
+
+
+def _processes(node: Node) -> list[str]:
+    return [*node.processes, *(["keepalived"] if node.keepalived else [])]
+
+
+def _scripts(node: Node) -> list[str]:
+    return [script.name for script in node.keepalived.config.scripts] if node.keepalived else []
+
+
+def _instances(node: Node) -> list[str]:
+    return [instance.name for instance in node.keepalived.config.instances] if node.keepalived else []
+
+
+def _interfaces(node: Node) -> list[str]:
+    return list(node.interfaces)
+
+
+_ITEMS: dict[str, tuple[str, Callable[[Node], list[str]]]] = {
+    "NODE/PROCESS": ("process", _processes),
+    "NODE/INTERFACE": ("interface", _interfaces),
+    "SEGMENT or NODE/INTERFACE": ("interface", _interfaces),
+    "NODE/SCRIPT": ("vrrp_script in use", _scripts),
+    "NODE/INSTANCE": ("vrrp_instance", _instances),
+}

@@ -1,0 +1,223 @@
+"""A scenario: the frozen values the world runs, and `load_scenario`, which reads them from YAML.
+
+Everything random is a `Distribution`, every time integer nanoseconds, every reference already checked.
+The reading itself is in `document` (what a file may say), `inline` (keepalived's keywords) and `resolve`
+(references); this module stays light, because worker processes unpickle its values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from vrrpsim.errors import InputError
+from vrrpsim.protocol.configuration import RouterConfig
+
+from .events import Event, Target, When
+from .quantities import SECOND_NS, Distribution
+
+if TYPE_CHECKING:
+    from vrrpsim.findings import Finding, Place
+
+__all__ = [
+    "Bound",
+    "Client",
+    "Event",
+    "Expect",
+    "InputError",
+    "Interface",
+    "Keepalived",
+    "Neighbours",
+    "Node",
+    "Probe",
+    "Process",
+    "Scenario",
+    "Segment",
+    "Slop",
+    "Stalls",
+    "Target",
+    "When",
+    "load_scenario",
+]
+
+Address = IPv4Address | IPv6Address
+AddressWithPrefix = IPv4Interface | IPv6Interface
+Network = IPv4Network | IPv6Network
+Starts = Distribution | Literal["manual"]
+Measure = Literal["failover", "outage", "dual_master", "vacancy", "moves"]
+Statistic = Literal["max", "min", "p50", "p95", "p99"]
+
+ZERO = Distribution.fixed(0)
+SEGMENT_DELAY = Distribution.fixed(100_000)  # 100 us
+PROCESS_STARTUP = Distribution.fixed(50_000_000)  # 50 ms: HAProxy (groundtruth 17a)
+LINUX_REACHABLE = Distribution.uniform(15 * SECOND_NS, 45 * SECOND_NS)  # base_reachable_time 30 s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A shared L2 domain; the values hold for each frame on its way from one interface to another."""
+
+    subnet: Network | None = None
+    delay: Distribution = SEGMENT_DELAY
+    jitter: Distribution | None = None  # added to the delay
+    loss: float = 0.0
+    burst: float | None = None  # mean number of frames lost in a row, at least 1; None: independent losses
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    corrupt: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """One network interface of a node."""
+
+    segment: str
+    addresses: tuple[AddressWithPrefix, ...] = ()
+    mac: str | None = None  # aa:bb:cc:dd:ee:ff in lower case
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A process on a node that clients and checks can see."""
+
+    serves: tuple[str, ...] = ()  # "80/tcp"
+    starts: Starts = ZERO
+    starts_up: Distribution = PROCESS_STARTUP  # from its start until it serves
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a check really looks at: that a process exists, or that a port of the node serves."""
+
+    process: str | None = None
+    serves: str | None = None  # "80/tcp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keepalived:
+    """The daemon of a node. `file` is None for the inline form."""
+
+    config: RouterConfig
+    starts: Starts = ZERO
+    config_id: str | None = None
+    file: Path | None = None
+    probes: Mapping[str, Probe] = field(default_factory=dict, hash=False)  # by script name
+
+
+@dataclass(frozen=True, slots=True)
+class Stalls:
+    """Moments in which a node does nothing: one `every` so long, each `lasts` so long."""
+
+    every: Distribution
+    lasts: Distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Slop:
+    """How unpunctual a node's timers are. `drift` and `stalls` only where the kind is custom."""
+
+    kind: Literal["none", "default", "custom"] = "default"
+    drift: Distribution | None = None  # lateness of each timer, drawn once per node and run
+    stalls: Stalls | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The personality of an ARP/ND cache.
+
+    `lifetime` None is Linux's state machine with `reachable`; else entries expire after `lifetime`.
+    """
+
+    garp: bool = True  # honours gratuitous ARP
+    reachable: Distribution = LINUX_REACHABLE
+    lifetime: Distribution | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A machine."""
+
+    interfaces: Mapping[str, Interface] = field(default_factory=dict, hash=False)
+    processes: Mapping[str, Process] = field(default_factory=dict, hash=False)
+    keepalived: Keepalived | None = None
+    dialect: str | None = None  # None: the scenario's
+    slop: Slop = Slop()
+    boots: Distribution = ZERO
+    neighbours: Neighbours = Neighbours()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Somebody who asks `target` every `every_ns`, in an open loop, and waits `timeout_ns`."""
+
+    segment: str
+    target: tuple[Address, int]
+    every_ns: int = 100_000_000
+    timeout_ns: int = SECOND_NS
+    address: AddressWithPrefix | None = None
+    neighbours: Neighbours = Neighbours()
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One limit. `limit` is nanoseconds, for `moves` a count; `client` only for `outage.NAME`."""
+
+    measure: Measure
+    client: str | None
+    statistic: Statistic
+    limit: int
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Owns:
+    """Who alone must own `address` ("": every address) at an instant in ns."""
+
+    at: int | Literal["end"]
+    node: str
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """What the run must show."""
+
+    owner: tuple[Owns, ...] = ()  # in order of time
+    bounds: tuple[Bound, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """Everything one run needs except the seed's override."""
+
+    version: int = 1
+    name: str = ""
+    description: str = ""
+    duration_ns: int
+    seed: int = 1
+    dialect: str = "keepalived-2.2.7"
+    segments: Mapping[str, Segment] = field(default_factory=dict, hash=False)
+    nodes: Mapping[str, Node] = field(default_factory=dict, hash=False)
+    clients: Mapping[str, Client] = field(default_factory=dict, hash=False)
+    events: tuple[Event, ...] = ()
+    expect: Expect | None = None
+    path: Path | None = None
+    findings: tuple[Finding, ...] = field(default=(), compare=False)  # warnings and infos
+
+    def dialect_of(self, node: str) -> str:
+        """Return the dialect a node speaks."""
+        return self.nodes[node].dialect or self.dialect
+
+
+def load_scenario(path: str | Path, *, overrides: Mapping[str, str] = MappingProxyType({})) -> Scenario:
+    """Read a scenario; raise `InputError` with every fault of the file, and nothing else.
+
+    `overrides` are `--set PATH=VALUE`: a dotted path such as `segments.lan.loss`, and YAML text.
+    """
+    from vrrpsim.scenario.file.resolve import read_scenario  # ruamel only when something is read
+
+    return read_scenario(Path(path), overrides)

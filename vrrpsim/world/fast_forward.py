@@ -1,0 +1,205 @@
+"""Fast-forward: a stretch in which every advert only postpones deadlines is passed by arithmetic (DESIGN §4).
+
+Quiet means that no Master does more than repeat its adverts, that whoever hears one only moves its
+deadline, and that nothing else is planned. Then nothing can happen before a Backup misses so many adverts
+in a row that it gives up, so the run goes on just before those: counters, deadlines and numbers of frames
+are what they would be event by event, and so is the digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from vrrpsim.protocol.instances import Instance
+from vrrpsim.scenario.random_streams import Gaps
+from vrrpsim.trace import Level, Quiet
+
+from .frame import VrrpFrame
+
+if TYPE_CHECKING:
+    from .calendar import Call
+    from .daemon import Daemon
+    from .port import Port
+    from .world import World
+
+FRAMES_AT_ONCE = 1_000_000  # of one stream: bounds the memory of a leap
+WORTHWHILE = 3  # fewer adverts of each stream are faster event by event
+LONGEST_WAIT_NS = 8_000_000_000
+
+
+class Path(NamedTuple):
+    """One receiver of a stream. `gaps`: which frames are lost (None: none), `cut`: all of them are."""
+
+    gaps: Gaps | None
+    cut: bool
+    listener: Instance | None = None  # whose deadline each frame postpones; None: it means nothing there
+    late_ns: int = 0  # how late that deadline is served
+    first: int = 0  # so many frames may be lost from now on before the listener gives up
+    other: int = 0  # and so many later
+
+
+class Stream(NamedTuple):
+    """An advert that a Master repeats to one destination, `period_ns` apart, next at `next_ns`."""
+
+    instance: Instance
+    port: Port
+    frame: VrrpFrame
+    next_ns: int
+    period_ns: int
+    slowest_ns: int  # delay
+    paths: list[Path]
+    leads: bool  # the first of its advert's destinations
+
+    def frames_before(self, until_ns: int) -> int:
+        """How many of its frames have arrived before an instant, at the latest."""
+        return max(0, -((self.next_ns + self.slowest_ns - until_ns) // self.period_ns))
+
+
+class FastForward:
+    """Looks for quiet stretches of one world and leaps over them."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.not_before_ns = 0  # looking costs as much as some adverts: not too often in vain
+        self._wait_ns = 0
+
+    def leap(self) -> bool:
+        """Pass over the quiet stretch that begins now; False: there is none worth it."""
+        now_ns = self.world.calendar.now_ns
+        streams = self._quiet_streams()
+        frames = self._lengths(*streams) if streams is not None else []
+        if sum(frames) < WORTHWHILE * len(frames) or not frames:
+            self._wait_ns = min(2 * self._wait_ns + 1_000_000_000, LONGEST_WAIT_NS)
+            self.not_before_ns = now_ns + self._wait_ns
+            return False
+        assert streams is not None
+        self._wait_ns = 0
+        self.not_before_ns = now_ns
+        lost = sum(_pass_over(stream, count) for stream, count in zip(streams[0], frames, strict=True))
+        for node in self.world.nodes.values():
+            if node.daemon is not None:
+                node.daemon.rearm()
+        if self.world.trace.level >= Level.ADVERTS:
+            self._note(now_ns, sum(frames), lost)
+        return True
+
+    def _quiet_streams(self) -> tuple[list[Stream], int] | None:
+        """Everything that is sent, and until when nothing else happens; None if more is going on."""
+        daemons = [node.daemon for node in self.world.nodes.values() if node.daemon is not None]
+        until_ns = self.world.calendar.next_ns({*(each.wake for each in daemons), *self._bystanders()})
+        streams: list[Stream] = []
+        heard: dict[int, Instance] = {}
+        for daemon in daemons:
+            if not daemon.is_idle:
+                return None
+            if daemon.life != "running":
+                continue
+            rhythm = daemon.router.rhythm()
+            if rhythm is None:
+                return None
+            for instance, adverts in rhythm:
+                for position, advert in enumerate(adverts):
+                    sent = daemon.deeds.advert_frame(advert)
+                    stream = _stream(daemon, instance, sent[0], sent[1], position == 0) if sent else None
+                    if stream is None:
+                        return None
+                    streams.append(stream)
+                    frame = stream.frame
+                    if not frame.multicast:
+                        neighbours = stream.port.cache
+                        until_ns = min(until_ns, neighbours.steady_until_ns(frame.destination, frame))
+                    for path in stream.paths:
+                        if path.listener is not None and not path.cut:
+                            if id(path.listener) in heard:
+                                return None
+                            heard[id(path.listener)] = path.listener
+        moved = {stream.instance.timer for stream in streams}
+        moved |= {instance.timer for instance in heard.values()}
+        for daemon in daemons:
+            if daemon.life == "running":
+                until_ns = min(until_ns, daemon.router.exact_deadline_ns(moved) + daemon.drift_ns)
+        return streams, until_ns
+
+    def _bystanders(self) -> Iterator[Call]:
+        """What clients will notice by chance changes nothing for anybody else."""
+        return (client.next_loss for client in self.world.clients.values() if client.next_loss is not None)
+
+    def _lengths(self, streams: list[Stream], until_ns: int) -> list[int]:
+        """How many frames of each stream pass before anything else happens."""
+        for stream in streams:
+            until_ns = min(until_ns, stream.next_ns + FRAMES_AT_ONCE * stream.period_ns)
+            for path in stream.paths:
+                if path.gaps is not None and path.listener is not None:
+                    limit = stream.frames_before(until_ns)
+                    quiet = path.gaps.first_run(path.first, path.other, limit)
+                    if quiet < limit:
+                        until_ns = stream.next_ns + quiet * stream.period_ns
+        return [stream.frames_before(until_ns) for stream in streams]
+
+    def _note(self, now_ns: int, adverts: int, lost: int) -> None:
+        records = self.world.trace.records
+        if records and isinstance(records[-1], Quiet):
+            before = records.pop()
+            assert isinstance(before, Quiet)
+            now_ns, adverts, lost = before.at_ns, adverts + before.adverts, lost + before.frames_lost
+        records.append(Quiet(now_ns, adverts, lost))
+
+
+def _stream(daemon: Daemon, instance: Instance, port: Port, frame: VrrpFrame, leads: bool) -> Stream | None:
+    """The stream that an advert is part of; None if something about it is special."""
+    segment = port.segment
+    if not port.carrier or segment.taps or segment.mac_table.get(frame.src_mac) is not port:
+        return None
+    period_ns = instance.config.advert_int_ns + daemon.drift_ns
+    next_ns = instance.timer.at_ns + daemon.drift_ns
+    fastest_ns, slowest_ns = segment.delay_bounds_ns
+    paths = []
+    for receiver in segment.receivers(port, frame):
+        path = _path(port, receiver, frame)
+        if path is None:
+            return None
+        if path.listener is not None:
+            gives_up_ns = path.listener.timer.at_ns + path.late_ns
+            patience_ns = path.listener.memo_delay_ns + path.late_ns
+            first = (gives_up_ns - next_ns - slowest_ns) // period_ns
+            other = (patience_ns - (slowest_ns - fastest_ns)) // period_ns - 1
+            if first < 0 or other < 0:
+                return None
+            path = path._replace(first=first, other=other)
+        paths.append(path)
+    return Stream(instance, port, frame, next_ns, period_ns, slowest_ns, paths, leads)
+
+
+def _path(sender: Port, receiver: Port, frame: VrrpFrame) -> Path | None:
+    """What happens to each frame between two ports."""
+    segment = sender.segment
+    if segment.blocked.get((sender.name, receiver.name)):
+        return Path(None, True)
+    effects = segment.effects_on(sender, receiver, frame.kinds)
+    if len(effects) > 1 or not all(effect.only_loses for effect in effects):
+        return None
+    chance = effects[0].impairment.loss if effects else None
+    gaps = effects[0].gaps("loss", chance, sender, receiver, frame) if chance else None
+    if not receiver.carrier or not receiver.owner.kernel_runs:
+        return Path(gaps, True)
+    postponed = receiver.postponed(frame)
+    return Path(gaps, False, *postponed) if postponed is not None else None
+
+
+def _pass_over(stream: Stream, frames: int) -> int:
+    """Count off the next frames of a stream as sent and heard; how many were lost."""
+    segment = stream.port.segment
+    number = segment.pass_over(stream.port, stream.frame, frames)
+    own = stream.instance
+    if stream.leads:
+        own.advertise_again(frames, own.timer.at_ns + frames * stream.period_ns)
+    all_lost = 0
+    for path in stream.paths:
+        lost, last = path.gaps.pass_over(frames) if path.gaps is not None else (0, frames - 1)
+        all_lost += frames if path.cut else lost
+        if path.listener is not None and last is not None and last >= 0:
+            sent_ns = stream.next_ns + last * stream.period_ns
+            heard_ns = sent_ns + segment.delay_ns(stream.port, stream.frame, number + last)
+            path.listener.hear_again(heard_ns, frames - lost)
+    return all_lost

@@ -1,0 +1,162 @@
+"""The check scripts of a simulated daemon: which run is under way, what it will see, which may rest.
+
+A run that would only confirm what is known need not be simulated, nor those after it: such a script rests
+until something it looks at is about to change, and then goes on as if it had never rested.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from vrrpsim.protocol.configuration import RouterConfig
+from vrrpsim.protocol.outputs import KillScript, RunScript
+from vrrpsim.redaction import masked
+from vrrpsim.scenario.random_streams import Numbered, bounds_ns
+
+from . import latencies
+from .calendar import Call
+from .checks import Check, check_of
+
+if TYPE_CHECKING:
+    from .daemon import Daemon
+
+
+class Rest(NamedTuple):
+    """A script whose runs change nothing: when the last one that was looked at began, and which it was."""
+
+    began_ns: int
+    due_ns: int  # when the next one is to begin, on time
+    number: int
+
+
+class Run:
+    """A check under way: when it would end by itself, or that it hangs."""
+
+    __slots__ = ("call", "check", "hanging", "script")
+
+    def __init__(self, script: str, check: Check) -> None:
+        self.script = script
+        self.check = check
+        self.call: Call | None = None
+        self.hanging = False
+
+
+class ScriptRuns:
+    """All runs of one daemon. `forced`: what events say that a script does (hang, fail, pass)."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self.node = daemon.node
+        self.forced: dict[str, str] = {}
+        self._runs: dict[int, Run] = {}
+        self._counts: Counter[str] = Counter()
+        self._resting: dict[str, Rest] = {}
+        self._lasts = daemon.node.time(latencies.SCRIPT_RUN)
+        self._longest_ns = bounds_ns(self._lasts)[1]
+        self._draws: dict[str, Numbered] = {}
+        self._checks: dict[str, Check] = {}
+        self.read(daemon.config)
+
+    def read(self, config: RouterConfig) -> None:
+        """The scripts of a configuration are the ones to run; what ran for another one is gone."""
+        self.forget()
+        self._checks.clear()
+        node, world = self.node, self.node.world
+        for script in config.scripts:
+            check = check_of(script, self.daemon.model.probes.get(script.name), node.model.processes)
+            if check == Check() or (check.process and check.process not in node.known_processes):
+                world.remark(f"{node.name}/{script.name}: '{masked(script.command)}' always succeeds here")
+                check = Check()
+            self._checks[script.name] = check
+
+    def forget(self) -> None:
+        """The daemon died: nobody waits for anything."""
+        for run in self._runs.values():
+            if run.call is not None:
+                run.call.cancel()
+        self._runs.clear()
+        self._resting.clear()
+
+    def begin(self, output: RunScript) -> None:
+        """Fork and exec; the check looks when it ends, unless it hangs."""
+        script, number = output
+        self._counts[script] += 1
+        verdict = self._verdict(script, self._checks[script])
+        if not self._let_rest(script, number, verdict):
+            self._look_in(self._lasts_ns(script), script, number)
+
+    def _verdict(self, script: str, check: Check) -> str:
+        return self.forced.get(script) or self.node.answer(check)
+
+    def _let_rest(self, script: str, number: int, verdict: str) -> bool:
+        """Runs that end as expected, and well before the next one, are left out until something changes."""
+        daemon = self.daemon
+        config = next(each for each in daemon.config.scripts if each.name == script)
+        short = self._longest_ns < min(config.interval_ns, config.effective_timeout_ns)
+        if not (short and verdict != "hang" and daemon.is_regular):
+            return False
+        now_ns = daemon.now_ns
+        due_ns = daemon.router.rest(script, number, verdict == "pass", now_ns)
+        if due_ns is not None:
+            self._resting[script] = Rest(now_ns, due_ns, self._counts[script])
+        return due_ns is not None
+
+    def _lasts_ns(self, script: str) -> int:
+        draws = self._draws.get(script)
+        if draws is None:
+            purpose = f"scripts/{self.node.name}/{script}"
+            draws = self._draws[script] = self.node.world.streams.numbered(purpose)
+        return draws.draw_ns(self._lasts, self._counts[script])
+
+    def disturb(self) -> bool:
+        """What checks see, or when they run, is about to change: those that rest go on. Whether one did."""
+        resting, self._resting = self._resting, {}
+        router, now_ns = self.daemon.router, self.daemon.now_ns
+        for script, rest in resting.items():
+            interval_ns = rest.due_ns - rest.began_ns
+            period_ns = interval_ns + self.daemon.drift_ns
+            passed = max(0, now_ns - 1 - rest.began_ns) // period_ns
+            began_ns = rest.began_ns + passed * period_ns
+            self._counts[script] = rest.number + passed
+            left_ns = began_ns + self._lasts_ns(script) - now_ns
+            if left_ns > 0:  # a run is under way and looks for itself
+                number = router.go_on(script, began_ns + interval_ns, began_ns)
+                self._look_in(left_ns, script, number)
+            else:
+                router.go_on(script, began_ns + interval_ns)
+        return bool(resting)
+
+    def look_again(self) -> None:
+        """Something that checks wait for may answer now: a thawed server works off its backlog."""
+        for number, run in self._runs.items():
+            if run.hanging:
+                run.hanging = False
+                run.call = self.daemon.later(self.daemon.draw_ns(latencies.THAW_BACKLOG), self._look, number)
+
+    def kill(self, output: KillScript) -> None:
+        """A signal: the run ends by it."""
+        run = self._runs.get(output.run)
+        if run is not None:
+            if run.call is not None:
+                run.call.cancel()
+            delay_ns = self.daemon.draw_ns(latencies.NETLINK)
+            run.call = self.daemon.later(delay_ns, self._end, output.run, None, 15)
+
+    def _look_in(self, delay_ns: int, script: str, number: int) -> None:
+        run = self._runs[number] = Run(script, self._checks[script])
+        run.call = self.daemon.later(delay_ns, self._look, number)
+
+    def _look(self, number: int) -> None:
+        run = self._runs.get(number)
+        if run is None:
+            return
+        verdict = self._verdict(run.script, run.check)
+        if verdict == "hang":
+            run.hanging = True
+        else:
+            self._end(number, 0 if verdict == "pass" else 1, None)
+
+    def _end(self, number: int, code: int | None, signal: int | None) -> None:
+        if self._runs.pop(number, None) is not None:
+            self.daemon.happen(self.daemon.script_ended, number, code, signal)
