@@ -15,7 +15,8 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.harness import Row, show
-from vrrpsim.scenario.model import Scenario, load_scenario
+from vrrpsim.scenario.file.reader import load_scenario
+from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Level
 from vrrpsim.world import simulate
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from benchmarks.harness import Row, Work, ratio, show
 from vrrpsim.explore import hunt as hunting
 from vrrpsim.explore.fault_schedules import kinds_named
-from vrrpsim.scenario.model import Scenario, load_scenario
+from vrrpsim.scenario.file.reader import load_scenario
+from vrrpsim.scenario.model import Scenario
 from vrrpsim.world import simulate
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"

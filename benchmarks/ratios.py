@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks import lean
 from benchmarks.harness import Row, Work, ratio, show
-from vrrpsim.scenario.model import load_scenario
+from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.trace import Level
 from vrrpsim.world import simulate
 

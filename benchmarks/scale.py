@@ -19,7 +19,8 @@ from simpy.events import NORMAL
 
 from benchmarks.harness import Row, exponent, show
 from benchmarks.lean import Call, Node
-from vrrpsim.scenario.model import Scenario, load_scenario
+from vrrpsim.scenario.file.reader import load_scenario
+from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Level
 from vrrpsim.world.calendar import Kind
 from vrrpsim.world.world import World

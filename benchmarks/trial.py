@@ -15,7 +15,7 @@ from simpy.events import NORMAL
 from benchmarks.harness import Row, Work, ratio, show
 from benchmarks.lean import GAINED, MASTER, NEVER, Call, Cluster, Node
 from vrrpsim.explore.trial import run_batch
-from vrrpsim.scenario.model import load_scenario
+from vrrpsim.scenario.file.reader import load_scenario
 
 WARM_S, HORIZON_S, PROBE_S, LOSS = 20.0, 60.0, 0.1, 0.01
 

@@ -96,7 +96,7 @@ ORDER = (
     ("KeepalivedFile", "keepalived from a file"),
     ("KeepalivedInline", "keepalived in the scenario"),
     ("Probe", "Probes"),
-    ("Slop", "Slop"),
+    ("HostLatency", "Slop"),
     ("Stalls", "Stalls"),
     ("Neighbours", "Neighbours"),
     ("Client", "Clients"),

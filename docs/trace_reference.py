@@ -30,7 +30,7 @@ the same records.
 LEVELS = {
     Level.STATES: ("Reachability", "Remark", *(kind.__name__ for kind in DIGESTED)),
     Level.ADVERTS: ("AdvertSent", "AdvertRejected", "Gratuitous", "FrameLost"),
-    Level.FRAMES: ("Notification", "LogLine"),
+    Level.ALL: ("Notification", "LogLine"),
 }
 FIELDS = {  # what a field means, where the record does not say otherwise
     "at_ns": "when",
@@ -80,8 +80,8 @@ OWN_FIELDS = {
     "Notification.kind": "`INSTANCE` or `GROUP`",
     "Notification.name": "of the instance or group",
     "Notification.priority": "effective priority",
-    "Quiet.adverts": "adverts sent until the next record",
-    "Quiet.frames_lost": "frames lost until the next record",
+    "FastForwarded.adverts": "adverts sent until the next record",
+    "FastForwarded.frames_lost": "frames lost until the next record",
 }
 RESULT = {  # what a key of --json means
     "scenario": "its name",
@@ -155,7 +155,7 @@ def _records() -> Iterator[str]:
         name = kind.__name__
         yield f"### {name}\n"
         about = " ".join((kind.__doc__ or "").split()).replace(" (DESIGN §4)", "").replace(" (DESIGN §6)", "")
-        level = "fast-forward" if name == "Quiet" else level_of(name).name.lower()
+        level = "fast-forward" if name == "FastForwarded" else level_of(name).name.lower()
         yield f"{about} Level: {level}{', **digest**' if kind in DIGESTED else ''}.\n"
         yield "| field | type | meaning |"
         yield "|---|---|---|"

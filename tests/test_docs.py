@@ -94,19 +94,19 @@ def test_records_appear_at_the_level_that_is_told(level):
         for record in _records(name)
     }
     trace = vrrpsim.load(ROOT / "scenarios/packet-loss.yaml").run(level=level).trace
-    found = {type(record).__name__ for record in trace.records} - {"Quiet"}
+    found = {type(record).__name__ for record in trace.records} - {"FastForwarded"}
     assert found <= {name for name in everything if trace_reference.level_of(name) <= level}
     assert {"AdvertSent", "FrameLost"} <= found or level == Level.STATES
 
 
 def _records(name):
-    records = vrrpsim.load(ROOT / f"scenarios/{name}.yaml").run(level=Level.FRAMES).trace.records
-    return [record for record in records if type(record).__name__ != "Quiet"]
+    records = vrrpsim.load(ROOT / f"scenarios/{name}.yaml").run(level=Level.ALL).trace.records
+    return [record for record in records if type(record).__name__ != "FastForwarded"]
 
 
 def test_every_kind_of_record_has_a_level():
     told = {name for names in trace_reference.LEVELS.values() for name in names}
-    assert told | {"Quiet"} == {kind.__name__ for kind in RECORD_TYPES}
+    assert told | {"FastForwarded"} == {kind.__name__ for kind in RECORD_TYPES}
 
 
 def test_no_meaning_is_told_of_a_field_that_does_not_exist():

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import vrrpsim
-from vrrpsim.errors import InputError
+from vrrpsim.findings import InputError
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT
 from vrrpsim.scenario.quantities import SECOND_NS
 from vrrpsim.starter.deduce import deduce

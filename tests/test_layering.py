@@ -12,54 +12,41 @@ MODULES = {
     for path in sorted(ROOT.rglob("*.py"))
 }
 PACKAGES = {name for name, path in MODULES.items() if path.name == "__init__.py"}
+GROUND = ("findings", "redaction", "atomic_write")  # what every layer above the engine may use
 BELOW = {  # each layer and those of ours that it may import
-    "findings": {"errors"},
-    "errors": {"findings"},
-    "atomic_write": set(),
     "protocol": {"protocol"},
-    "redaction": {"scenario", "protocol"},
-    "keepalived": {"keepalived", "findings", "errors", "redaction", "protocol", "scenario"},
-    "scenario": {"scenario", "keepalived", "findings", "errors", "redaction", "protocol"},
     "trace": set(),
-    "measure": {"measure", "trace", "keepalived", "scenario", "redaction", "protocol"},
-    "world": {"world", "trace", "scenario", "redaction", "protocol"},
-    "live": {"live", "trace", "keepalived", "findings", "errors", "redaction", "protocol", "scenario"},
+    "findings": set(),
+    "redaction": set(),
+    "atomic_write": set(),
+    "keepalived": {"keepalived", "protocol", *GROUND},
+    "scenario": {"scenario", "protocol", *GROUND},
+    "scenario.file": {"scenario.file", "scenario", "keepalived", "protocol", *GROUND},
+    "measure": {"measure", "trace", "keepalived", "scenario", "protocol", *GROUND},
+    "world": {"world", "trace", "scenario", "protocol", *GROUND},
+    "live": {"live", "trace", "keepalived", "protocol", *GROUND},
     "lab": {
         "lab",
         "live",
         "trace",
-        "keepalived",
-        "scenario",
-        "findings",
-        "errors",
-        "redaction",
-        "protocol",
         "measure",
-    },
-    "report": {
-        "report",
-        "measure",
-        "trace",
         "keepalived",
+        "scenario.file",
         "scenario",
-        "redaction",
         "protocol",
-        "atomic_write",
-        "findings",
+        *GROUND,
     },
+    "report": {"report", "measure", "trace", "keepalived", "scenario", "protocol", *GROUND},
     "explore": {
         "explore",
         "measure",
         "world",
         "trace",
-        "keepalived",
+        "scenario.file",
         "scenario",
-        "redaction",
         "protocol",
         "api",
-        "atomic_write",
-        "findings",
-        "errors",
+        *GROUND,
     },
     "starter": {
         "starter",
@@ -68,12 +55,10 @@ BELOW = {  # each layer and those of ours that it may import
         "measure",
         "world",
         "keepalived",
+        "scenario.file",
         "scenario",
-        "redaction",
         "protocol",
-        "findings",
-        "errors",
-        "atomic_write",
+        *GROUND,
     },
 }
 ONLY = {  # a library and the layers that may import it
@@ -87,7 +72,8 @@ ONLY = {  # a library and the layers that may import it
 
 
 def layer(module):
-    return module.split(".")[1] if "." in module else ""
+    parts = module.split(".")[1:]
+    return "scenario.file" if parts[:2] == ["scenario", "file"] else "".join(parts[:1])
 
 
 def imports(name):

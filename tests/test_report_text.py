@@ -2,7 +2,7 @@ import pytest
 from measure.pair import S, scenario, trace
 
 from vrrpsim.measure import measure
-from vrrpsim.report.text import Line, Look, report, told, verdict_line
+from vrrpsim.report.text import StoryLine, Terminal, report, told, verdict_line
 from vrrpsim.scenario.model import Bound, Expect
 from vrrpsim.trace import StateChange, Trace
 
@@ -20,7 +20,7 @@ def test_the_report_reads_from_the_header_to_the_verdict():
 
 
 def test_the_timeline_shows_states_owners_and_faults():
-    lines = written(look=Look(width=64)).splitlines()
+    lines = written(look=Terminal(width=64)).splitlines()
     lb1, lb2, vip, caret = lines[3:7]
     assert lb1 == "  lb1             ====#############=================###########"
     assert set(lb2.split()[1]) == {"=", "#"}
@@ -42,12 +42,12 @@ def test_a_failed_line_has_the_measured_value_and_the_command_that_repeats_it():
 
 
 def test_a_plain_terminal_gets_ascii():
-    assert written(look=Look(unicode=False)).isascii()
+    assert written(look=Terminal(unicode=False)).isascii()
     assert not written().isascii()
 
 
 def test_colour_is_only_added():
-    coloured = written(look=Look(colour=True))
+    coloured = written(look=Terminal(colour=True))
     assert "\x1b[32mok\x1b[0m" in coloured
     assert "\x1b" not in written()
 
@@ -57,7 +57,7 @@ def test_the_same_run_gives_the_same_bytes():
 
 
 def test_many_lines_of_one_shape_collapse():
-    lines = [Line(number * S, "lb1", f"effective priority {number} -> 7") for number in range(20)]
+    lines = [StoryLine(number * S, "lb1", f"effective priority {number} -> 7") for number in range(20)]
     shown = list(told(lines))
     assert len(shown) == 5
     assert "16 more like this until 19.000" in shown[-1]
@@ -77,7 +77,7 @@ def test_a_run_without_expectations_says_so():
 def test_any_width_will_do(width):
     busy = trace()
     busy.records += [StateChange(44 * S + n, "lb1", "VI_1", "MASTER", "FAULT", "x") for n in range(100)]
-    assert report(scenario(), busy, measure(scenario(), busy), look=Look(width=width))
+    assert report(scenario(), busy, measure(scenario(), busy), look=Terminal(width=width))
 
 
 def test_a_bound_on_a_percentile_is_not_silently_kept():

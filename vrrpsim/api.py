@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from vrrpsim.explore import hunt as hunting
-    from vrrpsim.explore.sweep import Outcome
+    from vrrpsim.explore.sweep import SweepResult
     from vrrpsim.measure import Result
     from vrrpsim.report.notebook import Progress
     from vrrpsim.report.picture import Picture
@@ -55,9 +55,9 @@ class Run:
 
     def text(self, width: int = 80) -> str:
         """Return the report that `vrrpsim run` prints."""
-        from vrrpsim.report.text import Look, report
+        from vrrpsim.report.text import Terminal, report
 
-        return report(self.scenario, self.trace, self.result, command=self.command, look=Look(width))
+        return report(self.scenario, self.trace, self.result, command=self.command, look=Terminal(width))
 
     def plot(self) -> Picture:
         """Return a figure of states, owners, clients and faults over time, and the main failover below."""
@@ -139,7 +139,7 @@ class Run:
 class Sweep:
     """Many runs: what was asked and what came out."""
 
-    outcome: Outcome
+    outcome: SweepResult
     command: str = ""  # the command line that repeats it; "" if the scenario came from no file
 
     @property
@@ -158,9 +158,9 @@ class Sweep:
     def text(self, width: int = 80) -> str:
         """Return the report that `vrrpsim sweep` prints."""
         from vrrpsim.report.sweep import report
-        from vrrpsim.report.text import Look
+        from vrrpsim.report.text import Terminal
 
-        return report(self.to_dict(), Look(width))
+        return report(self.to_dict(), Terminal(width))
 
     def to_pandas(self) -> Any:
         """Return one row for each run as a DataFrame, times as floats in seconds.
@@ -211,7 +211,7 @@ class Sweep:
 class Hunt:
     """A search for fault schedules that break an invariant: what was found, or what was covered."""
 
-    outcome: hunting.Outcome
+    outcome: hunting.HuntResult
 
     @property
     def found(self) -> bool:
@@ -293,13 +293,13 @@ class Study:
         """
         from vrrpsim.explore.sweep import Variant, sweep
         from vrrpsim.explore.thresholds import parse_threshold
-        from vrrpsim.explore.workers import Crew
+        from vrrpsim.explore.workers import Workers
         from vrrpsim.report import notebook
 
         asked = [parse_threshold(text) for text in thresholds]
         variants = [Variant(*each) for each in self._grid(vary)]
         used = self.scenario.seed if seed is None else seed
-        crew = Crew(jobs, executor)
+        workers = Workers(jobs, executor)
         with notebook.progress(progress, "runs") as told:
             outcome = sweep(
                 variants,
@@ -307,7 +307,7 @@ class Study:
                 seed=used,
                 stratify=stratify,
                 thresholds=asked,
-                crew=crew,
+                workers=workers,
                 progress=told,
             )
         options: list[tuple[str, ...]] = [
@@ -421,6 +421,6 @@ def command_line(command: str, scenario: Scenario, *options: Sequence[str]) -> s
 
 def load(path: str | Path, overrides: Mapping[str, str] = NOTHING) -> Study:
     """Read a scenario; raise `InputError` with everything that is wrong with it."""
-    from vrrpsim.scenario.model import load_scenario
+    from vrrpsim.scenario.file.reader import load_scenario
 
     return Study(load_scenario(path, overrides=overrides), overrides)

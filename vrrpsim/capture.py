@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vrrpsim.trace import Level, Trace
 
 if TYPE_CHECKING:
-    from vrrpsim.report.pcapng import Recorder
+    from vrrpsim.report.pcapng import PacketRecorder
     from vrrpsim.scenario.model import Scenario
     from vrrpsim.world.frame import Frame
     from vrrpsim.world.port import Port
@@ -17,12 +17,12 @@ def capture(
     scenario: Scenario, seed: int | None = None, *, level: Level = Level.ADVERTS
 ) -> tuple[Trace, bytes]:
     """Run a scenario with every network card tapped; return its trace and the pcapng file."""
-    from vrrpsim.report.pcapng import Recorder, pcapng
+    from vrrpsim.report.pcapng import PacketRecorder, pcapng
     from vrrpsim.world.world import World
 
     used = scenario.seed if seed is None else seed
     world = World(scenario, used, max(level, Level.ADVERTS))
-    recorder = Recorder(world.trace)
+    recorder = PacketRecorder(world.trace)
     for segment in world.segments.values():
         segment.taps.append(recorder.sent)
     ports = [port for node in world.nodes.values() for port in node.ports.values()]
@@ -32,7 +32,7 @@ def capture(
     return trace, pcapng(scenario, used, recorder, trace)
 
 
-def _listen(port: Port, recorder: Recorder) -> None:
+def _listen(port: Port, recorder: PacketRecorder) -> None:
     """Let the recorder hear what the card takes from the wire; a world without capture never asks."""
     hear = port.receive
 

@@ -43,6 +43,17 @@ class Finding:
         return f"{self.place}: {self.severity} {self.rule}: {self.message}"
 
 
+class InputError(Exception):
+    """An unusable input, with every reason at its place. `str()` is one line per finding, sorted by place."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        super().__init__(findings)
+        self.findings = findings
+
+    def __str__(self) -> str:
+        return "\n".join(f"{finding.place}: {finding.message}" for finding in self.findings)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the nearest known word, or "" if none is near."""
     import difflib  # only where something is wrong

@@ -8,15 +8,8 @@ known to take a password there. Anything else is shown as it is configured.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING
-
-from vrrpsim.scenario.events import Inject, Reload
-
-if TYPE_CHECKING:
-    from vrrpsim.protocol.configuration import RouterConfig
-    from vrrpsim.scenario.model import Scenario
 
 MASK = "********"
 SHORT = 4  # a password below this is only masked where it stands in quotes: `1` is in every file
@@ -58,14 +51,14 @@ PROGRAMS = [
 ]
 
 
-def masked(text: str, scenario: Scenario | None = None) -> str:
-    """Return the text with every password of the scenario and all that stands where one does masked."""
+def masked(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return the text with these secrets and all that stands where one does masked."""
     text = re.sub(AUTH_PASS, rf"\1{MASK}", text)
     for pattern in ANYWHERE:
         text = re.sub(pattern, rf"\1{MASK}", text)
     for command, option in PROGRAMS:
         text = re.sub(command, partial(_without, option), text)
-    for secret in sorted(_secrets(scenario) if scenario else (), key=lambda each: (-len(each), each)):
+    for secret in sorted(secrets, key=lambda each: (-len(each), each)):
         word = re.escape(secret)
         known = rf"(?<!\w){word}\w*" if len(secret) >= SHORT else rf"(?<=[\"']){word}(?=[\"'])"
         text = re.sub(known, MASK, text)
@@ -74,20 +67,3 @@ def masked(text: str, scenario: Scenario | None = None) -> str:
 
 def _without(option: str, command: re.Match[str]) -> str:
     return re.sub(option, rf"\1{MASK}", command[0])
-
-
-def _secrets(scenario: Scenario) -> set[str]:
-    keys = {
-        instance.authentication.key.decode(errors="replace")
-        for config in _configurations(scenario)
-        for instance in config.instances
-    }
-    injected = (each.parameters.advert for each in scenario.events if isinstance(each.parameters, Inject))
-    return (keys | {advert.auth_pass for advert in injected}) - {""}
-
-
-def _configurations(scenario: Scenario) -> Iterator[RouterConfig]:
-    yield from (node.keepalived.config for node in scenario.nodes.values() if node.keepalived)
-    for event in scenario.events:
-        if isinstance(event.parameters, Reload) and event.parameters.config:
-            yield event.parameters.config

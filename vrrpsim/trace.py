@@ -19,7 +19,7 @@ class Level(IntEnum):
 
     STATES = 0  # what the digest covers, faults and clients
     ADVERTS = 1  # and each advert and gratuitous frame sent or rejected, and each lost frame
-    FRAMES = 2  # and each log line and notification
+    ALL = 2  # and each log line and notification
 
 
 class StateChange(NamedTuple):
@@ -176,7 +176,7 @@ class LogLine(NamedTuple):
     text: str
 
 
-class Quiet(NamedTuple):
+class FastForwarded(NamedTuple):
     """From here to the next record only these adverts were sent, passed over by arithmetic (DESIGN §4)."""
 
     at_ns: int
@@ -207,7 +207,7 @@ Record = (
     | Reachability
     | Notification
     | LogLine
-    | Quiet
+    | FastForwarded
     | Remark
 )
 
@@ -227,7 +227,7 @@ RECORD_TYPES: tuple[type[Record], ...] = (
     Reachability,
     Notification,
     LogLine,
-    Quiet,
+    FastForwarded,
     Remark,
 )
 

@@ -21,7 +21,7 @@ from vrrpsim.explore.exhaustive import exhaust
 from vrrpsim.explore.hunt import hunt, run_bounded
 from vrrpsim.explore.invariants import BUILT_IN, GROUP, Violation, both, longest, without
 from vrrpsim.protocol import fsm
-from vrrpsim.scenario.model import load_scenario
+from vrrpsim.scenario.file.reader import load_scenario
 
 ROOT = Path(__file__).parents[2]
 NODE = """\

@@ -9,7 +9,7 @@ from scipy.stats import kstest
 
 from vrrpsim.explore.stratified_seeds import choose_seeds, rank, stratified_event
 from vrrpsim.scenario.event_order import drawn_ns
-from vrrpsim.scenario.model import load_scenario
+from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.scenario.quantities import parse_distribution
 from vrrpsim.scenario.random_streams import Numbered, Streams
 from vrrpsim.trace import Fault

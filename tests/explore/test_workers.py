@@ -7,15 +7,15 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
-from vrrpsim.explore.trial import Batch, Row
-from vrrpsim.explore.workers import Crew, CrewError, harvest
+from vrrpsim.explore.trial import Batch, TrialRow
+from vrrpsim.explore.workers import Workers, WorkersError, collect
 from vrrpsim.scenario.model import Scenario
 
 CELLS = [Scenario(name=name, duration_ns=1) for name in ("a", "b")]
 
 
 def work(scenario, seeds):
-    return Batch([Row(seed, (), 0, ()) for seed in seeds], [], 0.05 * len(seeds))
+    return Batch([TrialRow(seed, (), 0, ()) for seed in seeds], [], 0.05 * len(seeds))
 
 
 def deadly(scenario, seeds):
@@ -36,8 +36,13 @@ def raising(scenario, seeds):
 
 def test_a_seed_that_kills_its_worker_is_named_and_the_rest_goes_on():
     seen = []
-    found = harvest(
-        CELLS, range(1, 31), Crew(2), total=60, work=deadly, progress=lambda done, of: seen.append((done, of))
+    found = collect(
+        CELLS,
+        range(1, 31),
+        Workers(2),
+        total=60,
+        work=deadly,
+        progress=lambda done, of: seen.append((done, of)),
     )
     assert list(found.lost[1]) == [13]
     assert not found.lost[0]
@@ -50,13 +55,13 @@ def test_a_seed_that_kills_its_worker_is_named_and_the_rest_goes_on():
 
 
 def test_workers_that_cannot_start_are_an_error_that_says_what_to_do():
-    with pytest.raises(CrewError, match="__main__"):
-        harvest(CELLS, range(10), Crew(2), work=hopeless)
+    with pytest.raises(WorkersError, match="__main__"):
+        collect(CELLS, range(10), Workers(2), work=hopeless)
 
 
 def test_somebody_elses_executor_that_fails_a_task_loses_only_its_seed():
     with ThreadPoolExecutor(2) as executor:
-        found = harvest(CELLS, range(30), Crew(executor=executor), work=raising)
+        found = collect(CELLS, range(30), Workers(executor=executor), work=raising)
     assert [list(lost) for lost in found.lost] == [[13], [13]]
     assert "no room" in found.lost[0][13]
     assert all(len(rows) == 29 for rows in found.rows)
@@ -75,7 +80,7 @@ def test_somebody_elses_executor_that_breaks_ends_it_with_what_is_finished():
                 future.set_result(fn(*args, **kwargs))
             return future
 
-    found = harvest(CELLS[:1], range(30), Crew(1, Breaks()), work=work)
+    found = collect(CELLS[:1], range(30), Workers(1, Breaks()), work=work)
     assert found.rows[0]
     assert set(found.rows[0]) | set(found.lost[0]) == set(range(30))
     assert "broken" in found.lost[0][29]
@@ -86,7 +91,7 @@ def test_an_interruption_keeps_what_is_finished():
         if done >= 20:
             raise KeyboardInterrupt
 
-    found = harvest(CELLS, range(1000), Crew(1), work=work, progress=interrupt)
+    found = collect(CELLS, range(1000), Workers(1), work=work, progress=interrupt)
     assert found.interrupted
     assert 20 <= sum(map(len, found.rows)) < 100
     assert abs(len(found.rows[0]) - len(found.rows[1])) <= 3  # cells take turns

@@ -15,8 +15,8 @@ import vrrpsim
 from vrrpsim.explore.bounds import bounds_of
 from vrrpsim.explore.fault_schedules import KINDS, event_yaml, kind_of, menu_of, schedules
 from vrrpsim.explore.hunt import play
-from vrrpsim.explore.invariants import BUILT_IN, History
-from vrrpsim.scenario.model import load_scenario
+from vrrpsim.explore.invariants import BUILT_IN, RunHistory
+from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.trace import AdvertSent, NodeChange, PriorityChange, ProcessChange
 from vrrpsim.world.segment import Segment
 
@@ -42,7 +42,7 @@ def test_what_was_found_stays_right(path):
     run = vrrpsim.load(path).run()
     assert run.verdict == "pass"
     assert list(told(run.trace)) == []
-    history = History(run.scenario, run.trace, bounds_of(run.scenario))
+    history = RunHistory(run.scenario, run.trace, bounds_of(run.scenario))
     assert {name: check(history) for name, check in BUILT_IN.items()} == dict.fromkeys(BUILT_IN)
 
 

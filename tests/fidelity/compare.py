@@ -18,7 +18,8 @@ import numpy
 from vrrpsim.explore.comparison import plausible, same
 from vrrpsim.measure.outages import Outage, client_view
 from vrrpsim.measure.ownership import Span, ownerships
-from vrrpsim.scenario.model import Scenario, load_scenario
+from vrrpsim.scenario.file.reader import load_scenario
+from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Fault, Level, Reachability, Trace
 from vrrpsim.world import simulate
 

@@ -7,7 +7,7 @@ import pytest
 from vrrpsim.keepalived.compiler import compile_text
 from vrrpsim.keepalived.writer import MASK, keepalived_conf
 from vrrpsim.protocol.dialect import DIALECTS
-from vrrpsim.scenario.model import load_scenario
+from vrrpsim.scenario.file.reader import load_scenario
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = [

@@ -13,12 +13,12 @@ from vrrpsim.explore.comparison import Shown, compare, plausible, same, told, ve
 from vrrpsim.keepalived.compiler import compile_text
 from vrrpsim.lab import programs, refusals
 from vrrpsim.lab.client import address_of
-from vrrpsim.lab.faults import Faults
+from vrrpsim.lab.faults import LabFaults
 from vrrpsim.lab.network import kinds, paths
 from vrrpsim.lab.recorder import Recorder
 from vrrpsim.lab.runner import MARK, clean_up
 from vrrpsim.scenario.addressing import link_local
-from vrrpsim.scenario.model import load_scenario
+from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.scenario.random_streams import Streams
 from vrrpsim.trace import (
     AddressChange,
@@ -127,7 +127,7 @@ def test_events_fire_when_the_simulator_fires_them(path, monkeypatch):
     scenario = load_scenario(path)
     for seed in (1, 2):
         run = Clockwork(scenario, seed)
-        faults = Faults(run)
+        faults = LabFaults(run)
 
         async def meet(event, _number):
             async def undo():
@@ -163,7 +163,7 @@ def test_a_repair_waits_for_the_last_fault_of_its_kind(tmp_path):
 
         return ("lb1/haproxy",), undo
 
-    faults = Faults(run)
+    faults = LabFaults(run)
     faults._apply = meet
     real, asyncio.sleep = asyncio.sleep, run.sleep
     try:

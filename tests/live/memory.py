@@ -1,7 +1,7 @@
 """A machine in memory for the live shell: virtual clock, instant effects, everything written down."""
 
 from vrrpsim.keepalived.compiler import compile_text
-from vrrpsim.live.daemon import Daemon
+from vrrpsim.live.daemon import LiveDaemon
 from vrrpsim.protocol.fsm import NEVER_NS
 from vrrpsim.protocol.router import Host
 
@@ -66,7 +66,7 @@ class Machine:
         self.records, self.log_lines, self.notified, self.scripts, self.kills = [], [], [], [], []
         self.sent = []
         self.wake_ns, self.remembers = NEVER_NS, True
-        self.daemon = Daemon(name, config, dialect, self, self.record)
+        self.daemon = LiveDaemon(name, config, dialect, self, self.record)
         clock.machines.append(self)
 
     def wake(self):

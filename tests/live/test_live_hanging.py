@@ -123,7 +123,7 @@ def test_a_trace_whose_reader_has_stopped_holds_up_nobody():
     """And what waits is written in order once he goes on."""
     ours, theirs = os.pipe()
     lines = [f"{number} {'x' * 100}\n" for number in range(5_000)]  # a pipe holds 64 KiB
-    scribe = background.Scribe(os.fdopen(theirs, "w"), pytest.fail)
+    scribe = background.LineWriter(os.fdopen(theirs, "w"), pytest.fail)
     for line in lines:
         scribe.write(line)
     Thread(target=scribe.close).start()
@@ -134,7 +134,7 @@ def test_a_trace_whose_reader_has_stopped_holds_up_nobody():
 def test_a_trace_that_cannot_be_written_does_not_keep_the_daemon_from_its_end():
     ours, theirs = os.pipe()
     file = os.fdopen(theirs, "w")
-    scribe = background.Scribe(file, pytest.fail)
+    scribe = background.LineWriter(file, pytest.fail)
     for _ in range(5_000):
         scribe.write("x" * 100)
     scribe.close()  # returns, without the file: its thread has it

@@ -10,7 +10,7 @@ from memory import Clock, Machine
 
 from vrrpsim.protocol.instances import Instance
 from vrrpsim.protocol.router import VrrpRouter
-from vrrpsim.scenario.model import load_scenario
+from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.trace import (
     AddressChange,
@@ -93,7 +93,7 @@ def exact_world(path, monkeypatch):
     Recorder.lives = []
     monkeypatch.setattr("vrrpsim.world.daemon.VrrpRouter", Recorder)
     monkeypatch.setattr(Instance, "hears_again", lambda *_: False)  # every advert is received
-    return World(scenario, 1, Level.FRAMES)
+    return World(scenario, 1, Level.ALL)
 
 
 def replay(machine, clock, calls, until_ns):

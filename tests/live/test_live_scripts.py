@@ -10,7 +10,7 @@ from memory import CONF, configured
 
 from vrrpsim.keepalived.lexer import Lexer
 from vrrpsim.live import scripts, watch
-from vrrpsim.protocol.configuration import FileConfig, Notify, ProcessConfig, ScriptConfig
+from vrrpsim.protocol.configuration import FileConfig, NotifyScripts, ProcessConfig, ScriptConfig
 
 # --- scripts
 
@@ -84,7 +84,7 @@ def test_what_cannot_run_disappears(tmp_path):
         "Disabling notify script of VI_1: /bin/own not found or not accessible",
         "Disabling notify script of VI_1: /bin/any not found or not accessible",
     ]
-    assert config.instances[0].notify == Notify()
+    assert config.instances[0].notify == NotifyScripts()
 
 
 def test_enable_script_security(tmp_path):

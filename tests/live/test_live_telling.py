@@ -21,7 +21,7 @@ from clusters import LATE_S, VIP, conf, settled, skew_s
 from lan import PATIENCE_S, ROOT, Lan, needs_namespaces
 
 from vrrpsim.measure import measure
-from vrrpsim.scenario.model import load_scenario
+from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.trace import RECORD_TYPES, Fault, ProcessChange, Trace
 
 pytestmark = [needs_namespaces(), pytest.mark.xdist_group("namespaces")]

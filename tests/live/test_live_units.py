@@ -65,7 +65,7 @@ def a_service(path, say=lambda text: None):
     """A daemon that has not opened anything yet."""
     pytest.importorskip("pyroute2")
     options = service.Options(path, DEFAULT_DIALECT, "lb1")
-    return service.Service(options, loading.Loaded(configured(), ()), say)
+    return service.LiveService(options, loading.Loaded(configured(), ()), say)
 
 
 def test_our_own_removal_is_no_third_party(backup):
@@ -136,7 +136,7 @@ def test_a_flood_fills_neither_the_trace_nor_the_log(tmp_path, monkeypatch):
 def test_the_log_never_waits_for_its_reader():
     """Given a reader who has stopped, then work goes on, and a bounded lot is kept for later."""
     going, said = Event(), []
-    speaker = background.Speaker()
+    speaker = background.WriterThread()
     speaker.do(going.wait)
     begin = time.monotonic()
     for number in range(5_000):
@@ -147,10 +147,10 @@ def test_the_log_never_waits_for_its_reader():
     going.set()
     speaker._thread.join(5 if speaker._queue.qsize() == 0 else 0)
     until = time.monotonic() + 5
-    while len(said) < background.Speaker.WAITING - 1 and time.monotonic() < until:
+    while len(said) < background.WriterThread.WAITING - 1 and time.monotonic() < until:
         time.sleep(0.01)
     assert said[:3] == [0, 1, 2]
-    assert len(said) in (background.Speaker.WAITING, background.Speaker.WAITING - 1)
+    assert len(said) in (background.WriterThread.WAITING, background.WriterThread.WAITING - 1)
     speaker.close()
 
 

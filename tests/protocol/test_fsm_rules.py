@@ -34,9 +34,9 @@ from vrrpsim.protocol.fsm import (
     AnnounceSource,
     Enter,
     Heard,
+    InstanceRules,
     InstanceState,
     Log,
-    Machine,
     Notify,
     Release,
     State,
@@ -64,20 +64,20 @@ LOG_BACKUP = Log("({}) Entering BACKUP STATE", ("VI",))
 LOG_FAULT = Log("({}) Entering FAULT STATE", ("VI",))
 
 
-def machine(priority: int = 101, dialect: Dialect = KEEPALIVED_2_2_7, **fields: Any) -> Machine:
-    return Machine(instance(priority=priority, **fields), dialect)
+def rules(priority: int = 101, dialect: Dialect = KEEPALIVED_2_2_7, **fields: Any) -> InstanceRules:
+    return InstanceRules(instance(priority=priority, **fields), dialect)
 
 
-def new(one: Machine) -> InstanceState:
+def new(one: InstanceRules) -> InstanceState:
     return fsm.initial_state(one, OWN)
 
 
-def backup(one: Machine, **fields: Any) -> InstanceState:
+def backup(one: InstanceRules, **fields: Any) -> InstanceState:
     state = new(one)._replace(state=State.BACKUP)
     return state._replace(down_ns=one.down_ns(state))._replace(**fields)
 
 
-def master(one: Machine, **fields: Any) -> InstanceState:
+def master(one: InstanceRules, **fields: Any) -> InstanceState:
     return new(one)._replace(state=State.MASTER, wants_master=True, master_address=OWN)._replace(**fields)
 
 
@@ -89,7 +89,7 @@ def v3(priority: int, interval_cs: int) -> Advertisement:
     return advert(priority, interval_cs, 3)
 
 
-def becomes_master(one: Machine, priority: int, reason: str) -> tuple[fsm.Action, ...]:
+def becomes_master(one: InstanceRules, priority: int, reason: str) -> tuple[fsm.Action, ...]:
     """FSM-27 after the optional time-out line."""
     return (
         Advertise(priority),
@@ -170,28 +170,28 @@ def test_FSM_4_left_over_addresses_go_before_anything_else_and_without_adverts()
 
 
 def test_FSM_5_an_owner_that_wants_to_turns_master_at_once():
-    one = machine(255, initial_state=InitialState.MASTER)
+    one = rules(255, initial_state=InitialState.MASTER)
     step = transition(one, new(one), NEVER_NS, fsm.Startup(), NOW)
     assert step.actions == becomes_master(one, 255, "owner")
     assert step.deadline_ns == NOW + SECOND_NS
 
 
 @pytest.mark.parametrize(
-    "one", [machine(255), machine(254, initial_state=InitialState.MASTER)], ids=["state BACKUP", "not owner"]
+    "one", [rules(255), rules(254, initial_state=InitialState.MASTER)], ids=["state BACKUP", "not owner"]
 )
 def test_FSM_5_nobody_else_does(one):
     assert transition(one, new(one), NEVER_NS, fsm.Startup(), NOW).state.state is State.BACKUP
 
 
 def test_FSM_5_an_owner_in_a_mixed_group_waits():
-    one = machine(255, initial_state=InitialState.MASTER)
+    one = rules(255, initial_state=InitialState.MASTER)
     assert transition(one, new(one), NEVER_NS, fsm.Startup(as_backup=True), NOW).state.state is State.BACKUP
 
 
 @pytest.mark.parametrize("initial", list(InitialState))
 @pytest.mark.parametrize("priority", [1, 101, 254])
 def test_FSM_6_state_master_gives_no_head_start(initial, priority):
-    one = machine(priority, initial_state=initial)
+    one = rules(priority, initial_state=initial)
     step = transition(one, new(one), NEVER_NS, fsm.Startup(), NOW)
     assert step.deadline_ns == NOW + MDI[priority]
     assert step.actions == (
@@ -313,7 +313,7 @@ def test_FSM_10_worked_example():
 
 
 def test_FSM_11_a_rejected_packet_changes_only_the_remembered_remaining_time():
-    one = machine()
+    one = rules()
     state, deadline = backup(one), NOW + 2 * SECOND_NS
     step = transition(one, state, deadline, fsm.Rejected(), NOW)
     assert step == Step(state._replace(down_ns=2 * SECOND_NS), deadline, ())
@@ -325,7 +325,7 @@ def test_FSM_11_a_rejected_packet_changes_only_the_remembered_remaining_time():
     ids=["plain", "nopreempt", "delay"],
 )
 def test_FSM_12_priority_zero_sets_skew(fields):
-    one = machine(101, **fields)
+    one = rules(101, **fields)
     step = transition(one, backup(one), NOW + SECOND_NS, Heard(advert(0), LOW), NOW)
     assert step.state == backup(one, down_ns=SKEW[101])
     assert step.deadline_ns == NOW + SKEW[101]
@@ -333,7 +333,7 @@ def test_FSM_12_priority_zero_sets_skew(fields):
 
 
 def test_FSM_12_priority_one_does_not():
-    one = machine(101)
+    one = rules(101)
     assert (
         transition(one, backup(one), NOW + SECOND_NS, Heard(advert(1), LOW), NOW).deadline_ns
         == NOW + SECOND_NS
@@ -351,7 +351,7 @@ def test_FSM_12_priority_one_does_not():
     ],
 )
 def test_FSM_13_what_is_accepted(priority, fields, accepted):
-    one = machine(101, **fields)
+    one = rules(101, **fields)
     deadline = NOW + SECOND_NS
     step = transition(one, backup(one, wants_master=True), deadline, Heard(advert(priority), LOW), NOW)
     assert (step.deadline_ns == NOW + MDI[101]) is accepted
@@ -361,26 +361,26 @@ def test_FSM_13_what_is_accepted(priority, fields, accepted):
 
 
 def test_FSM_13_version_3_learns_the_interval():
-    one = machine(101, version=3, advert_int_ns=SECOND_NS)
+    one = rules(101, version=3, advert_int_ns=SECOND_NS)
     step = transition(one, backup(one), NOW + SECOND_NS, Heard(v3(150, 25), HIGH), NOW)
     assert step.state.master_adver_interval_ns == 250 * MS_NS
     assert step.deadline_ns == NOW + 901_367 * US_NS
 
 
 def test_FSM_13_a_learned_interval_of_zero_collapses_the_down_time():
-    one = machine(101, version=3)
+    one = rules(101, version=3)
     step = transition(one, backup(one), NOW + SECOND_NS, Heard(v3(150, 0), HIGH), NOW)
     assert step.deadline_ns == NOW
 
 
 def test_FSM_13_version_3_does_not_learn_from_a_discarded_advert():
-    one = machine(101, version=3)
+    one = rules(101, version=3)
     step = transition(one, backup(one), NOW + SECOND_NS, Heard(v3(50, 25), HIGH), NOW)
     assert step.state.master_adver_interval_ns == SECOND_NS
 
 
 def test_FSM_13_the_preempt_clock_gates_until_it_expires():
-    one = machine(101, preempt_delay_ns=10 * SECOND_NS)
+    one = rules(101, preempt_delay_ns=10 * SECOND_NS)
     for clock, accepted in ((None, True), (NOW + 1, True), (NOW, False)):
         step = transition(one, backup(one, preempt_at_ns=clock), NOW + SECOND_NS, Heard(advert(50), LOW), NOW)
         assert (step.deadline_ns == NOW + MDI[101]) is accepted
@@ -388,7 +388,7 @@ def test_FSM_13_the_preempt_clock_gates_until_it_expires():
 
 @pytest.mark.parametrize("priority", [101, 150])
 def test_FSM_14_an_equal_or_higher_advert_stops_the_clock(priority):
-    one = machine(101, preempt_delay_ns=10 * SECOND_NS)
+    one = rules(101, preempt_delay_ns=10 * SECOND_NS)
     running = backup(one, preempt_at_ns=NOW + 5 * SECOND_NS)
     step = transition(one, running, NOW + SECOND_NS, Heard(advert(priority), LOW), NOW)
     assert step.state.preempt_at_ns is None
@@ -397,7 +397,7 @@ def test_FSM_14_an_equal_or_higher_advert_stops_the_clock(priority):
 
 
 def test_FSM_15_a_lower_advert_starts_the_clock_once():
-    one = machine(101, preempt_delay_ns=10 * SECOND_NS)
+    one = rules(101, preempt_delay_ns=10 * SECOND_NS)
     first = transition(one, backup(one), NOW + SECOND_NS, Heard(advert(50), LOW), NOW)
     assert first.state.preempt_at_ns == NOW + 10 * SECOND_NS
     assert [str(action) for action in first.actions] == ["(VI) start preempt delay (10.000000)"]
@@ -407,12 +407,12 @@ def test_FSM_15_a_lower_advert_starts_the_clock_once():
 
 
 def test_FSM_15_no_clock_without_preempt_delay():
-    one = machine(101, preempt=False)
+    one = rules(101, preempt=False)
     assert transition(one, backup(one), NOW, Heard(advert(50), LOW), NOW).state.preempt_at_ns is None
 
 
 def test_FSM_16_a_lower_advert_is_discarded():
-    one = machine(101)
+    one = rules(101)
     state, deadline = backup(one), NOW + 1_500 * MS_NS
     step = transition(one, state, deadline, Heard(advert(100), HIGH), NOW)
     assert step == Step(
@@ -423,7 +423,7 @@ def test_FSM_16_a_lower_advert_is_discarded():
 
 
 def test_FSM_17_equal_priority_is_accepted_whatever_the_address():
-    one = machine(101)
+    one = rules(101)
     for source in (LOW, HIGH):
         assert (
             transition(one, backup(one), NOW, Heard(advert(101), source), NOW).deadline_ns == NOW + MDI[101]
@@ -470,7 +470,7 @@ def test_FSM_20_it_does_not_delay_silence_or_priority_zero(priority, wait_ns):
 
 @pytest.mark.parametrize("event", [fsm.Forced(State.BACKUP), fsm.AddressLost(), Heard(advert(200), HIGH)])
 def test_FSM_21_entering_backup_resets_the_clock(event):
-    one = machine(101, preempt_delay_ns=10 * SECOND_NS)
+    one = rules(101, preempt_delay_ns=10 * SECOND_NS)
     step = transition(one, master(one, preempt_at_ns=NOW + 1), NOW + SECOND_NS, event, NOW)
     assert (step.state.state, step.state.preempt_at_ns) == (State.BACKUP, None)
 
@@ -479,21 +479,21 @@ def test_FSM_21_entering_backup_resets_the_clock(event):
 
 
 def test_FSM_22_the_deadline_makes_a_master():
-    one = machine(101)
+    one = rules(101)
     step = transition(one, backup(one), NOW, fsm.Expired(), NOW)
     assert step.actions == (TIMED_OUT, *becomes_master(one, 101, "master_down_timer"))
     assert step.state.wants_master
 
 
 def test_FSM_23_a_fault_in_backup_sends_nothing():
-    one = machine(101)
+    one = rules(101)
     step = transition(one, backup(one), NOW + SECOND_NS, fsm.Failed("chk"), NOW)
     assert step.deadline_ns == NEVER_NS
     assert step.actions == (LOG_FAULT, Enter(State.FAULT, "chk"), Notify("FAULT"))
 
 
 def test_FSM_24_the_deadline_shifts_by_the_difference_of_the_skews():
-    one = machine(101)
+    one = rules(101)
     state = backup(one)
     step = transition(one, state, NOW + 2 * SECOND_NS, fsm.PriorityMoved(103), NOW)
     assert step.deadline_ns == NOW + 2 * SECOND_NS - 7_812 * US_NS
@@ -502,7 +502,7 @@ def test_FSM_24_the_deadline_shifts_by_the_difference_of_the_skews():
 
 
 def test_FSM_24_quirk_after_an_ignored_advert_a_full_interval_counts_from_it():
-    one = machine(101)
+    one = rules(101)
     deadline = NOW + 1_200 * MS_NS
     ignored = transition(one, backup(one), deadline, Heard(advert(50), LOW), NOW)
     moved = transition(one, ignored.state, deadline, fsm.PriorityMoved(103), NOW + 500 * MS_NS)
@@ -510,14 +510,14 @@ def test_FSM_24_quirk_after_an_ignored_advert_a_full_interval_counts_from_it():
 
 
 def test_FSM_24_quirk_after_priority_zero_too():
-    one = machine(101)
+    one = rules(101)
     resigned = transition(one, backup(one), NOW + SECOND_NS, Heard(advert(0), HIGH), NOW)
     moved = transition(one, resigned.state, resigned.deadline_ns, fsm.PriorityMoved(103), NOW + MS_NS)
     assert moved.deadline_ns == NOW + MDI[103]
 
 
 def test_FSM_24_a_shift_never_goes_into_the_past():
-    one = machine(1)
+    one = rules(1)
     step = transition(one, backup(one), NOW + 10, fsm.PriorityMoved(254), NOW)
     assert step.deadline_ns == NOW
 
@@ -559,20 +559,20 @@ def test_FSM_27_the_order_of_becoming_master():
 
 
 def test_FSM_28_the_timer_sends_and_restarts_from_now():
-    one = machine(101)
+    one = rules(101)
     step = transition(one, master(one), NOW - 300, fsm.Expired(), NOW)  # 300 ns late: no drift correction
     assert step == Step(master(one), NOW + SECOND_NS, (Advertise(101, True),))
 
 
 @pytest.mark.parametrize(("quiet", "deadline"), [(False, NOW + SECOND_NS), (True, NOW + 7)])
 def test_FSM_29_a_rejected_packet_restarts_the_advert_timer(quiet, deadline):
-    one = machine(101, lower_prio_no_advert=quiet)
+    one = rules(101, lower_prio_no_advert=quiet)
     assert transition(one, master(one), NOW + 7, fsm.Rejected(), NOW) == Step(master(one), deadline, ())
 
 
 @pytest.mark.parametrize(("quiet", "deadline"), [(False, NOW + SECOND_NS), (True, NOW + 7)])
 def test_FSM_30_priority_zero_is_answered(quiet, deadline):
-    one = machine(101, lower_prio_no_advert=quiet)
+    one = rules(101, lower_prio_no_advert=quiet)
     step = transition(one, master(one), NOW + 7, Heard(advert(0), LOW), NOW)
     log = Log("({}) Master received priority 0 message", ("VI",), True)
     assert step == Step(master(one), deadline, (log, Advertise(101)))
@@ -583,7 +583,7 @@ def test_FSM_30_priority_zero_is_answered(quiet, deadline):
     [(150, LOW, True), (101, HIGH, True), (101, LOW, False), (100, HIGH, False)],
 )
 def test_FSM_31_higher_prio_send_advert_sends_one_more(priority, source, extra):
-    one = machine(101, higher_prio_send_advert=True, lower_prio_no_advert=True)
+    one = rules(101, higher_prio_send_advert=True, lower_prio_no_advert=True)
     step = transition(one, master(one), NOW + 7, Heard(advert(priority), source), NOW)
     assert (step.actions[0] == Advertise(101)) is extra
     assert (step.state.state is State.BACKUP) is extra
@@ -591,7 +591,7 @@ def test_FSM_31_higher_prio_send_advert_sends_one_more(priority, source, extra):
 
 @pytest.mark.parametrize(("quiet", "deadline"), [(False, NOW + SECOND_NS), (True, NOW + 7)])
 def test_FSM_32_our_own_address_only_warns(quiet, deadline):
-    one = machine(101, lower_prio_no_advert=quiet)
+    one = rules(101, lower_prio_no_advert=quiet)
     step = transition(one, master(one), NOW + 7, Heard(advert(101), OWN), NOW)
     log = Log("({}) WARNING - equal priority advert received from remote host with our IP address.", ("VI",))
     assert step == Step(master(one), deadline, (log,))
@@ -599,7 +599,7 @@ def test_FSM_32_our_own_address_only_warns(quiet, deadline):
 
 @pytest.mark.parametrize(("priority", "source"), [(100, HIGH), (101, LOW)])
 def test_FSM_33_a_weaker_advert_is_answered(priority, source):
-    one = machine(101)
+    one = rules(101)
     step = transition(one, master(one), NOW + 7, Heard(advert(priority), source), NOW)
     arguments = ("VI", source, priority, 101)
     template = "({}) Received advert from {} with lower priority {}, ours {}, forcing new election"
@@ -618,7 +618,7 @@ def test_FSM_33_a_weaker_advert_is_answered(priority, source):
 
 
 def test_FSM_33_with_lower_prio_no_advert_the_timer_is_untouched():
-    one = machine(101, lower_prio_no_advert=True, garp=Garp(lower_prio_repeat=0))
+    one = rules(101, lower_prio_no_advert=True, garp=Garp(lower_prio_repeat=0))
     step = transition(one, master(one), NOW + 7, Heard(advert(100), LOW), NOW)
     log = Log("({}) Received advert from {} with lower priority {}, ours {}", ("VI", LOW, 100, 101))
     assert step == Step(master(one), NOW + 7, (log, AnnounceGroup(), Notify("MASTER_RX_LOWER_PRI")))
@@ -645,7 +645,7 @@ def test_FSM_33_with_lower_prio_no_advert_the_timer_is_untouched():
     ],
 )
 def test_FSM_34_a_stronger_advert_ends_the_tenure_without_priority_zero(priority, source, log):
-    one = machine(101)
+    one = rules(101)
     step = transition(one, master(one), NOW + 7, Heard(advert(priority), source), NOW)
     assert step.actions == (
         log,
@@ -659,14 +659,14 @@ def test_FSM_34_a_stronger_advert_ends_the_tenure_without_priority_zero(priority
 
 
 def test_FSM_34_version_3_learns_the_interval():
-    one = machine(101, version=3)
+    one = rules(101, version=3)
     step = transition(one, master(one), NOW + 7, Heard(v3(102, 25), LOW), NOW)
     assert step.state.master_adver_interval_ns == 250 * MS_NS
     assert step.deadline_ns == NOW + 901_367 * US_NS
 
 
 def test_FSM_34_addresses_are_compared_as_numbers():
-    one = machine(101)
+    one = rules(101)
     for source, yields in ((address(10), True), (address(4), False)):  # "10" < "5" as text
         state = transition(one, master(one), NOW, Heard(advert(101), source), NOW).state.state
         assert (state is State.BACKUP) is yields
@@ -687,8 +687,8 @@ def test_FSM_35_rejected_packets_silence_a_master():
     assert len([at_ns for at_ns, _ in wire.sent(1) if at_ns > quiet_from + SECOND_NS]) == 1
 
 
-def owner(dialect: Dialect, **fields: Any) -> Machine:
-    return machine(255, dialect, initial_state=InitialState.MASTER, **fields)
+def owner(dialect: Dialect, **fields: Any) -> InstanceRules:
+    return rules(255, dialect, initial_state=InitialState.MASTER, **fields)
 
 
 @pytest.mark.parametrize("source", [LOW, HIGH])
@@ -751,7 +751,7 @@ def test_FSM_36_owner_ignore_adverts():
 
 
 def test_FSM_37_a_priority_change_sends_nothing():
-    one = machine(103)
+    one = rules(103)
     step = transition(one, master(one), NOW + 7, fsm.PriorityMoved(101), NOW)
     log = Log("({}) Changing effective priority from {} to {}", ("VI", 103, 101))
     assert step == Step(master(one, priority=101, down_ns=MDI[101]), NOW + 7, (log,))
@@ -760,7 +760,7 @@ def test_FSM_37_a_priority_change_sends_nothing():
 
 @pytest.mark.parametrize(("dragged", "farewells"), [(False, 2), (True, 1)])
 def test_FSM_38_a_fault_says_farewell(dragged, farewells):
-    one = machine(101)
+    one = rules(101)
     step = transition(one, master(one), NOW + 7, fsm.Failed("chk", dragged), NOW)
     assert step.deadline_ns == NEVER_NS
     assert step.actions == (
@@ -773,7 +773,7 @@ def test_FSM_38_a_fault_says_farewell(dragged, farewells):
 
 
 def test_FSM_39_a_lost_address_abdicates_for_one_skew():
-    one = machine(101)
+    one = rules(101)
     step = transition(one, master(one), NOW + 7, fsm.AddressLost(), NOW)
     assert step.deadline_ns == NOW + SKEW[101]
     assert step.actions == (
@@ -827,7 +827,7 @@ def test_FSM_39_the_original_master_wins_by_the_difference_of_the_skews():
 
 
 def test_FSM_41_sigterm_resigns_once_then_releases():
-    one = machine(101)
+    one = rules(101)
     step = transition(one, master(one), NOW + 7, fsm.Shutdown(), NOW)
     assert step.actions == (
         Advertise(0),
@@ -862,7 +862,7 @@ def test_FSM_42_only_the_first_fault_enters_and_only_the_last_leaves():
 
 @pytest.mark.parametrize("priority", [101, 255])
 def test_FSM_43_leaving_fault_leads_to_backup_with_the_own_interval(priority):
-    one = machine(priority, version=3, initial_state=InitialState.MASTER)
+    one = rules(priority, version=3, initial_state=InitialState.MASTER)
     faulty = master(one, state=State.FAULT, master_adver_interval_ns=40 * MS_NS, preempt_at_ns=3)
     step = transition(one, faulty, NEVER_NS, fsm.Recovered(), NOW)
     assert step.actions == (LOG_BACKUP, Enter(State.BACKUP, "recovered"), Notify("BACKUP"))
@@ -882,7 +882,7 @@ def test_FSM_43_a_start_up_wait_that_is_over_counts_no_more():
 
 @pytest.mark.parametrize("unicast", [True, False])
 def test_FSM_44_unicast_instances_announce_their_own_address(unicast):
-    one = machine(101, unicast_peers=(UnicastPeer(LOW),) if unicast else ())
+    one = rules(101, unicast_peers=(UnicastPeer(LOW),) if unicast else ())
     step = transition(one, backup(one, state=State.FAULT), NEVER_NS, fsm.Recovered(), NOW)
     assert (step.actions[-1] == AnnounceSource()) is unicast
 
@@ -909,7 +909,7 @@ def test_FSM_45_a_cleared_fault_does_not_end_the_script_wait():
     ],
 )
 def test_K11_a_master_that_slept_too_long_demotes_itself(late_ns, preempt, state):
-    one = machine(101, KEEPALIVED_2_2_8, timer_expired_backup=0, preempt=preempt)
+    one = rules(101, KEEPALIVED_2_2_8, timer_expired_backup=0, preempt=preempt)
     step = transition(one, master(one), NOW, fsm.Expired(), NOW + late_ns)
     assert step.state.state is state
     assert Advertise(0) not in step.actions

@@ -22,22 +22,22 @@ def without(step, *kinds):
     return step._replace(actions=tuple(each for each in step.actions if not isinstance(each, kinds)))
 
 
-def ignores_priority_0(machine, state, deadline_ns, advert, source, now_ns):
+def ignores_priority_0(rules, state, deadline_ns, advert, source, now_ns):
     if advert.priority == 0:
         return fsm.Step(state, deadline_ns)
-    return heard(machine, state, deadline_ns, advert, source, now_ns)
+    return heard(rules, state, deadline_ns, advert, source, now_ns)
 
 
-def lower_advert_restarts(machine, state, deadline_ns, advert, source, now_ns):
-    step = heard(machine, state, deadline_ns, advert, source, now_ns)
+def lower_advert_restarts(rules, state, deadline_ns, advert, source, now_ns):
+    step = heard(rules, state, deadline_ns, advert, source, now_ns)
     if 0 < advert.priority < state.priority:
-        return step._replace(deadline_ns=now_ns + machine.down_ns(step.state))
+        return step._replace(deadline_ns=now_ns + rules.down_ns(step.state))
     return step
 
 
-def preempts_inverted(machine, state, deadline_ns, advert, source, now_ns):
-    config = replace(machine.config, preempt=not machine.config.preempt)
-    return heard(replace(machine, config=config), state, deadline_ns, advert, source, now_ns)
+def preempts_inverted(rules, state, deadline_ns, advert, source, now_ns):
+    config = replace(rules.config, preempt=not rules.config.preempt)
+    return heard(replace(rules, config=config), state, deadline_ns, advert, source, now_ns)
 
 
 def lower_address_beats(priority, source, state):
@@ -67,7 +67,7 @@ MUTANTS = {
     "version 3 waits by its own interval": (
         fsm,
         "_learned_interval_ns",
-        lambda machine, *_: machine.advert_int_ns,
+        lambda rules, *_: rules.advert_int_ns,
     ),
     "who yields keeps the address": (fsm, "_leave_master", lambda *a: without(left(*a), fsm.Release)),
     "who loses the address keeps the others": (

@@ -41,7 +41,7 @@ from vrrpsim.protocol.configuration import (
     UnicastPeer,
 )
 from vrrpsim.protocol.dialect import DIALECTS, KEEPALIVED_2_2_7, KEEPALIVED_2_3_3, RFC5798, Dialect
-from vrrpsim.protocol.fsm import NEVER_NS, Machine, State, transition
+from vrrpsim.protocol.fsm import NEVER_NS, InstanceRules, State, transition
 from vrrpsim.protocol.outputs import AddAddresses, Output, RunScript, SendAdvert, SendGratuitous, StateChanged
 from vrrpsim.protocol.packet import Advertisement
 from vrrpsim.protocol.router import VrrpRouter
@@ -85,7 +85,7 @@ priorities = st.sampled_from([1, 50, 100, 101, 254, 255])
 
 
 @st.composite
-def machines(draw: Any) -> Machine:
+def machines(draw: Any) -> InstanceRules:
     dialect: Dialect = draw(dialects)
     config = instance(
         priority=draw(priorities),
@@ -98,7 +98,7 @@ def machines(draw: Any) -> Machine:
         timer_expired_backup=draw(st.sampled_from([None, 0, 150])),
         unicast_peers=draw(st.sampled_from([(), (UnicastPeer(address(2)),)])),
     )
-    return Machine(config, dialect)
+    return InstanceRules(config, dialect)
 
 
 def events(version: int) -> st.SearchStrategy[fsm.Event]:
@@ -129,17 +129,17 @@ def events(version: int) -> st.SearchStrategy[fsm.Event]:
 
 
 @holds(250, st.data(), machines(), st.sampled_from([0, FAR_NS]))
-def test_any_event_in_any_reachable_state(data, machine, now_ns):
+def test_any_event_in_any_reachable_state(data, rules, now_ns):
     """Nothing raises, deadlines are integers and not in the past, states are values, transitions are pure."""
-    state, deadline_ns = fsm.initial_state(machine, address(5)), NEVER_NS
+    state, deadline_ns = fsm.initial_state(rules, address(5)), NEVER_NS
     start = data.draw(st.sampled_from([fsm.Startup(), fsm.StartInFault(True), fsm.Startup(5 * SECOND_NS)]))
     script = data.draw(
-        st.lists(st.tuples(events(machine.config.version), st.integers(0, 4 * SECOND_NS)), max_size=20)
+        st.lists(st.tuples(events(rules.config.version), st.integers(0, 4 * SECOND_NS)), max_size=20)
     )
     for event, wait_ns in [(start, 0), *script]:
         now_ns = min(now_ns + wait_ns, deadline_ns)  # a shell does not sleep through a deadline
-        step = transition(machine, state, deadline_ns, event, now_ns)
-        assert step == transition(machine, state, deadline_ns, event, now_ns)
+        step = transition(rules, state, deadline_ns, event, now_ns)
+        assert step == transition(rules, state, deadline_ns, event, now_ns)
         assert type(step.deadline_ns) is int
         assert step.deadline_ns >= now_ns
         assert all(type(value) is not float for value in step.state)
@@ -150,20 +150,20 @@ def test_any_event_in_any_reachable_state(data, machine, now_ns):
 
 
 @holds(60, machines(), st.data())
-def test_a_shift_in_time_shifts_only_times(machine, data):
+def test_a_shift_in_time_shifts_only_times(rules, data):
     """No hidden clock: the same events at a far epoch give the same actions."""
     script = data.draw(
-        st.lists(st.tuples(events(machine.config.version), st.integers(0, 4 * SECOND_NS)), max_size=12)
+        st.lists(st.tuples(events(rules.config.version), st.integers(0, 4 * SECOND_NS)), max_size=12)
     )
     traces = []
     for epoch_ns in (SECOND_NS, FAR_NS):
-        state, deadline_ns, now_ns = fsm.initial_state(machine, address(5)), NEVER_NS, epoch_ns
+        state, deadline_ns, now_ns = fsm.initial_state(rules, address(5)), NEVER_NS, epoch_ns
         trace = []
         for event, wait_ns in [(fsm.Startup(), 0), *script]:
             if isinstance(event, fsm.Startup | fsm.StartInFault) and event.delay_until_ns:
                 event = event._replace(delay_until_ns=epoch_ns + event.delay_until_ns)  # it is an instant
             now_ns = min(now_ns + wait_ns, deadline_ns)
-            step = transition(machine, state, deadline_ns, event, now_ns)
+            step = transition(rules, state, deadline_ns, event, now_ns)
             state, deadline_ns = step.state, step.deadline_ns
             trace.append((step.actions, deadline_ns - now_ns if deadline_ns < NEVER_NS else None))
         traces.append(trace)

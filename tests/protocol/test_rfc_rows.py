@@ -17,9 +17,9 @@ from vrrpsim.protocol.fsm import (
     Announce,
     Enter,
     Heard,
+    InstanceRules,
     InstanceState,
     Log,
-    Machine,
     Notify,
     Release,
     State,
@@ -38,15 +38,15 @@ DOWN_100 = 3 * SECOND_NS + SKEW_100
 rfcs = pytest.mark.parametrize("dialect", [RFC3768, RFC5798, RFC9568], ids=lambda dialect: dialect.name)
 
 
-def machine(dialect: Dialect, priority: int = 100, **fields: Any) -> Machine:
-    return Machine(instance(priority=priority, version=dialect.default_version, **fields), dialect)
+def rules(dialect: Dialect, priority: int = 100, **fields: Any) -> InstanceRules:
+    return InstanceRules(instance(priority=priority, version=dialect.default_version, **fields), dialect)
 
 
-def in_state(one: Machine, state: State, **fields: Any) -> InstanceState:
+def in_state(one: InstanceRules, state: State, **fields: Any) -> InstanceState:
     return fsm.initial_state(one, OWN)._replace(state=state, **fields)
 
 
-def heard(one: Machine, priority: int, source: Any = LOW, interval_ns: int = SECOND_NS) -> Heard:
+def heard(one: InstanceRules, priority: int, source: Any = LOW, interval_ns: int = SECOND_NS) -> Heard:
     version = one.config.version
     unit_ns = CENTI_NS if version == 3 else SECOND_NS
     return Heard(Advertisement(version, 51, priority, interval_ns // unit_ns, (VIP.address,)), source)
@@ -60,7 +60,7 @@ def essence(step: Step) -> tuple[fsm.Action, ...]:
 @rfcs
 @pytest.mark.parametrize("initial", list(InitialState))
 def test_I1_the_owner_starts_as_master(dialect, initial):
-    one = machine(dialect, 255, initial_state=initial)
+    one = rules(dialect, 255, initial_state=initial)
     step = transition(one, in_state(one, State.INIT), NEVER_NS, fsm.Startup(), NOW)
     assert step.actions == (
         Advertise(255),
@@ -76,7 +76,7 @@ def test_I1_the_owner_starts_as_master(dialect, initial):
 @rfcs
 @pytest.mark.parametrize("priority", [1, 100, 254])
 def test_I2_everybody_else_starts_as_backup(dialect, priority):
-    one = machine(dialect, priority, initial_state=InitialState.MASTER)
+    one = rules(dialect, priority, initial_state=InitialState.MASTER)
     step = transition(one, in_state(one, State.INIT), NEVER_NS, fsm.Startup(), NOW)
     assert step.state.state is State.BACKUP
     assert step.state.master_adver_interval_ns == SECOND_NS
@@ -86,7 +86,7 @@ def test_I2_everybody_else_starts_as_backup(dialect, priority):
 
 @rfcs
 def test_I3_nothing_else_happens_in_init(dialect):  # S3, S16
-    one = machine(dialect)
+    one = rules(dialect)
     init = in_state(one, State.INIT)
     for event in (fsm.Shutdown(), fsm.Expired(), heard(one, 0), heard(one, 200), fsm.Rejected()):
         assert transition(one, init, NEVER_NS, event, NOW) == Step(init, NEVER_NS)
@@ -94,14 +94,14 @@ def test_I3_nothing_else_happens_in_init(dialect):  # S3, S16
 
 @rfcs
 def test_B1_shutdown_in_backup_says_nothing(dialect):
-    one = machine(dialect)
+    one = rules(dialect)
     step = transition(one, in_state(one, State.BACKUP), NOW + 5, fsm.Shutdown(), NOW)
     assert (step.state.state, step.deadline_ns, essence(step)) == (State.INIT, NEVER_NS, ())
 
 
 @rfcs
 def test_B2_the_down_timer_makes_a_master(dialect):
-    one = machine(dialect)
+    one = rules(dialect)
     step = transition(one, in_state(one, State.BACKUP), NOW, fsm.Expired(), NOW)
     assert (step.state.state, step.deadline_ns) == (State.MASTER, NOW + SECOND_NS)
     assert essence(step) == (Advertise(100), Announce(1))
@@ -110,7 +110,7 @@ def test_B2_the_down_timer_makes_a_master(dialect):
 
 @rfcs
 def test_B3_priority_zero_sets_skew_each_time(dialect):  # S9, S10
-    one = machine(dialect)
+    one = rules(dialect)
     for at_ns, source in ((NOW, LOW), (NOW + 5, HIGH)):
         step = transition(one, in_state(one, State.BACKUP), NOW + 9, heard(one, 0, source), at_ns)
         assert (step.deadline_ns, step.state.state) == (at_ns + SKEW_100, State.BACKUP)
@@ -119,14 +119,14 @@ def test_B3_priority_zero_sets_skew_each_time(dialect):  # S9, S10
 @rfcs
 @pytest.mark.parametrize(("priority", "preempt"), [(101, True), (100, True), (99, False), (1, False)])
 def test_B4_an_accepted_advert_resets_the_down_timer(dialect, priority, preempt):
-    one = machine(dialect, preempt=preempt)
+    one = rules(dialect, preempt=preempt)
     step = transition(one, in_state(one, State.BACKUP), NOW + 9, heard(one, priority), NOW)
     assert (step.deadline_ns, essence(step)) == (NOW + DOWN_100, ())
 
 
 @pytest.mark.parametrize("dialect", [RFC5798, RFC9568])
 def test_B4_version_3_learns_the_interval(dialect):
-    one = machine(dialect)
+    one = rules(dialect)
     step = transition(one, in_state(one, State.BACKUP), NOW + 9, heard(one, 200, LOW, 4 * SECOND_NS), NOW)
     assert step.state.master_adver_interval_ns == 4 * SECOND_NS
     assert step.deadline_ns == NOW + 12 * SECOND_NS + 2_437_500_000
@@ -135,7 +135,7 @@ def test_B4_version_3_learns_the_interval(dialect):
 
 
 def test_B4_version_2_keeps_its_own_interval_and_an_unscaled_skew():
-    one = machine(RFC3768, advert_int_ns=5 * SECOND_NS)
+    one = rules(RFC3768, advert_int_ns=5 * SECOND_NS)
     step = transition(one, in_state(one, State.BACKUP), NOW + 9, heard(one, 200), NOW)
     assert step.deadline_ns == NOW + 15 * SECOND_NS + SKEW_100
 
@@ -143,7 +143,7 @@ def test_B4_version_2_keeps_its_own_interval_and_an_unscaled_skew():
 @rfcs
 @pytest.mark.parametrize("priority", [1, 99])
 def test_B5_a_lower_advert_is_discarded(dialect, priority):
-    one = machine(dialect)
+    one = rules(dialect)
     state = in_state(one, State.BACKUP, down_ns=7)
     step = transition(one, state, NOW + 9, heard(one, priority), NOW)
     assert step.state._replace(master_address=None) == state
@@ -152,13 +152,13 @@ def test_B5_a_lower_advert_is_discarded(dialect, priority):
 
 @rfcs
 def test_B5_an_owner_preempts_whatever_preempt_mode_says(dialect):
-    one = machine(dialect, 255, preempt=False)
+    one = rules(dialect, 255, preempt=False)
     assert transition(one, in_state(one, State.BACKUP), NOW + 9, heard(one, 254), NOW).deadline_ns == NOW + 9
 
 
 @rfcs
 def test_A1_shutdown_resigns_before_the_addresses_go(dialect):  # S13
-    one = machine(dialect)
+    one = rules(dialect)
     step = transition(one, in_state(one, State.MASTER), NOW + 9, fsm.Shutdown(), NOW)
     assert (step.state.state, step.deadline_ns) == (State.INIT, NEVER_NS)
     assert [a for a in step.actions if isinstance(a, (Advertise, Release))] == [Advertise(0), Release()]
@@ -166,7 +166,7 @@ def test_A1_shutdown_resigns_before_the_addresses_go(dialect):  # S13
 
 @rfcs
 def test_A2_the_advert_timer_advertises(dialect):
-    one = machine(dialect)
+    one = rules(dialect)
     state = in_state(one, State.MASTER)
     expected = Step(state, NOW + SECOND_NS, (Advertise(100, True),))
     assert transition(one, state, NOW, fsm.Expired(), NOW) == expected
@@ -174,7 +174,7 @@ def test_A2_the_advert_timer_advertises(dialect):
 
 @rfcs
 def test_A3_priority_zero_is_answered_and_restarts_the_timer(dialect):
-    one = machine(dialect)
+    one = rules(dialect)
     step = transition(one, in_state(one, State.MASTER), NOW + 9, heard(one, 0), NOW)
     assert (essence(step), step.deadline_ns) == ((Advertise(100),), NOW + SECOND_NS)
 
@@ -187,7 +187,7 @@ def test_A3_priority_zero_is_answered_and_restarts_the_timer(dialect):
 def test_A4_a_better_master_is_followed_whatever_preempt_mode_says(
     dialect, priority, source, yields, preempt
 ):
-    one = machine(dialect, preempt=preempt)
+    one = rules(dialect, preempt=preempt)
     step = transition(one, in_state(one, State.MASTER), NOW + 9, heard(one, priority, source), NOW)
     assert (step.state.state is State.BACKUP) is yields
     if yields:
@@ -196,14 +196,14 @@ def test_A4_a_better_master_is_followed_whatever_preempt_mode_says(
 
 @pytest.mark.parametrize("dialect", [RFC5798, RFC9568])
 def test_A4_learns_before_it_sets_the_down_timer(dialect):
-    one = machine(dialect)
+    one = rules(dialect)
     step = transition(one, in_state(one, State.MASTER), NOW + 9, heard(one, 101, LOW, 4 * SECOND_NS), NOW)
     assert step.deadline_ns == NOW + 14_437_500_000
 
 
 @pytest.mark.parametrize(("dialect", "answers"), [(RFC3768, False), (RFC5798, False), (RFC9568, True)])
 def test_A5_only_9568_answers_a_weaker_master_and_leaves_the_timer_alone(dialect, answers):  # S4
-    one = machine(dialect)
+    one = rules(dialect)
     for priority, source in ((99, HIGH), (100, LOW)):
         step = transition(one, in_state(one, State.MASTER), NOW + 9, heard(one, priority, source), NOW)
         assert essence(step) == ((Advertise(100),) if answers else ())
@@ -237,7 +237,7 @@ def test_S5_interface_down_is_shutdown_without_farewell_and_up_is_startup(dialec
 
 @rfcs
 def test_S6_a_priority_change_counts_for_future_settings(dialect):
-    one = machine(dialect)
+    one = rules(dialect)
     step = transition(one, in_state(one, State.BACKUP), NOW + 9, fsm.PriorityMoved(200), NOW)
     assert step.deadline_ns == NOW + 9
     resigned = transition(one, step.state, NOW + 9, heard(one, 0), NOW)
@@ -257,7 +257,7 @@ def test_S7_a_new_interval_counts_when_the_timer_is_next_set(dialect):
 
 @rfcs
 def test_S16_a_second_startup_changes_nothing(dialect):
-    one = machine(dialect)
+    one = rules(dialect)
     for state in (in_state(one, State.BACKUP), in_state(one, State.MASTER)):
         assert transition(one, state, NOW + 9, fsm.Startup(), NOW) == Step(state, NOW + 9)
 

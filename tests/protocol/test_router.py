@@ -30,7 +30,7 @@ from vrrpsim.protocol.configuration import (
     SECOND_NS,
     GroupConfig,
     InstanceConfig,
-    Notify,
+    NotifyScripts,
     RouterConfig,
     Track,
     UnicastPeer,
@@ -57,7 +57,7 @@ from vrrpsim.protocol.outputs import (
 )
 from vrrpsim.protocol.packet import Reject
 from vrrpsim.protocol.router import NOTHING, VrrpRouter
-from vrrpsim.protocol.timer_queue import Agenda
+from vrrpsim.protocol.timer_queue import TimerQueue
 
 MDI_100, SKEW_100 = 3_609_375_000, 609_375_000
 MDI_101, SKEW_101 = 3_605_468_000, 605_468_000
@@ -207,7 +207,9 @@ def test_a_backup_touches_no_addresses():
     assert kinds(outputs, RemoveAddresses, AddAddresses) == []
 
 
-@pytest.mark.parametrize(("notify", "word"), [(Notify(), "FAULT"), (Notify(deleted="/bin/gone"), "DELETED")])
+@pytest.mark.parametrize(
+    ("notify", "word"), [(NotifyScripts(), "FAULT"), (NotifyScripts(deleted="/bin/gone"), "DELETED")]
+)
 def test_a_deleted_instance_resigns_and_releases(notify, word):
     router = mastered(two_vrids(notify=notify))
     outputs = router.reload(replace(router.config, instances=router.config.instances[:1]), 5 * SECOND_NS)
@@ -457,27 +459,27 @@ def test_the_memo_cannot_be_seen(case, delay_ns, events):
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.one_of(st.just(NEVER_NS), st.integers(0, 40)), st.booleans()))
 )
-def test_the_agenda_never_wakes_late_and_never_twice(moves):
-    agenda = Agenda()
+def test_the_timer_queue_never_wakes_late_and_never_twice(moves):
+    queue = TimerQueue()
     fired: list[tuple[int, int]] = []
     timers = [
-        agenda.timer(lambda now_ns, number=number: fired.append((number, now_ns))) for number in range(4)
+        queue.timer(lambda now_ns, number=number: fired.append((number, now_ns))) for number in range(4)
     ]
     due = dict.fromkeys(range(4), NEVER_NS)
     now_ns = 0
     for number, wait_ns, passes in moves:
         due[number] = min(now_ns + wait_ns, NEVER_NS)
-        agenda.arm(timers[number], due[number])
-        assert agenda.wake_ns() <= min(due.values())
+        queue.arm(timers[number], due[number])
+        assert queue.wake_ns() <= min(due.values())
         if passes:
             now_ns += 7
-            while (timer := agenda.pop_due(now_ns)) is not None:
+            while (timer := queue.pop_due(now_ns)) is not None:
                 timer.fire(now_ns)
             expected = sorted((at_ns, number) for number, at_ns in due.items() if at_ns <= now_ns)
             assert fired == [(number, now_ns) for _, number in expected]
             fired.clear()
             due = {number: at_ns if at_ns > now_ns else NEVER_NS for number, at_ns in due.items()}
-            assert agenda.wake_ns() <= min(due.values())
+            assert queue.wake_ns() <= min(due.values())
 
 
 # --- FSM-35 between two clusters, and the worked example §2.3

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import pytest
 from ruamel.yaml import YAML
 
-from vrrpsim.scenario.model import InputError, load_scenario
+from vrrpsim.findings import InputError
+from vrrpsim.scenario.file.reader import load_scenario
 
 GOOD = """\
 version: 1

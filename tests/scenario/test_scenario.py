@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from vrrpsim.findings import InputError
 from vrrpsim.keepalived.compiler import compile_text
 from vrrpsim.scenario.events import (
     FlushAddress,
@@ -19,7 +20,8 @@ from vrrpsim.scenario.events import (
     Target,
     When,
 )
-from vrrpsim.scenario.model import InputError, Owns, Probe, Slop, Stalls, load_scenario
+from vrrpsim.scenario.file.reader import load_scenario
+from vrrpsim.scenario.model import HostLatency, Owns, Probe, Stalls
 from vrrpsim.scenario.quantities import Distribution
 
 S = 1_000_000_000
@@ -129,10 +131,10 @@ def test_every_value_arrives(tmp_path):
     assert lb1.keepalived.probes == {"chk_haproxy": Probe(process="haproxy")}
     assert lb1.keepalived.starts == Distribution.uniform(0, 2 * S)
     stalls = Stalls(Distribution.fixed(10 * S), Distribution.fixed(5_000_000))
-    assert lb1.slop == Slop("custom", Distribution.uniform(0, 1_000_000), stalls)
+    assert lb1.slop == HostLatency("custom", Distribution.uniform(0, 1_000_000), stalls)
     assert lb1.boots == Distribution.fixed(30 * S)
     assert (lb1.neighbours.garp, lb1.neighbours.lifetime) == (False, Distribution.fixed(4 * 3600 * S))
-    assert (lb2.slop, lb2.keepalived) == (Slop("none"), None)
+    assert (lb2.slop, lb2.keepalived) == (HostLatency("none"), None)
     assert lb2.processes["haproxy"].serves == ("80/tcp",)
     web = scenario.clients["web"]
     assert web.target == (ip_address("10.0.0.100"), 80)

@@ -9,8 +9,9 @@ from ruamel.yaml import YAML
 from test_broken_inputs import GOOD, SEMANTIC, STRUCTURAL, broken
 from test_scenario import EVENTS, INLINE, recorded, write
 
+from vrrpsim.findings import InputError
 from vrrpsim.scenario.file.json_schema import scenario_schema
-from vrrpsim.scenario.model import InputError, load_scenario
+from vrrpsim.scenario.file.reader import load_scenario
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = scenario_schema()

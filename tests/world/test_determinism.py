@@ -45,7 +45,7 @@ def rough(*events: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return document | changes
 
 
-def lines(document: dict[str, Any], seed: int = 1, level: Level = Level.FRAMES) -> list[str]:
+def lines(document: dict[str, Any], seed: int = 1, level: Level = Level.ALL) -> list[str]:
     made = world(document, seed, level)
     made.run()
     return list(made.trace.json_lines())

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vrrpsim.protocol.instances import Instance
-from vrrpsim.scenario.model import load_scenario
+from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.trace import Level
 from vrrpsim.world import World
 from vrrpsim.world.segment import Segment
@@ -16,7 +16,7 @@ FILES = sorted([*ROOT.glob("scenarios/*.yaml"), *ROOT.glob("tests/groundtruth/*/
 
 def left_behind(scenario):
     """Every record of a run, and what its instances counted."""
-    world = World(scenario, scenario.seed, Level.FRAMES)
+    world = World(scenario, scenario.seed, Level.ALL)
     world.run()
     instances = [
         (name, each.sent, each.received, each.counters, each.last_advert_ns)

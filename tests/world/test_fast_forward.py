@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from tiny_world import pair, world
 
 from vrrpsim.measure import measure
-from vrrpsim.scenario.model import Scenario, load_scenario
-from vrrpsim.trace import AdvertSent, FrameLost, Level, Quiet, StateChange, Trace
+from vrrpsim.scenario.file.reader import load_scenario
+from vrrpsim.scenario.model import Scenario
+from vrrpsim.trace import AdvertSent, FastForwarded, FrameLost, Level, StateChange, Trace
 from vrrpsim.world import World, simulate
 
 ROOT = Path(__file__).parents[2]
@@ -31,18 +32,18 @@ def quiet_for(scenario: Scenario, duration_ns: int) -> Scenario:
 
 
 def passed_over(trace: Trace) -> int:
-    return sum(record.adverts for record in trace.records if isinstance(record, Quiet))
+    return sum(record.adverts for record in trace.records if isinstance(record, FastForwarded))
 
 
 def same(scenario: Scenario, seed: int) -> int:
     """Both ways give the same document and the same records but for adverts; how many were passed over."""
     fast = simulate(scenario, seed=seed, fast_forward=True)
     slow = simulate(scenario, seed=seed, fast_forward=False)
-    left_out = (Quiet, AdvertSent, FrameLost)
+    left_out = (FastForwarded, AdvertSent, FrameLost)
     kept = [[r for r in trace.records if not isinstance(r, left_out)] for trace in (fast, slow)]
     assert kept[0] == kept[1]
     assert measure(scenario, fast).to_json() == measure(scenario, slow).to_json()
-    assert not any(isinstance(record, Quiet) for record in slow.records)
+    assert not any(isinstance(record, FastForwarded) for record in slow.records)
     return passed_over(fast)
 
 
@@ -91,13 +92,13 @@ def test_any_loss_and_any_fault_is_the_same(
 
 
 def _slop(slop: object) -> object:
-    from vrrpsim.scenario.model import Slop, Stalls
+    from vrrpsim.scenario.model import HostLatency, Stalls
     from vrrpsim.scenario.quantities import Distribution
 
     if slop == "none":
-        return Slop("none")
+        return HostLatency("none")
     stalls = Stalls(every=Distribution("exponential", (40 * 10**9,)), lasts=Distribution.fixed(2 * 10**9))
-    return Slop("default", stalls=stalls)
+    return HostLatency("default", stalls=stalls)
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.001, 0.01, 0.05])
@@ -128,7 +129,7 @@ def test_who_asks_for_packets_gets_them_all() -> None:
     scenario = load_scenario(THREE)
     assert World(scenario, 1, Level.STATES).fast_forward is not None
     assert World(scenario, 1, Level.ADVERTS).fast_forward is None
-    assert World(scenario, 1, Level.FRAMES, fast_forward=True).fast_forward is None
+    assert World(scenario, 1, Level.ALL, fast_forward=True).fast_forward is None
     tapped = World(quiet_for(scenario, 120 * 10**9), 1, Level.STATES)
     frames: list[object] = []
     for segment in tapped.segments.values():

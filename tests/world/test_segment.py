@@ -14,7 +14,7 @@ from vrrpsim.trace import AdvertRejected, FrameLost
 from vrrpsim.world import World
 from vrrpsim.world.calendar import Kind
 from vrrpsim.world.frame import GRATUITOUS, REPLY, REQUEST, Frame, NeighbourFrame
-from vrrpsim.world.segment import Effect
+from vrrpsim.world.segment import ActiveImpairment
 
 LAN = ip_network("10.0.0.0/24")
 JOINED = multicast_mac(IPv4Address("224.0.0.18"))
@@ -39,11 +39,11 @@ def send_every(made: World, sender: str, every_ns: int, frames: list[Frame]) -> 
 
 def impair(
     made: World, name: str = "test", senders: str = "", receivers: str = "", **words: object
-) -> Effect:
+) -> ActiveImpairment:
     def names(text: str) -> frozenset[str] | None:
         return frozenset(f"{word}:eth0" for word in text.split()) or None
 
-    effect = Effect(made, name, Impairment(**words), names(senders), names(receivers))  # type: ignore[arg-type]
+    effect = ActiveImpairment(made, name, Impairment(**words), names(senders), names(receivers))  # type: ignore[arg-type]
     made.segments["lan"].impair(effect)
     return effect
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vrrpsim.protocol.configuration import Address
-from vrrpsim.scenario.model import Interface, Neighbours, Node, Scenario, Segment, load_scenario
+from vrrpsim.scenario.file.reader import load_scenario
+from vrrpsim.scenario.model import Interface, Neighbours, Node, Scenario, Segment
 from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.trace import AddressChange, Level, Reachability, Record, StateChange
 from vrrpsim.world import World
@@ -42,7 +43,7 @@ def hosts(
         for number, name in enumerate(names, 1)
     }
     lan = segment or Segment(subnet=ip_network("10.0.0.0/24"), delay=Distribution.fixed(100 * US))
-    return World(Scenario(duration_ns=3600 * S, segments={"lan": lan}, nodes=nodes), seed, Level.FRAMES)
+    return World(Scenario(duration_ns=3600 * S, segments={"lan": lan}, nodes=nodes), seed, Level.ALL)
 
 
 def port(world: World, name: str) -> Port:
@@ -164,7 +165,7 @@ def load(document: dict[str, Any]) -> Scenario:
         return load_scenario(path)
 
 
-def world(document: dict[str, Any], seed: int = 1, level: Level = Level.FRAMES) -> World:
+def world(document: dict[str, Any], seed: int = 1, level: Level = Level.ALL) -> World:
     """The world of a document, not yet started."""
     return World(load(document), seed, level)
 

@@ -17,7 +17,7 @@ from importlib import import_module
 import click
 
 from vrrpsim import __version__
-from vrrpsim.errors import InputError
+from vrrpsim.findings import InputError
 
 GOOD, BAD, USAGE, INPUT, ENVIRONMENT, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 70, 130
 ORDER = ("run", "sweep", "hunt", "check", "show", "schema", "live", "lab")  # the rest follows by name

@@ -38,7 +38,7 @@ def dialects(_: click.Context, __: click.Parameter, incomplete: str) -> list[str
 
 def settings(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
     """Offer the paths of the values in the scenario that the command line names."""
-    from vrrpsim.errors import InputError
+    from vrrpsim.findings import InputError
     from vrrpsim.scenario.file.yaml_tree import read_tree
 
     words = os.environ.get("COMP_WORDS", "").split()  # click gives up where an option wants its value

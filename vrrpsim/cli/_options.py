@@ -13,7 +13,7 @@ import click
 from ._complete import inputs, settings
 
 if TYPE_CHECKING:
-    from vrrpsim.report.text import Look
+    from vrrpsim.report.text import Terminal
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -56,14 +56,14 @@ def file_arguments(name: str) -> Callable[[Decorated], Decorated]:
     )
 
 
-def look() -> Look:
+def look() -> Terminal:
     """What stdout can show: COLUMNS, NO_COLOR and the encoding are honoured."""
     from shutil import get_terminal_size
 
-    from vrrpsim.report.text import Look
+    from vrrpsim.report.text import Terminal
 
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
-    return Look(
+    return Terminal(
         width=get_terminal_size((80, 24)).columns,
         unicode=encoding.startswith("utf"),
         colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"),

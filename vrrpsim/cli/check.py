@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vrrpsim.errors import InputError
+from vrrpsim.findings import InputError
 
 from . import BAD, GOOD, INPUT, worst
 from ._complete import dialects
@@ -110,8 +110,8 @@ def _check(file: Path, dialect: Dialect, config_id: str | None) -> Checked:
 def _scenario(file: Path) -> Checked:
     from vrrpsim.keepalived.lint import lint, members_of
     from vrrpsim.protocol.dialect import DIALECTS
+    from vrrpsim.scenario.file.reader import load_scenario
     from vrrpsim.scenario.file.yaml_tree import read_tree
-    from vrrpsim.scenario.model import load_scenario
 
     try:
         read_tree(file)

@@ -17,7 +17,7 @@ from ._options import json_option, look, quiet_option, seed_option
 
 if TYPE_CHECKING:
     from vrrpsim.api import Study
-    from vrrpsim.explore.hunt import Outcome
+    from vrrpsim.explore.hunt import HuntResult
 
 Progress = Callable[[int, int], None]
 
@@ -174,7 +174,7 @@ def _exhaust(study: Study, seed: int | None, adverts: int, as_json: bool, quiet:
     return BAD if checked.broken else GOOD
 
 
-def _verdict(outcome: Outcome) -> str:
+def _verdict(outcome: HuntResult) -> str:
     from vrrpsim.explore.narrative import verdict_line
 
     return verdict_line(outcome)

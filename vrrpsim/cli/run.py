@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vrrpsim.atomic_write import write_whole
-from vrrpsim.errors import InputError
+from vrrpsim.findings import InputError
 
 from . import BAD, GOOD, INPUT, worst
 from ._options import file_arguments, json_option, look, quiet_option, seed_option, set_option, verbose_option
@@ -136,7 +136,7 @@ def _run(
         return None
     for finding in study.scenario.findings:
         click.echo(str(finding), err=True)
-    level = Level.FRAMES if trace_file else Level.ADVERTS
+    level = Level.ALL if trace_file else Level.ADVERTS
     if every_advert and study.scenario.duration_ns <= HOUR_NS:
         fast_forward = False
     run = study.run(seed, level=level, fast_forward=fast_forward)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from vrrpsim.keepalived.lint import Member
     from vrrpsim.measure.forecast import Forecast, VirtualRouter
-    from vrrpsim.measure.keywords import Daemon
+    from vrrpsim.measure.keywords import DaemonRules
     from vrrpsim.scenario.model import Scenario
 
 
@@ -42,7 +42,7 @@ def command(
     Everything that follows from the configuration before anything runs.
     """
     from vrrpsim.report.topology import graph as topology
-    from vrrpsim.scenario.model import load_scenario
+    from vrrpsim.scenario.file.reader import load_scenario
 
     if at and not plot:
         raise click.UsageError("--at needs --plot")
@@ -93,7 +93,7 @@ def _routers(scenario: Scenario) -> Iterator[str]:
         yield ""
 
 
-def _instance(node: str, daemon: Daemon, name: str, scenario: Scenario) -> Iterator[str]:
+def _instance(node: str, daemon: DaemonRules, name: str, scenario: Scenario) -> Iterator[str]:
     from vrrpsim.keepalived.lint import members_of
     from vrrpsim.measure.seconds import fixed_s, short_s
 
@@ -127,7 +127,7 @@ def _preemption(member: Member) -> str:
     return f"preempts after {short_s(delay_ns)} s" if delay_ns else "preempts"
 
 
-def _trackers(daemon: Daemon, member: Member) -> Iterator[str]:
+def _trackers(daemon: DaemonRules, member: Member) -> Iterator[str]:
     from vrrpsim.measure.seconds import short_s
 
     scripts = {script.name: script for script in daemon.config.scripts}

@@ -21,7 +21,7 @@ from ._pictures import draw, plot_option
 
 if TYPE_CHECKING:
     from vrrpsim.api import Sweep
-    from vrrpsim.explore.sweep import Outcome
+    from vrrpsim.explore.sweep import SweepResult
 
 TABLES = (".csv", ".jsonl", ".parquet")
 Progress = Callable[[int, int], None]
@@ -188,7 +188,7 @@ def command(
     return _code(done.outcome)
 
 
-def _code(outcome: Outcome) -> int:
+def _code(outcome: SweepResult) -> int:
     codes = [GOOD if outcome.verdict == "pass" else BAD]
     codes += [INTERRUPTED] * outcome.interrupted
     codes += [BUG] * any(cell.errors for cell in outcome.cells)
@@ -219,7 +219,7 @@ def _print(done: Sweep, as_json: bool, quiet: bool) -> None:
         click.echo(report(done.to_dict(), look()))
 
 
-def _say_what_went_wrong(outcome: Outcome) -> None:
+def _say_what_went_wrong(outcome: SweepResult) -> None:
     if outcome.deaths:
         seeds = ", ".join(map(str, outcome.repeated[:20])) + ", …" * (len(outcome.repeated) > 20)
         times = "time" if outcome.deaths == 1 else "times"

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vrrpsim.measure.keywords import Daemon
+from vrrpsim.measure.keywords import DaemonRules
 from vrrpsim.measure.result import daemons
 from vrrpsim.scenario.model import Scenario, Segment
 from vrrpsim.scenario.quantities import SECOND_NS, Distribution
@@ -75,7 +75,7 @@ def bounds_of(scenario: Scenario) -> Bounds:
     )
 
 
-def _downs_ns(running: Iterable[Daemon], interval_ns: int) -> Iterable[int]:
+def _downs_ns(running: Iterable[DaemonRules], interval_ns: int) -> Iterable[int]:
     return [
         daemon.down_ns(instance, 1, max(interval_ns, instance.advert_int_ns))
         for daemon in running
@@ -83,7 +83,7 @@ def _downs_ns(running: Iterable[Daemon], interval_ns: int) -> Iterable[int]:
     ]
 
 
-def _detections_ns(running: Iterable[Daemon]) -> Iterable[int]:
+def _detections_ns(running: Iterable[DaemonRules]) -> Iterable[int]:
     for daemon in running:
         for script in daemon.config.scripts:
             yield script.interval_ns * max(script.rise, script.fall) + script.effective_timeout_ns

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from .table import MissingExtra
-from .workers import CrewError
+from .workers import WorkersError
 
 CONNECT_S = 10
 
@@ -23,9 +23,9 @@ def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
     try:
         client = distributed.Client(address, timeout=CONNECT_S)
     except (OSError, ValueError) as error:
-        raise CrewError(f"{address}: no Dask scheduler answers ({error})") from error
+        raise WorkersError(f"{address}: no Dask scheduler answers ({error})") from error
     with client:
         workers = sum(client.nthreads().values())
         if not workers:
-            raise CrewError(f"{address}: the Dask scheduler has no workers")
+            raise WorkersError(f"{address}: the Dask scheduler has no workers")
         yield client.get_executor(), workers

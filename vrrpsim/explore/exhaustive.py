@@ -16,7 +16,7 @@ from typing import Any
 
 from vrrpsim.measure.seconds import seconds
 from vrrpsim.scenario.events import Impairment
-from vrrpsim.scenario.model import Scenario, Segment, Slop
+from vrrpsim.scenario.model import HostLatency, Scenario, Segment
 from vrrpsim.scenario.quantities import SECOND_NS, Distribution, format_duration
 from vrrpsim.trace import Level
 from vrrpsim.world.world import World
@@ -24,7 +24,7 @@ from vrrpsim.world.world import World
 from .bounds import Bounds, bounds_of
 from .fault_schedules import event_yaml, given, in_order, menu_of, timed
 from .hunt import run_bounded
-from .invariants import BUILT_IN, History
+from .invariants import BUILT_IN, RunHistory
 from .narrative import flow_text
 
 MOST_NODES = 3
@@ -122,7 +122,7 @@ def punctual(scenario: Scenario) -> Scenario:
     return replace(
         scenario,
         segments={name: steady(segment) for name, segment in scenario.segments.items()},
-        nodes={name: replace(node, slop=Slop("none")) for name, node in scenario.nodes.items()},
+        nodes={name: replace(node, slop=HostLatency("none")) for name, node in scenario.nodes.items()},
         expect=None,
     )
 
@@ -160,7 +160,7 @@ class _Search:
                 self.known += 1
             else:
                 self.patterns += 1
-                history = History(scenario, fate.world.trace, self.bounds)
+                history = RunHistory(scenario, fate.world.trace, self.bounds)
                 self._note(history, fate.losses() or "no loss")
             todo += fate.alternatives
             if self.progress:
@@ -203,7 +203,7 @@ class _Search:
             if self.progress:
                 self.progress(number + 1, len(pairs))
 
-    def _note(self, history: History, how: str) -> None:
+    def _note(self, history: RunHistory, how: str) -> None:
         for owned in history.owned:
             start_ns = history.bounds.warm_up_ns
             for name, spans in (("dual_master", owned.dual_master), ("vacancy", owned.vacancies)):
@@ -259,7 +259,7 @@ class _Fate:
     def _harm(self) -> tuple[int, int]:
         """The longest dual-master and vacancy so far; one that goes on counts until now."""
         self.world.trace.end_ns = self.world.calendar.now_ns
-        history = History(self.world.scenario, self.world.trace, self.search.bounds)
+        history = RunHistory(self.world.scenario, self.world.trace, self.search.bounds)
         start_ns = history.bounds.warm_up_ns
         two = [s.length_ns for o in history.owned for s in o.dual_master if s.start_ns >= start_ns]
         none = [s.length_ns for o in history.owned for s in o.vacancies if s.start_ns >= start_ns]

@@ -22,9 +22,10 @@ from shlex import join
 from typing import Any
 
 from vrrpsim import __version__
-from vrrpsim.errors import InputError
+from vrrpsim.findings import InputError
 from vrrpsim.measure import Result, measure
-from vrrpsim.scenario.model import Scenario, load_scenario
+from vrrpsim.scenario.file.reader import load_scenario
+from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import SECOND_NS
 from vrrpsim.trace import Fault, Level, Record, StateChange
 from vrrpsim.world.world import World
@@ -45,8 +46,8 @@ from .fault_schedules import (
 from .invariants import (
     BUILT_IN,
     TAIL_NS,
-    History,
     Invariant,
+    RunHistory,
     Violation,
     damage,
     outage_below,
@@ -60,7 +61,7 @@ GARBAGE = 100_000  # objects, some 10 MB
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Counterexample:
     """A schedule that breaks an invariant; no event of it can be removed."""
 
     violation: Violation
@@ -109,7 +110,7 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class HuntResult:
     """What a hunt found, or what it covered finding nothing."""
 
     scenario: Scenario
@@ -119,7 +120,7 @@ class Outcome:
     examples: int  # schedules drawn
     distinct: int  # of them different, with those that shrinking tried
     simulated_ns: int
-    findings: tuple[Finding, ...]
+    findings: tuple[Counterexample, ...]
     healed: tuple[Path, ...]  # files of earlier hunts that no longer fail
     coverage: Coverage
     ended: str = ""  # "interrupted" or "time": before the budget was spent
@@ -165,7 +166,7 @@ def hunt(
     write: bool = True,
     overrides: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Outcome:
+) -> HuntResult:
     """Look for schedules of faults that break an invariant; write what is found beside the scenario.
 
     `invariants` are further ones as `package.module:function`. With `max_time_s` the outcome depends on
@@ -328,13 +329,13 @@ class _Hunter:
             self.coverage.add(history.scenario, history.trace.records)
         return self.seen[events]
 
-    def run(self, events: Schedule) -> History:
+    def run(self, events: Schedule) -> RunHistory:
         """Run a schedule."""
         return play(self.scenario, in_order((*self.given, *events)), self.bounds)
 
     # --- what came of it
 
-    def outcome(self, ended: str, overrides: Mapping[str, str], write: bool) -> Outcome:
+    def outcome(self, ended: str, overrides: Mapping[str, str], write: bool) -> HuntResult:
         """Tell and write what was found."""
         if self._best is not None:  # interrupted while shrinking
             invariant, best, tried, size = self._best
@@ -343,7 +344,7 @@ class _Hunter:
         findings = self._findings()
         if write:
             findings = [self._written(finding, overrides) for finding in findings]
-        return Outcome(
+        return HuntResult(
             scenario=self.scenario,
             seed=self.scenario.seed,
             invariants=tuple(self.wanted),
@@ -357,7 +358,7 @@ class _Hunter:
             ended=ended,
         )
 
-    def _findings(self) -> list[Finding]:
+    def _findings(self) -> list[Counterexample]:
         """One for each schedule, the gravest first; that VRRP does not survive a one-way cut is the least."""
         by_events: dict[Schedule, list[str]] = {}
         for invariant in self.wanted:
@@ -371,15 +372,17 @@ class _Hunter:
 
     def _finding(
         self, invariant: str, events: Schedule, tried: int, size: int, replayed: Path | None
-    ) -> Finding:
+    ) -> Counterexample:
         history = self.run(events)
         violation = self.look(events)[0][invariant]
         scenario = history.scenario
         if history.stormed:
             scenario = replace(scenario, duration_ns=-(-history.trace.end_ns // GRID_NS) * GRID_NS)
-        return Finding(violation, events, scenario, tell(history, violation), tried, size, replayed=replayed)
+        return Counterexample(
+            violation, events, scenario, tell(history, violation), tried, size, replayed=replayed
+        )
 
-    def _written(self, finding: Finding, overrides: Mapping[str, str]) -> Finding:
+    def _written(self, finding: Counterexample, overrides: Mapping[str, str]) -> Counterexample:
         """Write the file that fails by itself, and see that it does."""
         if self.scenario.path is None or finding.replayed:
             return replace(finding, path=finding.replayed)
@@ -426,7 +429,7 @@ class _Records(list[Record]):
         super().append(record)
 
 
-def play(scenario: Scenario, events: Schedule, bounds: Bounds) -> History:
+def play(scenario: Scenario, events: Schedule, bounds: Bounds) -> RunHistory:
     """Run a scenario with these events for as long as its faults and the time to settle ask for."""
     healed_ns = max([bounds.warm_up_ns, *map(_until_ns, events)])
     length_ns = healed_ns + bounds.settle_ns + TAIL_NS
@@ -434,7 +437,7 @@ def play(scenario: Scenario, events: Schedule, bounds: Bounds) -> History:
     return run_bounded(replace(scenario, events=events, expect=None, duration_ns=duration_ns), bounds)
 
 
-def run_bounded(scenario: Scenario, bounds: Bounds) -> History:
+def run_bounded(scenario: Scenario, bounds: Bounds) -> RunHistory:
     """Run a scenario until its end, or until it writes more than any sane run."""
     world = World(scenario, scenario.seed, Level.ADVERTS, fast_forward=True)
     world.trace.records = _Records(_busiest(scenario), scenario.duration_ns // SECOND_NS)
@@ -442,8 +445,8 @@ def run_bounded(scenario: Scenario, bounds: Bounds) -> History:
         world.run()
     except _Storm:
         world.trace.end_ns = world.calendar.now_ns
-        return History(scenario, world.trace, bounds, stormed=True)
-    return History(scenario, world.trace, bounds)
+        return RunHistory(scenario, world.trace, bounds, stormed=True)
+    return RunHistory(scenario, world.trace, bounds)
 
 
 def _busiest(scenario: Scenario) -> int:

@@ -86,7 +86,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class History:
+class RunHistory:
     """One run of a hunt, for invariants to judge."""
 
     scenario: Scenario  # as it ran: with the schedule as its events
@@ -156,7 +156,7 @@ class History:
         ]
 
 
-Invariant = Callable[[History], Violation | None]
+Invariant = Callable[[RunHistory], Violation | None]
 
 
 def _health(trace: Trace, running: Mapping[str, Any]) -> dict[tuple[str, str], list[tuple[int, str]]]:
@@ -244,7 +244,7 @@ def longest(spans: Iterable[Span]) -> Span | None:
 # --- the invariants
 
 
-def no_split_brain(history: History) -> Violation | None:
+def no_split_brain(history: RunHistory) -> Violation | None:
     """No address has two owners for longer than the news of one takes to reach the other."""
     bounds = history.bounds
     worst = _worst((owned, piece) for owned in history.owned for piece in split_brains(history, owned))
@@ -265,7 +265,7 @@ def no_split_brain(history: History) -> Violation | None:
     )
 
 
-def split_brains(history: History, owned: Ownership) -> list[Span]:
+def split_brains(history: RunHistory, owned: Ownership) -> list[Span]:
     """Return the stretches with several owners that no fault excuses."""
     pieces: list[Span] = []
     for span in owned.dual_master:
@@ -289,7 +289,7 @@ def _starts(window: Window) -> bool:
     return window.verb in ("kill", "stop", "restart", "power_off")
 
 
-def recovers(history: History) -> Violation | None:
+def recovers(history: RunHistory) -> Violation | None:
     """After the last fault is undone every address soon has exactly one owner, for good."""
     bounds, settled_ns = history.bounds, history.settled_ns
     if history.trace.end_ns <= settled_ns:
@@ -322,7 +322,7 @@ def recovers(history: History) -> Violation | None:
     return None
 
 
-def healthy_owner(history: History) -> Violation | None:
+def healthy_owner(history: RunHistory) -> Violation | None:
     """A node whose check fails does not keep an address while a healthy one may take it."""
     found: list[tuple[Span, str, str, str]] = []
     for owned in history.owned:
@@ -347,7 +347,7 @@ def healthy_owner(history: History) -> Violation | None:
     )
 
 
-def keepers(history: History, owned: Ownership) -> Iterator[tuple[str, str, Span]]:
+def keepers(history: RunHistory, owned: Ownership) -> Iterator[tuple[str, str, Span]]:
     """Yield who kept the address unhealthy, who could have taken it, and when, without what is excused."""
     for node in dict.fromkeys(tenure.node for tenure in owned.tenures):
         own = history.instances.get((node, owned.address))
@@ -372,7 +372,7 @@ def _excuses_keeping(window: Window, node: str, other: str) -> bool:
     return disturbs and window.meets(node, other)
 
 
-def bounded_adverts(history: History) -> Violation | None:
+def bounded_adverts(history: RunHistory) -> Violation | None:
     """No instance sends many more adverts in a second than its interval and its neighbours' ask for."""
     sent: dict[tuple[str, str], list[int]] = {}
     for record in history.trace.records:
@@ -410,7 +410,7 @@ def advert_limit(scenario: Scenario, node: str, name: str, waited_ns: int = 0) -
     return max(1, len(own.unicast_peers)) * rate * (len(scenario.nodes) + 1) + 10
 
 
-def _storm(history: History, node: str, name: str, start_ns: int, limit: int) -> Violation:
+def _storm(history: RunHistory, node: str, name: str, start_ns: int, limit: int) -> Violation:
     end_ns = history.trace.end_ns
     total_ns = max((owned.dual_master_ns for owned in history.owned), default=0)
     count = sum(
@@ -430,7 +430,7 @@ def _storm(history: History, node: str, name: str, start_ns: int, limit: int) ->
     )
 
 
-def no_flapping(history: History) -> Violation | None:
+def no_flapping(history: RunHistory) -> Violation | None:
     """An address moves for a reason: at most there and back for each fault and each end of one."""
     bounds = history.bounds
     if bounds.lossy:
@@ -460,7 +460,7 @@ def no_flapping(history: History) -> Violation | None:
 def outage_below(limit_ns: int) -> Invariant:
     """Make the invariant that no client waits longer while a node could serve it that no fault meets."""
 
-    def outage(history: History) -> Violation | None:
+    def outage(history: RunHistory) -> Violation | None:
         found = [(piece, name) for name in history.scenario.clients for piece in outages(history, name)]
         worst = max(found, key=lambda each: each[0][1] - each[0][0], default=None)
         if worst is None or worst[0][1] - worst[0][0] <= limit_ns:
@@ -480,7 +480,7 @@ def outage_below(limit_ns: int) -> Invariant:
     return outage
 
 
-def outages(history: History, client: str) -> list[Span]:
+def outages(history: RunHistory, client: str) -> list[Span]:
     """Return when a client had no answers although one of the nodes for its address met no fault."""
     model = history.scenario.clients[client]
     carriers = [node for node, address in history.instances if address == str(model.target[0])]
@@ -494,7 +494,7 @@ def outages(history: History, client: str) -> list[Span]:
     return without([(each.start_ns, each.end_ns) for each in view.outages], hopeless)
 
 
-def damage(history: History) -> dict[str, float]:
+def damage(history: RunHistory) -> dict[str, float]:
     """Return what a search should make as large as it can, in seconds."""
     two = [end - start for owned in history.owned for start, end in split_brains(history, owned)]
     kept = [end - start for owned in history.owned for *_, (start, end) in keepers(history, owned)]

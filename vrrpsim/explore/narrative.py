@@ -10,10 +10,10 @@ from vrrpsim.scenario.quantities import SECOND_NS, format_duration
 from vrrpsim.trace import PriorityChange, Record, StateChange, TrackerChange
 
 from .fault_schedules import event_yaml
-from .invariants import History, Violation, Window
+from .invariants import RunHistory, Violation, Window
 
 if TYPE_CHECKING:
-    from .hunt import Finding, Outcome
+    from .hunt import Counterexample, HuntResult
 
 ROLES = ("MASTER", "BACKUP", "FAULT", "INIT")
 LINKS = 4  # of the causal chain that are told
@@ -50,7 +50,7 @@ REASONS = {
 }
 
 
-def tell(history: History, violation: Violation) -> tuple[str, ...]:
+def tell(history: RunHistory, violation: Violation) -> tuple[str, ...]:
     """Return five sentences: before, the faults, what the nodes did, what is wrong, how it went on."""
     first_ns = min([*(window.start_ns for window in history.windows), violation.start_ns])
     return (
@@ -63,7 +63,7 @@ def tell(history: History, violation: Violation) -> tuple[str, ...]:
     )
 
 
-def report(outcome: Outcome) -> str:
+def report(outcome: HuntResult) -> str:
     """Return what `vrrpsim hunt` prints: the findings with their stories, what was covered, the verdict."""
     blocks = [[f"{outcome.scenario.name}: hunting with seed {outcome.seed}"]]
     blocks += [list(_found(finding)) for finding in outcome.findings]
@@ -75,7 +75,7 @@ def report(outcome: Outcome) -> str:
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
-def verdict_line(outcome: Outcome) -> str:
+def verdict_line(outcome: HuntResult) -> str:
     """Return the last line: what was found, or how much was tried for nothing."""
     early = {"": "", "time": ", time over", "interrupted": ", interrupted"}[outcome.ended]
     tried = f"{outcome.examples} schedules tried{early}"
@@ -89,7 +89,7 @@ def verdict_line(outcome: Outcome) -> str:
     )
 
 
-def _found(finding: Finding) -> Iterator[str]:
+def _found(finding: Counterexample) -> Iterator[str]:
     violation, count = finding.violation, len(finding.events)
     if finding.replayed:
         how = f"still fails: {finding.replayed}"
@@ -136,7 +136,7 @@ def flow_text(value: Any) -> str:
     return str(value)
 
 
-def _coverage(outcome: Outcome) -> Iterator[str]:
+def _coverage(outcome: HuntResult) -> Iterator[str]:
     """Which kind of fault met nodes in which role how often."""
     met = outcome.coverage.met
     width = max(len(kind) for kind in outcome.kinds)
@@ -150,12 +150,12 @@ def _coverage(outcome: Outcome) -> Iterator[str]:
     yield f"  {pairs} of {len(ROLES) * len(outcome.kinds)} pairs of fault and role; held: {_held(outcome)}"
 
 
-def _held(outcome: Outcome) -> str:
+def _held(outcome: HuntResult) -> str:
     broken = {name for each in outcome.findings for name in (each.violation.invariant, *each.also)}
     return ", ".join(name for name in outcome.invariants if name not in broken) or "none"
 
 
-def _before(history: History, at_ns: int) -> str:
+def _before(history: RunHistory, at_ns: int) -> str:
     states: dict[str, dict[str, str]] = {node: {} for node in history.scenario.nodes}
     for record in history.trace.records:
         if record.at_ns >= at_ns:
@@ -195,7 +195,7 @@ def _fault(window: Window) -> str:
     return f"at {at} {targets} {WORDS.get(window.verb, window.verb)}{lasting}"
 
 
-def _chain(history: History, first_ns: int, violation: Violation) -> str:
+def _chain(history: RunHistory, first_ns: int, violation: Violation) -> str:
     told = list(dict.fromkeys(_links(history, first_ns, violation)))
     if not told:
         return "Nobody reacts: no check, priority or state changes until then."
@@ -203,7 +203,7 @@ def _chain(history: History, first_ns: int, violation: Violation) -> str:
     return f"Then {'; '.join(told[:LINKS])}{more}."
 
 
-def _links(history: History, first_ns: int, violation: Violation) -> Iterator[str]:
+def _links(history: RunHistory, first_ns: int, violation: Violation) -> Iterator[str]:
     until_ns = max(violation.start_ns, min(violation.end_ns, violation.start_ns + history.bounds.keep_ns))
     for record in history.trace.records:
         if first_ns <= record.at_ns <= until_ns and (text := _link(record)):
@@ -224,7 +224,7 @@ def _link(record: Record) -> str:
     return ""
 
 
-def _after(history: History, violation: Violation) -> str:
+def _after(history: RunHistory, violation: Violation) -> str:
     if history.stormed:
         return "The run was stopped there: it would never have come to rest."
     if violation.end_ns >= history.trace.end_ns:

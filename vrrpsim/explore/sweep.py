@@ -36,8 +36,8 @@ from .statistics import (
 )
 from .stratified_seeds import choose_seeds, stratified_event
 from .thresholds import RATES, Threshold, ThresholdError
-from .trial import COUNTS, Row, Sample, measures
-from .workers import Crew, Harvest, Progress, harvest
+from .trial import COUNTS, Sample, TrialRow, measures
+from .workers import Collected, Progress, Workers, collect
 
 SPLIT_BRAIN_NS = 50_000_000
 WORST = 3  # seeds named for each measure
@@ -83,7 +83,7 @@ class Cell:
     """The runs of one variant, in the order of their seeds."""
 
     variant: Variant
-    rows: tuple[Row, ...]
+    rows: tuple[TrialRow, ...]
     errors: Mapping[int, str]
     lost: Mapping[int, str]
     thresholds: tuple[Threshold, ...]
@@ -242,7 +242,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SweepResult:
     """A finished sweep, or what is finished of it."""
 
     cells: tuple[Cell, ...]
@@ -337,15 +337,15 @@ def sweep(
     seed: int,
     stratify: bool = True,
     thresholds: Sequence[Threshold] = (),
-    crew: Crew | None = None,
+    workers: Workers | None = None,
     progress: Progress | None = None,
-) -> Outcome:
+) -> SweepResult:
     """Run every variant with the same seeds, from `seed` on."""
     scenarios = [variant.scenario for variant in variants]
     _check(variants, thresholds)
     seeds = choose_seeds(scenarios[0], seed, runs, stratify=stratify)
-    found = harvest(scenarios, seeds, crew or Crew(), total=runs * len(variants), progress=progress)
-    return Outcome(
+    found = collect(scenarios, seeds, workers or Workers(), total=runs * len(variants), progress=progress)
+    return SweepResult(
         cells=tuple(_cell(number, variant, found, thresholds) for number, variant in enumerate(variants)),
         asked=runs,
         stratified=stratified_event(scenarios[0]) if stratify else None,
@@ -362,7 +362,7 @@ def _check(variants: Sequence[Variant], thresholds: Sequence[Threshold]) -> None
             Cell(variant, (), {}, {}, ()).samples(threshold.measure)
 
 
-def _cell(number: int, variant: Variant, found: Harvest, thresholds: Sequence[Threshold]) -> Cell:
+def _cell(number: int, variant: Variant, found: Collected, thresholds: Sequence[Threshold]) -> Cell:
     rows = tuple(found.rows[number][seed] for seed in sorted(found.rows[number]))
     errors, lost = (dict(sorted(each[number].items())) for each in (found.errors, found.lost))
     return Cell(variant, rows, errors, lost, tuple(thresholds))
@@ -380,7 +380,7 @@ def _as_threshold(bound: Bound) -> Threshold:
     return Threshold("", _name(bound), bound.statistic, "<=", bound.limit)
 
 
-def _of_each_run(asked: Judged, rows: Sequence[Row], at: int) -> Judged:
+def _of_each_run(asked: Judged, rows: Sequence[TrialRow], at: int) -> Judged:
     """Every run must keep it; a run in which nothing exercised it says nothing, if others do."""
     broken = [row for row in rows if row.judged[at][0] is False]
     silent = sum(row.judged[at][0] is None for row in rows)

@@ -36,7 +36,7 @@ class Sample(NamedTuple):
     cut: bool = False
 
 
-class Row(NamedTuple):
+class TrialRow(NamedTuple):
     """What is kept of one run; `values` in the order of `measures()`, None: nothing to measure."""
 
     seed: int
@@ -48,7 +48,7 @@ class Row(NamedTuple):
 class Batch(NamedTuple):
     """What a worker hands back. `errors` are (seed, exception) of trials that raised."""
 
-    rows: list[Row]
+    rows: list[TrialRow]
     errors: list[tuple[int, str]]
     elapsed_s: float
 
@@ -72,7 +72,7 @@ def run_batch(scenario: Scenario, seeds: Sequence[int]) -> Batch:
     return batch._replace(elapsed_s=time.perf_counter() - began)
 
 
-def trial(scenario: Scenario, seed: int) -> Row:
+def trial(scenario: Scenario, seed: int) -> TrialRow:
     """Run the scenario once with this seed and keep a few numbers."""
     trace = simulate(scenario, seed=seed, level=Level.STATES)
     result = measure(scenario, trace, seed=seed)
@@ -82,7 +82,9 @@ def trial(scenario: Scenario, seed: int) -> Row:
         (verdict.ok, verdict.measured if isinstance(verdict.measured, int) else None)
         for verdict in result.expectations
     )
-    return Row(seed, tuple(values.get(name) for name in measures(scenario)), max(spans, default=0), judged)
+    return TrialRow(
+        seed, tuple(values.get(name) for name in measures(scenario)), max(spans, default=0), judged
+    )
 
 
 def row(scenario: Scenario, trace: Trace, result: Result) -> dict[str, Sample | None]:

@@ -21,7 +21,7 @@ from typing import Any
 
 from vrrpsim.scenario.model import Scenario
 
-from .trial import Batch, Row, run_batch
+from .trial import Batch, TrialRow, run_batch
 
 BATCH_S = 0.15  # of wall time
 MOST = 2000  # seeds in a batch
@@ -31,7 +31,7 @@ Work = Callable[[Scenario, Sequence[int]], Batch]
 Progress = Callable[[int, int], None]  # trials done, of how many
 
 
-class CrewError(Exception):
+class WorkersError(Exception):
     """No worker can do the work here."""
 
     exit_code = 4
@@ -47,10 +47,10 @@ class Task:
 
 
 @dataclass(slots=True)
-class Harvest:
+class Collected:
     """What came back, by cell and seed."""
 
-    rows: list[dict[int, Row]]
+    rows: list[dict[int, TrialRow]]
     errors: list[dict[int, str]]  # trials that raised: a bug
     lost: list[dict[int, str]]  # trials that took their worker with them, or never ran
     repeated: set[int] = field(default_factory=set)  # seeds under way when a worker died
@@ -66,7 +66,7 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
-class Crew:
+class Workers:
     """Where tasks go: the caller's executor, or a process pool of our own that is renewed when it breaks."""
 
     def __init__(self, jobs: int | None = None, executor: Executor | None = None) -> None:
@@ -132,20 +132,20 @@ def _end_with_the_parent() -> None:
         os._exit(1)
 
 
-def harvest(
+def collect(
     scenarios: Sequence[Scenario],
     seeds: Iterable[int],
-    crew: Crew,
+    workers: Workers,
     *,
     total: int = 0,
     progress: Progress | None = None,
     work: Work = run_batch,
-) -> Harvest:
+) -> Collected:
     """Run every scenario with every seed; Ctrl-C ends it early with what is finished.
 
     `progress` is told how many of `total` trials are done.
     """
-    ledger = _Ledger(scenarios, seeds, crew, work)
+    ledger = _Pending(scenarios, seeds, workers, work)
     try:
         for _ in ledger.work_off():
             if progress:
@@ -153,19 +153,21 @@ def harvest(
     except KeyboardInterrupt:
         ledger.found.interrupted = True
         with suppress(KeyboardInterrupt):  # impatient: do not wait for what is under way
-            crew.dismiss()
+            workers.dismiss()
         ledger.collect_the_finished()
     finally:
-        crew.dismiss()
+        workers.dismiss()
     return ledger.found
 
 
-class _Ledger:
+class _Pending:
     """The work to do and what is under way."""
 
-    def __init__(self, scenarios: Sequence[Scenario], seeds: Iterable[int], crew: Crew, work: Work) -> None:
-        self.scenarios, self.crew, self.work = scenarios, crew, work
-        self.found = Harvest([{} for _ in scenarios], [{} for _ in scenarios], [{} for _ in scenarios])
+    def __init__(
+        self, scenarios: Sequence[Scenario], seeds: Iterable[int], workers: Workers, work: Work
+    ) -> None:
+        self.scenarios, self.workers, self.work = scenarios, workers, work
+        self.found = Collected([{} for _ in scenarios], [{} for _ in scenarios], [{} for _ in scenarios])
         self.done = 0
         self._fresh = self._tasks(seeds)
         self._suspects: deque[Task] = deque()
@@ -196,12 +198,12 @@ class _Ledger:
     def _hand_in(self) -> bool:
         """Fill the window; return whether anything was handed in."""
         before = len(self._under_way)
-        while len(self._under_way) < (1 if self._suspects else self.crew.window):
+        while len(self._under_way) < (1 if self._suspects else self.workers.window):
             task = self._suspects.popleft() if self._suspects else next(self._fresh, None)
             if task is None:
                 break
             try:
-                future = self.crew.submit(self.work, self.scenarios[task.cell], task.seeds)
+                future = self.workers.submit(self.work, self.scenarios[task.cell], task.seeds)
             except BrokenExecutor:
                 self._suspects.appendleft(task)
                 self._replace_the_dead()
@@ -238,10 +240,10 @@ class _Ledger:
         self.found.deaths += 1
         for future in list(self._under_way):
             self._bring_in(future)
-        if not self.crew.renew():
+        if not self.workers.renew():
             self._give_up("the executor is broken")
         elif not any(self.found.rows) and self.found.deaths >= 3:
-            raise CrewError(
+            raise WorkersError(
                 "worker processes die before they finish anything; in a script, sweep under "
                 "`if __name__ == '__main__':`, or take jobs=1 (-j 1)"
             )

@@ -23,13 +23,13 @@ from vrrpsim.protocol.configuration import (
     InitialState,
     InstanceConfig,
     InterfaceDelay,
-    Notify,
+    NotifyScripts,
     RouterConfig,
     Track,
     VirtualAddress,
 )
 
-from .parsed import TRACKERS, Draft, GroupDraft, InstanceDraft, RouterDraft
+from .parsed import TRACKERS, Parsed, ParsedGroup, ParsedInstance, ParsedRouter
 
 MAX_ADVERTISED = 255  # addresses in one packet (§5.1)
 CENTISECOND_NS = 10_000_000
@@ -41,13 +41,13 @@ Tracks = dict[str, dict[str, Track]]
 
 @dataclass(slots=True, eq=False, repr=False)
 class Completion:
-    """Turns a `RouterDraft` into a `RouterConfig`; `fatal` where keepalived would not start."""
+    """Turns a `ParsedRouter` into a `RouterConfig`; `fatal` where keepalived would not start."""
 
-    router: RouterDraft
+    router: ParsedRouter
     findings: list[Finding]
     fatal: bool = False
     unused_scripts: tuple[str, ...] = ()
-    _member_of: dict[str, GroupDraft] = field(default_factory=dict)
+    _member_of: dict[str, ParsedGroup] = field(default_factory=dict)
     _members: dict[str, list[str]] = field(default_factory=dict)
 
     def complete(self) -> RouterConfig:
@@ -88,21 +88,21 @@ class Completion:
 
     # --- findings
 
-    def _say(self, draft: Draft, severity: Severity, rule: str, message: str, keyword: str = "") -> None:
-        kind = "sync group" if isinstance(draft, GroupDraft) else "instance"
+    def _say(self, draft: Parsed, severity: Severity, rule: str, message: str, keyword: str = "") -> None:
+        kind = "sync group" if isinstance(draft, ParsedGroup) else "instance"
         place = draft.places.get(keyword, draft.place)
         self.findings.append(Finding(place, severity, rule, f"{kind} {draft.name}: {message}"))
 
-    def _warn(self, draft: Draft, rule: str, message: str, keyword: str = "") -> None:
+    def _warn(self, draft: Parsed, rule: str, message: str, keyword: str = "") -> None:
         self._say(draft, Severity.WARNING, rule, message, keyword)
 
-    def _fatal(self, draft: Draft, rule: str, message: str, keyword: str = "") -> None:
+    def _fatal(self, draft: Parsed, rule: str, message: str, keyword: str = "") -> None:
         self._say(draft, Severity.ERROR, rule, f"{message}; keepalived exits", keyword)
         self.fatal = True
 
     # --- one instance
 
-    def _instance(self, draft: InstanceDraft) -> InstanceConfig:
+    def _instance(self, draft: ParsedInstance) -> InstanceConfig:
         for keyword, place in draft.places.items():
             self.router.places["instance", draft.name, keyword] = place
         router, dialect = self.router, self.router.dialect
@@ -159,7 +159,7 @@ class Completion:
             **_by_field(self._own_tracks(draft, owner)),
         )
 
-    def _require(self, draft: InstanceDraft, version: int, strict: bool) -> None:
+    def _require(self, draft: ParsedInstance, version: int, strict: bool) -> None:
         """LX-21, N27: what keepalived does not start without."""
         if draft.vrid is None:
             self._fatal(draft, "LX-21", "virtual_router_id must be set")
@@ -171,7 +171,7 @@ class Completion:
             reason = "strict mode" if strict else "version 3"
             self._fatal(draft, "N27", f"{reason} needs at least one virtual_ipaddress", "virtual_ipaddress")
 
-    def _priority_and_state(self, draft: InstanceDraft, strict: bool) -> tuple[int, InitialState]:
+    def _priority_and_state(self, draft: ParsedInstance, strict: bool) -> tuple[int, InitialState]:
         """FSM-1; in strict mode the state follows the priority (§5.3)."""
         master = draft.state is InitialState.MASTER
         if draft.priority is None and master:
@@ -187,7 +187,7 @@ class Completion:
         return base, state
 
     def _preemption(
-        self, draft: InstanceDraft, state: InitialState, owner: bool, strict: bool
+        self, draft: ParsedInstance, state: InitialState, owner: bool, strict: bool
     ) -> tuple[bool, int]:
         """N01 and N02: (nopreempt, preempt_delay in ns) as they run."""
         nopreempt, delay_ns = draft.nopreempt, draft.preempt_delay_ns
@@ -207,7 +207,7 @@ class Completion:
         return nopreempt, delay_ns
 
     def _authentication(
-        self, draft: InstanceDraft, version: int, family: int, strict: bool
+        self, draft: ParsedInstance, version: int, family: int, strict: bool
     ) -> Authentication:
         """N07: who ignores it, and why; the key is in no message."""
         kind = draft.auth_type
@@ -232,7 +232,7 @@ class Completion:
         return Authentication(kind, draft.auth_key)
 
     def _addresses(
-        self, draft: InstanceDraft
+        self, draft: ParsedInstance
     ) -> tuple[tuple[VirtualAddress, ...], tuple[VirtualAddress, ...]]:
         advertised, moved = draft.addresses[:MAX_ADVERTISED], draft.addresses[MAX_ADVERTISED:]
         if moved:
@@ -244,7 +244,7 @@ class Completion:
             )
         return tuple(advertised), (*moved, *draft.excluded)
 
-    def _advert_int(self, draft: InstanceDraft, version: int) -> int:
+    def _advert_int(self, draft: ParsedInstance, version: int) -> int:
         """§2.1: whole seconds in version 2, centiseconds up to 40.95 s in version 3; half up."""
         if draft.advert_int_ns is None:
             return SECOND_NS
@@ -257,21 +257,21 @@ class Completion:
             self._warn(draft, "N09", message, "advert_int")
         return rounded
 
-    def _down_timer_adverts(self, draft: InstanceDraft, strict: bool) -> int:
+    def _down_timer_adverts(self, draft: ParsedInstance, strict: bool) -> int:
         wanted = draft.down_timer_adverts or self.router.down_timer_adverts
         if strict and wanted != 3:
             self._warn(draft, "§5.3", "strict mode makes down_timer_adverts 3", "down_timer_adverts")
             return 3
         return wanted
 
-    def _multicast_group(self, draft: InstanceDraft, family: int) -> Address:
+    def _multicast_group(self, draft: ParsedInstance, family: int) -> Address:
         if draft.multicast_group is not None:
             return draft.multicast_group
         return (
             self.router.multicast_group4 or GROUP4 if family == 4 else self.router.multicast_group6 or GROUP6
         )
 
-    def _ttl(self, draft: InstanceDraft) -> int:
+    def _ttl(self, draft: ParsedInstance) -> int:
         """§5.3: without peers `unicast_ttl` makes the TTL 0."""
         if draft.unicast_keyword and not draft.unicast_peers:
             message = "unicast keywords without an accepted unicast_peer: multicast is used"
@@ -283,27 +283,27 @@ class Completion:
         self._warn(draft, "N25", "unicast_ttl without peers: adverts leave with TTL 0", "unicast_ttl")
         return 0
 
-    def _config_faults(self, draft: InstanceDraft) -> tuple[str, ...]:
+    def _config_faults(self, draft: ParsedInstance) -> tuple[str, ...]:
         if draft.unicast_fault_no_peer and not draft.unicast_peers:
             self._warn(draft, "§5.3", "unicast_fault_no_peer: FAULT for ever", "unicast_fault_no_peer")
             return ("no unicast peers",)
         return ()
 
-    def _owner_ignores(self, draft: InstanceDraft, strict: bool) -> bool:
+    def _owner_ignores(self, draft: ParsedInstance, strict: bool) -> bool:
         """K14; on by default in strict mode (FSM-36)."""
         if not self.router.dialect.has_owner_ignore_adverts:
             return False
         globally = self.router.owner_ignore_adverts
         return _either(draft.owner_ignore_adverts, strict if globally is None else globally)
 
-    def _accept(self, draft: InstanceDraft, strict: bool, owner: bool) -> bool:
+    def _accept(self, draft: ParsedInstance, strict: bool, owner: bool) -> bool:
         if owner or draft.accept is not None:
             return owner or bool(draft.accept)
         if strict:
             self._warn(draft, "N28", "strict mode without accept: the host drops traffic to its addresses")
         return not strict
 
-    def _garp(self, draft: InstanceDraft, strict: bool) -> Garp:
+    def _garp(self, draft: ParsedInstance, strict: bool) -> Garp:
         """GA-4: the lower-priority defaults are the global ones, not the instance's."""
         own, glob = draft.garp, self.router.garp
         master_delay_ns = _first(glob.master_delay_ns, 5 * SECOND_NS)
@@ -318,14 +318,14 @@ class Completion:
         )
         return replace(garp, lower_prio_delay_ns=0, lower_prio_repeat=0) if strict else garp
 
-    def _vmac_interface(self, draft: InstanceDraft) -> str:
+    def _vmac_interface(self, draft: ParsedInstance) -> str:
         if draft.vmac_xmit_base and not draft.use_vmac:
             self._warn(draft, "§5.3", "vmac_xmit_base without use_vmac is ignored", "vmac_xmit_base")
         return (draft.vmac_interface or f"vrrp.{draft.vrid}") if draft.use_vmac else ""
 
     # --- trackers
 
-    def _own_tracks(self, draft: InstanceDraft, owner: bool) -> Tracks:
+    def _own_tracks(self, draft: ParsedInstance, owner: bool) -> Tracks:
         """The instance's trackers after N31 and SG-6."""
         tracks: Tracks = {kind: dict(draft.tracks[kind]) for kind in TRACKERS}
         if draft.interface in tracks["interface"] and not draft.dont_track_primary:
@@ -336,7 +336,7 @@ class Completion:
             self._without_weights(draft, tracks, "an address owner" if owner else "a sync group member")
         return tracks
 
-    def _without_weights(self, draft: InstanceDraft, tracks: Tracks, reason: str) -> None:
+    def _without_weights(self, draft: ParsedInstance, tracks: Tracks, reason: str) -> None:
         """SG-6: weighted scripts go, files lose weight 1 or go, interfaces and processes stay."""
         rule = "N04" if reason == "an address owner" else "N29"
         for track in [track for track in tracks["script"].values() if track.weight]:
@@ -350,7 +350,7 @@ class Completion:
                 self._track_warning(draft, "file", track.name, rule, f"has a weight; ignored for {reason}")
                 del tracks["file"][track.name]
 
-    def _track_warning(self, draft: Draft, kind: str, name: str, rule: str, message: str) -> None:
+    def _track_warning(self, draft: Parsed, kind: str, name: str, rule: str, message: str) -> None:
         place = draft.track_places[kind, name]
         text = f"instance {draft.name}: tracked {kind} {name} {message}"
         self.findings.append(Finding(place, Severity.WARNING, rule, text))
@@ -393,7 +393,7 @@ class Completion:
             elif len(members) == 1:
                 self._warn(group, "N30", f"has only one member, {members[0]}")
 
-    def _group(self, draft: GroupDraft, members: list[str]) -> GroupConfig:
+    def _group(self, draft: ParsedGroup, members: list[str]) -> GroupConfig:
         """SG-9: with an owner among the members the group's trackers lose their weights."""
         tracks: Tracks = {kind: dict(draft.tracks[kind]) for kind in TRACKERS}
         owners = [name for name in members if self._is_owner(self.router.instances[name])]
@@ -408,7 +408,7 @@ class Completion:
         )
 
     @staticmethod
-    def _is_owner(draft: InstanceDraft) -> bool:
+    def _is_owner(draft: ParsedInstance) -> bool:
         if draft.priority is None:
             return draft.state is InitialState.MASTER
         return draft.priority == OWNER_PRIORITY
@@ -460,8 +460,8 @@ def _first(*values: int | None) -> int:
     return next(value for value in values if value is not None)
 
 
-def _notify(draft: Draft) -> Notify:
-    return Notify(
+def _notify(draft: Parsed) -> NotifyScripts:
+    return NotifyScripts(
         users=tuple(draft.notify_users.items()),
         priority_changes=bool(draft.notify_priority_changes),
         **draft.notify,

@@ -28,12 +28,12 @@ TRACKERS = ("interface", "script", "file", "process")
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Draft:
+class Parsed:
     """What every block has: its name, its place and where its keywords stood."""
 
     name: str
     place: Place
-    router: RouterDraft
+    router: ParsedRouter
     places: dict[str, Place] = field(default_factory=dict)
     tracks: dict[str, dict[str, Track]] = field(default_factory=lambda: {kind: {} for kind in TRACKERS})
     track_places: dict[tuple[str, str], Place] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Draft:
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class GarpDraft:
+class ParsedGarp:
     """The GARP keywords of `global_defs` or of an instance."""
 
     master_delay_ns: int | None = None
@@ -55,7 +55,7 @@ class GarpDraft:
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class InstanceDraft(Draft):
+class ParsedInstance(Parsed):
     """A `vrrp_instance`."""
 
     state: InitialState | None = None
@@ -88,7 +88,7 @@ class InstanceDraft(Draft):
     timer_expired_backup: int | None = None
     no_virtual_ipaddress: bool = False
     accept: bool | None = None
-    garp: GarpDraft = field(default_factory=GarpDraft)
+    garp: ParsedGarp = field(default_factory=ParsedGarp)
     use_vmac: bool = False
     vmac_interface: str = ""
     vmac_xmit_base: bool = False
@@ -96,7 +96,7 @@ class InstanceDraft(Draft):
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class GroupDraft(Draft):
+class ParsedGroup(Parsed):
     """A `vrrp_sync_group`."""
 
     members: list[tuple[str, Place]] = field(default_factory=list)
@@ -104,7 +104,7 @@ class GroupDraft(Draft):
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class ScriptDraft(Draft):
+class ParsedScript(Parsed):
     """A `vrrp_script`; `track_file` and `vrrp_track_process` share the common fields."""
 
     command: str | None = None
@@ -119,7 +119,7 @@ class ScriptDraft(Draft):
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class FileDraft(Draft):
+class ParsedFile(Parsed):
     """A `track_file`."""
 
     path: str = ""
@@ -130,7 +130,7 @@ class FileDraft(Draft):
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class ProcessDraft(Draft):
+class ParsedProcess(Parsed):
     """A `vrrp_track_process`."""
 
     process: str = ""
@@ -146,7 +146,7 @@ class ProcessDraft(Draft):
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class GarpGroupDraft(Draft):
+class ParsedGarpGroup(Parsed):
     """A `garp_group`."""
 
     interfaces: list[str] = field(default_factory=list)
@@ -155,13 +155,13 @@ class GarpGroupDraft(Draft):
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class RouterDraft:
+class ParsedRouter:
     """Everything read so far; trackers are looked up here while parsing (N10)."""
 
     dialect: Dialect
     places: dict[tuple[str, ...], Place] = field(default_factory=dict)
-    instances: dict[str, InstanceDraft] = field(default_factory=dict)
-    groups: dict[str, GroupDraft] = field(default_factory=dict)
+    instances: dict[str, ParsedInstance] = field(default_factory=dict)
+    groups: dict[str, ParsedGroup] = field(default_factory=dict)
     scripts: dict[str, ScriptConfig] = field(default_factory=dict)
     files: dict[str, FileConfig] = field(default_factory=dict)
     processes: dict[str, ProcessConfig] = field(default_factory=dict)
@@ -169,7 +169,7 @@ class RouterDraft:
     not_simulated: set[str] = field(default_factory=set)  # keywords already remarked upon
     interface_delays: list[InterfaceDelay] = field(default_factory=list)
     garp_groups: list[GarpGroup] = field(default_factory=list)
-    garp: GarpDraft = field(default_factory=GarpDraft)
+    garp: ParsedGarp = field(default_factory=ParsedGarp)
     garp_interval_ns: int = 0
     gna_interval_ns: int = 0
     router_id: str = ""

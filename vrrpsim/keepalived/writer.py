@@ -19,7 +19,7 @@ from vrrpsim.protocol.configuration import (
     GarpGroup,
     GroupConfig,
     InstanceConfig,
-    Notify,
+    NotifyScripts,
     ProcessConfig,
     RouterConfig,
     ScriptConfig,
@@ -164,7 +164,7 @@ def _group(group: GroupConfig, config: RouterConfig) -> Lines:
     yield from _notify(group.notify)
 
 
-def _notify(notify: Notify) -> Lines:
+def _notify(notify: NotifyScripts) -> Lines:
     for keyword in ("master", "backup", "fault", "stop", "deleted", "any", "master_rx_lower_pri"):
         command = getattr(notify, keyword)
         if command:

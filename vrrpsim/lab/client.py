@@ -24,7 +24,7 @@ REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 RESET_AT_CLOSE = struct.pack("=ii", 1, 0)  # SO_LINGER: leave no connection behind
 
 
-class Client:
+class LabClient:
     """One client of the scenario."""
 
     def __init__(self, name: str, model: ClientModel, recorder: Recorder) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from vrrpsim.keepalived.compiler import read_keepalived
 from vrrpsim.protocol.dialect import DIALECTS
-from vrrpsim.scenario.event_order import Ending, Firing, Programme
+from vrrpsim.scenario.event_order import Ending, EventOrder, Firing
 from vrrpsim.scenario.events import (
     Event,
     FlushAddress,
@@ -29,7 +29,7 @@ from vrrpsim.trace import Fault, FaultEnd, Remark
 
 from .forged import forged_frame
 from .network import kinds, paths
-from .node import Station
+from .node import LabNode
 
 if TYPE_CHECKING:
     from .run import LabRun
@@ -40,12 +40,12 @@ OPPOSITES = {"kill": "start", "stop": "start", "start": "stop", "freeze": "thaw"
 NOBODY: Met = ((), None)
 
 
-class Faults:
+class LabFaults:
     """Fires the events one after the other and applies their verbs."""
 
     def __init__(self, run: LabRun) -> None:
         self.run = run
-        self._programme: Programme[Undo] = Programme(run.scenario.events, run)
+        self._programme: EventOrder[Undo] = EventOrder(run.scenario.events, run)
         self._due: list[tuple[int, int, int, Firing | Ending[Undo]]] = []  # a heap
         self._planned = 0
         self._forced: dict[tuple[str, str], dict[int, str]] = {}  # verbs on a script, the newest last
@@ -85,7 +85,7 @@ class Faults:
 
     # --- targets
 
-    def _station(self, target: Target | None) -> Station | None:
+    def _station(self, target: Target | None) -> LabNode | None:
         """The node a target means now: by name, or the lowest-ranked one in that role."""
         if target is None:
             return None
@@ -150,7 +150,7 @@ class Faults:
                 return self._script(station, item, event.verb, number)
         return await self._process(station, item, event.verb)
 
-    async def _process(self, station: Station, item: str, verb: str) -> Met:
+    async def _process(self, station: LabNode, item: str, verb: str) -> Met:
         async def do(what: str) -> None:
             if what == "start":
                 station.start(item)
@@ -163,7 +163,7 @@ class Faults:
         opposite = OPPOSITES.get(verb)
         return (f"{station.name}/{item}",), (lambda: do(opposite)) if opposite else None
 
-    async def _link(self, station: Station, item: str, up: bool) -> Met:
+    async def _link(self, station: LabNode, item: str, up: bool) -> Met:
         end = f"{station.name}/{item}"
 
         async def plug(connected: bool) -> None:
@@ -173,7 +173,7 @@ class Faults:
         await plug(up)
         return (end,), lambda: plug(not up)
 
-    def _script(self, station: Station, script: str, verb: str, number: int) -> Met:
+    def _script(self, station: LabNode, script: str, verb: str, number: int) -> Met:
         assert station.conf is not None
         conf, forced = station.conf, self._forced.setdefault((station.name, script), {})
         forced[number] = verb
@@ -185,7 +185,7 @@ class Faults:
 
         return (f"{station.name}/{script}",), undo
 
-    def _reload(self, station: Station, file: str | None) -> Met:
+    def _reload(self, station: LabNode, file: str | None) -> Met:
         if station.conf is None:
             return NOBODY
         if file is not None:
@@ -198,7 +198,7 @@ class Faults:
         station.reload()
         return (station.name,), None
 
-    def _set_priority(self, station: Station, instance: str, priority: int) -> Met:
+    def _set_priority(self, station: LabNode, instance: str, priority: int) -> Met:
         if station.conf is None:
             return NOBODY
         priorities = station.conf.priorities

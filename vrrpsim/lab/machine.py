@@ -22,7 +22,7 @@ ROOM = Path("/run")  # of a run; a machine sees its own folder below it as /run
 LINES_KEPT = 30  # of what a program said, for the message if it ends unasked
 
 
-class Machine:
+class LabMachine:
     """The namespaces of one machine that is on."""
 
     def __init__(self, name: str) -> None:
@@ -93,7 +93,7 @@ class Program:
 
     def __init__(
         self,
-        machine: Machine,
+        machine: LabMachine,
         words: Sequence[str],
         *,
         environment: Mapping[str, str],

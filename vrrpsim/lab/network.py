@@ -33,7 +33,7 @@ PROTOCOLS = {  # the words of `only:` as nftables says them
 }
 
 
-class Fabric:
+class LabNetwork:
     """Everything between the machines. Made in the namespace in which the bridges are to be."""
 
     def __init__(self, scenario: Scenario) -> None:

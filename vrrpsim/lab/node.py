@@ -15,7 +15,7 @@ from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.trace import NodeChange, ProcessChange
 
 from . import kernel, programs
-from .machine import Machine, Program
+from .machine import LabMachine, Program
 from .network import paths
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ class Ended(Exception):
     exit_code = 4
 
 
-class Station:
+class LabNode:
     """One node."""
 
     def __init__(self, run: LabRun, name: str, model: NodeModel, daemon: str) -> None:
         self.run, self.name, self.model, self.daemon = run, name, model, daemon
-        self.machine: Machine | None = None
+        self.machine: LabMachine | None = None
         self.paused = False
         self.conf: programs.Conf | None = None
         self.programs: dict[str, Program] = {}
@@ -77,7 +77,7 @@ class Station:
 
     async def build(self) -> None:
         """Make the machine and lay its cables; what runs there comes later."""
-        self.machine = Machine(self.name)
+        self.machine = LabMachine(self.name)
         self.run.recorder.watch(self.name, self.machine.network)
         for interface, attachment in self.model.interfaces.items():
             mac = card(self.run.scenario, self.name, interface)

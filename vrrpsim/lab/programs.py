@@ -20,7 +20,7 @@ from vrrpsim.live.processes import SEARCHED
 from vrrpsim.protocol.configuration import RouterConfig, ScriptConfig
 from vrrpsim.scenario.model import Keepalived, Probe, Process
 
-from .machine import ROOM, Machine
+from .machine import ROOM, LabMachine
 
 FIFO = "/run/vrrp.fifo"
 CONF = "/run/keepalived.conf"
@@ -169,7 +169,7 @@ class Conf:
             part.write_text(verb)
             part.replace(path)
 
-    def words(self, daemon: str, machine: Machine, dialect: str) -> list[str]:
+    def words(self, daemon: str, machine: LabMachine, dialect: str) -> list[str]:
         """Make the machine ready for a start, and return the command."""
         for name in PID_FILES:  # left by a daemon that was killed; its number may be somebody else's now
             (machine.room / name).unlink(missing_ok=True)
@@ -183,7 +183,7 @@ class Conf:
 # --- what clients and checks look at
 
 
-def service(machine: Machine, process: str, model: Process, delay_s: float) -> list[str]:
+def service(machine: LabMachine, process: str, model: Process, delay_s: float) -> list[str]:
     """Return the command of a process: real HAProxy, or a small server that is called like it.
 
     It serves `delay_s` after its start, if that is not 0: then a process of its name waits so long first.

@@ -115,7 +115,7 @@ class Recorder:
     def _reported(self, node: str, monitor: socket.socket) -> None:
         at_ns = self.now_ns()
         for change in taps.changes(monitor):
-            if not isinstance(change, taps.Held):
+            if not isinstance(change, taps.AddressReport):
                 self._names[node, change[0]] = change[1]
             elif change.address not in self._own[node] and self._is_virtual(node, change.address):
                 name = self._names.get((node, change.interface), "")
@@ -257,7 +257,7 @@ class Recorder:
 
     def trace(self, end_ns: int) -> Trace:
         """What was seen until then, causes before effects."""
-        trace = Trace(Level.FRAMES)
+        trace = Trace(Level.ALL)
         trace.end_ns = end_ns
         trace.records = [each for each in in_order(self.records, self.configs) if each.at_ns <= end_ns]
         return trace

@@ -17,12 +17,12 @@ from vrrpsim.scenario.random_streams import Streams
 from vrrpsim.trace import Trace
 
 from . import kernel
-from .client import Client, address_of
-from .faults import Faults
+from .client import LabClient, address_of
+from .faults import LabFaults
 from .forged import Stranger
 from .machine import ROOM
-from .network import Fabric, paths, segment_of_ends
-from .node import Station
+from .network import LabNetwork, paths, segment_of_ends
+from .node import LabNode
 from .recorder import Recorder
 
 T = TypeVar("T")
@@ -37,11 +37,11 @@ class LabRun:
         self.scenario, self._streams = scenario, Streams(seed)
         configs = {name: node.keepalived.config for name, node in scenario.nodes.items() if node.keepalived}
         self.recorder = Recorder(scenario, configs)
-        self.fabric: Fabric  # made by the thread that talks to the kernel
+        self.fabric: LabNetwork  # made by the thread that talks to the kernel
         self.stations = {
-            name: Station(self, name, node, daemons[name]) for name, node in scenario.nodes.items()
+            name: LabNode(self, name, node, daemons[name]) for name, node in scenario.nodes.items()
         }
-        self.clients: dict[str, Client] = {}
+        self.clients: dict[str, LabClient] = {}
         self.strangers: dict[str, Stranger] = {}
         self.virtual_addresses: dict[int, list[Address]] = {4: [], 6: []}
         for config in configs.values():
@@ -98,14 +98,14 @@ class LabRun:
         return self.recorder.trace(self.scenario.duration_ns)
 
     async def _build(self) -> None:
-        self.fabric = await self.wire(Fabric, self.scenario)
+        self.fabric = await self.wire(LabNetwork, self.scenario)
         self.recorder.sniff(self.fabric.network, self.fabric.end_of, self.fabric.end_at)
         for name, station in self.stations.items():
             await station.build()
             if station.conf is not None:
                 self.recorder.fifo(name, str(ROOM / name / "vrrp.fifo"))
         for number, (name, model) in enumerate(self.scenario.clients.items()):
-            client = self.clients[name] = Client(name, model, self.recorder)
+            client = self.clients[name] = LabClient(name, model, self.recorder)
             rank = len(self.stations) + 1 + number
             mac = bytes((2, 0, 1, 0, rank >> 8, rank & 0xFF))
             own = [ip_interface(address_of(self.scenario, name) or "")]
@@ -123,7 +123,7 @@ class LabRun:
 
     async def _until_the_end(self) -> None:
         duration_ns = self.scenario.duration_ns
-        faults = Faults(self)
+        faults = LabFaults(self)
         work = [asyncio.create_task(self.guarded(faults.work()))]
         work += [asyncio.create_task(self.guarded(c.ask(duration_ns))) for c in self.clients.values()]
         work.append(asyncio.create_task(asyncio.sleep((duration_ns - self.recorder.now_ns()) / 1e9)))

@@ -25,7 +25,7 @@ MARK = "VRRPSIM_LAB"
 STAGGER_S = 0.37  # between the starts of parallel runs: what is planned for one instant must not coincide
 
 
-class Failed(Exception):
+class RunFailed(Exception):
     """A run could not be carried out."""
 
     def __init__(self, seed: int, reason: str, exit_code: int) -> None:
@@ -57,7 +57,7 @@ def run_all(
                 outcome = _receive(ready)
                 process.join()
                 if not isinstance(outcome, Trace):
-                    raise Failed(seed, *outcome)
+                    raise RunFailed(seed, *outcome)
                 yield seed, outcome
     finally:
         for _, process in busy.values():

@@ -41,7 +41,7 @@ FILTER = (
 # --- addresses
 
 
-class Held(NamedTuple):
+class AddressReport(NamedTuple):
     """An address came to an interface or left it."""
 
     interface: int
@@ -60,7 +60,7 @@ def monitor(network: int) -> tuple[socket.socket, dict[int, str]]:
     return tap, names
 
 
-def changes(tap: socket.socket) -> Iterator[tuple[int, str] | Held]:
+def changes(tap: socket.socket) -> Iterator[tuple[int, str] | AddressReport]:
     """Give changes of addresses, and the numbers and names of new links."""
     for kind, body in _messages(tap):
         if kind == NEW_LINK:
@@ -69,7 +69,7 @@ def changes(tap: socket.socket) -> Iterator[tuple[int, str] | Held]:
         elif kind in (NEW_ADDRESS, REMOVED_ADDRESS):
             found = _attributes(body[8:])
             address = ip_address(found.get(LOCAL_ADDRESS) or found[ADDRESS])
-            yield Held(struct.unpack_from("=I", body, 4)[0], address, kind == NEW_ADDRESS)
+            yield AddressReport(struct.unpack_from("=I", body, 4)[0], address, kind == NEW_ADDRESS)
 
 
 # --- frames

@@ -24,7 +24,7 @@ def background(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     return task
 
 
-class Limit:
+class RateLimit:
     """So many lines a second: a flood of bad packets must not become a flood of lines."""
 
     def __init__(self, per_second: int) -> None:
@@ -46,7 +46,7 @@ class Limit:
         return self._count > self._per_second
 
 
-class Speaker:
+class WriterThread:
     """A thread that writes: a stopped terminal or a full pipe must not stop the adverts."""
 
     WAITING = 1000  # pieces of work; what comes while so many wait is lost
@@ -73,13 +73,13 @@ class Speaker:
             work()
 
 
-class Scribe:
+class LineWriter:
     """A file of lines that a thread writes: a disk that hangs, or a full pipe, must not stop the adverts."""
 
     WAITING = 100_000  # lines
 
     def __init__(self, file: IO[str], complain: Callable[[str], None]) -> None:
-        self._file, self._complain, self._speaker = file, complain, Speaker(self.WAITING)
+        self._file, self._complain, self._speaker = file, complain, WriterThread(self.WAITING)
         self._failed = False
 
     def write(self, line: str) -> None:

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from vrrpsim.protocol.configuration import Address, Notify, RouterConfig, ScriptConfig
+from vrrpsim.protocol.configuration import Address, NotifyScripts, RouterConfig, ScriptConfig
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.protocol.frames import mac_text
 from vrrpsim.protocol.fsm import NEVER_NS, Log
@@ -57,7 +57,7 @@ class Transport(Protocol):
         """Monotonic time in nanoseconds; the zero is the transport's."""
 
     def wake_at(self, at_ns: int) -> None:
-        """Call `Daemon.wake` at this instant, instead of an earlier order; `NEVER_NS` cancels."""
+        """Call `LiveDaemon.wake` at this instant, instead of an earlier order; `NEVER_NS` cancels."""
 
     def send_advert(self, advert: SendAdvert) -> None:
         """Put one datagram on the wire."""
@@ -72,7 +72,7 @@ class Transport(Protocol):
         """Remove what is there, then call `done`."""
 
     def run_script(self, script: ScriptConfig, run: int) -> None:
-        """Start a check; `Daemon.script_finished` follows."""
+        """Start a check; `LiveDaemon.script_finished` follows."""
 
     def kill_script(self, run: int, signal: str) -> None:
         """Send TERM or KILL to its process group."""
@@ -84,7 +84,7 @@ class Transport(Protocol):
         """One line for the operator."""
 
 
-class Daemon:
+class LiveDaemon:
     """One VRRP daemon. Inputs are methods; what they lead to goes to the transport, in order."""
 
     def __init__(
@@ -102,7 +102,7 @@ class Daemon:
         self.discarded: Counter[str] = Counter()  # datagrams that no instance of ours counts
         self._record = record
         self._known: set[tuple[str, int, int]] = set()
-        self._notifies: dict[tuple[str, str], Notify] = {}
+        self._notifies: dict[tuple[str, str], NotifyScripts] = {}
         self._learn(config)
         self._epoch_ns = epoch_ns  # instant 0 of the trace
         self._todo: deque[Output] = deque()
@@ -256,7 +256,7 @@ class Daemon:
         self._known = {(each.interface, each.family, each.vrid) for each in config.instances}
         self._notifies |= notifies_of(config)
 
-    def _notify_of(self, output: RunNotify) -> Notify:
+    def _notify_of(self, output: RunNotify) -> NotifyScripts:
         return self._notifies[output.kind, output.name]
 
     def _life(self, state: str) -> None:

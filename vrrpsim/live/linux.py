@@ -17,9 +17,9 @@ from vrrpsim.protocol.router import Host
 from vrrpsim.trace import Record
 
 from .background import background
-from .daemon import Daemon, Done
+from .daemon import Done, LiveDaemon
 from .fifo import Fifo, Fifos
-from .netlink import Held, Kernel, Link, VmacImpossible
+from .netlink import HeldAddress, Kernel, Link, VmacImpossible
 from .notify import Command
 from .scripts import Children
 from .sockets import Wire
@@ -51,7 +51,7 @@ class Linux:
         self.fifos = Fifos(self.children, self.complain)
         self.watch = Watch(self._file_changed, self._process_count)
         self.epoch_ns = self.now_ns()
-        self.daemon = Daemon(node, config, dialect, self, record, self.epoch_ns)
+        self.daemon = LiveDaemon(node, config, dialect, self, record, self.epoch_ns)
         self._sources: dict[tuple[str, int], Address | None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -289,7 +289,12 @@ class Linux:
         return []
 
     def _address_changed(
-        self, interface: str, address: Address, before: Held | None, after: Held | None, by_us: bool
+        self,
+        interface: str,
+        address: Address,
+        before: HeldAddress | None,
+        after: HeldAddress | None,
+        by_us: bool,
     ) -> None:
         if not self.running:
             return

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vrrpsim.errors import InputError
-from vrrpsim.findings import Finding, Place, Severity
+from vrrpsim.findings import Finding, InputError, Place, Severity
 from vrrpsim.keepalived.arguments import parse_address
 from vrrpsim.keepalived.compiler import read_keepalived
 from vrrpsim.keepalived.lexer import Lexer, Row

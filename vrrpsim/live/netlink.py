@@ -38,7 +38,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldAddress:
     """An address on an interface."""
 
     prefix_length: int
@@ -51,7 +51,7 @@ class Held:
 
 
 LinkChanged = Callable[[str, Link | None, Link | None], None]  # name, before, after
-AddressChanged = Callable[[str, Address, Held | None, Held | None, bool], None]  # …, before, after, by us
+AddressChanged = Callable[[str, Address, HeldAddress | None, HeldAddress | None, bool], None]  # … by us
 
 
 class Kernel:
@@ -59,7 +59,7 @@ class Kernel:
 
     def __init__(self, link_changed: LinkChanged, address_changed: AddressChanged) -> None:
         self.links: dict[str, Link] = {}
-        self.addresses: dict[tuple[str, Address], Held] = {}  # in the kernel's order
+        self.addresses: dict[tuple[str, Address], HeldAddress] = {}  # in the kernel's order
         self._names: dict[int, str] = {}
         self._ours: Counter[tuple[str, Address]] = Counter()  # changes whose event is still to come
         self._link_changed, self._address_changed = link_changed, address_changed
@@ -137,7 +137,7 @@ class Kernel:
         except self._error() as error:
             self._ours[key] -= 1
             return f"{entry.address} cannot be added to {interface}: {error}"
-        self._address(interface, entry.address, Held(entry.prefix_length, 0), by_us=True)
+        self._address(interface, entry.address, HeldAddress(entry.prefix_length, 0), by_us=True)
         return ""
 
     async def remove(self, interface: str, entries: Iterable[VirtualAddress]) -> list[str]:
@@ -233,7 +233,7 @@ class Kernel:
             if interface is None or text is None:
                 return None
             flags = message.get_attr("IFA_FLAGS")
-            held = Held(message["prefixlen"], message["flags"] if flags is None else flags)
+            held = HeldAddress(message["prefixlen"], message["flags"] if flags is None else flags)
             key = (interface, ip_address(text))
             if told and self._ours[key] > 0:
                 self._ours[key] -= 1
@@ -254,7 +254,9 @@ class Kernel:
         if before != link:
             self._link_changed(name, before, link)
 
-    def _address(self, interface: str, address: Address, held: Held | None, by_us: bool = False) -> None:
+    def _address(
+        self, interface: str, address: Address, held: HeldAddress | None, by_us: bool = False
+    ) -> None:
         key = (interface, address)
         before = self.addresses.get(key)
         if held is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from vrrpsim.keepalived.arguments import split_command
-from vrrpsim.protocol.configuration import Notify, RouterConfig
+from vrrpsim.protocol.configuration import NotifyScripts, RouterConfig
 from vrrpsim.protocol.outputs import RunNotify
 
 TRANSITIONS = ("MASTER", "BACKUP", "FAULT", "STOP", "DELETED")
@@ -18,14 +18,14 @@ class Command(NamedTuple):
     user: str
 
 
-def notifies_of(config: RouterConfig) -> dict[tuple[str, str], Notify]:
+def notifies_of(config: RouterConfig) -> dict[tuple[str, str], NotifyScripts]:
     """The notify scripts by kind and name."""
     return {("INSTANCE", instance.name): instance.notify for instance in config.instances} | {
         ("GROUP", group.name): group.notify for group in config.groups
     }
 
 
-def notify_commands(notify: Notify, output: RunNotify) -> list[Command]:
+def notify_commands(notify: NotifyScripts, output: RunNotify) -> list[Command]:
     """The script of the state without arguments of ours, then the generic one with four.
 
     Priorities and lower adverts are told to their own script and the FIFO only.

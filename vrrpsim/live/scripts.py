@@ -24,7 +24,7 @@ from vrrpsim.keepalived.lexer import Row
 from vrrpsim.protocol.configuration import (
     GroupConfig,
     InstanceConfig,
-    Notify,
+    NotifyScripts,
     RouterConfig,
     ScriptConfig,
     Track,
@@ -93,7 +93,7 @@ def usable_scripts(config: RouterConfig, security: Security) -> tuple[RouterConf
     return trimmed, remarks
 
 
-def _usable_notifies(notify: Notify, security: Security) -> tuple[Notify, list[str]]:
+def _usable_notifies(notify: NotifyScripts, security: Security) -> tuple[NotifyScripts, list[str]]:
     """Each with the user it runs as."""
     own, users, problems = dict(notify.users), [], []
     gone: dict[str, Any] = {}

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from vrrpsim.errors import InputError
+from vrrpsim.findings import InputError
 from vrrpsim.protocol.configuration import Address, RouterConfig
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.trace import AdvertRejected, LogLine, Record, Remark, json_line
 
 from . import systemd
-from .background import Limit, Scribe, Speaker, background
+from .background import LineWriter, RateLimit, WriterThread, background
 from .linux import Linux
 from .loading import Loaded, load
 from .netlink import VmacImpossible
@@ -61,7 +61,7 @@ def run(options: Options, loaded: Loaded, say: Say) -> int:
 
     require("CAP_NET_ADMIN", "CAP_NET_RAW")
     keep_from_children()
-    return asyncio.run(Service(options, loaded, say).run())
+    return asyncio.run(LiveService(options, loaded, say).run())
 
 
 def stamped(text: str) -> str:
@@ -73,14 +73,14 @@ def stamped(text: str) -> str:
     return f"{clock}.{now_ns // 1_000_000 % 1000:03d} {text}"
 
 
-class Service:
+class LiveService:
     """The daemon with signals, logs, trace, metrics and status around it."""
 
     def __init__(self, options: Options, loaded: Loaded, say: Say) -> None:
         self.options, self.loaded, self._say = options, loaded, say
-        self.speaker = Speaker()
-        self._lines, self._records = Limit(LINES_PER_SECOND), Limit(RECORDS_PER_SECOND)
-        self._file: Scribe | IO[str] | None = None
+        self.speaker = WriterThread()
+        self._lines, self._records = RateLimit(LINES_PER_SECOND), RateLimit(RECORDS_PER_SECOND)
+        self._file: LineWriter | IO[str] | None = None
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
@@ -266,9 +266,9 @@ def _kept(path: Path, text: str) -> str:
     return f"state written to {path}"
 
 
-def _open_trace(path: Path, complain: Say) -> Scribe:
+def _open_trace(path: Path, complain: Say) -> LineWriter:
     try:
-        return Scribe(path.open("w", encoding="utf-8", newline="\n"), complain)
+        return LineWriter(path.open("w", encoding="utf-8", newline="\n"), complain)
     except OSError as error:
         raise CannotRun(f"{path}: cannot write: {error.strerror}") from error
 
@@ -283,7 +283,7 @@ def observe(loaded: Loaded, say: Say) -> int:
 
 
 async def _observe(config: RouterConfig, say: Say) -> int:
-    observer, stop, lines = Observer(config), asyncio.Event(), Limit(LINES_PER_SECOND)
+    observer, stop, lines = Observer(config), asyncio.Event(), RateLimit(LINES_PER_SECOND)
 
     def tell(text: str) -> None:
         if left_out := lines.left_out():

@@ -32,7 +32,7 @@ from vrrpsim.trace import (
 )
 
 from .history import History, Reaction
-from .keywords import Daemon, claim_keyword, detect_keyword, elect_keyword, relearn_keyword
+from .keywords import DaemonRules, claim_keyword, detect_keyword, elect_keyword, relearn_keyword
 from .ownership import Ownership, Tenure
 
 T = TypeVar("T", bound=Record)
@@ -147,7 +147,7 @@ def causes(faults: Iterable[Fault | FaultEnd], nodes: Iterable[str]) -> tuple[Ca
 def failovers(
     past: History,
     owned: Iterable[Ownership],
-    daemons: Mapping[str, Daemon],
+    daemons: Mapping[str, DaemonRules],
     watchers: Mapping[str, Mapping[str, int]],
 ) -> tuple[Failover, ...]:
     """Return the failovers of a run in order of time.
@@ -205,7 +205,7 @@ def _cause(events: Sequence[Cause], old: Tenure, new: Tenure) -> Cause | None:
 
 def _failover(
     seen: _Seen,
-    daemons: Mapping[str, Daemon],
+    daemons: Mapping[str, DaemonRules],
     watchers: Mapping[str, int],
     old: str,
     tenure: Tenure,
@@ -250,7 +250,9 @@ def _between(records: Sequence[T], start_ns: int, end_ns: int) -> Sequence[T]:
     return records[bisect_left(records, start_ns, key=when) : bisect_right(records, end_ns, key=when)]
 
 
-def _won(reactions: Sequence[Reaction], daemon: Daemon | None, address: str, new: str) -> StateChange | None:
+def _won(
+    reactions: Sequence[Reaction], daemon: DaemonRules | None, address: str, new: str
+) -> StateChange | None:
     """Return the last transition to MASTER of the instance that carries the address on the new owner."""
     instance = daemon.instance_of(address) if daemon else None
     for record in reversed(reactions):
@@ -281,7 +283,7 @@ def _reacts(record: Reaction, cause: Cause, old: str, new: str) -> bool:
 
 def _priority(
     changes: Mapping[tuple[str, str], Sequence[PriorityChange]],
-    daemon: Daemon | None,
+    daemon: DaemonRules | None,
     address: str,
     node: str,
     at_ns: int,

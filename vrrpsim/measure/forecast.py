@@ -13,7 +13,7 @@ from vrrpsim.keepalived.lint import Member, members_of
 from vrrpsim.protocol.configuration import RouterConfig, Track
 from vrrpsim.scenario.model import Scenario
 
-from .keywords import Daemon
+from .keywords import DaemonRules
 from .result import daemons
 from .seconds import fixed_s, short_s
 
@@ -49,7 +49,7 @@ def virtual_routers(scenario: Scenario) -> tuple[VirtualRouter, ...]:
     return tuple(_virtual_router(group, running) for group in groups.values())
 
 
-def _virtual_router(group: Sequence[Member], running: dict[str, Daemon]) -> VirtualRouter:
+def _virtual_router(group: Sequence[Member], running: dict[str, DaemonRules]) -> VirtualRouter:
     ranked = sorted(group, key=Member.priority, reverse=True)
     master, rival = ranked[0], ranked[1] if len(ranked) > 1 else None
     addresses = tuple(str(each.address) for each in master.config.addresses)
@@ -57,7 +57,7 @@ def _virtual_router(group: Sequence[Member], running: dict[str, Daemon]) -> Virt
     return VirtualRouter(master.config.vrid, addresses, master, rival, forecasts)
 
 
-def _forecasts(master: Member, rival: Member, running: dict[str, Daemon]) -> Iterator[Forecast]:
+def _forecasts(master: Member, rival: Member, running: dict[str, DaemonRules]) -> Iterator[Forecast]:
     daemon, priority = running[rival.node], rival.priority()
     interval_ns = daemon.learned_ns(rival.config, master.config)
     skew_ns = daemon.skew_ns(rival.config, priority, interval_ns)

@@ -11,6 +11,7 @@ from vrrpsim.trace import (
     AddressChange,
     AdvertRejected,
     AdvertSent,
+    FastForwarded,
     Fault,
     FaultEnd,
     FrameLost,
@@ -18,7 +19,6 @@ from vrrpsim.trace import (
     Level,
     NodeChange,
     PriorityChange,
-    Quiet,
     Reachability,
     Record,
     StateChange,
@@ -67,7 +67,7 @@ def history(trace: Trace) -> History:
 def _counts(trace: Trace) -> dict[str, int | None]:
     seen = Counter(map(type, trace.records))
     adverts = trace.level >= Level.ADVERTS
-    quiet = [record for record in trace.records if isinstance(record, Quiet)]
+    quiet = [record for record in trace.records if isinstance(record, FastForwarded)]
     return {
         "transitions": seen[StateChange],
         "priority_changes": seen[PriorityChange],

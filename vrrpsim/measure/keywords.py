@@ -17,7 +17,7 @@ AT_ONCE_NS = 50_000_000  # a cache that follows a gratuitous frame does so withi
 
 
 @dataclass(frozen=True, slots=True)
-class Daemon:
+class DaemonRules:
     """What one node runs: its configuration and the dialect that it speaks."""
 
     config: RouterConfig
@@ -46,7 +46,7 @@ class Daemon:
 
 
 def detect_keyword(
-    first: StateChange | PriorityChange | TrackerChange | None, daemons: Mapping[str, Daemon]
+    first: StateChange | PriorityChange | TrackerChange | None, daemons: Mapping[str, DaemonRules]
 ) -> str:
     """Say what decides how soon the fault is noticed; `first` is the first reaction, None silence."""
     match first:
@@ -62,7 +62,7 @@ def detect_keyword(
             return first.reason.replace("_", " ")
 
 
-def _script(change: TrackerChange, daemon: Daemon | None) -> str:
+def _script(change: TrackerChange, daemon: DaemonRules | None) -> str:
     script = next((s for s in daemon.config.scripts if s.name == change.name), None) if daemon else None
     if script is None:
         return change.name
@@ -72,8 +72,8 @@ def _script(change: TrackerChange, daemon: Daemon | None) -> str:
 
 
 def elect_keyword(
-    old: Daemon | None,
-    new: Daemon | None,
+    old: DaemonRules | None,
+    new: DaemonRules | None,
     address: str,
     priority: int | None,
     won: StateChange | None,
@@ -99,14 +99,14 @@ def elect_keyword(
     return down
 
 
-def claim_keyword(new: Daemon | None, address: str) -> str:
+def claim_keyword(new: DaemonRules | None, address: str) -> str:
     """Say what decides how soon the address is announced."""
     instance = new.instance_of(address) if new else None
     return f"garp_master_repeat {instance.garp.master_repeat}" if instance else ""
 
 
 def relearn_keyword(
-    new: Daemon | None, address: str, burst: Sequence[int], relearnt_ns: int | None, watched: bool
+    new: DaemonRules | None, address: str, burst: Sequence[int], relearnt_ns: int | None, watched: bool
 ) -> str:
     """Say what led the clients to the new owner: a gratuitous burst or the age of their cache."""
     instance = new.instance_of(address) if new else None

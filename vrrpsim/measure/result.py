@@ -14,7 +14,7 @@ from vrrpsim.trace import Fault, FaultEnd, Trace
 from .expectations import Verdict, judge, overall
 from .failovers import Failover, event_words, failovers
 from .history import History, history
-from .keywords import Daemon
+from .keywords import DaemonRules
 from .outages import ClientView, Outage, client_view
 from .ownership import Ownership, Span, ownerships
 from .seconds import optional_seconds, seconds, to_json
@@ -112,10 +112,10 @@ def measure(scenario: Scenario, trace: Trace, *, seed: int | None = None) -> Res
     )
 
 
-def daemons(scenario: Scenario) -> dict[str, Daemon]:
+def daemons(scenario: Scenario) -> dict[str, DaemonRules]:
     """Return what each node runs, for every node: one without keepalived runs nothing."""
     return {
-        name: Daemon(
+        name: DaemonRules(
             node.keepalived.config if node.keepalived else RouterConfig(), DIALECTS[scenario.dialect_of(name)]
         )
         for name, node in scenario.nodes.items()

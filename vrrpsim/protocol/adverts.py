@@ -32,7 +32,7 @@ def encoded(instance: Instance, priority: int) -> tuple[SendAdvert, ...]:
 
 
 def _payload(instance: Instance, priority: int, source: Address, destination: Address) -> bytes:
-    config, dialect = instance.config, instance.machine.dialect
+    config, dialect = instance.config, instance.rules.dialect
     authentication = effective_authentication(config, dialect)
     unit_ns = CENTISECOND_NS if config.version == 3 else SECOND_NS
     advert = Advertisement(

@@ -12,7 +12,7 @@ from .dialect import Dialect
 from .fsm import NEVER_NS
 from .instances import Instance, companions, places
 from .outputs import Output, SendGratuitous
-from .timer_queue import Agenda, Timer
+from .timer_queue import Timer, TimerQueue
 
 
 class Announcer:
@@ -20,15 +20,15 @@ class Announcer:
 
     def __init__(
         self,
-        agenda: Agenda,
+        timers: TimerQueue,
         dialect: Dialect,
         groups: tuple[GarpGroup, ...],
         emit: Callable[[Output], None],
     ) -> None:
-        self._agenda = agenda
+        self._timers = timers
         self._dialect = dialect
         self._emit = emit
-        self._timer = agenda.timer(self._send_paced)
+        self._timer = timers.timer(self._send_paced)
         self.reload(groups)
 
     def reload(self, groups: tuple[GarpGroup, ...]) -> None:
@@ -40,8 +40,8 @@ class Announcer:
         if delay_ns == 0:
             self.announce(instance, rounds, now_ns)
         else:
-            timer = self._agenda.timer(lambda at_ns: self.announce(instance, rounds, at_ns))
-            self._agenda.arm(timer, now_ns + delay_ns)
+            timer = self._timers.timer(lambda at_ns: self.announce(instance, rounds, at_ns))
+            self._timers.arm(timer, now_ns + delay_ns)
 
     def announce(self, instance: Instance, rounds: int, now_ns: int) -> None:
         """GA-1: rounds outside, addresses inside; nothing without addresses."""
@@ -81,10 +81,10 @@ class Announcer:
         if not garp.master_refresh_ns or self._dialect.garp_refresh_on_adverts:
             return
         if instance.refresh_timer is None:
-            timer = instance.refresh_timer = self._agenda.timer(
+            timer = instance.refresh_timer = self._timers.timer(
                 lambda at_ns: self._refresh(instance, timer, at_ns)
             )
-        self._agenda.arm(instance.refresh_timer, now_ns + garp.master_delay_ns + garp.master_refresh_ns)
+        self._timers.arm(instance.refresh_timer, now_ns + garp.master_delay_ns + garp.master_refresh_ns)
 
     def leave(self, instance: Instance) -> None:
         """The instance left MASTER: its waiting frames are dropped."""
@@ -94,7 +94,7 @@ class Announcer:
         garp = instance.config.garp
         if instance.owns_addresses and garp.master_refresh_ns:
             self.announce(instance, garp.master_refresh_repeat, now_ns)
-            self._agenda.arm(timer, now_ns + garp.master_refresh_ns)
+            self._timers.arm(timer, now_ns + garp.master_refresh_ns)
 
     def _send_paced(self, now_ns: int) -> None:
         self._send(self._pacer.due(now_ns))
@@ -102,7 +102,7 @@ class Announcer:
     def _send(self, frames: list[SendGratuitous]) -> None:
         for frame in frames:
             self._emit(frame)
-        self._agenda.arm(self._timer, self._pacer.next_ns())
+        self._timers.arm(self._timer, self._pacer.next_ns())
 
 
 class Pacer:

@@ -93,7 +93,7 @@ class Garp:
 
 
 @dataclass(frozen=True, slots=True)
-class Notify:
+class NotifyScripts:
     """The notify scripts of an instance or a group; empty strings are absent.
 
     `users`: (name of the field, "USER [GROUP]") of those that run as somebody else.
@@ -151,7 +151,7 @@ class InstanceConfig:
     track_files: tuple[Track, ...] = ()
     track_processes: tuple[Track, ...] = ()
     config_faults: tuple[str, ...] = ()  # reasons to stay in FAULT for ever
-    notify: Notify = Notify()
+    notify: NotifyScripts = NotifyScripts()
 
     @property
     def is_owner(self) -> bool:
@@ -229,7 +229,7 @@ class GroupConfig:
     track_scripts: tuple[Track, ...] = ()
     track_files: tuple[Track, ...] = ()
     track_processes: tuple[Track, ...] = ()
-    notify: Notify = Notify()
+    notify: NotifyScripts = NotifyScripts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

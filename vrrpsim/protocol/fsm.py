@@ -34,7 +34,7 @@ class State(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class InstanceRules:
     """What never changes while an instance runs: its configuration and its dialect."""
 
     config: InstanceConfig
@@ -83,9 +83,9 @@ class InstanceState(NamedTuple):
     rogue_until_ns: int = 0  # FSM-36 from 2.3.3
 
 
-def initial_state(machine: Machine, source: Address | None) -> InstanceState:
+def initial_state(rules: InstanceRules, source: Address | None) -> InstanceState:
     """An instance before Startup."""
-    config = machine.config
+    config = rules.config
     return InstanceState(State.INIT, config.priority, config.priority, config.advert_int_ns, 0, source)
 
 
@@ -267,34 +267,36 @@ class Step(NamedTuple):
 # --- the machine ----------------------------------------------------------------------------------
 
 
-def transition(machine: Machine, state: InstanceState, deadline_ns: int, event: Event, now_ns: int) -> Step:
+def transition(
+    rules: InstanceRules, state: InstanceState, deadline_ns: int, event: Event, now_ns: int
+) -> Step:
     """The next state, deadline and actions. Never raises for any event in any state."""
     match state.state:
         case State.BACKUP:
-            return _in_backup(machine, state, deadline_ns, event, now_ns)
+            return _in_backup(rules, state, deadline_ns, event, now_ns)
         case State.MASTER:
-            return _in_master(machine, state, deadline_ns, event, now_ns)
+            return _in_master(rules, state, deadline_ns, event, now_ns)
         case State.INIT:
-            return _in_init(machine, state, event, now_ns)
+            return _in_init(rules, state, event, now_ns)
         case State.FAULT:
-            return _in_fault(machine, state, event, now_ns)
+            return _in_fault(rules, state, event, now_ns)
         case _:
             assert_never(state.state)
 
 
-def _in_init(machine: Machine, state: InstanceState, event: Event, now_ns: int) -> Step:
+def _in_init(rules: InstanceRules, state: InstanceState, event: Event, now_ns: int) -> Step:
     """RFC 9568 §6.4.1; FSM-1 … FSM-9. Everything but a start is ignored (FSM-26)."""
     match event:
         case Startup(delay_until_ns=delay_until_ns, as_backup=as_backup):
             state = state._replace(delay_until_ns=delay_until_ns)
-            if starts_as_master(machine, state) and not as_backup:
-                return _become_master(machine, state, now_ns, "owner")
-            return _become_backup(machine, state, now_ns, "init")
+            if starts_as_master(rules, state) and not as_backup:
+                return _become_master(rules, state, now_ns, "owner")
+            return _become_backup(rules, state, now_ns, "init")
         case StartInFault(silent=silent, reason=reason, delay_until_ns=delay_until_ns):
             faulty = state._replace(state=State.FAULT, delay_until_ns=delay_until_ns)
             if silent:
                 return Step(faulty, NEVER_NS, (Enter(State.FAULT, reason, True),))
-            log = Log("({}) entering FAULT state ({})", (machine.config.name, reason))
+            log = Log("({}) entering FAULT state ({})", (rules.config.name, reason))
             return Step(faulty, NEVER_NS, (log, Enter(State.FAULT, reason), Notify("FAULT")))
         case PriorityMoved(priority=priority):
             return Step(state._replace(priority=priority), NEVER_NS)
@@ -304,35 +306,37 @@ def _in_init(machine: Machine, state: InstanceState, event: Event, now_ns: int) 
             return Step(state, NEVER_NS)
 
 
-def _in_backup(machine: Machine, state: InstanceState, deadline_ns: int, event: Event, now_ns: int) -> Step:
+def _in_backup(
+    rules: InstanceRules, state: InstanceState, deadline_ns: int, event: Event, now_ns: int
+) -> Step:
     """RFC 9568 §6.4.2; FSM-11 … FSM-25."""
     match event:
         case Heard(advert=advert, source=source):
-            return _backup_hears(machine, state, deadline_ns, advert, source, now_ns)
+            return _backup_hears(rules, state, deadline_ns, advert, source, now_ns)
         case Expired():
-            return _become_master(machine, state, now_ns, "master_down_timer")
+            return _become_master(rules, state, now_ns, "master_down_timer")
         case HeldBack():  # SG-2
-            down_ns = machine.down_ns(state) or machine.advert_int_ns  # 0 (FSM-13) would never let go
+            down_ns = rules.down_ns(state) or rules.advert_int_ns  # 0 (FSM-13) would never let go
             held = state._replace(wants_master=True, down_ns=down_ns)
-            return Step(held, now_ns + down_ns, (_timeout_log(machine),))
+            return Step(held, now_ns + down_ns, (_timeout_log(rules),))
         case Rejected():  # FSM-11
-            return Step(_remember_remaining(machine, state, deadline_ns, now_ns), deadline_ns)
+            return Step(_remember_remaining(rules, state, deadline_ns, now_ns), deadline_ns)
         case PriorityMoved(priority=priority):  # FSM-24
             moved = state._replace(priority=priority)
-            new_down_ns = machine.down_ns(moved)
+            new_down_ns = rules.down_ns(moved)
             shift_ns = new_down_ns - state.down_ns
-            if machine.dialect.priority_change_shifts_deadline:
+            if rules.dialect.priority_change_shifts_deadline:
                 deadline_ns = max(deadline_ns + shift_ns, now_ns)
-            log = _priority_log(machine, state, priority)
+            log = _priority_log(rules, state, priority)
             return Step(moved._replace(down_ns=new_down_ns), deadline_ns, (log,))
         case Failed(reason=reason):
-            return _fail(machine, state, reason, 0, now_ns)
+            return _fail(rules, state, reason, 0, now_ns)
         case Forced(state=State.MASTER):
-            return _become_master(machine, state, now_ns, "sync_group")
+            return _become_master(rules, state, now_ns, "sync_group")
         case Shutdown():  # RFC 9568 §6.4.2 Shutdown; §1.7
             return Step(state._replace(state=State.INIT), NEVER_NS, (Enter(State.INIT, "stop", True),))
         case Reloaded():
-            down_ns = machine.down_ns(state)
+            down_ns = rules.down_ns(state)
             return Step(state._replace(down_ns=down_ns, delay_until_ns=0), now_ns + down_ns)
         case SourceChanged(source=source):
             return Step(state._replace(source=source), deadline_ns)
@@ -343,7 +347,7 @@ def _in_backup(machine: Machine, state: InstanceState, deadline_ns: int, event: 
 
 
 def _backup_hears(
-    machine: Machine,
+    rules: InstanceRules,
     state: InstanceState,
     deadline_ns: int,
     advert: Advertisement,
@@ -351,22 +355,22 @@ def _backup_hears(
     now_ns: int,
 ) -> Step:
     """FSM-12 … FSM-16: order matters, and addresses are never compared (FSM-17)."""
-    config = machine.config
+    config = rules.config
     if advert.priority == 0:  # FSM-12: the Master resigns
-        skew_ns = machine.skew_ns(state)
+        skew_ns = rules.skew_ns(state)
         log = Log("({}) Backup received priority 0 advertisement", (config.name,), True)
         return Step(state._replace(down_ns=skew_ns), _from_start(state, now_ns) + skew_ns, (log,))
     if advert.priority != OWNER_PRIORITY or source != state.master_address:
-        state = _restore_owner(machine, state)
-    preempts = config.preempt or (machine.dialect.owner_preempts_regardless and config.is_owner)
+        state = _restore_owner(rules, state)
+    preempts = config.preempt or (rules.dialect.owner_preempts_regardless and config.is_owner)
     delayed = config.preempt_delay_ns > 0 and (state.preempt_at_ns is None or now_ns < state.preempt_at_ns)
     if preempts and advert.priority < state.priority and not delayed:  # FSM-16
         log = Log(
             "({}) received lower priority ({}) advert from {} - discarding",
             (config.name, advert.priority, source),
         )
-        kept = _remember_remaining(machine, state, deadline_ns, now_ns)
-        if now_ns < state.delay_until_ns and not machine.dialect.startup_delay_discards:
+        kept = _remember_remaining(rules, state, deadline_ns, now_ns)
+        if now_ns < state.delay_until_ns and not rules.dialect.startup_delay_discards:
             deadline_ns = state.delay_until_ns + max(deadline_ns - now_ns, 0)  # FSM-9, quirk of 2.2.7
         return Step(kept._replace(master_address=source), deadline_ns, (log,))
     accepted = state._replace(  # FSM-13
@@ -376,45 +380,47 @@ def _backup_hears(
     if config.preempt_delay_ns:
         clock_ns, logs = _preempt_clock(config, state, advert, now_ns)
         accepted = accepted._replace(preempt_at_ns=clock_ns)
-    down_ns = _learn(machine, state, advert)
+    down_ns = _learn(rules, state, advert)
     accepted = accepted._replace(
-        down_ns=down_ns, master_adver_interval_ns=_learned_interval_ns(machine, state, advert)
+        down_ns=down_ns, master_adver_interval_ns=_learned_interval_ns(rules, state, advert)
     )
     return Step(accepted, _from_start(state, now_ns) + down_ns, logs)
 
 
-def _in_master(machine: Machine, state: InstanceState, deadline_ns: int, event: Event, now_ns: int) -> Step:
+def _in_master(
+    rules: InstanceRules, state: InstanceState, deadline_ns: int, event: Event, now_ns: int
+) -> Step:
     """RFC 9568 §6.4.3; FSM-27 … FSM-41."""
-    restarted_ns = now_ns + machine.advert_int_ns
+    restarted_ns = now_ns + rules.advert_int_ns
     match event:
         case Expired():
-            if _descheduled_too_long(machine, state, deadline_ns, now_ns):  # K11
-                return _leave_master(machine, state, now_ns, "timer_expired_backup")
+            if _descheduled_too_long(rules, state, deadline_ns, now_ns):  # K11
+                return _leave_master(rules, state, now_ns, "timer_expired_backup")
             return Step(state, restarted_ns, (Advertise(state.priority, True),))  # FSM-28
         case Heard(advert=advert, source=source):
-            return _master_hears(machine, state, deadline_ns, advert, source, now_ns)
+            return _master_hears(rules, state, deadline_ns, advert, source, now_ns)
         case Rejected():  # FSM-29, FSM-35
-            if machine.dialect.rejected_restarts_advert_timer and not machine.config.lower_prio_no_advert:
+            if rules.dialect.rejected_restarts_advert_timer and not rules.config.lower_prio_no_advert:
                 return Step(state, restarted_ns)
             return Step(state, deadline_ns)
         case PriorityMoved(priority=priority):  # FSM-37: no advert
             moved = state._replace(priority=priority)
-            log = _priority_log(machine, state, priority)
-            return Step(moved._replace(down_ns=machine.down_ns(moved)), deadline_ns, (log,))
+            log = _priority_log(rules, state, priority)
+            return Step(moved._replace(down_ns=rules.down_ns(moved)), deadline_ns, (log,))
         case Failed(reason=reason, dragged=dragged):  # FSM-38
-            adverts = machine.dialect.fault_priority_zero_adverts
-            return _fail(machine, state, reason, min(adverts, 1) if dragged else adverts, now_ns)
+            adverts = rules.dialect.fault_priority_zero_adverts
+            return _fail(rules, state, reason, min(adverts, 1) if dragged else adverts, now_ns)
         case AddressLost():  # FSM-39
-            return _abdicate(machine, state, now_ns)
+            return _abdicate(rules, state, now_ns)
         case Forced(state=State.BACKUP):  # SG-4: no priority 0
-            return _leave_master(machine, state, now_ns, "sync_group")
+            return _leave_master(rules, state, now_ns, "sync_group")
         case Shutdown():  # RFC 9568 §6.4.3 Shutdown; §1.7: one priority 0, then the addresses go
             return Step(
                 state._replace(state=State.INIT),
                 NEVER_NS,
                 (
                     Advertise(0),
-                    Log("({}) sent 0 priority", (machine.config.name,), True),
+                    Log("({}) sent 0 priority", (rules.config.name,), True),
                     Release(),
                     Enter(State.INIT, "stop", True),
                 ),
@@ -430,7 +436,7 @@ def _in_master(machine: Machine, state: InstanceState, deadline_ns: int, event: 
 
 
 def _master_hears(
-    machine: Machine,
+    rules: InstanceRules,
     state: InstanceState,
     deadline_ns: int,
     advert: Advertisement,
@@ -438,7 +444,7 @@ def _master_hears(
     now_ns: int,
 ) -> Step:
     """FSM-30 … FSM-36, in keepalived's order."""
-    config = machine.config
+    config = rules.config
     restarts = not config.lower_prio_no_advert
     restarted_ns = now_ns + config.advert_int_ns
     if advert.priority == 0:  # FSM-30
@@ -446,7 +452,7 @@ def _master_hears(
         answer_ns = restarted_ns if restarts else deadline_ns
         return Step(state, answer_ns, (log, Advertise(state.priority)))
     if advert.priority == state.priority == OWNER_PRIORITY and source != state.source:
-        conflict = _owner_conflict(machine, state, deadline_ns, advert, source, now_ns)
+        conflict = _owner_conflict(rules, state, deadline_ns, advert, source, now_ns)
         if isinstance(conflict, Step):
             return conflict
         if conflict is not state:
@@ -455,9 +461,9 @@ def _master_hears(
                 "address owner, please fix - reducing local priority",
                 (config.name,),
             )
-            return _yield_to(machine, conflict, advert, source, now_ns, (log,))
+            return _yield_to(rules, conflict, advert, source, now_ns, (log,))
     is_twin = advert.priority == state.priority and source == state.source
-    if is_twin and not machine.dialect.answers_own_source:  # FSM-32
+    if is_twin and not rules.dialect.answers_own_source:  # FSM-32
         log = Log(
             "({}) WARNING - equal priority advert received from remote host with our IP address.",
             (config.name,),
@@ -465,12 +471,12 @@ def _master_hears(
         return Step(state, restarted_ns if restarts else deadline_ns, (log,))
     if _beats(advert.priority, source, state):
         extra: tuple[Action, ...] = (Advertise(state.priority),) if config.higher_prio_send_advert else ()
-        return _yield_to(machine, state, advert, source, now_ns, extra)  # FSM-31, FSM-34
-    return _answer_lower(machine, state, deadline_ns, advert, source, now_ns)  # FSM-33
+        return _yield_to(rules, state, advert, source, now_ns, extra)  # FSM-31, FSM-34
+    return _answer_lower(rules, state, deadline_ns, advert, source, now_ns)  # FSM-33
 
 
 def _answer_lower(
-    machine: Machine,
+    rules: InstanceRules,
     state: InstanceState,
     deadline_ns: int,
     advert: Advertisement,
@@ -478,7 +484,7 @@ def _answer_lower(
     now_ns: int,
 ) -> Step:
     """FSM-33, GA-4; RFC 9568 §6.4.3 answers once, RFC 5798 and 3768 stay silent."""
-    config, dialect, garp = machine.config, machine.dialect, machine.config.garp
+    config, dialect, garp = rules.config, rules.dialect, rules.config.garp
     answers = dialect.answers_lower_advert and not config.lower_prio_no_advert
     actions: list[Action] = [
         Log(
@@ -498,11 +504,11 @@ def _answer_lower(
     if dialect.garp_on_lower_advert:
         actions.append(AnnounceGroup())
     actions.append(Notify("MASTER_RX_LOWER_PRI"))
-    return Step(_restore_owner(machine, state), deadline_ns, tuple(actions))
+    return Step(_restore_owner(rules, state), deadline_ns, tuple(actions))
 
 
 def _owner_conflict(
-    machine: Machine,
+    rules: InstanceRules,
     state: InstanceState,
     deadline_ns: int,
     advert: Advertisement,
@@ -510,8 +516,8 @@ def _owner_conflict(
     now_ns: int,
 ) -> Step | InstanceState:
     """Another owner advertises (FSM-36): the final answer, or the state to go on with."""
-    config = machine.config
-    match machine.dialect.owner_conflict:
+    config = rules.config
+    match rules.dialect.owner_conflict:
         case OwnerConflict.DISCARD:
             return Step(state, deadline_ns)
         case OwnerConflict.DROP_TO_254:  # ≤ 2.3.2: for good, and FSM-34 follows
@@ -523,33 +529,31 @@ def _owner_conflict(
                 return state
             if now_ns < state.rogue_until_ns:
                 yielded = state._replace(base=OWNER_PRIORITY - 1, priority=OWNER_PRIORITY - 1)
-                return _yield_to(machine, yielded, advert, source, now_ns, ())
+                return _yield_to(rules, yielded, advert, source, now_ns, ())
             wait_ns = max(config.advert_int_ns, advert.interval_ns) * 6 // 5
             suspicious = state._replace(rogue_until_ns=now_ns + wait_ns)
             twice = (Advertise(state.priority), Advertise(state.priority))
             return Step(suspicious, now_ns + config.advert_int_ns, twice)
         case _:
-            assert_never(machine.dialect.owner_conflict)
+            assert_never(rules.dialect.owner_conflict)
 
 
-def _in_fault(machine: Machine, state: InstanceState, event: Event, now_ns: int) -> Step:
+def _in_fault(rules: InstanceRules, state: InstanceState, event: Event, now_ns: int) -> Step:
     """FSM-26, FSM-42 … FSM-45: silent until every fault is gone."""
     match event:
         case Recovered(from_wait=from_wait, as_backup=as_backup):
-            cleared = state._replace(master_adver_interval_ns=machine.advert_int_ns, wants_master=False)
-            starts = from_wait or not machine.dialect.owner_needs_wanted_state
-            if starts and not as_backup and starts_as_master(machine, state):  # FSM-7, rfc.md §4.4 S5
-                return _become_master(machine, cleared, now_ns, "owner")
-            step = _become_backup(machine, cleared, now_ns, "recovered")
-            if machine.config.unicast and not from_wait:  # FSM-44
+            cleared = state._replace(master_adver_interval_ns=rules.advert_int_ns, wants_master=False)
+            starts = from_wait or not rules.dialect.owner_needs_wanted_state
+            if starts and not as_backup and starts_as_master(rules, state):  # FSM-7, rfc.md §4.4 S5
+                return _become_master(rules, cleared, now_ns, "owner")
+            step = _become_backup(rules, cleared, now_ns, "recovered")
+            if rules.config.unicast and not from_wait:  # FSM-44
                 return step._replace(actions=(*step.actions, AnnounceSource()))
             return step
         case StartInFault():  # FSM-7: the awaited script failed, the state stays
             return Step(state, NEVER_NS, (Notify("FAULT"),))
         case PriorityMoved(priority=priority):
-            return Step(
-                state._replace(priority=priority), NEVER_NS, (_priority_log(machine, state, priority),)
-            )
+            return Step(state._replace(priority=priority), NEVER_NS, (_priority_log(rules, state, priority),))
         case SourceChanged(source=source):
             return Step(state._replace(source=source), NEVER_NS)
         case Reloaded():
@@ -563,26 +567,26 @@ def _in_fault(machine: Machine, state: InstanceState, event: Event, now_ns: int)
 # --- the moves ------------------------------------------------------------------------------------
 
 
-def _become_backup(machine: Machine, state: InstanceState, now_ns: int, reason: str) -> Step:
+def _become_backup(rules: InstanceRules, state: InstanceState, now_ns: int, reason: str) -> Step:
     """FSM-6, FSM-21, FSM-43."""
     backup = state._replace(state=State.BACKUP, preempt_at_ns=None, wants_master=False)
-    down_ns = machine.down_ns(backup)
+    down_ns = rules.down_ns(backup)
     suffix = " (init)" if reason == "init" else ""
     return Step(
         backup._replace(down_ns=down_ns),
         _from_start(state, now_ns) + down_ns,
         (
-            Log("({}) Entering BACKUP STATE" + suffix, (machine.config.name,)),
+            Log("({}) Entering BACKUP STATE" + suffix, (rules.config.name,)),
             Enter(State.BACKUP, reason),
             Notify("BACKUP"),
         ),
     )
 
 
-def _become_master(machine: Machine, state: InstanceState, now_ns: int, reason: str) -> Step:
+def _become_master(rules: InstanceRules, state: InstanceState, now_ns: int, reason: str) -> Step:
     """FSM-27: advert first, then the addresses, then the announcement, then the notification."""
-    garp = machine.config.garp
-    state = _restore_owner(machine, state)
+    garp = rules.config.garp
+    state = _restore_owner(rules, state)
     master = state._replace(
         state=State.MASTER,
         wants_master=True,
@@ -590,23 +594,23 @@ def _become_master(machine: Machine, state: InstanceState, now_ns: int, reason: 
         master_address=state.source,
         master_priority=state.priority,
     )
-    timeout = (_timeout_log(machine),) if reason == "master_down_timer" else ()
+    timeout = (_timeout_log(rules),) if reason == "master_down_timer" else ()
     actions: list[Action] = [
         *timeout,
         Advertise(state.priority),
-        Log("({}) Entering MASTER STATE", (machine.config.name,)),
+        Log("({}) Entering MASTER STATE", (rules.config.name,)),
         Enter(State.MASTER, reason),
         Acquire(),
-        Announce(master_rounds(machine)),  # GA-1
+        Announce(master_rounds(rules)),  # GA-1
     ]
-    if garp.master_delay_ns and machine.dialect.garp_repeats:  # GA-2
+    if garp.master_delay_ns and rules.dialect.garp_repeats:  # GA-2
         actions.append(Announce(garp.master_repeat, garp.master_delay_ns))
     actions.append(Notify("MASTER"))
-    return Step(master, now_ns + machine.advert_int_ns, tuple(actions))
+    return Step(master, now_ns + rules.advert_int_ns, tuple(actions))
 
 
 def _yield_to(
-    machine: Machine,
+    rules: InstanceRules,
     state: InstanceState,
     advert: Advertisement,
     source: Address,
@@ -614,7 +618,7 @@ def _yield_to(
     before: tuple[Action, ...],
 ) -> Step:
     """FSM-34: a better Master is there; no priority 0."""
-    name = machine.config.name
+    name = rules.config.name
     if advert.priority > state.priority:
         log = Log(
             "({}) Master received advert from {} with higher priority {}, ours {}",
@@ -628,21 +632,21 @@ def _yield_to(
     learned = state._replace(
         master_address=source,
         master_priority=advert.priority,
-        master_adver_interval_ns=_learned_interval_ns(machine, state, advert),
+        master_adver_interval_ns=_learned_interval_ns(rules, state, advert),
     )
-    step = _leave_master(machine, learned, now_ns, "higher_advert")
+    step = _leave_master(rules, learned, now_ns, "higher_advert")
     return step._replace(actions=(*before, log, *step.actions))
 
 
-def _leave_master(machine: Machine, state: InstanceState, now_ns: int, reason: str) -> Step:
+def _leave_master(rules: InstanceRules, state: InstanceState, now_ns: int, reason: str) -> Step:
     """To Backup without a priority-0 advert."""
     backup = state._replace(state=State.BACKUP, wants_master=False, preempt_at_ns=None)
-    down_ns = machine.down_ns(backup)
+    down_ns = rules.down_ns(backup)
     return Step(
         backup._replace(down_ns=down_ns),
         _from_start(state, now_ns) + down_ns,
         (
-            Log("({}) Entering BACKUP STATE", (machine.config.name,)),
+            Log("({}) Entering BACKUP STATE", (rules.config.name,)),
             Enter(State.BACKUP, reason),
             Release(),
             Notify("BACKUP"),
@@ -650,15 +654,15 @@ def _leave_master(machine: Machine, state: InstanceState, now_ns: int, reason: s
     )
 
 
-def _abdicate(machine: Machine, state: InstanceState, now_ns: int) -> Step:
+def _abdicate(rules: InstanceRules, state: InstanceState, now_ns: int) -> Step:
     """FSM-39: one priority 0, all addresses removed, back after the own skew."""
     backup = state._replace(state=State.BACKUP, wants_master=False, preempt_at_ns=None)
-    skew_ns = machine.skew_ns(backup)
+    skew_ns = rules.skew_ns(backup)
     return Step(
         backup._replace(down_ns=skew_ns),
         now_ns + skew_ns,
         (
-            Log("({}) Entering BACKUP STATE", (machine.config.name,)),
+            Log("({}) Entering BACKUP STATE", (rules.config.name,)),
             Enter(State.BACKUP, "address_lost"),
             Advertise(0),
             Release(),
@@ -667,11 +671,11 @@ def _abdicate(machine: Machine, state: InstanceState, now_ns: int) -> Step:
     )
 
 
-def _fail(machine: Machine, state: InstanceState, reason: str, farewells: int, now_ns: int) -> Step:
+def _fail(rules: InstanceRules, state: InstanceState, reason: str, farewells: int, now_ns: int) -> Step:
     """FSM-23, FSM-38; without a FAULT state: Shutdown, and Startup on return (rfc.md §4.4 S5)."""
     was_master = state.state is State.MASTER
     actions: list[Action] = [
-        Log("({}) Entering FAULT STATE", (machine.config.name,)),
+        Log("({}) Entering FAULT STATE", (rules.config.name,)),
         Enter(State.FAULT, reason),
     ]
     actions += [Advertise(0)] * farewells
@@ -685,18 +689,18 @@ def _fail(machine: Machine, state: InstanceState, reason: str, farewells: int, n
 # --- small questions ------------------------------------------------------------------------------
 
 
-def master_rounds(machine: Machine) -> int:
+def master_rounds(rules: InstanceRules) -> int:
     """How often each address is announced in one burst (GA-1)."""
-    return machine.config.garp.master_repeat if machine.dialect.garp_repeats else 1
+    return rules.config.garp.master_repeat if rules.dialect.garp_repeats else 1
 
 
-def starts_as_master(machine: Machine, state: InstanceState) -> bool:
+def starts_as_master(rules: InstanceRules, state: InstanceState) -> bool:
     """FSM-5, RFC 9568 §6.4.1: an owner that is meant to be Master needs no election."""
-    wanted = machine.config.initial_state is InitialState.MASTER
+    wanted = rules.config.initial_state is InitialState.MASTER
     return (
         state.priority == OWNER_PRIORITY
-        and machine.dialect.owner_starts_as_master
-        and (wanted or not machine.dialect.owner_needs_wanted_state)
+        and rules.dialect.owner_starts_as_master
+        and (wanted or not rules.dialect.owner_needs_wanted_state)
     )
 
 
@@ -707,24 +711,24 @@ def _beats(priority: int, source: Address, state: InstanceState) -> bool:
     return state.source is None or int(source) > int(state.source)
 
 
-def _restore_owner(machine: Machine, state: InstanceState) -> InstanceState:
+def _restore_owner(rules: InstanceRules, state: InstanceState) -> InstanceState:
     """FSM-36 from 2.3.3: the rogue owner is gone, so 255 is ours again."""
     if not state.rogue_until_ns or state.base != OWNER_PRIORITY - 1:
         return state
     return state._replace(base=OWNER_PRIORITY, priority=OWNER_PRIORITY, rogue_until_ns=0)
 
 
-def _learned_interval_ns(machine: Machine, state: InstanceState, advert: Advertisement) -> int:
+def _learned_interval_ns(rules: InstanceRules, state: InstanceState, advert: Advertisement) -> int:
     """v3 learns the Master's interval, v2 keeps its own (§2.1)."""
-    return advert.interval_ns if machine.config.version == 3 else state.master_adver_interval_ns
+    return advert.interval_ns if rules.config.version == 3 else state.master_adver_interval_ns
 
 
-def _learn(machine: Machine, state: InstanceState, advert: Advertisement) -> int:
+def _learn(rules: InstanceRules, state: InstanceState, advert: Advertisement) -> int:
     """Master_Down_Interval after learning; RFC 5798 read literally keeps the old Skew_Time."""
-    learned = state._replace(master_adver_interval_ns=_learned_interval_ns(machine, state, advert))
-    if machine.dialect.skew_recomputed_on_learning:
-        return machine.down_ns(learned)
-    return machine.down_ns(learned) - machine.skew_ns(learned) + machine.skew_ns(state)
+    learned = state._replace(master_adver_interval_ns=_learned_interval_ns(rules, state, advert))
+    if rules.dialect.skew_recomputed_on_learning:
+        return rules.down_ns(learned)
+    return rules.down_ns(learned) - rules.skew_ns(learned) + rules.skew_ns(state)
 
 
 def _preempt_clock(
@@ -747,29 +751,29 @@ def _from_start(state: InstanceState, now_ns: int) -> int:
 
 
 def _remember_remaining(
-    machine: Machine, state: InstanceState, deadline_ns: int, now_ns: int
+    rules: InstanceRules, state: InstanceState, deadline_ns: int, now_ns: int
 ) -> InstanceState:
     """FSM-11, FSM-16: `ms_down` := remaining time, the quirk behind FSM-24."""
-    if not machine.dialect.remaining_time_overwrites_down_time:
+    if not rules.dialect.remaining_time_overwrites_down_time:
         return state
     return state._replace(down_ns=max(deadline_ns - now_ns, 0))
 
 
-def _descheduled_too_long(machine: Machine, state: InstanceState, deadline_ns: int, now_ns: int) -> bool:
+def _descheduled_too_long(rules: InstanceRules, state: InstanceState, deadline_ns: int, now_ns: int) -> bool:
     """K11: `timer_expired_backup P` with nopreempt: later than last advert + 3·adv + skew(P)."""
-    config = machine.config
+    config = rules.config
     if config.timer_expired_backup is None or config.preempt:
         return False
     expected = state._replace(priority=config.timer_expired_backup or state.priority)
-    patience_ns = 3 * config.advert_int_ns + machine.skew_ns(expected)
+    patience_ns = 3 * config.advert_int_ns + rules.skew_ns(expected)
     return now_ns > deadline_ns - config.advert_int_ns + patience_ns
 
 
-def _timeout_log(machine: Machine) -> Log:
-    return Log("({}) Receive advertisement timeout", (machine.config.name,), True)
+def _timeout_log(rules: InstanceRules) -> Log:
+    return Log("({}) Receive advertisement timeout", (rules.config.name,), True)
 
 
-def _priority_log(machine: Machine, state: InstanceState, priority: int) -> Log:
+def _priority_log(rules: InstanceRules, state: InstanceState, priority: int) -> Log:
     return Log(
-        "({}) Changing effective priority from {} to {}", (machine.config.name, state.priority, priority)
+        "({}) Changing effective priority from {} to {}", (rules.config.name, state.priority, priority)
     )

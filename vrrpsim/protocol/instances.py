@@ -26,7 +26,6 @@ class Instance:
         "counters",
         "group",
         "last_advert_ns",
-        "machine",
         "memo_delay_ns",
         "memo_destination",
         "memo_interface",
@@ -40,6 +39,7 @@ class Instance:
         "refresh_timer",
         "refreshed_ns",
         "rhythm_state",
+        "rules",
         "sent",
         "standing",
         "state",
@@ -49,10 +49,10 @@ class Instance:
         "waits",
     )
 
-    def __init__(self, machine: fsm.Machine, source: Address | None, standing: tracking.Standing) -> None:
-        config = machine.config
-        self.machine = machine
-        self.state = fsm.initial_state(machine, source)
+    def __init__(self, rules: fsm.InstanceRules, source: Address | None, standing: tracking.Standing) -> None:
+        config = rules.config
+        self.rules = rules
+        self.state = fsm.initial_state(rules, source)
         self.standing = standing
         self.timer: Timer
         self.group: Group | None = None
@@ -67,13 +67,13 @@ class Instance:
         self.refreshed_ns = 0
         self.refresh_timer: Timer | None = None
         self.forget()
-        uses_vmac = config.use_vmac or machine.dialect.always_vmac
+        uses_vmac = config.use_vmac or rules.dialect.always_vmac
         self.virtual_mac = virtual_mac(config.family, config.vrid) if uses_vmac else None
 
     @property
     def config(self) -> InstanceConfig:
         """The configuration this instance runs."""
-        return self.machine.config
+        return self.rules.config
 
     @property
     def held(self) -> bool:
@@ -188,7 +188,7 @@ def carriers(instance: Instance, entry: VirtualAddress) -> tuple[str, ...]:
 
 def may_start_as_master(instance: Instance) -> bool:
     """FSM-5, SG-1: every member of the group is an owner that is meant to be Master."""
-    return all(fsm.starts_as_master(member.machine, member.state) for member in companions(instance))
+    return all(fsm.starts_as_master(member.rules, member.state) for member in companions(instance))
 
 
 def companions(instance: Instance) -> list[Instance]:

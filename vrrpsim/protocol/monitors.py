@@ -11,7 +11,7 @@ from . import tracking
 from .configuration import InterfaceDelay, ProcessConfig, RouterConfig
 from .fsm import NEVER_NS, Log
 from .outputs import Output, TrackerChanged
-from .timer_queue import Agenda, Timer
+from .timer_queue import Timer, TimerQueue
 
 
 class Observation:
@@ -25,17 +25,17 @@ class Observation:
         self.timer = timer
 
 
-class Surroundings:
+class Monitors:
     """All of them. `emit` takes outputs; `changed(now_ns, name)` is called when one counts as another."""
 
     def __init__(
         self,
-        agenda: Agenda,
+        timers: TimerQueue,
         emit: Callable[[Output], None],
         changed: Callable[[int, str], None],
     ) -> None:
         self.files: dict[str, int] = {}
-        self._agenda = agenda
+        self._timers = timers
         self._emit = emit
         self._changed = changed
         self._config = RouterConfig()
@@ -61,7 +61,7 @@ class Surroundings:
         """Counts are kept, quorums and delays are new."""
         self._config = config
         for old in self._processes.values():
-            self._agenda.arm(old.timer, NEVER_NS)
+            self._timers.arm(old.timer, NEVER_NS)
         self._processes = {}
         for name, process in self._process_configs().items():
             good = tracking.quorum_ok(process, self._counts.get(name, 0))
@@ -109,7 +109,7 @@ class Surroundings:
 
     def _observation(self, name: str, good: bool, tell: Callable[[str, bool], None]) -> Observation:
         """`tell(name, good)` says what counts now."""
-        timer = self._agenda.timer(lambda now_ns: self._settled(seen, name, tell, now_ns))
+        timer = self._timers.timer(lambda now_ns: self._settled(seen, name, tell, now_ns))
         seen = Observation(good, timer)
         return seen
 
@@ -117,11 +117,11 @@ class Surroundings:
         """A change that reverts before its delay is over is forgotten (§1.5, §3.3)."""
         seen.wanted = good
         if good == seen.good:
-            self._agenda.arm(seen.timer, NEVER_NS)
+            self._timers.arm(seen.timer, NEVER_NS)
         elif delay_ns:
-            self._agenda.arm(seen.timer, now_ns + delay_ns)
+            self._timers.arm(seen.timer, now_ns + delay_ns)
         else:
-            self._agenda.arm(seen.timer, NEVER_NS)
+            self._timers.arm(seen.timer, NEVER_NS)
             seen.timer.fire(now_ns)
 
     def _settled(self, seen: Observation, name: str, tell: Callable[[str, bool], None], now_ns: int) -> None:

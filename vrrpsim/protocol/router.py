@@ -2,7 +2,7 @@
 
 A shell calls the methods with what happened and the current time, and obeys the outputs in order. It
 asks `next_deadline_ns()` when it must call `advance()`. Everything meets here and decides elsewhere: the
-state machine in fsm.py, receive checks in reception.py, trackers (§3) in scripts.py, surroundings.py and
+state machine in fsm.py, receive checks in reception.py, trackers (§3) in scripts.py, monitors.py and
 tracking.py, announcements (§4) in announcements.py. What binds a sync group (§1.6) is below.
 """
 
@@ -18,7 +18,7 @@ from .configuration import Address, InstanceConfig, RouterConfig, VirtualAddress
 from .dialect import Dialect
 from .fsm import Log, State
 from .instances import Group, Instance, carriers, companions, identity, may_start_as_master, pick, places
-from .monitors import Surroundings
+from .monitors import Monitors
 from .outputs import (
     AddAddresses,
     AdvertDropped,
@@ -33,7 +33,7 @@ from .outputs import (
 from .packet import DecodeError
 from .reception import check_advert
 from .scripts import Script, Scripts
-from .timer_queue import Agenda, Timer
+from .timer_queue import Timer, TimerQueue
 
 NOTHING: tuple[Output, ...] = ()
 
@@ -59,14 +59,14 @@ class VrrpRouter:
     def __init__(self, config: RouterConfig, dialect: Dialect) -> None:
         self.config = config
         self.dialect = dialect
-        self._agenda = Agenda()
+        self._timers = TimerQueue()
         self._out: list[Output] = []
-        self._announcer = Announcer(self._agenda, dialect, config.garp_groups, self._emit)
+        self._announcer = Announcer(self._timers, dialect, config.garp_groups, self._emit)
         self._host = Host({}, frozenset())
         self.instances: dict[str, Instance] = {}
         self.groups: list[Group] = []
-        self._scripts = Scripts(self._agenda, dialect.runs_overlapping_scripts, self._emit, self._review)
-        self._surroundings = Surroundings(self._agenda, self._emit, self._review)
+        self._scripts = Scripts(self._timers, dialect.runs_overlapping_scripts, self._emit, self._review)
+        self._monitors = Monitors(self._timers, self._emit, self._review)
         self._dispatch: dict[tuple[str, int, int], list[Instance]] = {}
         self._memos: dict[bytes, Instance] = {}  # by the advert last accepted
         self._delay_until_ns = 0
@@ -76,11 +76,11 @@ class VrrpRouter:
 
     def next_deadline_ns(self) -> int:
         """Wake me no later than this; `NEVER_NS` if nothing is pending."""
-        return self._agenda.wake_ns()
+        return self._timers.wake_ns()
 
     def exact_deadline_ns(self, besides: Container[Timer] = ()) -> int:
         """The same without being early, for all timers or `besides` some."""
-        return self._agenda.earliest_ns(besides) if besides else self._agenda.exact_wake_ns()
+        return self._timers.earliest_ns(besides) if besides else self._timers.exact_wake_ns()
 
     @property
     def scripts(self) -> dict[str, Script]:
@@ -100,9 +100,9 @@ class VrrpRouter:
         if self.config.startup_delay_ns:
             self._delay_until_ns = now_ns + self.config.startup_delay_ns
             if self.dialect.startup_delay_discards:  # K4
-                over = self._agenda.timer(lambda at_ns: self._log("Delayed start completed"))
-                self._agenda.arm(over, self._delay_until_ns)
-        self._surroundings.start(self.config, host.interfaces_down, host.processes, host.files)
+                over = self._timers.timer(lambda at_ns: self._log("Delayed start completed"))
+                self._timers.arm(over, self._delay_until_ns)
+        self._monitors.start(self.config, host.interfaces_down, host.processes, host.files)
         for script in self.config.scripts:
             self._scripts.add(script, now_ns)
         for config in self.config.instances:
@@ -127,7 +127,7 @@ class VrrpRouter:
             self._out.append(RunNotify("INSTANCE", instance.config.name, "STOP", instance.state.priority))
         for group in self.groups:
             self._out.append(RunNotify("GROUP", group.config.name, "STOP", 0))
-        self._agenda = Agenda()
+        self._timers = TimerQueue()
         self.running = False
         return self._take()
 
@@ -143,7 +143,7 @@ class VrrpRouter:
         self._delay_until_ns = 0
         self._announcer.reload(config.garp_groups)
         self._scripts.reload(config.scripts, now_ns)
-        self._surroundings.reload(config)
+        self._monitors.reload(config)
         self.instances = {}
         kept = {identity(old.config): old for old in old_instances.values()}
         resumed: list[tuple[Instance, InstanceConfig]] = []
@@ -179,10 +179,10 @@ class VrrpRouter:
 
         A shell that models lateness says until when: what was due after `due_ns` has its turn later.
         """
-        agenda = self._agenda
+        timers = self._timers
         if due_ns is None:
             due_ns = now_ns
-        while (timer := agenda.pop_due(due_ns)) is not None:
+        while (timer := timers.pop_due(due_ns)) is not None:
             timer.fire(now_ns)
         outputs, self._out = self._out, []
         return outputs
@@ -204,7 +204,7 @@ class VrrpRouter:
         if instance is not None:  # the same advert in the same state has the same answer, only later
             instance.hear_again(now_ns, 1)
             if instance.timer.at_ns < instance.timer.queued_ns:
-                self._agenda.arm(instance.timer, instance.timer.at_ns)
+                self._timers.arm(instance.timer, instance.timer.at_ns)
                 return []
             return NOTHING
         if now_ns < self._delay_until_ns and self.dialect.startup_delay_discards:  # K4
@@ -248,7 +248,7 @@ class VrrpRouter:
 
     def interface_changed(self, interface: str, up: bool, now_ns: int) -> list[Output]:
         """IFF_UP and IFF_RUNNING together changed (§1.5), debounced by interface_up_down_delays."""
-        self._surroundings.interface_changed(interface, up, now_ns)
+        self._monitors.interface_changed(interface, up, now_ns)
         return self._take()
 
     def source_changed(
@@ -281,12 +281,12 @@ class VrrpRouter:
 
     def file_changed(self, name: str, value: int, now_ns: int) -> list[Output]:
         """A tracked file has another value; deleted, empty or not a number is 0 (§3.3)."""
-        self._surroundings.file_changed(name, value, now_ns)
+        self._monitors.file_changed(name, value, now_ns)
         return self._take()
 
     def process_count(self, name: str, count: int, now_ns: int) -> list[Output]:
         """The number of processes that match a vrrp_track_process changed (§3.3)."""
-        self._surroundings.process_count(name, count, now_ns)
+        self._monitors.process_count(name, count, now_ns)
         return self._take()
 
     def set_priority(self, instance: str, priority: int, now_ns: int) -> list[Output]:
@@ -344,14 +344,14 @@ class VrrpRouter:
     # --- building
 
     def _add_instance(self, config: InstanceConfig, old: Instance | None = None) -> Instance:
-        machine = fsm.Machine(config, self.dialect)
+        rules = fsm.InstanceRules(config, self.dialect)
         source = self._source_of(config)
         if old is None:
-            instance = Instance(machine, source, tracking.standing(config, config.priority, self._known()))
-            instance.timer = self._agenda.timer(self._expiry(instance))
+            instance = Instance(rules, source, tracking.standing(config, config.priority, self._known()))
+            instance.timer = self._timers.timer(self._expiry(instance))
         else:
             instance = old
-            instance.machine = machine
+            instance.rules = rules
             instance.adverts.clear()
             instance.forget()
         self.instances[config.name] = instance
@@ -410,10 +410,10 @@ class VrrpRouter:
 
     def _known(self) -> tracking.Known:
         return tracking.Known(
-            interfaces_down=self._surroundings.interfaces_down(),
+            interfaces_down=self._monitors.interfaces_down(),
             scripts=self._scripts.verdicts(),
-            files=self._surroundings.files,
-            processes=self._surroundings.processes_ok(),
+            files=self._monitors.files,
+            processes=self._monitors.processes_ok(),
             excused=self._scripts.excused(),
         )
 
@@ -424,7 +424,7 @@ class VrrpRouter:
             before = instance.state
             if before is instance.rhythm_state:  # nothing changed since the last advert: FSM-28 again
                 self._advertise(instance, before.priority)
-                self._agenda.arm(instance.timer, now_ns + instance.machine.config.advert_int_ns)
+                self._timers.arm(instance.timer, now_ns + instance.rules.config.advert_int_ns)
                 return
             group = instance.group
             if group is not None and instance.state.state is State.BACKUP and group.state is not State.MASTER:
@@ -501,10 +501,10 @@ class VrrpRouter:
     def _step(self, instance: Instance, event: fsm.Event, now_ns: int) -> None:
         """One transition, its actions, then what they mean for the sync group."""
         before = instance.state
-        step = fsm.transition(instance.machine, before, instance.timer.at_ns, event, now_ns)
+        step = fsm.transition(instance.rules, before, instance.timer.at_ns, event, now_ns)
         if step.state != before:
             instance.state = step.state
-        self._agenda.arm(instance.timer, step.deadline_ns)
+        self._timers.arm(instance.timer, step.deadline_ns)
         for action in step.actions:
             self._perform(instance, before, action, now_ns)
         if before.priority != instance.state.priority and not isinstance(event, fsm.PriorityMoved):
@@ -610,7 +610,7 @@ class VrrpRouter:
         added = [new[key] for key in new if key not in old]
         self._emit_addresses(AddAddresses, instance, added)
         if added:
-            self._announcer.announce(instance, fsm.master_rounds(instance.machine), now_ns)
+            self._announcer.announce(instance, fsm.master_rounds(instance.rules), now_ns)
 
     # --- sync groups (§1.6)
 

@@ -12,13 +12,13 @@ from . import tracking
 from .configuration import SECOND_NS, ScriptConfig
 from .fsm import NEVER_NS, Log
 from .outputs import KillScript, Output, RunScript, TrackerChanged
-from .timer_queue import Agenda, Timer
+from .timer_queue import Timer, TimerQueue
 
 KILL_AFTER_NS = 2 * SECOND_NS  # SC-4: SIGKILL two seconds after SIGTERM, and once more
 KILL_AGAIN_NS = 10 * SECOND_NS
 
 
-class Run:
+class ScriptRun:
     """One execution of a script: how far we are in killing it (SC-4)."""
 
     __slots__ = ("kills", "number", "timer")
@@ -38,8 +38,8 @@ class Script:
         self.config = config
         self.health = tracking.unknown_health(config)
         self.timer = timer
-        self.runs: dict[int, Run] = {}
-        self.spare: Run | None = None  # one that ended, to be used again
+        self.runs: dict[int, ScriptRun] = {}
+        self.spare: ScriptRun | None = None  # one that ended, to be used again
         self.status = 0  # last exit status, for "now returning N" (SC-9)
         self.excused = False  # new since a reload: nobody waits for its first result (SC-10)
 
@@ -49,13 +49,13 @@ class Scripts:
 
     def __init__(
         self,
-        agenda: Agenda,
+        timers: TimerQueue,
         overlap: bool,
         emit: Callable[[Output], None],
         changed: Callable[[int, str], None],
     ) -> None:
         self.by_name: dict[str, Script] = {}
-        self._agenda = agenda
+        self._timers = timers
         self._overlap = overlap  # K5
         self._emit = emit
         self._changed = changed
@@ -75,9 +75,9 @@ class Scripts:
 
     def add(self, config: ScriptConfig, first_ns: int) -> Script:
         """A script of the configuration; it runs first at `first_ns`."""
-        script = Script(config, self._agenda.timer(lambda now_ns: self._tick(script, now_ns)))
+        script = Script(config, self._timers.timer(lambda now_ns: self._tick(script, now_ns)))
         self.by_name[config.name] = script
-        self._agenda.arm(script.timer, first_ns)
+        self._timers.arm(script.timer, first_ns)
         return script
 
     def reload(self, configs: tuple[ScriptConfig, ...], now_ns: int) -> None:
@@ -85,7 +85,7 @@ class Scripts:
         old, self.by_name = self.by_name, {}
         for script in old.values():
             self._kill_runs(script)
-            self._agenda.arm(script.timer, NEVER_NS)
+            self._timers.arm(script.timer, NEVER_NS)
         for config in configs:
             script = self.add(config, now_ns)
             previous = old.get(config.name)
@@ -105,14 +105,14 @@ class Scripts:
         for script in self.by_name.values():
             run = script.runs.pop(number, None)
             if run is not None:
-                self._agenda.arm(run.timer, NEVER_NS)
+                self._timers.arm(run.timer, NEVER_NS)
                 self._judge(script, run, code, signal, now_ns)
                 run.kills = 0
                 script.spare = run
                 return
 
     def rest(self, name: str, number: int, success: bool, now_ns: int) -> int | None:
-        """Take a script out of the agenda, if this run changes nothing: its counter is at its end (SC-7)."""
+        """Take a script out of the queue, if this run changes nothing: its counter is at its end (SC-7)."""
         script = self.by_name[name]
         health, config = script.health, script.config
         end = config.rise + config.fall - 1 if success else 0
@@ -120,21 +120,21 @@ class Scripts:
         due_ns = script.timer.at_ns
         if not settled or list(script.runs) != [number] or due_ns != now_ns + config.interval_ns:
             return None
-        self._agenda.arm(script.timer, NEVER_NS)
+        self._timers.arm(script.timer, NEVER_NS)
         script.spare = script.runs.pop(number)
-        self._agenda.arm(script.spare.timer, NEVER_NS)
+        self._timers.arm(script.spare.timer, NEVER_NS)
         return due_ns
 
     def go_on(self, name: str, due_ns: int, began_ns: int | None) -> int:
         """The end of a rest: the next start, and the run that is under way."""
         script = self.by_name[name]
-        self._agenda.arm(script.timer, due_ns)
+        self._timers.arm(script.timer, due_ns)
         return self._begin(script, began_ns) if began_ns is not None else self._last_run
 
     def _tick(self, script: Script, now_ns: int) -> None:
         """SC-2, SC-3: the next start is set before this one is forked."""
         name = script.config.name
-        self._agenda.arm(script.timer, now_ns + script.config.interval_ns)
+        self._timers.arm(script.timer, now_ns + script.config.interval_ns)
         if script.runs:
             doing = "being timed out" if any(run.kills for run in script.runs.values()) else "already running"
             self._log("Track script {} is {}, expect idle - skipping run", name, doing)
@@ -148,22 +148,24 @@ class Scripts:
         script.spare = None
         run.number = self._last_run
         script.runs[run.number] = run
-        self._agenda.arm(run.timer, now_ns + script.config.effective_timeout_ns)
+        self._timers.arm(run.timer, now_ns + script.config.effective_timeout_ns)
         return run.number
 
-    def _new_run(self, script: Script) -> Run:
-        run = Run(self._agenda.timer(lambda now_ns: self._time_out(script, run, now_ns)))
+    def _new_run(self, script: Script) -> ScriptRun:
+        run = ScriptRun(self._timers.timer(lambda now_ns: self._time_out(script, run, now_ns)))
         return run
 
-    def _time_out(self, script: Script, run: Run, now_ns: int) -> None:
+    def _time_out(self, script: Script, run: ScriptRun, now_ns: int) -> None:
         """SC-4: TERM, two seconds later KILL, again, then every ten seconds."""
         if run.kills >= 2:
             self._log("Child (run {}) failed to terminate after kill", run.number)
         self._emit(KillScript(script.config.name, run.number, "KILL" if run.kills else "TERM"))
         run.kills += 1
-        self._agenda.arm(run.timer, now_ns + (KILL_AFTER_NS if run.kills < 3 else KILL_AGAIN_NS))
+        self._timers.arm(run.timer, now_ns + (KILL_AFTER_NS if run.kills < 3 else KILL_AGAIN_NS))
 
-    def _judge(self, script: Script, run: Run, code: int | None, signal: int | None, now_ns: int) -> None:
+    def _judge(
+        self, script: Script, run: ScriptRun, code: int | None, signal: int | None, now_ns: int
+    ) -> None:
         """SC-5, SC-7, SC-9: what the end of a run means for the verdict."""
         config = script.config
         if code is not None and code != script.status:
@@ -189,7 +191,7 @@ class Scripts:
     def _kill_runs(self, script: Script) -> None:
         for run in script.runs.values():
             self._emit(KillScript(script.config.name, run.number, "TERM"))
-            self._agenda.arm(run.timer, NEVER_NS)
+            self._timers.arm(run.timer, NEVER_NS)
         script.runs = {}
 
     def _log(self, template: str, *arguments: object) -> None:

@@ -24,7 +24,7 @@ class Timer:
         self.queued_ns = NEVER_NS  # the earliest live heap entry for this timer
 
 
-class Agenda:
+class TimerQueue:
     """The timers of one daemon; equal instants are served in the order of creation."""
 
     __slots__ = ("_heap", "_ranks")

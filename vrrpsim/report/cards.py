@@ -17,7 +17,7 @@ from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import format_duration
 from vrrpsim.trace import Trace
 
-from .svg import Curve, distribution, timeline
+from .svg import DrawableCurve, distribution, timeline
 from .sweep import bound_words as bound_of
 from .sweep import headline as sweep_headline
 from .sweep import label_of, quantity
@@ -80,7 +80,7 @@ def run_card(scenario: Scenario, trace: Trace, result: Result, command: str) -> 
     return _card(headline(scenario, result), result.verdict, verdict_line(result), blocks)
 
 
-def sweep_card(document: Document, curves: Mapping[str, Sequence[Curve]]) -> str:
+def sweep_card(document: Document, curves: Mapping[str, Sequence[DrawableCurve]]) -> str:
     """Show a sweep: quantiles with the largest value, distributions, split brain, bounds, the worst run."""
     cells = document.get("cells", [document])
     rows: list[tuple[str, ...]] = []

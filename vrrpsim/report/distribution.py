@@ -20,7 +20,7 @@ STYLES = ("-", "--", "-.", ":")
 DASHES = ("", "6 3", "6 2 1.5 2", "1.5 2")  # the same for SVG
 
 
-class Curve(Protocol):
+class DrawableCurve(Protocol):
     """Instants in seconds, the part of the runs that took no longer, and the band around it."""
 
     @property
@@ -48,7 +48,7 @@ class Curve(Protocol):
         """Where the horizon cut the first run; None: it cut none."""
 
 
-def figure(title: str, panels: Mapping[str, Sequence[Curve]]) -> Picture:
+def figure(title: str, panels: Mapping[str, Sequence[DrawableCurve]]) -> Picture:
     """Draw one panel for each measure, by its name, one line for each curve."""
     from .picture import Picture
 
@@ -64,7 +64,7 @@ def figure(title: str, panels: Mapping[str, Sequence[Curve]]) -> Picture:
     return drawn
 
 
-def _draw(axes: Axes, name: str, curves: Sequence[Curve]) -> None:
+def _draw(axes: Axes, name: str, curves: Sequence[DrawableCurve]) -> None:
     for number, curve in enumerate(curves):
         colour = COLOURS[number % len(COLOURS)]
         style = (

@@ -22,13 +22,13 @@ from vrrpsim.scenario.random_streams import bounds_ns
 from vrrpsim.trace import (
     AdvertRejected,
     AdvertSent,
+    FastForwarded,
     Fault,
     FaultEnd,
     FrameLost,
     Gratuitous,
     Level,
     PriorityChange,
-    Quiet,
     StateChange,
     Trace,
 )
@@ -83,7 +83,7 @@ def sequence(scenario: Scenario, trace: Trace) -> dict[str, Any] | None:
 def _quiet(trace: Trace) -> Iterator[tuple[int, int, int, int]]:
     """Return the stretches of which only the number of adverts is known."""
     for record, after in pairwise((*trace.records, None)):
-        if isinstance(record, Quiet):
+        if isinstance(record, FastForwarded):
             until_ns = trace.end_ns if after is None else after.at_ns
             yield record.at_ns, until_ns, record.adverts, record.frames_lost
 

@@ -62,7 +62,7 @@ NO_NEIGHBOUR = "nobody answers for the address"
 WHY_MASTER = {**REASONS, "master_down_timer": "hears nobody better"}
 
 
-class Frame(Protocol):
+class RecordedFrame(Protocol):
     """What a recorder needs of a frame."""
 
     dst_mac: bytes
@@ -90,14 +90,16 @@ class Packet:
     of: Packet | None = None
 
 
-class Recorder:
+class PacketRecorder:
     """Collects frames while a run goes on; `sent` is a tap of a segment, `heard` is for arrivals."""
 
     def __init__(self, trace: Trace) -> None:
         self.packets: list[Packet] = []
         self.cards: dict[str, bytes] = {}  # name -> MAC
         self._trace = trace
-        self._left: dict[int, tuple[Frame, Packet]] = {}  # by id; the frame is kept so that the id is its own
+        self._left: dict[
+            int, tuple[RecordedFrame, Packet]
+        ] = {}  # by id; the frame is kept so that the id is its own
         self._arrived: set[tuple[int, str]] = set()
         # by card and VRID: the instant and the identification of the last advert, and the peers that have it
         self._advert_of: dict[tuple[str, bytes], tuple[int, int, frozenset[bytes]]] = {}
@@ -107,7 +109,7 @@ class Recorder:
         """Make an interface for a card, whether it ever sends or not."""
         self.cards.setdefault(card.name, card.mac)
 
-    def sent(self, now_ns: int, card: Card, frame: Frame, reason: str) -> None:
+    def sent(self, now_ns: int, card: Card, frame: RecordedFrame, reason: str) -> None:
         """A card put a frame on the wire or, with a reason, the frame was lost there."""
         if reason:
             self._lost(frame, reason)
@@ -120,7 +122,7 @@ class Recorder:
         self.packets.append(packet)
         self._left[id(frame)] = frame, packet
 
-    def heard(self, now_ns: int, card: Card, frame: Frame) -> None:
+    def heard(self, now_ns: int, card: Card, frame: RecordedFrame) -> None:
         """A card took a frame from the wire."""
         _, left = self._left.get(id(frame), (frame, None))
         if left is None:  # only a damaged frame is not the one that left
@@ -132,7 +134,7 @@ class Recorder:
         self._arrived.add((id(left), card.name))
         self.packets.append(packet)
 
-    def _lost(self, frame: Frame, reason: str) -> None:
+    def _lost(self, frame: RecordedFrame, reason: str) -> None:
         """Comment the frame that left. One that never did (no carrier, no MAC) is in no capture."""
         _, packet = self._left.get(id(frame), (frame, None))
         lost = self._trace.records[-1] if self._trace.records else None
@@ -159,7 +161,7 @@ class Recorder:
         self._records_read = len(records)
 
 
-def pcapng(scenario: Scenario, seed: int, recorder: Recorder, trace: Trace) -> bytes:
+def pcapng(scenario: Scenario, seed: int, recorder: PacketRecorder, trace: Trace) -> bytes:
     """Return the file for a run that is over."""
     packets = sorted([*recorder.packets, *_requests(scenario, recorder, trace)], key=attrgetter("at_ns"))
     _comment(scenario, trace, packets)
@@ -365,7 +367,7 @@ def _source(data: bytes) -> str:
 # --- requests of clients --------------------------------------------------------------------------
 
 
-def _requests(scenario: Scenario, recorder: Recorder, trace: Trace) -> Iterator[Packet]:
+def _requests(scenario: Scenario, recorder: PacketRecorder, trace: Trace) -> Iterator[Packet]:
     """Make up the requests that show what each client met."""
     for rank, (name, client) in enumerate(scenario.clients.items()):
         changes = [r for r in trace.records if isinstance(r, Reachability) and r.client == name]
@@ -428,7 +430,7 @@ def _frozen(scenario: Scenario, trace: Trace, port: int) -> list[tuple[int, int,
     return found + [(start_ns, trace.end_ns, node) for (node, _), start_ns in since.items()]
 
 
-def _macs(recorder: Recorder, card: str, client: Client) -> list[tuple[int, bytes]]:
+def _macs(recorder: PacketRecorder, card: str, client: Client) -> list[tuple[int, bytes]]:
     """Return the MACs at which a client believes its target to be, each with its first instant."""
     known: list[tuple[int, bytes]] = []
     for packet in recorder.packets:
@@ -442,7 +444,7 @@ def _macs(recorder: Recorder, card: str, client: Client) -> list[tuple[int, byte
     return known
 
 
-def _own_address(recorder: Recorder, card: str, client: Client) -> Address | None:
+def _own_address(recorder: PacketRecorder, card: str, client: Client) -> Address | None:
     """Return a client's address: the scenario's, else the one that it asks with."""
     if client.address is not None:
         return client.address.ip

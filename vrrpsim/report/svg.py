@@ -16,11 +16,11 @@ from vrrpsim.measure.seconds import fixed_s
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Trace
 
-from .distribution import COLOURS, DASHES, Curve
+from .distribution import COLOURS, DASHES, DrawableCurve
 from .lanes import NOBODY, Slice, alike, client_slices, owner_slices, state_slices
 from .style import BAD, NONE, SEVERAL, SILENT, STATES, UNKNOWN, Paint, event_text, node_paints
 
-__all__ = ["Curve", "distribution", "timeline"]
+__all__ = ["DrawableCurve", "distribution", "timeline"]
 
 WIDE, LEFT, ROW, BAR = 820, 170, 20, 15
 LANES, SLICES = 24, 200  # more are not drawn; of a lane the longest
@@ -51,7 +51,7 @@ def timeline(scenario: Scenario, trace: Trace, result: Result) -> str:
     return _svg(WIDE, bottom + 18, parts, f"timeline of {result.name or 'the run'}")
 
 
-def distribution(panels: Mapping[str, Sequence[Curve]]) -> str:
+def distribution(panels: Mapping[str, Sequence[DrawableCurve]]) -> str:
     """Draw for each measure the part of the runs that took no longer, a line for each curve."""
     panels = {name: curves for name, curves in panels.items() if curves}
     if not panels:
@@ -130,7 +130,7 @@ def _ticks(low: float, high: float) -> Iterator[float]:
     yield from (round(number * step, 12) for number in range(ceil(low / step), floor(high / step) + 1))
 
 
-def _panel(left: float, wide: float, name: str, curves: Sequence[Curve]) -> Iterator[str]:
+def _panel(left: float, wide: float, name: str, curves: Sequence[DrawableCurve]) -> Iterator[str]:
     x0, x1, y0, y1 = left + 38, left + wide - 16, 8.0, 150.0
     most = max(curve.seconds[-1] for curve in curves) * 1.02 or 1.0
     least = min(curve.seconds[0] for curve in curves)

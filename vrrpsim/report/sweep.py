@@ -14,15 +14,15 @@ from typing import Any
 from vrrpsim.measure.seconds import SECOND_NS, fixed_s
 from vrrpsim.scenario.quantities import format_duration
 
-from .text import OK_WORDS, Look, brief, owner_words
+from .text import OK_WORDS, Terminal, brief, owner_words
 
 Document = Mapping[str, Any]
 COLUMNS = ("p50", "p90", "p95", "p99")
-PLAIN = Look()
+PLAIN = Terminal()
 NAMED = 5  # seeds written out
 
 
-def report(document: Document, look: Look = PLAIN) -> str:
+def report(document: Document, look: Terminal = PLAIN) -> str:
     """Return the whole report without a final newline."""
     cells = document.get("cells", [document])
     grid = "cells" in document

@@ -45,7 +45,7 @@ OK_WORDS = {True: "ok", False: "FAIL", None: "unknown"}  # of an expectation
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Terminal:
     """How text may look: columns, whether more than ASCII, whether coloured."""
 
     width: int = 80
@@ -65,7 +65,7 @@ def report(
     result: Result,
     *,
     command: str = "",
-    look: Look = Look(),
+    look: Terminal = Terminal(),
     time: str = "simulated",
 ) -> str:
     """Return the whole report without a final newline; `command` is what repeats this run."""
@@ -110,7 +110,7 @@ def verdict_line(result: Result) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class StoryLine:
     """One sentence of the story."""
 
     at_ns: int
@@ -118,7 +118,7 @@ class Line:
     text: str
 
 
-def story(trace: Trace, result: Result) -> list[Line]:
+def story(trace: Trace, result: Result) -> list[StoryLine]:
     """Tell what happened, in order of time."""
     lines = list(_record_lines(trace))
     lines += [line for label, owned in alike(result.ownerships) for line in _moves(label, owned)]
@@ -126,11 +126,11 @@ def story(trace: Trace, result: Result) -> list[Line]:
     return sorted(lines, key=lambda line: line.at_ns)
 
 
-def told(lines: Sequence[Line]) -> Iterator[str]:
+def told(lines: Sequence[StoryLine]) -> Iterator[str]:
     """Write the lines; of one shape only the first few, then how many more there are and until when."""
     who = max((len(line.who) for line in lines), default=0)
     at = max((len(fixed_s(line.at_ns)) for line in lines), default=0)
-    like: dict[str, list[Line]] = {}
+    like: dict[str, list[StoryLine]] = {}
     for line in lines:
         like.setdefault(_shape(line), []).append(line)
     seen: Counter[str] = Counter()
@@ -144,7 +144,7 @@ def told(lines: Sequence[Line]) -> Iterator[str]:
             yield f"  {'':>{at}}  {line.who:{who}}  {more}"
 
 
-def _shape(line: Line) -> str:
+def _shape(line: StoryLine) -> str:
     return line.who + re.sub(r"\d+(\.\d+)?( [mun]?s\b)?", "0", line.text)
 
 
@@ -171,7 +171,7 @@ def _merged(records: Sequence[Record]) -> Iterator[Merged]:
             yield waiting
 
 
-def _record_lines(trace: Trace) -> Iterator[Line]:
+def _record_lines(trace: Trace) -> Iterator[StoryLine]:
     """Tell the records that say something by themselves."""
     ends = {
         cause.number: cause
@@ -187,27 +187,29 @@ def _record_lines(trace: Trace) -> Iterator[Line]:
                 resigned[record.instance] = record.at_ns
             case (TrackerChange() as tracker, PriorityChange() as moved):
                 text = f"{_tracker(tracker)}: effective priority {moved.old} -> {moved.new}"
-                yield Line(tracker.at_ns, tracker.node, text)
+                yield StoryLine(tracker.at_ns, tracker.node, text)
             case TrackerChange():
-                yield Line(record.at_ns, record.node, _tracker(record))
+                yield StoryLine(record.at_ns, record.node, _tracker(record))
             case PriorityChange(reason=reason):
                 text = f"effective priority {record.old} -> {record.new}" + (f"  {reason}" if reason else "")
-                yield Line(record.at_ns, record.node, text)
+                yield StoryLine(record.at_ns, record.node, text)
             case StateChange():
                 who = f"{record.instance} " if record.node in several else ""
-                yield Line(record.at_ns, record.node, who + _state(record, resigned.get(record.instance)))
+                yield StoryLine(
+                    record.at_ns, record.node, who + _state(record, resigned.get(record.instance))
+                )
             case Fault():
                 targets = " | ".join(record.resolved) or record.target
                 asked = f"({record.target})" if record.target not in (targets, "") else ""
                 whom = "" if record.verb == "partition" and record.detail else targets
                 words = (record.verb, whom, asked, record.detail)
-                yield Line(record.at_ns, "event", " ".join(word for word in words if word))
+                yield StoryLine(record.at_ns, "event", " ".join(word for word in words if word))
             case FaultEnd() if record.number in ends:
-                yield Line(record.at_ns, "event", str(ends[record.number]))
+                yield StoryLine(record.at_ns, "event", str(ends[record.number]))
             case NodeChange():
-                yield Line(record.at_ns, record.node, f"machine is {record.state}")
+                yield StoryLine(record.at_ns, record.node, f"machine is {record.state}")
             case Remark():
-                yield Line(record.at_ns, "note", record.text)
+                yield StoryLine(record.at_ns, "note", record.text)
 
 
 def _tracker(change: TrackerChange) -> str:
@@ -228,7 +230,7 @@ def _state(change: StateChange, resigned_ns: int | None) -> str:
     return f"{change.old} -> {change.new}" + (f"  {why}" if why else "")
 
 
-def _moves(label: str, owned: Ownership) -> Iterator[Line]:
+def _moves(label: str, owned: Ownership) -> Iterator[StoryLine]:
     for tenure in owned.tenures:
         text = f"{label} is on {tenure.node}"
         for span in owned.dual_master:
@@ -239,24 +241,24 @@ def _moves(label: str, owned: Ownership) -> Iterator[Line]:
         for gap in owned.vacancies:
             if gap.end_ns == tenure.start_ns and gap.start_ns:
                 text += f", after {brief(gap.length_ns)} without owner"
-        yield Line(tenure.start_ns, "address", text)
+        yield StoryLine(tenure.start_ns, "address", text)
     for gap in owned.vacancies:
         if gap.start_ns and not gap.ended:
-            yield Line(gap.start_ns, "address", f"{label} has no owner until the end")
+            yield StoryLine(gap.start_ns, "address", f"{label} has no owner until the end")
 
 
-def _clients(trace: Trace, result: Result) -> Iterator[Line]:
+def _clients(trace: Trace, result: Result) -> Iterator[StoryLine]:
     changes = [record for record in trace.records if isinstance(record, Reachability)]
     for name, view in result.clients.items():
         own = [change for change in changes if change.client == name]
         when = [change.at_ns for change in own]
         for outage in view.outages:
             why = own[bisect_right(when, outage.start_ns) - 1].reason if own else ""
-            yield Line(outage.start_ns, name, "no answer" + (f": {why}" if why else ""))
+            yield StoryLine(outage.start_ns, name, "no answer" + (f": {why}" if why else ""))
             if outage.ended:
                 node = own[bisect_right(when, outage.end_ns) - 1].node
                 by = f" by {node}" if node else ""
-                yield Line(outage.end_ns, name, f"answered{by} after {fixed_s(outage.length_ns)} s")
+                yield StoryLine(outage.end_ns, name, f"answered{by} after {fixed_s(outage.length_ns)} s")
 
 
 # --- waterfall ------------------------------------------------------------------------------------

@@ -19,14 +19,14 @@ Undo = TypeVar("Undo")
 Resolved = tuple[str, ...]  # whom a verb met
 
 
-class Draws(Protocol):
+class DrawsOnce(Protocol):
     """The random streams of a run, such as `chance.Streams`."""
 
     def draw_ns(self, distribution: Distribution, purpose: str) -> int:
         """The only draw of a purpose."""
 
 
-def drawn_ns(streams: Draws, event: Event) -> int:
+def drawn_ns(streams: DrawsOnce, event: Event) -> int:
     """The instant of an event that this run draws, counted from what its `at:` says: a stream of its own."""
     return streams.draw_ns(event.at.plus, f"event/{event.name}")
 
@@ -67,10 +67,10 @@ class Fired(NamedTuple):
     detail: str
 
 
-class Programme(Generic[Undo]):
+class EventOrder(Generic[Undo]):
     """The events of one run."""
 
-    def __init__(self, events: Sequence[Event], streams: Draws) -> None:
+    def __init__(self, events: Sequence[Event], streams: DrawsOnce) -> None:
         self._events, self._streams = events, streams
         self.count = 0  # of those that fired; the number of the next
         self._held: Counter[tuple[str, Resolved]] = Counter()  # unfinished ones by verb and target

@@ -1,8 +1,8 @@
-"""A scenario: the frozen values the world runs, and `load_scenario`, which reads them from YAML.
+"""A scenario: the frozen values the world runs.
 
 Everything random is a `Distribution`, every time integer nanoseconds, every reference already checked.
-The reading itself is in `document` (what a file may say), `inline` (keepalived's keywords) and `resolve`
-(references); this module stays light, because worker processes unpickle its values.
+`scenario.file.reader` reads them from YAML; this module stays light, because worker processes unpickle its
+values.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from vrrpsim.errors import InputError
 from vrrpsim.protocol.configuration import RouterConfig
 
 from .events import Event, Target, When
@@ -28,7 +26,7 @@ __all__ = [
     "Client",
     "Event",
     "Expect",
-    "InputError",
+    "HostLatency",
     "Interface",
     "Keepalived",
     "Neighbours",
@@ -37,11 +35,9 @@ __all__ = [
     "Process",
     "Scenario",
     "Segment",
-    "Slop",
     "Stalls",
     "Target",
     "When",
-    "load_scenario",
 ]
 
 Address = IPv4Address | IPv6Address
@@ -117,7 +113,7 @@ class Stalls:
 
 
 @dataclass(frozen=True, slots=True)
-class Slop:
+class HostLatency:
     """How unpunctual a node's timers are. `drift` and `stalls` only where the kind is custom."""
 
     kind: Literal["none", "default", "custom"] = "default"
@@ -145,7 +141,7 @@ class Node:
     processes: Mapping[str, Process] = field(default_factory=dict, hash=False)
     keepalived: Keepalived | None = None
     dialect: str | None = None  # None: the scenario's
-    slop: Slop = Slop()
+    slop: HostLatency = HostLatency()
     boots: Distribution = ZERO
     neighbours: Neighbours = Neighbours()
 
@@ -211,13 +207,3 @@ class Scenario:
     def dialect_of(self, node: str) -> str:
         """Return the dialect a node speaks."""
         return self.nodes[node].dialect or self.dialect
-
-
-def load_scenario(path: str | Path, *, overrides: Mapping[str, str] = MappingProxyType({})) -> Scenario:
-    """Read a scenario; raise `InputError` with every fault of the file, and nothing else.
-
-    `overrides` are `--set PATH=VALUE`: a dotted path such as `segments.lan.loss`, and YAML text.
-    """
-    from vrrpsim.scenario.file.resolve import read_scenario  # ruamel only when something is read
-
-    return read_scenario(Path(path), overrides)

@@ -15,7 +15,7 @@ from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.scenario.model import AddressWithPrefix, Client, Interface, Keepalived, Node, Segment
 from vrrpsim.scenario.quantities import Distribution
 
-from .machines import Card, Machine, Remarks
+from .machines import Card, Remarks, SourceNode
 from .numbering import Numbering, named_addresses
 from .services import clients_of, processes_of
 from .wiring import cards_of, segment_names, wired
@@ -27,7 +27,7 @@ LAN_DELAY = Distribution.uniform(80_000, 400_000)  # 80 to 400 us
 class Cluster:
     """The deduced cluster, as values of a scenario; `remarks` by path."""
 
-    machines: tuple[Machine, ...]
+    machines: tuple[SourceNode, ...]
     segments: dict[str, Segment]
     nodes: dict[str, Node]
     clients: dict[str, Client]
@@ -37,7 +37,7 @@ class Cluster:
     findings: tuple[Finding, ...] = ()
 
 
-def deduce(machines: Sequence[Machine], dialect: Dialect) -> Cluster:
+def deduce(machines: Sequence[SourceNode], dialect: Dialect) -> Cluster:
     """Return the cluster that these nodes make."""
     remarks: Remarks = {}
     members = [
@@ -89,7 +89,7 @@ def deduce(machines: Sequence[Machine], dialect: Dialect) -> Cluster:
     )
 
 
-def _absent(machines: Sequence[Machine]) -> Iterator[Finding]:
+def _absent(machines: Sequence[SourceNode]) -> Iterator[Finding]:
     """Report peers that none of the files can be: their node is missing."""
     peers = {peer.address for each in machines for one in each.instances for peer in one.unicast_peers}
     sources = {one.source for each in machines for one in each.instances}

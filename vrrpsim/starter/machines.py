@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vrrpsim.errors import InputError
-from vrrpsim.findings import Finding, Place, Severity
+from vrrpsim.findings import Finding, InputError, Place, Severity
 from vrrpsim.keepalived.compiler import Compiled, read_keepalived
 from vrrpsim.protocol.configuration import InstanceConfig, VirtualAddress
 from vrrpsim.protocol.dialect import Dialect
@@ -20,7 +19,7 @@ Remarks = dict[tuple[str, ...], str]  # what to say of a guess, by the path of t
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class SourceNode:
     """One node: its name and what its file means there."""
 
     name: str
@@ -39,7 +38,7 @@ class Machine:
         return self.name, instance.interface if chosen == instance.vmac_interface else chosen or "eth0"
 
 
-def read_machines(sources: Sequence[str | Path], dialect: Dialect) -> tuple[Machine, ...]:
+def read_machines(sources: Sequence[str | Path], dialect: Dialect) -> tuple[SourceNode, ...]:
     """Read each `FILE`, or `FILE@ID` as `keepalived -i ID` does; all errors are raised at once."""
     named = [_source(source) for source in sources]
     broken: list[Finding] = []
@@ -55,7 +54,7 @@ def read_machines(sources: Sequence[str | Path], dialect: Dialect) -> tuple[Mach
         if compiled.fatal:
             errors = [finding for finding in compiled.findings if finding.severity is Severity.ERROR]
             broken += errors or compiled.findings
-        machines.append(Machine(name, file, None if config_id == name else config_id, compiled))
+        machines.append(SourceNode(name, file, None if config_id == name else config_id, compiled))
     if not broken:
         broken += _unusable(machines)
     if broken:
@@ -63,7 +62,7 @@ def read_machines(sources: Sequence[str | Path], dialect: Dialect) -> tuple[Mach
     return tuple(machines)
 
 
-def _unusable(machines: Sequence[Machine]) -> Iterator[Finding]:
+def _unusable(machines: Sequence[SourceNode]) -> Iterator[Finding]:
     """Say which files give no cluster: a node without an instance, or nobody to fail over to."""
     for machine in machines:
         if not machine.instances:
@@ -132,7 +131,7 @@ def _advertised(instance: InstanceConfig) -> set[Address]:
     return {virtual.address for virtual in instance.addresses}
 
 
-def mates(machine: Machine, instance: InstanceConfig) -> tuple[InstanceConfig, ...]:
+def mates(machine: SourceNode, instance: InstanceConfig) -> tuple[InstanceConfig, ...]:
     """Return the instance and those that share its sync group."""
     groups = machine.compiled.config.groups if machine.compiled.config else ()
     names = {name for group in groups if instance.name in group.members for name in group.members}

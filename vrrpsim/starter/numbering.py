@@ -8,14 +8,14 @@ from ipaddress import ip_interface, ip_network
 from vrrpsim.protocol.configuration import InstanceConfig, VirtualAddress
 from vrrpsim.scenario.model import Address, AddressWithPrefix, Network
 
-from .machines import Card, Machine, Remarks, twins
+from .machines import Card, Remarks, SourceNode, twins
 
 FIRST_HOST = 11  # of the invented addresses, where the network is large enough
 LINK_LOCAL = ip_network("fe80::/64")
 UNKNOWN4 = ip_network("192.0.2.0/24")  # for documentation (RFC 5737)
 
 
-def named_addresses(machines: Sequence[Machine]) -> set[Address]:
+def named_addresses(machines: Sequence[SourceNode]) -> set[Address]:
     """Return every address that some file names."""
     instances = [instance for machine in machines for instance in machine.instances]
     sources = {one.source for one in instances if one.source is not None}
@@ -28,7 +28,7 @@ class Numbering:
 
     def __init__(
         self,
-        machines: Sequence[Machine],
+        machines: Sequence[SourceNode],
         cards: Sequence[Card],
         taken: set[Address],
         path: tuple[str, ...],
@@ -127,7 +127,7 @@ class Numbering:
                 return [address]
         return []
 
-    def _as_peers_see(self, machine: Machine, instance: InstanceConfig) -> Address | None:
+    def _as_peers_see(self, machine: SourceNode, instance: InstanceConfig) -> Address | None:
         """Return the address that all its peers send to and nobody else has."""
         others = [
             twin

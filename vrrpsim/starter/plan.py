@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from vrrpsim.explore.bounds import SLACK_NS, bounds_of
 from vrrpsim.keepalived.lint import Member, members_of
-from vrrpsim.measure.keywords import Daemon
+from vrrpsim.measure.keywords import DaemonRules
 from vrrpsim.measure.seconds import fixed_s, short_s
 from vrrpsim.protocol.configuration import Track
 from vrrpsim.protocol.dialect import Dialect
@@ -31,7 +31,7 @@ Owners = list[str | None]  # of each virtual router, while the plan is made
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PlanLine:
     """One line of the scenario and the comment above it."""
 
     text: str
@@ -44,8 +44,8 @@ class Plan:
 
     scenario: Scenario  # without events and expectations
     story: str
-    events: tuple[Line, ...]
-    expect: tuple[Line, ...]
+    events: tuple[PlanLine, ...]
+    expect: tuple[PlanLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class _Planner:
     def __init__(self, cluster: Cluster, dialect: Dialect) -> None:
         self.cluster, self.dialect = cluster, dialect
         self.daemons = {
-            machine.name: Daemon(machine.compiled.config, dialect)
+            machine.name: DaemonRules(machine.compiled.config, dialect)
             for machine in cluster.machines
             if machine.compiled.config
         }
@@ -80,7 +80,7 @@ class _Planner:
         firsts = [router.ranked[0].node for router in self.routers]
         self.first = firsts[0] if firsts else cluster.machines[0].name
         self.alone = len(set(firsts)) == 1  # one node should own everything
-        self.events: list[Line] = []
+        self.events: list[PlanLine] = []
         self.owners: list[tuple[str, tuple[str | None, ...]]] = []  # when, and who owns each router
         self.worst: list[tuple[int, str]] = []  # outage in ns, why
         self.moves = 0 if self.alone else 1
@@ -212,7 +212,7 @@ class _Planner:
         self.moves += taken
 
     def _event(self, text: str, comment: str = "") -> None:
-        self.events.append(Line(f"- {{{text}}}", comment))
+        self.events.append(PlanLine(f"- {{{text}}}", comment))
 
     def _own(self, at_ns: int | None, owners: Owners) -> None:
         self.owners.append(("end" if at_ns is None else duration(at_ns), tuple(owners)))
@@ -276,7 +276,7 @@ class _Planner:
             f"advert_int {short_s(interval_ns)} × {times} + skew {skew} s (priority {priority})",
         )
 
-    def _expect(self) -> Iterator[Line]:
+    def _expect(self) -> Iterator[PlanLine]:
         yield from self._expect_owners()
         every_ns = max((client.every_ns for client in self.cluster.clients.values()), default=0)
         if self.cluster.clients and self.worst:
@@ -284,7 +284,7 @@ class _Planner:
             limit_ns = -(-(worst_ns + SLACK_NS + 2 * every_ns) // SLACK_NS) * SLACK_NS
             reasons = [f"- {fixed_s(ns)} s when {why}" for ns, why in self.worst]
             rest = f"and {short_s(SLACK_NS + 2 * every_ns)} s for late timers and two requests."
-            yield Line(
+            yield PlanLine(
                 f"outage: {{max: {duration(limit_ns)}}}",
                 "\n".join(
                     (
@@ -295,16 +295,16 @@ class _Planner:
                 ),
             )
         limit = f"{self.moves * CLEAN_NS // 1_000_000}ms"
-        yield Line(
+        yield PlanLine(
             f"dual_master: {{max: {limit}}}",
             f"Two owners at once: a clean hand-over overlaps by milliseconds; {self.moves} × 50 ms.",
         )
         start = "" if self.alone else " and the election at the start"
-        yield Line(
+        yield PlanLine(
             f"moves: {{max: {self.moves}}}", f"Each address moves only for the faults and back{start}."
         )
 
-    def _expect_owners(self) -> Iterator[Line]:
+    def _expect_owners(self) -> Iterator[PlanLine]:
         """Who owns everything, and where that is not one node, who owns the address of each router."""
         lines: dict[str, dict[str, str]] = {}  # key: instant: node
         why: dict[str, str] = {}
@@ -318,7 +318,7 @@ class _Planner:
         said = ""
         for key, instants in lines.items():
             shown = ", ".join(f"{at}: {node}" for at, node in instants.items())
-            yield Line(f"{key}: {{{shown}}}", "" if why[key] == said else why[key])
+            yield PlanLine(f"{key}: {{{shown}}}", "" if why[key] == said else why[key])
             said = why[key]
 
 
@@ -334,7 +334,7 @@ def _why_owner(router: Router) -> str:
     return f"Priorities with all checks good: {shares}. {preferred.node} {back}."
 
 
-def _routers(daemons: dict[str, Daemon]) -> list[Router]:
+def _routers(daemons: dict[str, DaemonRules]) -> list[Router]:
     """Join the instances that are one virtual router; those that only one node has cannot move."""
     groups: list[list[Member]] = []
     for node, daemon in daemons.items():
@@ -359,7 +359,7 @@ def _tracks(member: Member | None) -> tuple[Track, ...]:
     return (*member.config.track_scripts, *member.config.track_processes) if member else ()
 
 
-def _grouped(daemon: Daemon, member: Member) -> bool:
+def _grouped(daemon: DaemonRules, member: Member) -> bool:
     return any(member.config.name in group.members for group in daemon.config.groups)
 
 

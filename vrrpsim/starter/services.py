@@ -11,7 +11,7 @@ from vrrpsim.redaction import masked
 from vrrpsim.scenario.model import Address, Client, Probe, Process
 from vrrpsim.world.checks import Check, check_of
 
-from .machines import Card, Machine, Remarks, clean, mates, twins
+from .machines import Card, Remarks, SourceNode, clean, mates, twins
 
 SERVERS = {  # what checks are often about, and the port it is asked at
     "haproxy": 80,
@@ -37,7 +37,7 @@ MOST_CLIENTS = 8  # one for each address; of more addresses only the first of ea
 
 
 def processes_of(
-    machines: Sequence[Machine], remarks: Remarks
+    machines: Sequence[SourceNode], remarks: Remarks
 ) -> tuple[dict[str, Process], dict[str, dict[str, Probe]], dict[str, str]]:
     """Return the processes of every node, the probes of each, and what each tracker looks at."""
     ports: dict[str, set[int]] = {}
@@ -81,7 +81,7 @@ def _known(process: str, ports: dict[str, set[int]]) -> str:
 
 
 def _unknown(
-    machine: Machine,
+    machine: SourceNode,
     script: ScriptConfig,
     ports: dict[str, set[int]],
     process_of: dict[str, str],
@@ -110,7 +110,7 @@ def _guess(text: str) -> str | None:
 
 
 def clients_of(
-    machines: Sequence[Machine],
+    machines: Sequence[SourceNode],
     segment_of: dict[Card, str],
     processes: dict[str, Process],
     process_of: dict[str, str],
@@ -153,7 +153,7 @@ def clients_of(
 
 
 def _port(
-    machine: Machine, instance: InstanceConfig, processes: dict[str, Process], process_of: dict[str, str]
+    machine: SourceNode, instance: InstanceConfig, processes: dict[str, Process], process_of: dict[str, str]
 ) -> int | None:
     """Return the first port of what the trackers of the instance, or of its sync group, look at."""
     tracks = [

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from .machines import Card, Machine, twins
+from .machines import Card, SourceNode, twins
 
 
-def cards_of(machine: Machine) -> tuple[Card, ...]:
+def cards_of(machine: SourceNode) -> tuple[Card, ...]:
     """Every interface that the file needs, in its order; macvlans are made by keepalived itself."""
     cards: dict[Card, None] = {}
     for instance in machine.instances:
@@ -23,7 +23,7 @@ def cards_of(machine: Machine) -> tuple[Card, ...]:
     return tuple(cards)
 
 
-def wired(machines: Sequence[Machine]) -> list[list[Card]]:
+def wired(machines: Sequence[SourceNode]) -> list[list[Card]]:
     """Group the cards: instances that are one virtual router share a wire, then cards of the same name."""
     group_of: dict[Card, list[Card]] = {card: [card] for machine in machines for card in cards_of(machine)}
 

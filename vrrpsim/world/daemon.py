@@ -23,9 +23,9 @@ from vrrpsim.scenario.quantities import Distribution
 from . import latencies
 from .calendar import Call, Kind, order_of
 from .frame import VrrpFrame
-from .output_queue import Deeds
+from .output_queue import OutputQueue
 from .port import Postponed
-from .script_runner import ScriptRuns
+from .script_runner import ScriptRunner
 
 if TYPE_CHECKING:
     from .node import Node
@@ -69,8 +69,8 @@ class Daemon:
         self._jitter = streams.draws(f"jitter/{name}")
         self._work = streams.draws(f"work/{name}")
         self._coin = streams.draws(f"coin/{name}")
-        self.scripts = ScriptRuns(self)
-        self.deeds = Deeds(self)
+        self.scripts = ScriptRunner(self)
+        self.deeds = OutputQueue(self)
         if node.stalls is not None:
             self._stall_stream = streams.draws(f"stalls/{name}")
             self._next_stall()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vrrpsim.protocol.instances import Instance
 from vrrpsim.scenario.random_streams import Gaps
-from vrrpsim.trace import Level, Quiet
+from vrrpsim.trace import FastForwarded, Level
 
 from .frame import VrrpFrame
 
@@ -139,11 +139,11 @@ class FastForward:
 
     def _note(self, now_ns: int, adverts: int, lost: int) -> None:
         records = self.world.trace.records
-        if records and isinstance(records[-1], Quiet):
+        if records and isinstance(records[-1], FastForwarded):
             before = records.pop()
-            assert isinstance(before, Quiet)
+            assert isinstance(before, FastForwarded)
             now_ns, adverts, lost = before.at_ns, adverts + before.adverts, lost + before.frames_lost
-        records.append(Quiet(now_ns, adverts, lost))
+        records.append(FastForwarded(now_ns, adverts, lost))
 
 
 def _stream(daemon: Daemon, instance: Instance, port: Port, frame: VrrpFrame, leads: bool) -> Stream | None:

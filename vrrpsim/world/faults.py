@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from vrrpsim.scenario.addressing import STRANGER_MAC, forged
-from vrrpsim.scenario.event_order import Ending, Firing, Programme
+from vrrpsim.scenario.event_order import Ending, EventOrder, Firing
 from vrrpsim.scenario.events import (
     Event,
     FlushAddress,
@@ -24,7 +24,7 @@ from .calendar import Kind
 from .frame import VrrpFrame
 from .node import Node
 from .port import Port, Postponed
-from .segment import Effect, Segment
+from .segment import ActiveImpairment, Segment
 
 if TYPE_CHECKING:
     from .world import World
@@ -37,7 +37,7 @@ class Faults:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self._programme: Programme[Undo] = Programme(world.scenario.events, world.streams)
+        self._programme: EventOrder[Undo] = EventOrder(world.scenario.events, world.streams)
         self._forced: dict[tuple[str, str], dict[str, str]] = {}  # verbs on a script, the newest last
         self._verbs: dict[str, Callable[[Event, str], tuple[tuple[str, ...], Undo | None]]] = {
             "kill": self._process("kill", "start"),
@@ -241,13 +241,15 @@ class Faults:
     ) -> list[Undo]:
         """An impaired interface suffers in both directions, unless `from:` or `to:` says which."""
         if either is None or senders or receivers:
-            effects = [Effect(self.world, purpose, impairment, senders, receivers)]
+            effects = [ActiveImpairment(self.world, purpose, impairment, senders, receivers)]
             if either is not None:
-                effects = [Effect(self.world, purpose, impairment, senders or either, receivers or either)]
+                effects = [
+                    ActiveImpairment(self.world, purpose, impairment, senders or either, receivers or either)
+                ]
         else:
             effects = [
-                Effect(self.world, f"{purpose}/out", impairment, either, None),
-                Effect(self.world, f"{purpose}/in", impairment, None, either),
+                ActiveImpairment(self.world, f"{purpose}/out", impairment, either, None),
+                ActiveImpairment(self.world, f"{purpose}/in", impairment, None, either),
             ]
         for effect in effects:
             segment.impair(effect)

@@ -20,7 +20,7 @@ from .daemon import Daemon
 from .frame import VrrpFrame
 from .neighbours import Entry
 from .port import Port, Postponed
-from .process import Life, Service
+from .process import Life, RunningProcess
 
 if TYPE_CHECKING:
     from .world import World
@@ -54,7 +54,7 @@ class Node:
             port.local.update((address, mac) for address in own)
             self.ports[interface] = port
         self.services = {
-            process: Service(self, process, service) for process, service in model.processes.items()
+            process: RunningProcess(self, process, service) for process, service in model.processes.items()
         }
         self.daemon: Daemon | None = None
         if model.keepalived is not None:
@@ -126,15 +126,15 @@ class Node:
         if self.daemon is not None:
             self._start_at(self.daemon.model.starts, self.daemon, "keepalived")
 
-    def _start_at(self, starts: object, process: Service | Daemon, name: str) -> None:
+    def _start_at(self, starts: object, process: RunningProcess | Daemon, name: str) -> None:
         if isinstance(starts, Distribution):
             delay_ns = self.world.streams.draw_ns(starts, f"starts/{self.name}/{name}")
-            if delay_ns == 0 and isinstance(process, Service) and self._now_ns == 0:
+            if delay_ns == 0 and isinstance(process, RunningProcess) and self._now_ns == 0:
                 process.start()
             else:
                 self._later(delay_ns, self._start, process)
 
-    def _start(self, process: Service | Daemon) -> None:
+    def _start(self, process: RunningProcess | Daemon) -> None:
         if self.up:
             process.start()
 
@@ -273,7 +273,7 @@ class Node:
     def neighbour_moved(self, port: Port, entry: Entry) -> None:
         """Nothing that a node would do about it."""
 
-    def process_changed(self, service: Service) -> None:
+    def process_changed(self, service: RunningProcess) -> None:
         """A process lives, serves, freezes or died."""
         self.world.trace.records.append(
             ProcessChange(self._now_ns, self.name, service.name, service.life.value)

@@ -51,7 +51,7 @@ COSTLY = (AddAddresses, RemoveAddresses, SendGratuitous)  # the others take no t
 ADVERTS_KEPT = 4096  # frames remembered; an instance repeats a handful
 
 
-class Deeds:
+class OutputQueue:
     """The outputs of one daemon's router, in order."""
 
     def __init__(self, daemon: Daemon) -> None:
@@ -163,10 +163,10 @@ class Deeds:
         self._record(rejected, Level.ADVERTS)
 
     def _notify(self, output: RunNotify) -> None:
-        self._record(Notification(self.daemon.now_ns, self.node.name, *output), Level.FRAMES)
+        self._record(Notification(self.daemon.now_ns, self.node.name, *output), Level.ALL)
 
     def _log(self, output: Log) -> None:
-        if self.world.trace.level >= Level.FRAMES and not output.detail:
+        if self.world.trace.level >= Level.ALL and not output.detail:
             self._record(LogLine(self.daemon.now_ns, self.node.name, str(output)))
 
     def _send_advert(self, output: SendAdvert) -> None:

@@ -23,7 +23,7 @@ class Postponed(NamedTuple):
     late_ns: int = 0
 
 
-class Owner(Protocol):
+class PortUser(Protocol):
     """Whoever has the port: a node's interface or a client."""
 
     @property
@@ -50,7 +50,7 @@ class Port:
         name: str,
         rank: int,
         mac: bytes,
-        owner: Owner,
+        owner: PortUser,
         personality: Personality,
     ) -> None:
         self.world = world

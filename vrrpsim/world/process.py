@@ -23,7 +23,7 @@ class Life(Enum):
     DEAD = "dead"
 
 
-class Service:
+class RunningProcess:
     """One process. It exists unless dead; it serves while serving, and while reloading without a gap."""
 
     def __init__(self, node: Node, name: str, model: ProcessModel) -> None:

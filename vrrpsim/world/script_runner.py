@@ -30,7 +30,7 @@ class Rest(NamedTuple):
     number: int
 
 
-class Run:
+class RunningCheck:
     """A check under way: when it would end by itself, or that it hangs."""
 
     __slots__ = ("call", "check", "hanging", "script")
@@ -42,14 +42,14 @@ class Run:
         self.hanging = False
 
 
-class ScriptRuns:
+class ScriptRunner:
     """All runs of one daemon. `forced`: what events say that a script does (hang, fail, pass)."""
 
     def __init__(self, daemon: Daemon) -> None:
         self.daemon = daemon
         self.node = daemon.node
         self.forced: dict[str, str] = {}
-        self._runs: dict[int, Run] = {}
+        self._runs: dict[int, RunningCheck] = {}
         self._counts: Counter[str] = Counter()
         self._resting: dict[str, Rest] = {}
         self._lasts = daemon.node.time(latencies.SCRIPT_RUN)
@@ -144,7 +144,7 @@ class ScriptRuns:
             run.call = self.daemon.later(delay_ns, self._end, output.run, None, 15)
 
     def _look_in(self, delay_ns: int, script: str, number: int) -> None:
-        run = self._runs[number] = Run(script, self._checks[script])
+        run = self._runs[number] = RunningCheck(script, self._checks[script])
         run.call = self.daemon.later(delay_ns, self._look, number)
 
     def _look(self, number: int) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .world import World
 
 
-class Effect:
+class ActiveImpairment:
     """One impairment at work: what it does to the frames it matches, path by path."""
 
     __slots__ = ("_draws", "_gaps", "_name", "_receivers", "_senders", "_world", "impairment", "only_loses")
@@ -121,10 +121,10 @@ class Segment:
         self.ports: list[Port] = []
         self.mac_table: dict[bytes, Port] = {}
         self.blocked: Counter[tuple[str, str]] = Counter()  # partitions by (sender, receiver)
-        self.effects: list[Effect] = []
+        self.effects: list[ActiveImpairment] = []
         self.taps: list[Callable[[int, Port, Frame, str], None]] = []
         self._met: dict[tuple[str, ...], bool] = {}
-        self._effects_on: dict[tuple[str, str, tuple[str, ...]], list[Effect]] = {}
+        self._effects_on: dict[tuple[str, str, tuple[str, ...]], list[ActiveImpairment]] = {}
         self._members: dict[tuple[str, bytes, type[Frame]], list[Port]] = {}
         fixed = model.delay.kind == "fixed" and model.jitter is None
         self._plain_delay_ns = model.delay.parameters[0] if fixed else None
@@ -138,14 +138,14 @@ class Segment:
             corrupt=model.corrupt or None,
         )
         if any((model.loss, model.duplicate, model.reorder, model.corrupt)):
-            self.impair(Effect(world, f"segment/{name}", always))
+            self.impair(ActiveImpairment(world, f"segment/{name}", always))
 
-    def impair(self, effect: Effect) -> None:
+    def impair(self, effect: ActiveImpairment) -> None:
         """From now on something happens to the frames it matches."""
         self.effects.append(effect)
         self._forget_effects()
 
-    def spare(self, effect: Effect) -> None:
+    def spare(self, effect: ActiveImpairment) -> None:
         """It is over."""
         self.effects.remove(effect)
         self._forget_effects()
@@ -189,7 +189,7 @@ class Segment:
             met = self._met[frame.kinds] = any(effect.meets(frame.kinds) for effect in self.effects)
         return not met
 
-    def effects_on(self, sender: Port, receiver: Port, kinds: tuple[str, ...]) -> list[Effect]:
+    def effects_on(self, sender: Port, receiver: Port, kinds: tuple[str, ...]) -> list[ActiveImpairment]:
         """The impairments that frames of these kinds meet on this path."""
         key = (sender.name, receiver.name, kinds)
         found = self._effects_on.get(key)
@@ -244,7 +244,7 @@ class Segment:
         sender: Port,
         receiver: Port,
         frame: Frame,
-        effects: list[Effect],
+        effects: list[ActiveImpairment],
         number: int,
         delay_ns: int,
     ) -> list[tuple[int, Frame]]:

@@ -28,7 +28,7 @@ class World:
         fast_forward: bool | None = None,
     ) -> None:
         wanted = level is Level.STATES if fast_forward is None else fast_forward
-        self.fast_forward = FastForward(self) if wanted and level < Level.FRAMES else None
+        self.fast_forward = FastForward(self) if wanted and level < Level.ALL else None
         self.scenario = scenario
         self.streams = Streams(seed)
         self.calendar = Calendar()

@@ -6,7 +6,7 @@ from typing import Any
 
 from vrrpsim.findings import Severity
 from vrrpsim.keepalived.arguments import Line
-from vrrpsim.keepalived.parsed import GarpGroupDraft, GroupDraft, RouterDraft
+from vrrpsim.keepalived.parsed import ParsedGarpGroup, ParsedGroup, ParsedRouter
 from vrrpsim.protocol.configuration import GarpGroup, InterfaceDelay
 
 from .walker import Handler
@@ -23,7 +23,7 @@ def skip_check(line: Line, target: Any) -> None:
         target.skip_check_adv_addr = True
 
 
-def min_garp(line: Line, router: RouterDraft) -> None:
+def min_garp(line: Line, router: ParsedRouter) -> None:
     """GA-7: one GARP, not repeated, unless said otherwise before."""
     if not line.boolean():
         return
@@ -36,7 +36,7 @@ def min_garp(line: Line, router: RouterDraft) -> None:
 def multicast_group(family: int) -> Handler:
     """`vrrp_mcast_group4` and `vrrp_mcast_group6`."""
 
-    def handle(line: Line, router: RouterDraft) -> None:
+    def handle(line: Line, router: ParsedRouter) -> None:
         address = line.address(1)
         if address is None:
             return
@@ -48,7 +48,7 @@ def multicast_group(family: int) -> Handler:
     return handle
 
 
-def global_defs(line: Line, router: RouterDraft) -> None:
+def global_defs(line: Line, router: ParsedRouter) -> None:
     """LX-20: read first at start, in its place on reload."""
     router.places.setdefault(("global_defs",), line.place)
     if router.instances:
@@ -58,19 +58,19 @@ def global_defs(line: Line, router: RouterDraft) -> None:
 # --- vrrp_sync_group
 
 
-def open_group(line: Line, router: RouterDraft) -> GroupDraft | None:
+def open_group(line: Line, router: ParsedRouter) -> ParsedGroup | None:
     """Begin a `vrrp_sync_group`; a second one of the same name is skipped (LX-9)."""
     name = line.word().text
     if name in router.groups:
         line.say(Severity.ERROR, "LX-9", f"sync group {name} is already defined; this block is skipped")
         return None
-    draft = GroupDraft(name, line.word().place, router)
+    draft = ParsedGroup(name, line.word().place, router)
     router.groups[name] = draft
     router.places[("group", name)] = draft.place
     return draft
 
 
-def add_members(line: Line, draft: GroupDraft) -> None:
+def add_members(line: Line, draft: ParsedGroup) -> None:
     """LX-7: every word is a member."""
     draft.members += [(word.text, word.place) for word in line.row.words]
 
@@ -78,7 +78,7 @@ def add_members(line: Line, draft: GroupDraft) -> None:
 # --- the remaining blocks of the root
 
 
-def interface_delay(line: Line, router: RouterDraft) -> None:
+def interface_delay(line: Line, router: ParsedRouter) -> None:
     """`IF down [up]`; an omitted up delay is 0 (§1.5)."""
     down = line.decimal_ns(1, 0, 255_000_000) if line.has(1) else None
     if down is None:
@@ -89,22 +89,22 @@ def interface_delay(line: Line, router: RouterDraft) -> None:
     router.interface_delays.append(InterfaceDelay(interface=line.keyword, down_ns=down, up_ns=up or 0))
 
 
-def open_garp_group(line: Line, router: RouterDraft) -> GarpGroupDraft:
+def open_garp_group(line: Line, router: ParsedRouter) -> ParsedGarpGroup:
     """Begin a `garp_group`."""
-    return GarpGroupDraft("", line.place, router)
+    return ParsedGarpGroup("", line.place, router)
 
 
-def add_interfaces(line: Line, draft: GarpGroupDraft) -> None:
+def add_interfaces(line: Line, draft: ParsedGarpGroup) -> None:
     """LX-7: every word is an interface."""
     draft.interfaces += [word.text for word in line.row.words]
 
 
-def add_interface(line: Line, draft: GarpGroupDraft) -> None:
+def add_interface(line: Line, draft: ParsedGarpGroup) -> None:
     """`interface IF`."""
     draft.interfaces.append(line.word().text)
 
 
-def close_garp_group(line: Line, draft: GarpGroupDraft) -> None:
+def close_garp_group(line: Line, draft: ParsedGarpGroup) -> None:
     """Define the group; it must name interfaces and an interval."""
     if not draft.interfaces or not (draft.garp_interval_ns or draft.gna_interval_ns):
         line.warn("GA-6", "garp_group without interfaces or interval; ignored")
@@ -118,13 +118,13 @@ def close_garp_group(line: Line, draft: GarpGroupDraft) -> None:
     )
 
 
-def bfd_instance(line: Line, router: RouterDraft) -> None:
+def bfd_instance(line: Line, router: ParsedRouter) -> None:
     """Remember the name only."""
     router.bfds.add(line.word().text)
     not_simulated(line, router)
 
 
-def not_simulated(line: Line, router: RouterDraft) -> None:
+def not_simulated(line: Line, router: ParsedRouter) -> None:
     """Class O: another subsystem."""
     if line.keyword not in router.not_simulated:
         router.not_simulated.add(line.keyword)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vrrpsim.keepalived.arguments import Line
-from vrrpsim.keepalived.parsed import Draft
+from vrrpsim.keepalived.parsed import Parsed
 from vrrpsim.protocol.configuration import SECOND_NS
 
 from .walker import Handler
@@ -116,7 +116,7 @@ def version(line: Line, target: Any) -> None:
 def notify(kind: str) -> Handler:
     """Store a notify script; the first one wins (LX-9)."""
 
-    def handle(line: Line, draft: Draft) -> None:
+    def handle(line: Line, draft: Parsed) -> None:
         command = line.command()
         if kind in draft.notify:
             line.warn("LX-9", f"{line.keyword} is repeated; the first one wins")

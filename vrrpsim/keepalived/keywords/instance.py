@@ -6,7 +6,7 @@ from typing import Any
 
 from vrrpsim.findings import Severity, did_you_mean
 from vrrpsim.keepalived.arguments import Line, parse_address
-from vrrpsim.keepalived.parsed import Draft, InstanceDraft, RouterDraft
+from vrrpsim.keepalived.parsed import Parsed, ParsedInstance, ParsedRouter
 from vrrpsim.protocol.configuration import (
     Address,
     AuthType,
@@ -20,19 +20,19 @@ from vrrpsim.protocol.configuration import (
 from .walker import Handler
 
 
-def open_instance(line: Line, router: RouterDraft) -> InstanceDraft | None:
+def open_instance(line: Line, router: ParsedRouter) -> ParsedInstance | None:
     """Begin a `vrrp_instance`; a second one of the same name is skipped (LX-9)."""
     name = line.word().text
     if name in router.instances:
         line.say(Severity.ERROR, "LX-9", f"instance {name} is already defined; this block is skipped")
         return None
-    draft = InstanceDraft(name, line.word().place, router)
+    draft = ParsedInstance(name, line.word().place, router)
     router.instances[name] = draft
     router.places[("instance", name)] = draft.place
     return draft
 
 
-def state(line: Line, draft: InstanceDraft) -> None:
+def state(line: Line, draft: ParsedInstance) -> None:
     """FSM-1: anything but MASTER and BACKUP is BACKUP; MASTER stays MASTER."""
     word = line.word().text
     if word not in ("MASTER", "BACKUP"):
@@ -44,7 +44,7 @@ def state(line: Line, draft: InstanceDraft) -> None:
         draft.state = InitialState.BACKUP
 
 
-def priority(line: Line, draft: InstanceDraft) -> None:
+def priority(line: Line, draft: ParsedInstance) -> None:
     """An invalid priority is 100, even with `state MASTER`."""
     value = line.integer(1, 1, 255, strict=True)
     if value is None:
@@ -52,7 +52,7 @@ def priority(line: Line, draft: InstanceDraft) -> None:
     draft.priority = 100 if value is None else value
 
 
-def auth_type(line: Line, draft: InstanceDraft) -> None:
+def auth_type(line: Line, draft: ParsedInstance) -> None:
     """PASS or AH; the word is not echoed, it may be the password in the wrong line."""
     try:
         draft.auth_type = AuthType[line.word().text]
@@ -60,7 +60,7 @@ def auth_type(line: Line, draft: InstanceDraft) -> None:
         line.warn("LX-10", "auth_type is neither PASS nor AH", 1)
 
 
-def auth_pass(line: Line, draft: InstanceDraft) -> None:
+def auth_pass(line: Line, draft: ParsedInstance) -> None:
     """The first 8 bytes of the word (N05)."""
     key = line.word().text.encode("utf-8", "surrogatepass")
     if len(key) > 8:
@@ -68,7 +68,7 @@ def auth_pass(line: Line, draft: InstanceDraft) -> None:
     draft.auth_key = key[:8]
 
 
-def family_fits(line: Line, draft: InstanceDraft, address: Address, index: int = 0) -> bool:
+def family_fits(line: Line, draft: ParsedInstance, address: Address, index: int = 0) -> bool:
     """Whether the address is of the instance's family; the first address decides which that is."""
     if draft.family in (0, address.version):
         draft.family = address.version
@@ -111,21 +111,21 @@ ADDRESS_OPTIONS = ("dev", "brd", "broadcast", "scope", "label", "peer", "preferr
 ADDRESS_FLAGS = ("home", "-nodad", "nodad", "mngtmpaddr", "noprefixroute", "autojoin", "no_track", "use_vmac")
 
 
-def add_address(line: Line, draft: InstanceDraft) -> None:
+def add_address(line: Line, draft: ParsedInstance) -> None:
     """Add one line of `virtual_ipaddress`."""
     address = virtual_address(line)
     if address is not None and family_fits(line, draft, address.address):
         draft.addresses.append(address)
 
 
-def add_excluded(line: Line, draft: InstanceDraft) -> None:
+def add_excluded(line: Line, draft: ParsedInstance) -> None:
     """Add one line of `virtual_ipaddress_excluded`, of either family."""
     address = virtual_address(line)
     if address is not None:
         draft.excluded.append(address)
 
 
-def add_peer(line: Line, draft: InstanceDraft) -> None:
+def add_peer(line: Line, draft: ParsedInstance) -> None:
     """Add one line of `unicast_peer`: ADDR [min_ttl N] [max_ttl N]."""
     draft.unicast_keyword = True
     address = line.address(0)
@@ -145,7 +145,7 @@ def add_peer(line: Line, draft: InstanceDraft) -> None:
     draft.unicast_peers.append(UnicastPeer(address, limits["min_ttl"], limits["max_ttl"]))
 
 
-def source(line: Line, draft: InstanceDraft) -> None:
+def source(line: Line, draft: ParsedInstance) -> None:
     """`mcast_src_ip` and `unicast_src_ip`."""
     draft.unicast_keyword |= line.keyword.startswith("unicast")
     address = line.address(1)
@@ -153,7 +153,7 @@ def source(line: Line, draft: InstanceDraft) -> None:
         draft.source = address
 
 
-def multicast_destination(line: Line, draft: InstanceDraft) -> None:
+def multicast_destination(line: Line, draft: ParsedInstance) -> None:
     """`mcast_dst_ip`."""
     address = line.address(1)
     if address is None:
@@ -164,23 +164,23 @@ def multicast_destination(line: Line, draft: InstanceDraft) -> None:
         draft.multicast_group = address
 
 
-def unicast_ttl(line: Line, draft: InstanceDraft) -> None:
+def unicast_ttl(line: Line, draft: ParsedInstance) -> None:
     """0 to 255; junk is refused (LX-10)."""
     draft.unicast_keyword = True
     draft.unicast_ttl = line.integer(1, 0, 255, strict=True)
 
 
-def unicast_fault_no_peer(line: Line, draft: InstanceDraft) -> None:
+def unicast_fault_no_peer(line: Line, draft: ParsedInstance) -> None:
     """§5.3: FAULT where no peer was accepted."""
     draft.unicast_keyword = draft.unicast_fault_no_peer = True
 
 
-def check_unicast_src(line: Line, draft: InstanceDraft) -> None:
+def check_unicast_src(line: Line, draft: ParsedInstance) -> None:
     """Accept only listed peers."""
     draft.unicast_keyword = draft.check_unicast_src = True
 
 
-def old_unicast_checksum(line: Line, draft: InstanceDraft) -> None:
+def old_unicast_checksum(line: Line, draft: ParsedInstance) -> None:
     """Alone or `never`."""
     draft.unicast_keyword = True
     if not line.has(1):
@@ -191,20 +191,20 @@ def old_unicast_checksum(line: Line, draft: InstanceDraft) -> None:
         line.warn("LX-10", f"old_unicast_checksum: {line.shown(1)} is unknown; ignored", 1)
 
 
-def v3_checksum_as_v2(line: Line, draft: InstanceDraft) -> None:
+def v3_checksum_as_v2(line: Line, draft: ParsedInstance) -> None:
     """K12."""
     if line.boolean():
         draft.checksum = ChecksumMode.AS_V2
 
 
-def timer_expired_backup(line: Line, draft: InstanceDraft) -> None:
+def timer_expired_backup(line: Line, draft: ParsedInstance) -> None:
     """K11: with a priority or alone (0: the instance's own)."""
     value = line.integer(1, 1, 254) if line.has(1) else 0
     if value is not None:
         draft.timer_expired_backup = value
 
 
-def use_vmac(line: Line, draft: InstanceDraft) -> None:
+def use_vmac(line: Line, draft: ParsedInstance) -> None:
     """`use_vmac [IF] [MAC]`."""
     draft.use_vmac = True
     for word in line.texts:
@@ -212,7 +212,7 @@ def use_vmac(line: Line, draft: InstanceDraft) -> None:
             draft.vmac_interface = word
 
 
-def native_ipv6(line: Line, draft: InstanceDraft) -> None:
+def native_ipv6(line: Line, draft: ParsedInstance) -> None:
     """Deprecated: the addresses say it."""
     draft.family = draft.family or 6
 
@@ -220,7 +220,7 @@ def native_ipv6(line: Line, draft: InstanceDraft) -> None:
 # --- track blocks of instances and groups
 
 
-def _track(line: Line, draft: Draft, kind: str, default: Track, limit: int) -> None:
+def _track(line: Line, draft: Parsed, kind: str, default: Track, limit: int) -> None:
     """Read `NAME [weight W [reverse|noreverse]]`; the first one of a name counts (§3.1)."""
     name, weight, reverse = line.keyword, default.weight, default.reverse
     if name in draft.tracks[kind]:
@@ -246,7 +246,7 @@ def _track(line: Line, draft: Draft, kind: str, default: Track, limit: int) -> N
     draft.router.places.setdefault((f"track_{kind}", draft.name, name), line.place)
 
 
-def track_interface(line: Line, draft: Draft) -> None:
+def track_interface(line: Line, draft: Parsed) -> None:
     """Add one line of `track_interface`."""
     _track(line, draft, "interface", Track(line.keyword), 253)
 
@@ -254,7 +254,7 @@ def track_interface(line: Line, draft: Draft) -> None:
 def tracker(kind: str, collection: str, limit: int) -> Handler:
     """Entries that name an object defined above; others are dropped while parsing (N10)."""
 
-    def handle(line: Line, draft: Draft) -> None:
+    def handle(line: Line, draft: Parsed) -> None:
         known: dict[str, Any] = getattr(draft.router, collection)
         if line.keyword not in known:
             message = f"track_{kind} '{line.keyword[:60]}' is not defined above; ignored"
@@ -266,7 +266,7 @@ def tracker(kind: str, collection: str, limit: int) -> Handler:
     return handle
 
 
-def track_bfd(line: Line, draft: Draft) -> None:
+def track_bfd(line: Line, draft: Parsed) -> None:
     """Drop the tracker: BFD is not part of the simulation."""
     if line.keyword not in draft.router.bfds:
         line.warn("N10", f"track_bfd '{line.keyword[:60]}' is not defined above; ignored")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from vrrpsim.findings import Finding
 from vrrpsim.keepalived.lexer import Row
-from vrrpsim.keepalived.parsed import RouterDraft
+from vrrpsim.keepalived.parsed import ParsedRouter
 from vrrpsim.protocol.dialect import Dialect
 
 from .blocks import (
@@ -323,9 +323,9 @@ ROOT: Table = {
 ALL_TABLES: tuple[Table, ...] = (ROOT, GLOBAL, INSTANCE, GROUP, SCRIPT, FILE, PROCESS, GARP_GROUP)
 
 
-def read_rows(rows: Sequence[Row], dialect: Dialect, findings: list[Finding]) -> tuple[RouterDraft, bool]:
+def read_rows(rows: Sequence[Row], dialect: Dialect, findings: list[Finding]) -> tuple[ParsedRouter, bool]:
     """Return what the rows say, and whether keepalived would get to their end."""
-    router = RouterDraft(dialect)
+    router = ParsedRouter(dialect)
     try:
         Walker(rows, router, findings, ALL_TABLES).walk()
     except FatalError:

@@ -6,7 +6,7 @@ from typing import Any
 
 from vrrpsim.findings import Severity
 from vrrpsim.keepalived.arguments import Line, split_command
-from vrrpsim.keepalived.parsed import Draft, FileDraft, ProcessDraft, RouterDraft, ScriptDraft
+from vrrpsim.keepalived.parsed import Parsed, ParsedFile, ParsedProcess, ParsedRouter, ParsedScript
 from vrrpsim.protocol.configuration import SECOND_NS, FileConfig, ProcessConfig, ScriptConfig
 
 from .handlers import INT_MAX, SECONDS_MAX
@@ -15,16 +15,16 @@ from .walker import Handler
 # --- vrrp_script
 
 
-def open_script(line: Line, router: RouterDraft) -> ScriptDraft:
+def open_script(line: Line, router: ParsedRouter) -> ParsedScript:
     """Begin a `vrrp_script`."""
-    return ScriptDraft(line.word().text, line.word().place, router)
+    return ParsedScript(line.word().text, line.word().place, router)
 
 
 SHELL_SYNTAX = ("|", ";", "&&", "$(", "`", "$?", ">", "<", "$$")
 SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh", "busybox")
 
 
-def script(line: Line, draft: ScriptDraft) -> None:
+def script(line: Line, draft: ParsedScript) -> None:
     """Store the command, split without a shell (LX-19, SC-15)."""
     command = line.command()
     words = split_command(command)
@@ -37,7 +37,7 @@ def script(line: Line, draft: ScriptDraft) -> None:
     draft.command, draft.words = command, tuple(words)
 
 
-def script_interval(line: Line, draft: ScriptDraft) -> None:
+def script_interval(line: Line, draft: ParsedScript) -> None:
     """K6: whole seconds, at least 1; later releases milliseconds."""
     if draft.router.dialect.script_interval_in_ms:
         value = line.decimal_ns(1, 1000, SECONDS_MAX * 1_000_000)
@@ -46,7 +46,7 @@ def script_interval(line: Line, draft: ScriptDraft) -> None:
     draft.interval_ns = _script_seconds(line, draft.interval_ns)
 
 
-def script_timeout(line: Line, draft: ScriptDraft) -> None:
+def script_timeout(line: Line, draft: ParsedScript) -> None:
     """Whole seconds, at least 1 (SC-1)."""
     draft.timeout_ns = _script_seconds(line, draft.timeout_ns)
 
@@ -58,7 +58,7 @@ def _script_seconds(line: Line, old_ns: int) -> int:
     return old_ns if value is None else max(value, 1) * SECOND_NS
 
 
-def script_weight(line: Line, draft: ScriptDraft) -> None:
+def script_weight(line: Line, draft: ParsedScript) -> None:
     """§3.1: out of range is an error, and stored all the same."""
     value = line.integer(1, -INT_MAX, INT_MAX)
     if value is None:
@@ -69,7 +69,7 @@ def script_weight(line: Line, draft: ScriptDraft) -> None:
     draft.reverse = "reverse" in line.texts[1:]
 
 
-def rise_or_fall(line: Line, draft: ScriptDraft) -> None:
+def rise_or_fall(line: Line, draft: ParsedScript) -> None:
     """An invalid count is 1 (SC-1)."""
     setattr(draft, line.keyword, line.integer(1, 1, INT_MAX) or 1)
 
@@ -78,20 +78,20 @@ def script_user(line: Line, draft: Any) -> None:
     """`user U [G]`."""
     line.word()
     name = " ".join(line.texts[:2])
-    if isinstance(draft, ScriptDraft):
+    if isinstance(draft, ParsedScript):
         draft.user = name
     else:
         draft.script_user = name
 
 
-def init_fail(line: Line, draft: ScriptDraft) -> None:
+def init_fail(line: Line, draft: ParsedScript) -> None:
     """SC-8."""
     line.say(
         Severity.INFO, "N12", "init_fail has no effect; weight 0 keeps an unchecked node from being master"
     )
 
 
-def close_script(line: Line, draft: ScriptDraft) -> None:
+def close_script(line: Line, draft: ParsedScript) -> None:
     """Define the script; without a command it is dropped, the first of a name is found (SC-14)."""
     router, name = draft.router, draft.name
     if draft.command is None:
@@ -115,7 +115,7 @@ def close_script(line: Line, draft: ScriptDraft) -> None:
     )
 
 
-def _remember(router: RouterDraft, kind: str, draft: Draft) -> None:
+def _remember(router: ParsedRouter, kind: str, draft: Parsed) -> None:
     router.places[(kind, draft.name)] = draft.place
     for keyword, place in draft.places.items():
         router.places[(kind, draft.name, keyword)] = place
@@ -124,7 +124,7 @@ def _remember(router: RouterDraft, kind: str, draft: Draft) -> None:
 # --- track_file, vrrp_track_process
 
 
-def tracker_weight(line: Line, draft: FileDraft | ProcessDraft) -> None:
+def tracker_weight(line: Line, draft: ParsedFile | ParsedProcess) -> None:
     """LX-9: the first weight wins."""
     if draft.weight is not None:
         line.warn("LX-9", "weight is repeated; the first one wins")
@@ -135,19 +135,19 @@ def tracker_weight(line: Line, draft: FileDraft | ProcessDraft) -> None:
         draft.reverse = "reverse" in line.texts[1:]
 
 
-def open_file(line: Line, router: RouterDraft) -> FileDraft:
+def open_file(line: Line, router: ParsedRouter) -> ParsedFile:
     """Begin a `track_file`."""
-    return FileDraft(line.word().text, line.word().place, router)
+    return ParsedFile(line.word().text, line.word().place, router)
 
 
-def file_path(line: Line, draft: FileDraft) -> None:
+def file_path(line: Line, draft: ParsedFile) -> None:
     """LX-9: the first file wins."""
     if draft.path:
         line.warn("LX-9", "file is repeated; the first one wins")
     draft.path = draft.path or line.word().text
 
 
-def init_file(line: Line, draft: FileDraft) -> None:
+def init_file(line: Line, draft: ParsedFile) -> None:
     """`init_file [VALUE] [overwrite]`."""
     draft.init_value = 0
     for index, word in enumerate(line.texts, 1):
@@ -157,7 +157,7 @@ def init_file(line: Line, draft: FileDraft) -> None:
             draft.init_value = line.integer(index, -INT_MAX, INT_MAX) or 0
 
 
-def close_file(line: Line, draft: FileDraft) -> None:
+def close_file(line: Line, draft: ParsedFile) -> None:
     """Define the file; the weight is 1 if none is given."""
     router = draft.router
     if not draft.path:
@@ -176,12 +176,12 @@ def close_file(line: Line, draft: FileDraft) -> None:
         )
 
 
-def open_process(line: Line, router: RouterDraft) -> ProcessDraft:
+def open_process(line: Line, router: ParsedRouter) -> ParsedProcess:
     """Begin a `vrrp_track_process`."""
-    return ProcessDraft(line.word().text, line.word().place, router)
+    return ParsedProcess(line.word().text, line.word().place, router)
 
 
-def process(line: Line, draft: ProcessDraft) -> None:
+def process(line: Line, draft: ParsedProcess) -> None:
     """`process CMD [ARGS…]`."""
     line.word()
     if line.row.raw is not None:
@@ -192,7 +192,7 @@ def process(line: Line, draft: ProcessDraft) -> None:
     draft.parameters = tuple(parameters)
 
 
-def param_match(line: Line, draft: ProcessDraft) -> None:
+def param_match(line: Line, draft: ParsedProcess) -> None:
     """`param_match [initial|partial]`; alone it is exact."""
     word = line.word().text if line.has(1) else "exact"
     if word in ("exact", "initial", "partial"):
@@ -204,7 +204,7 @@ def param_match(line: Line, draft: ProcessDraft) -> None:
 def process_delay(*names: str) -> Handler:
     """Store 1 µs to 3600 s in each of the fields."""
 
-    def handle(line: Line, draft: ProcessDraft) -> None:
+    def handle(line: Line, draft: ParsedProcess) -> None:
         value = line.decimal_ns(1, 1, 3600 * 1_000_000)
         for name in names if value is not None else ():
             setattr(draft, name, value)
@@ -212,7 +212,7 @@ def process_delay(*names: str) -> Handler:
     return handle
 
 
-def close_process(line: Line, draft: ProcessDraft) -> None:
+def close_process(line: Line, draft: ParsedProcess) -> None:
     """Define the process; the weight is 0 if none is given."""
     router = draft.router
     if not draft.process:

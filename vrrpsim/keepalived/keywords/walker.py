@@ -10,14 +10,14 @@ from vrrpsim.findings import Finding, Severity, did_you_mean
 from vrrpsim.keepalived.arguments import Line, MissingParameterError
 from vrrpsim.keepalived.lexer import Row
 from vrrpsim.keepalived.parsed import (
-    Draft,
-    FileDraft,
-    GarpGroupDraft,
-    GroupDraft,
-    InstanceDraft,
-    ProcessDraft,
-    RouterDraft,
-    ScriptDraft,
+    Parsed,
+    ParsedFile,
+    ParsedGarpGroup,
+    ParsedGroup,
+    ParsedInstance,
+    ParsedProcess,
+    ParsedRouter,
+    ParsedScript,
 )
 
 MAX_HINTS = 200  # looking for similar words is slow, and this is no configuration any more
@@ -30,7 +30,7 @@ class Keyword:
     """What follows a keyword: a value, a block of keywords (`table`), of entries, or one to skip."""
 
     handle: Handler | None = None
-    opens: Callable[[Line, RouterDraft], Draft | None] | None = None  # None: skip the block (LX-9)
+    opens: Callable[[Line, ParsedRouter], Parsed | None] | None = None  # None: skip the block (LX-9)
     closes: Handler | None = None
     table: Mapping[str, Keyword] | None = None
     entry: Handler | None = None
@@ -49,10 +49,10 @@ class FatalError(Exception):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Walker:
-    """Takes the rows of a configuration through the tables and fills a `RouterDraft`."""
+    """Takes the rows of a configuration through the tables and fills a `ParsedRouter`."""
 
     rows: Sequence[Row]
-    router: RouterDraft
+    router: ParsedRouter
     findings: list[Finding]
     tables: tuple[Table, ...]  # all there are, the root's first
     position: int = 0
@@ -66,7 +66,7 @@ class Walker:
 
     # --- keepalived's process_stream
 
-    def _stream(self, table: Table, draft: Draft | None, *, nested: bool) -> None:
+    def _stream(self, table: Table, draft: Parsed | None, *, nested: bool) -> None:
         """Read rows with one table up to the `}` that ends its block, whichever that is (LX-8)."""
         seen: dict[str, Line] = {}
         if nested:
@@ -88,7 +88,7 @@ class Walker:
                 )
             self._keyword(line, table, draft, seen)
 
-    def _keyword(self, line: Line, table: Table, draft: Draft | None, seen: dict[str, Line]) -> None:
+    def _keyword(self, line: Line, table: Table, draft: Parsed | None, seen: dict[str, Line]) -> None:
         keyword = table.get(line.keyword)
         if keyword is None or (keyword.needs and not getattr(self.router.dialect, keyword.needs)):
             self._unknown(line, table)
@@ -110,7 +110,7 @@ class Walker:
             line.say(Severity.ERROR, "LX-12", f"{line.keyword}: a parameter is missing; keepalived exits")
             raise FatalError from None
 
-    def _dispatch(self, line: Line, keyword: Keyword, draft: Draft | None) -> None:
+    def _dispatch(self, line: Line, keyword: Keyword, draft: Parsed | None) -> None:
         target: Any = draft if draft is not None else self.router
         if keyword.opens is not None:
             target = keyword.opens(line, self.router)
@@ -121,7 +121,7 @@ class Walker:
             keyword.handle(line, target)
         if keyword.table is not None:
             outer, self.secret = self.secret, self.secret or line.keyword == "authentication"
-            self._stream(keyword.table, target if isinstance(target, Draft) else None, nested=True)
+            self._stream(keyword.table, target if isinstance(target, Parsed) else None, nested=True)
             self.secret = outer
         elif keyword.entry is not None:
             self._entries(keyword.entry, target)
@@ -187,15 +187,15 @@ class Walker:
 
 
 def _context(target: object) -> str:
-    return f"{_KINDS[type(target)]} {target.name}" if isinstance(target, Draft) and target.name else ""
+    return f"{_KINDS[type(target)]} {target.name}" if isinstance(target, Parsed) and target.name else ""
 
 
 _KINDS: dict[type, str] = {
-    InstanceDraft: "instance",
-    GroupDraft: "sync group",
-    ScriptDraft: "script",
-    FileDraft: "track_file",
-    ProcessDraft: "track_process",
-    GarpGroupDraft: "garp_group",
-    Draft: "",
+    ParsedInstance: "instance",
+    ParsedGroup: "sync group",
+    ParsedScript: "script",
+    ParsedFile: "track_file",
+    ParsedProcess: "track_process",
+    ParsedGarpGroup: "garp_group",
+    Parsed: "",
 }

@@ -13,7 +13,7 @@ from vrrpsim.measure.result import Result
 from vrrpsim.redaction import masked
 from vrrpsim.report.messages import sequence
 from vrrpsim.report.text import (
-    Look,
+    Terminal,
     bound_words,
     brief,
     failovers_alike,
@@ -26,6 +26,7 @@ from vrrpsim.report.text import (
 from vrrpsim.report.waterfall import WORDS, main_failover
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import format_duration
+from vrrpsim.scenario.secrets import secrets_of
 from vrrpsim.trace import Trace
 
 from . import page
@@ -38,8 +39,9 @@ SCRIPTS = ("common.js", "timeline.js", "sequence.js", "run.js")
 
 def run_page(scenario: Scenario, trace: Trace, result: Result, command: str = "") -> bytes:
     """Return the page; `command` repeats the run. Reads the scenario's file once more, to quote it."""
-    command = masked(command, scenario)
-    plain = masked(report(scenario, trace, result, command=command, look=Look(100)), scenario)
+    secrets = secrets_of(scenario)
+    command = masked(command, secrets)
+    plain = masked(report(scenario, trace, result, command=command, look=Terminal(100)), secrets)
     return page(result.name or "run", data(scenario, trace, result, command), SCRIPTS, plain)
 
 
@@ -138,7 +140,8 @@ def _configuration(scenario: Scenario) -> Iterator[tuple[str, str]]:
     """Return titles and texts: the scenario as it is written, then what each node runs."""
     if scenario.path is not None:
         try:
-            yield "Scenario", _cut(masked(scenario.path.read_text(encoding="utf-8"), scenario), QUOTED)
+            written = scenario.path.read_text(encoding="utf-8")
+            yield "Scenario", _cut(masked(written, secrets_of(scenario)), QUOTED)
         except (OSError, ValueError):
             yield "Scenario", "the file can no longer be read"
     left = QUOTED

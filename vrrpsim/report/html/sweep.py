@@ -7,7 +7,7 @@ from typing import Any
 
 from vrrpsim import __version__
 from vrrpsim.redaction import masked
-from vrrpsim.report.distribution import Curve
+from vrrpsim.report.distribution import DrawableCurve
 from vrrpsim.report.sweep import (
     COLUMNS,
     Document,
@@ -32,7 +32,7 @@ NAMED = 5  # of seeds without a result
 SCRIPTS = ("common.js", "distribution.js", "sweep.js")
 
 
-def sweep_page(document: Document, curves: Mapping[str, Sequence[Curve]], command: str = "") -> bytes:
+def sweep_page(document: Document, curves: Mapping[str, Sequence[DrawableCurve]], command: str = "") -> bytes:
     """Return the page; `curves` are the distributions by measure, `command` repeats the sweep."""
     cells = document.get("cells", [document])
     name = cells[0]["scenario"] or "sweep"
@@ -40,7 +40,7 @@ def sweep_page(document: Document, curves: Mapping[str, Sequence[Curve]], comman
     return page(f"{name}: sweep", shown, SCRIPTS, masked(report(document)))
 
 
-def data(document: Document, curves: Mapping[str, Sequence[Curve]]) -> dict[str, Any]:
+def data(document: Document, curves: Mapping[str, Sequence[DrawableCurve]]) -> dict[str, Any]:
     """Return what the page shows."""
     cells = document.get("cells", [document])
     each_has = max(POINTS // max(sum(map(len, curves.values())), 1), 30)
@@ -141,7 +141,7 @@ def _worst(cell: Document) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def _curve(curve: Curve, most: int) -> dict[str, Any]:
+def _curve(curve: DrawableCurve, most: int) -> dict[str, Any]:
     """Thin a curve to evenly spaced points, its ends among them."""
     last = len(curve.seconds) - 1
     steps = min(last + 1, most)

@@ -18,12 +18,12 @@ from vrrpsim.scenario.events import INSTANT_VERBS, VERBS, InjectedAdvert, When
 from vrrpsim.scenario.model import (
     ZERO,
     Client,
+    HostLatency,
     Interface,
     Neighbours,
     Probe,
     Process,
     Segment,
-    Slop,
     Stalls,
     Starts,
 )
@@ -202,8 +202,8 @@ INLINE = Fields(
     near=("file",),
 )
 SLOP = Fields(
-    "Slop",
-    partial(Slop, "custom"),
+    "HostLatency",
+    partial(HostLatency, "custom"),
     {
         "drift": Key(Maybe(DISTRIBUTION), "Lateness of each timer, drawn once per node and run."),
         "stalls": Key(
@@ -224,7 +224,7 @@ SLOP = Fields(
     "How unpunctual the node's timers are.",
 )
 _SLOP_WORD = one_of("none", "default")
-_SLOP_NAMED = Leaf(lambda value: Slop(_SLOP_WORD.parse(value)), _SLOP_WORD.form)
+_SLOP_NAMED = Leaf(lambda value: HostLatency(_SLOP_WORD.parse(value)), _SLOP_WORD.form)
 NEIGHBOURS = Fields(
     "Neighbours",
     Neighbours,
@@ -246,7 +246,7 @@ class NodeDocument(NamedTuple):
     processes: Mapping[str, Process] = {}
     keepalived: Daemon | None = None
     dialect: str | None = None
-    slop: Slop = Slop()
+    slop: HostLatency = HostLatency()
     boots: Distribution = ZERO
     neighbours: Neighbours = Neighbours()
 

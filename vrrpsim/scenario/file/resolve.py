@@ -39,27 +39,14 @@ from .format import (
     NodeDocument,
     Owners,
     ScenarioDocument,
-    read_document,
 )
 from .inline_config import BESIDE_SCRIPT, statements_of
-from .overrides import apply_overrides
 from .resolve_events import resolve_events
-from .yaml_tree import Keys, Tree, read_tree
+from .yaml_tree import Keys, Tree
 
 ROLES = ("master", "backup")
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
-
-
-def read_scenario(path: Path, overrides: Mapping[str, str]) -> Scenario:
-    """Read, validate and resolve; raise `InputError` with all errors."""
-    tree = read_tree(path)
-    apply_overrides(tree, overrides)
-    document, reading = read_document(tree)
-    scenario = Resolver(tree, document, reading, path).resolve() if document else None
-    tree.raise_if_broken()
-    assert scenario is not None  # no document means at least one error
-    return scenario
 
 
 class Resolver:

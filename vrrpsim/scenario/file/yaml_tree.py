@@ -16,8 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from vrrpsim.errors import InputError
-from vrrpsim.findings import Finding, Place, Severity
+from vrrpsim.findings import Finding, InputError, Place, Severity
 
 MAX_BYTES = 512 * 1024  # pure-Python YAML reads about 100 KiB a second
 MAX_VALUES = 100_000  # after aliases are expanded
