@@ -1,16 +1,25 @@
-"""What tests of several folders need: a second chance in real time, and a folder that everybody can read."""
+"""What tests of several folders need: what is slow, a second chance in real time, a folder for everybody."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+HERE = Path(__file__).parent
+QUICK = ("protocol", "keepalived", "scenario", "world", "measure")  # the folders that one works with
+QUICK_FILES = ("test_layering.py", "test_redaction.py", "test_digests.py", "test_cli.py", "test_scenarios.py")
 REAL_TIME = ("real daemons:", "the lab:", "a real browser:", "the unit:")  # how the reason to skip begins
 
 
 def pytest_collection_modifyitems(items):
-    """A machine that others use may stand still at the wrong instant; a fault of ours fails three times."""
+    """Mark what `tests/check.sh --quick` leaves out, and give tests in real time three chances.
+
+    A machine that others use may stand still at the wrong instant; a fault of ours fails three times.
+    """
     for item in items:
+        place = item.path.relative_to(HERE).parts[0]
+        if place not in QUICK and place not in QUICK_FILES:
+            item.add_marker(pytest.mark.slow)
         reasons = [mark.kwargs.get("reason", "") for mark in item.iter_markers("skipif")]
         if any(reason.startswith(REAL_TIME) for reason in reasons):
             item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=2))
