@@ -1,8 +1,8 @@
 """Every shipped scenario tells the history that it told, at every level of its trace.
 
-tests/recorded/digests.json was written at 3e1fdaf: a list of digests a file, one for each of the seeds 1 to 3.
-A mend of the model may change some: `VRRPSIM_UPDATE_RECORDED=1 pytest tests/test_digests.py` writes them anew,
-and the commit says which mechanism explains each.
+tests/recorded/digests.json was written at 3e1fdaf: a list of digests a file, one for each of the seeds 1
+to 3. A mend of the model may change some; the commit then says which mechanism explains each, and
+`VRRPSIM_UPDATE_RECORDED=1 pytest tests/test_digests.py` writes them anew.
 """
 
 import json
