@@ -1,6 +1,6 @@
 """Every shipped scenario tells the history that it told, at every level of its trace.
 
-tests/recorded/digests.json was written at 3e1fdaf: a list of digests a file, one for each of the seeds 1
+tests/digests.json was written at 3e1fdaf: a list of digests a file, one for each of the seeds 1
 to 3. A mend of the model may change some; the commit then says which mechanism explains each, and
 `VRRPSIM_UPDATE_RECORDED=1 pytest tests/test_digests.py` writes them anew.
 """
@@ -16,7 +16,7 @@ from vrrpsim.trace import Level
 from vrrpsim.world import simulate
 
 ROOT = Path(__file__).parents[1]
-RECORDED = Path(__file__).parent / "recorded" / "digests.json"
+RECORDED = Path(__file__).with_name("digests.json")
 FILES = {str(path.relative_to(ROOT)): path for path in sorted(ROOT.glob("scenarios/**/*.yaml"))}
 LONG_NS = 6 * 3600 * 10**9  # of such a scenario only the states are asked for, once
 
