@@ -130,7 +130,7 @@ def test_two_worlds_in_one_process_do_not_meet() -> None:
         for each in made.nodes.values():
             each.start_processes()
         made.faults.schedule()
-        made.reconsider()
+        made.context.reconsider()
 
     for made in (one, other):
         start(made)

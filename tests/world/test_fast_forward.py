@@ -127,9 +127,9 @@ def test_a_year_at_one_percent_has_its_false_takeovers() -> None:
 
 def test_who_asks_for_packets_gets_them_all() -> None:
     scenario = load_scenario(THREE)
-    assert World(scenario, 1, Level.STATES).fast_forward is not None
-    assert World(scenario, 1, Level.ADVERTS).fast_forward is None
-    assert World(scenario, 1, Level.ALL, fast_forward=True).fast_forward is None
+    assert World(scenario, 1, Level.STATES).context.fast_forward is not None
+    assert World(scenario, 1, Level.ADVERTS).context.fast_forward is None
+    assert World(scenario, 1, Level.ALL, fast_forward=True).context.fast_forward is None
     tapped = World(quiet_for(scenario, 120 * 10**9), 1, Level.STATES)
     frames: list[object] = []
     for segment in tapped.segments.values():

@@ -43,7 +43,7 @@ def impair(
     def names(text: str) -> frozenset[str] | None:
         return frozenset(f"{word}:eth0" for word in text.split()) or None
 
-    effect = ActiveImpairment(made, name, Impairment(**words), names(senders), names(receivers))  # type: ignore[arg-type]
+    effect = ActiveImpairment(made.context, name, Impairment(**words), names(senders), names(receivers))  # type: ignore[arg-type]
     made.segments["lan"].impair(effect)
     return effect
 

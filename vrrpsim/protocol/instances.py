@@ -85,25 +85,6 @@ class Instance:
         """Whether a Master's timer does nothing but send the same advert (no GA-3, no K11)."""
         return not self.config.garp.master_refresh_ns and self.config.timer_expired_backup is None
 
-    def hears_again(self, source: Address, payload: bytes, now_ns: int) -> bool:
-        """Whether this was the advert of the memo in the state of the memo: the deadline is later, no more.
-
-        False: nothing was done, it wants `VrrpRouter.receive`.
-        """
-        at_ns = now_ns + self.memo_delay_ns
-        timer = self.timer
-        if (
-            self.state is not self.memo_state
-            or payload is not self.memo_payload
-            or source is not self.memo_source
-            or at_ns < timer.queued_ns
-        ):
-            return False
-        self.received += 1
-        self.last_advert_ns = now_ns
-        timer.at_ns = at_ns
-        return True
-
     def hear_again(self, at_ns: int, times: int) -> None:
         """The advert of the memo was accepted so many times more, the last time at `at_ns`."""
         self.received += times

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from enum import IntEnum
-from heapq import heappush
+from heapq import heappop, heappush
 from typing import Any
 
 from simpy.core import Environment
+from simpy.events import NORMAL
 from simpy.events import Event as SimpyEvent
+
+from vrrpsim.protocol.fsm import NEVER_NS
 
 
 class Kind(IntEnum):
@@ -58,24 +61,18 @@ _RUN: Any = (_run,)  # SimPy only iterates over it
 
 
 def order_of(kind: Kind, rank: int) -> int:
-    """SimPy's priority among equal instants; 0 is its own: the end of a run, before all else then."""
-    return (kind << 20) + rank + 1
+    """SimPy's priority among equal instants; 0 and 1 are its own: what runs beside us comes first."""
+    return (kind << 20) + rank + 2
 
 
-class Calendar:
-    """When what happens; the only place that knows SimPy."""
-
-    __slots__ = ("_eid", "_queue", "env")
+class Calendar(Environment):
+    """SimPy's environment in nanoseconds, with cheap calls beside its processes, which may run here too."""
 
     def __init__(self) -> None:
-        self.env = Environment(0)
-        self._queue: list[Any] = self.env._queue  # what Environment.schedule puts events into, and how
-        self._eid = self.env._eid
-
-    @property
-    def now_ns(self) -> int:
-        """Simulated nanoseconds since the start of the run."""
-        return self.env._now  # type: ignore[return-value]  # an int since the start was one
+        super().__init__(0)
+        self.now_ns = 0  # `now`, as an attribute: nothing is read more often
+        self._end_ns = NEVER_NS
+        self._calls: Any = self._queue  # what `schedule` puts events into, and how
 
     def at(self, at_ns: int, kind: Kind, rank: int, function: Callable[..., object], *arguments: Any) -> Call:
         """Call `function(*arguments)` at an instant; the past counts as now."""
@@ -88,23 +85,48 @@ class Calendar:
     ) -> None:
         """Call `function(*arguments)` after a delay, come what may."""
         call = Call(function, arguments)
-        heappush(self._queue, (self.env._now + delay_ns, order, next(self._eid), call))
+        heappush(self._calls, (self.now_ns + delay_ns, order, next(self._eid), call))
 
     def again(self, call: Call, at_ns: int, order: int) -> None:
         """Schedule a call that is done (or new) for another instant."""
         call.callbacks = _RUN
-        now_ns = self.env._now
-        heappush(self._queue, (at_ns if at_ns > now_ns else now_ns, order, next(self._eid), call))
+        now_ns = self.now_ns
+        heappush(self._calls, (at_ns if at_ns > now_ns else now_ns, order, next(self._eid), call))
+
+    def schedule(self, event: SimpyEvent, priority: Any = NORMAL, delay: float = 0) -> None:
+        """What SimPy's own events ask for; a fraction of a nanosecond would not be reproducible."""
+        if delay != int(delay):
+            raise ValueError(f"a delay is a whole number of nanoseconds, not {delay}")
+        super().schedule(event, priority, int(delay))
 
     def next_ns(self, besides: Container[object]) -> int:
-        """When the next call is due that is not one of these and was not cancelled, or the run ends."""
-        at_ns: int = min(
+        """When the next event is due that is not one of these and was not cancelled, or the run ends."""
+        due = (
             at_ns
-            for at_ns, _, _, event in self._queue
+            for at_ns, _, _, event in self._calls
             if event not in besides and getattr(event, "function", event) is not None
         )
-        return at_ns
+        return min(self._end_ns, min(due, default=NEVER_NS))
 
-    def run(self, until_ns: int) -> None:
-        """Serve everything before `until_ns`."""
-        self.env.run(until=until_ns)
+    def step(self) -> None:
+        """Serve the next event."""
+        self.now_ns = self._calls[0][0] if self._calls else self.now_ns
+        super().step()
+
+    def run(self, until: Any = None) -> Any:
+        """Serve everything before an instant; otherwise what SimPy does, which steps some slower."""
+        if not isinstance(until, int):
+            return super().run(until)
+        self._end_ns = until
+        queue = self._calls
+        while queue and queue[0][0] < until:
+            event = queue[0][3]
+            if type(event) is Call:
+                self._now = self.now_ns = heappop(queue)[0]
+                event.callbacks = None  # type: ignore[assignment]  # as SimPy marks what is done
+                if event.function is not None:
+                    event.function(*event.arguments)
+            else:
+                self.step()
+        self._now = self.now_ns = max(until, self.now_ns)
+        return None

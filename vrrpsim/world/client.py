@@ -6,7 +6,7 @@ Reachability changes only when something in the world changes, so it is computed
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.scenario.model import Client as ClientModel
@@ -15,13 +15,12 @@ from vrrpsim.trace import Reachability
 
 from . import latencies
 from .calendar import Call, Kind
+from .context import Context
 from .frame import VrrpFrame
 from .neighbours import Entry, Nud
 from .node import Node
-from .port import Port, Postponed
-
-if TYPE_CHECKING:
-    from .world import World
+from .port import Port
+from .segment import Segment
 
 
 class Way(NamedTuple):
@@ -42,14 +41,23 @@ class Client:
 
     kernel_runs = True
 
-    def __init__(self, world: World, name: str, rank: int, model: ClientModel, address: Address) -> None:
-        self.world = world
+    def __init__(
+        self,
+        context: Context,
+        segment: Segment[Port],
+        name: str,
+        rank: int,
+        model: ClientModel,
+        address: Address,
+    ) -> None:
+        self.context = context
+        context.observers.append(self.evaluate)
         self.name = name
         self.rank = rank
         self.model = model
         self.address = address
         mac = bytes((2, 0, 1, 0, rank >> 8 & 0xFF, rank & 0xFF))
-        self.port = Port(world, world.segments[model.segment], name, rank, mac, self, model.neighbours)
+        self.port = Port(context, segment, name, rank, mac, self, model.neighbours)
         self.port.local[address] = mac
         self.target, self.target_port = model.target
         self.reachable = False
@@ -61,19 +69,15 @@ class Client:
         self._answering = True  # they do so far
         self._lost_ns = 0  # since when requests are not answered
         self._settled: Call | None = None  # the first answer is on its way
-        self._answers = world.streams.draws(f"answers/{name}")
-        self._chance = world.streams.draws(f"client/{name}")
+        self._answers = context.streams.draws(f"answers/{name}")
+        self._chance = context.streams.draws(f"client/{name}")
 
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
         """Clients do not care."""
 
-    def postponed(self, port: Port, frame: VrrpFrame) -> Postponed:
-        """Nor does anything wait for them."""
-        return Postponed()
-
     def neighbour_moved(self, port: Port, entry: Entry) -> None:
         """The address is at another MAC now, or at none."""
-        self.world.reconsider()
+        self.context.reconsider()
 
     def evaluate(self) -> None:
         """Record whether a request sent now is answered, by whom, and if not, why not."""
@@ -97,7 +101,7 @@ class Client:
             self._cancel_doubt()
             self._answered_by(way.node)
         elif (until_ns := cache.believed_until_ns(entry)) is not None and self._doubt is None:
-            self._doubt = self.world.calendar.at(until_ns, Kind.CLIENT, self.rank, self._doubt_now)
+            self._doubt = self.context.calendar.at(until_ns, Kind.CLIENT, self.rank, self._doubt_now)
 
     def _first_answer_is_late(self) -> bool:
         """After requests failed, the first answer takes longer than the path explains (groundtruth)."""
@@ -107,8 +111,8 @@ class Client:
         if (self._now_ns - 1) // every_ns * every_ns < self._lost_ns:
             return False  # no request fell into the gap
         delay_ns = self._answers.ns(latencies.FIRST_ANSWER)
-        self._settled = self.world.calendar.at(
-            self._now_ns + delay_ns, Kind.CLIENT, self.rank, self.world.reconsider
+        self._settled = self.context.calendar.at(
+            self._now_ns + delay_ns, Kind.CLIENT, self.rank, self.context.reconsider
         )
         return True
 
@@ -162,7 +166,7 @@ class Client:
         node = way.node.name if way.node else ""
         if (reachable, node, reason) != self._recorded:
             self._recorded = (reachable, node, reason)
-            self.world.trace.records.append(Reachability(self._now_ns, self.name, reachable, node, reason))
+            self.context.trace.records.append(Reachability(self._now_ns, self.name, reachable, node, reason))
 
     # --- while a path loses some frames
 
@@ -178,7 +182,7 @@ class Client:
             every_ns = self.model.every_ns
             alike = geometric(self._chance.fraction(), 1.0 - share if self._answering else share)
             at_ns = (self._now_ns // every_ns + alike) * every_ns
-            self.next_loss = self.world.calendar.at(at_ns, Kind.CLIENT, self.rank, self._request)
+            self.next_loss = self.context.calendar.at(at_ns, Kind.CLIENT, self.rank, self._request)
         if way.node is not None and not self._answering:
             self._record(False, way, f"a frame to or from {way.node.name} was lost")
         else:
@@ -191,4 +195,4 @@ class Client:
 
     @property
     def _now_ns(self) -> int:
-        return self.world.calendar.now_ns
+        return self.context.calendar.now_ns

@@ -15,6 +15,7 @@ from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.protocol.frames import multicast_mac
 from vrrpsim.protocol.fsm import NEVER_NS, State
+from vrrpsim.protocol.instances import Instance
 from vrrpsim.protocol.outputs import Output
 from vrrpsim.protocol.router import NOTHING, Host, VrrpRouter
 from vrrpsim.scenario.model import Keepalived
@@ -24,7 +25,6 @@ from . import latencies
 from .calendar import Call, Kind, order_of
 from .frame import VrrpFrame
 from .output_queue import OutputQueue
-from .port import Postponed
 from .script_runner import ScriptRunner
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class Daemon:
 
     def __init__(self, node: Node, model: Keepalived, dialect: Dialect) -> None:
         self.node = node
-        self.world = node.world
-        self._env: Any = node.world.calendar.env  # its `_now` is read more often than anything else
+        self.context = node.context
+        self._calendar = node.context.calendar
         self.model = model
         self.dialect = dialect
         self.config = model.config
@@ -64,7 +64,7 @@ class Daemon:
         self._irregular_until_ns = 0  # until then each wake-up is late by a draw of its own
         self._pending: Call | None = None
         name = node.name
-        streams = self.world.streams
+        streams = self.context.streams
         self.drift_ns = streams.draw_ns(node.drift, f"drift/{name}")
         self._jitter = streams.draws(f"jitter/{name}")
         self._work = streams.draws(f"work/{name}")
@@ -197,7 +197,6 @@ class Daemon:
             self.life == "frozen" or not self.node.kernel_runs or self.now_ns < self._stalled_until_ns
         )
         self._brisk = self.life == "running" and not self.blocked and self.node.starved is None
-        self.node.hearing_changed()
 
     def happen(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Something for the daemon: now, or when it can look again."""
@@ -243,31 +242,29 @@ class Daemon:
                 self.happen(self._receive, port, frame)
             return
         outputs = self.router.receive(
-            port.interface, frame.source, frame.destination, frame.ttl, frame.payload, self._env._now
+            port.interface, frame.source, frame.destination, frame.ttl, frame.payload, self._calendar.now_ns
         )
         if outputs:
             self.obey(outputs)
         elif self._drawn or outputs is not NOTHING:
             self._arm()
 
-    def postponed(self, port: Port, frame: VrrpFrame) -> Postponed | None:
-        """What hearing an advert again would do, if that is not more than moving a deadline."""
-        if self.life != "running":
-            return Postponed() if self.life != "frozen" else None
-        if not self.is_regular:
-            return None
-        instance = self.router.postponed(
+    def postponed(self, port: Port, frame: VrrpFrame) -> Instance | bool:
+        """What hearing an advert again would do: move this instance's deadline, more (True) or nothing."""
+        return not self.is_regular or self.router.postponed(
             port.interface, frame.source, frame.destination, frame.ttl, frame.payload, self.now_ns
         )
-        if isinstance(instance, bool):
-            return None if instance else Postponed()
-        return Postponed(instance, self.drift_ns)
 
     def _receive(self, port: Port, frame: VrrpFrame) -> None:
         """The same when the daemon comes to it."""
         if self.life == "running":
             outputs = self.router.receive(
-                port.interface, frame.source, frame.destination, frame.ttl, frame.payload, self._env._now
+                port.interface,
+                frame.source,
+                frame.destination,
+                frame.ttl,
+                frame.payload,
+                self._calendar.now_ns,
             )
             self.obey(outputs)
 
@@ -306,7 +303,7 @@ class Daemon:
 
     def _arm(self) -> None:
         """See to it that a wake-up is pending no later than the next deadline, by the node's lateness."""
-        if self._drawn or self._env._now < self._irregular_until_ns:
+        if self._drawn or self._calendar.now_ns < self._irregular_until_ns:
             self._arm_exactly()
             return
         due_ns = self.router.next_deadline_ns()
@@ -320,7 +317,7 @@ class Daemon:
             self.wake = Call(self._wake_up, ())
         self._due_ns = due_ns
         self._wake_ns = wake_ns
-        self.world.calendar.again(self.wake, wake_ns, self._order)
+        self.context.calendar.again(self.wake, wake_ns, self._order)
 
     def _arm_exactly(self) -> None:
         """The same with a lateness drawn for this deadline, so no wake-up may come early for nothing.
@@ -334,9 +331,9 @@ class Daemon:
         self._sleep()
         if due_ns >= NEVER_NS:
             return
-        self._drawn = self._env._now < self._irregular_until_ns
+        self._drawn = self._calendar.now_ns < self._irregular_until_ns
         late_ns = self.drift_ns
-        if self._env._now < self._rivals_until_ns:
+        if self._calendar.now_ns < self._rivals_until_ns:
             late_ns = self._jitter.ns(self.node.time(latencies.WAKE_UP))
         if self.node.starved is not None:
             late_ns += self._jitter.ns(self.node.starved)
@@ -357,7 +354,6 @@ class Daemon:
         """From now on until then no wake-up is like another; `until_ns` in the past ends it."""
         self.disturb()
         self._irregular_until_ns = max(until_ns, self._rivals_until_ns)
-        self.node.hearing_changed()
         self._sleep()
         if self.life == "running":
             self._arm_exactly()
@@ -377,14 +373,14 @@ class Daemon:
         if self.blocked:
             self._woken = True
             return
-        leaper = self.world.fast_forward
-        if leaper is None or self._env._now < leaper.not_before_ns or not leaper.leap():
+        leaper = self.context.fast_forward
+        if leaper is None or self._calendar.now_ns < leaper.not_before_ns or not leaper.leap():
             self._advance(self._due_ns)
 
     def _advance(self, due_ns: int) -> None:
         if self.life != "running":
             return
-        outputs = self.router.advance(self._env._now, due_ns)
+        outputs = self.router.advance(self._calendar.now_ns, due_ns)
         if outputs:
             self.deeds.do(outputs)
         self._arm()
@@ -468,8 +464,7 @@ class Daemon:
     @property
     def now_ns(self) -> int:
         """Simulated time."""
-        now_ns: int = self._env._now
-        return now_ns
+        return self._calendar.now_ns
 
     def draw_ns(self, distribution: Distribution) -> int:
         """How long something takes this time; nothing with `slop: none`."""
@@ -477,6 +472,6 @@ class Daemon:
 
     def later(self, delay_ns: int, function: Callable[..., Any], *arguments: Any) -> Call:
         """Something of its own will happen after a delay."""
-        return self.world.calendar.at(
-            self._env._now + delay_ns, Kind.TIMER, self.node.rank, function, *arguments
+        return self.context.calendar.at(
+            self._calendar.now_ns + delay_ns, Kind.TIMER, self.node.rank, function, *arguments
         )

@@ -8,20 +8,20 @@ are what they would be event by event, and so is the digest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from vrrpsim.protocol.instances import Instance
 from vrrpsim.scenario.random_streams import Gaps
 from vrrpsim.trace import FastForwarded, Level
 
+from .calendar import Call
+from .client import Client
+from .context import Context
+from .daemon import Daemon
 from .frame import VrrpFrame
-
-if TYPE_CHECKING:
-    from .calendar import Call
-    from .daemon import Daemon
-    from .port import Port
-    from .world import World
+from .node import Node
+from .port import Port
 
 FRAMES_AT_ONCE = 1_000_000  # of one stream: bounds the memory of a leap
 WORTHWHILE = 3  # fewer adverts of each stream are faster event by event
@@ -59,14 +59,16 @@ class Stream(NamedTuple):
 class FastForward:
     """Looks for quiet stretches of one world and leaps over them."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, context: Context, nodes: Mapping[str, Node], clients: Mapping[str, Client]) -> None:
+        self.context = context
+        self.nodes = nodes
+        self.clients = clients
         self.not_before_ns = 0  # looking costs as much as some adverts: not too often in vain
         self._wait_ns = 0
 
     def leap(self) -> bool:
         """Pass over the quiet stretch that begins now; False: there is none worth it."""
-        now_ns = self.world.calendar.now_ns
+        now_ns = self.context.calendar.now_ns
         streams = self._quiet_streams()
         frames = self._lengths(*streams) if streams is not None else []
         if sum(frames) < WORTHWHILE * len(frames) or not frames:
@@ -77,17 +79,17 @@ class FastForward:
         self._wait_ns = 0
         self.not_before_ns = now_ns
         lost = sum(_pass_over(stream, count) for stream, count in zip(streams[0], frames, strict=True))
-        for node in self.world.nodes.values():
+        for node in self.nodes.values():
             if node.daemon is not None:
                 node.daemon.rearm()
-        if self.world.trace.level >= Level.ADVERTS:
+        if self.context.trace.level >= Level.ADVERTS:
             self._note(now_ns, sum(frames), lost)
         return True
 
     def _quiet_streams(self) -> tuple[list[Stream], int] | None:
         """Everything that is sent, and until when nothing else happens; None if more is going on."""
-        daemons = [node.daemon for node in self.world.nodes.values() if node.daemon is not None]
-        until_ns = self.world.calendar.next_ns({*(each.wake for each in daemons), *self._bystanders()})
+        daemons = [node.daemon for node in self.nodes.values() if node.daemon is not None]
+        until_ns = self.context.calendar.next_ns({*(each.wake for each in daemons), *self._bystanders()})
         streams: list[Stream] = []
         heard: dict[int, Instance] = {}
         for daemon in daemons:
@@ -123,7 +125,7 @@ class FastForward:
 
     def _bystanders(self) -> Iterator[Call]:
         """What clients will notice by chance changes nothing for anybody else."""
-        return (client.next_loss for client in self.world.clients.values() if client.next_loss is not None)
+        return (client.next_loss for client in self.clients.values() if client.next_loss is not None)
 
     def _lengths(self, streams: list[Stream], until_ns: int) -> list[int]:
         """How many frames of each stream pass before anything else happens."""
@@ -138,7 +140,7 @@ class FastForward:
         return [stream.frames_before(until_ns) for stream in streams]
 
     def _note(self, now_ns: int, adverts: int, lost: int) -> None:
-        records = self.world.trace.records
+        records = self.context.trace.records
         if records and isinstance(records[-1], FastForwarded):
             before = records.pop()
             assert isinstance(before, FastForwarded)
@@ -183,8 +185,14 @@ def _path(sender: Port, receiver: Port, frame: VrrpFrame) -> Path | None:
     gaps = effects[0].gaps("loss", chance, sender, receiver, frame) if chance else None
     if not receiver.carrier or not receiver.owner.kernel_runs:
         return Path(gaps, True)
-    postponed = receiver.postponed(frame)
-    return Path(gaps, False, *postponed) if postponed is not None else None
+    node = receiver.owner
+    daemon = node.daemon if isinstance(node, Node) and receiver.hears(frame) else None
+    if daemon is None or daemon.life not in ("running", "frozen"):
+        return Path(gaps, False)
+    listener = daemon.postponed(receiver, frame)
+    if isinstance(listener, bool):
+        return None if listener else Path(gaps, False)
+    return Path(gaps, False, listener, daemon.drift_ns)
 
 
 def _pass_over(stream: Stream, frames: int) -> int:

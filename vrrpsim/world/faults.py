@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 
 from vrrpsim.scenario.addressing import STRANGER_MAC, forged
 from vrrpsim.scenario.event_order import Ending, EventOrder, Firing
@@ -21,13 +20,12 @@ from vrrpsim.scenario.events import (
 from vrrpsim.trace import Fault, FaultEnd
 
 from .calendar import Kind
+from .client import Client
+from .context import Context
 from .frame import VrrpFrame
 from .node import Node
-from .port import Port, Postponed
+from .port import Port
 from .segment import ActiveImpairment, Segment
-
-if TYPE_CHECKING:
-    from .world import World
 
 Undo = Callable[[], None]
 
@@ -35,9 +33,18 @@ Undo = Callable[[], None]
 class Faults:
     """Schedules events and applies their verbs."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self._programme: EventOrder[Undo] = EventOrder(world.scenario.events, world.streams)
+    def __init__(
+        self,
+        context: Context,
+        segments: Mapping[str, Segment[Port]],
+        nodes: Mapping[str, Node],
+        clients: Mapping[str, Client],
+    ) -> None:
+        self.context = context
+        self.segments = segments
+        self.nodes = nodes
+        self.clients = clients
+        self._programme: EventOrder[Undo] = EventOrder(context.scenario.events, context.streams)
         self._forced: dict[tuple[str, str], dict[str, str]] = {}  # verbs on a script, the newest last
         self._verbs: dict[str, Callable[[Event, str], tuple[tuple[str, ...], Undo | None]]] = {
             "kill": self._process("kill", "start"),
@@ -70,24 +77,24 @@ class Faults:
     def _await(self, what: Sequence[Firing | Ending[Undo]]) -> None:
         for each in what:
             act = self._fire if isinstance(each, Firing) else self._end
-            self.world.calendar.at(each.at_ns, Kind.FAULT, each.event.index, act, each)
+            self.context.calendar.at(each.at_ns, Kind.FAULT, each.event.index, act, each)
 
     def _fire(self, firing: Firing) -> None:
         """Resolve the role, apply the verb, write it down."""
-        now_ns, records = self.world.calendar.now_ns, self.world.trace.records
+        now_ns, records = self.context.calendar.now_ns, self.context.trace.records
         fault_at = len(records)
         resolved, undo = self._verbs[firing.event.verb](firing.event, firing.purpose)
         fired, later = self._programme.fired(firing, resolved, undo)
         records.insert(fault_at, Fault(now_ns, *fired))  # before its own consequences
         if not resolved:
-            self.world.remark(f"{fired.verb} {fired.target}: nobody is that at {now_ns / 1e9:.3f} s")
+            self.context.remark(f"{fired.verb} {fired.target}: nobody is that at {now_ns / 1e9:.3f} s")
         self._await(later)
 
     def _end(self, ending: Ending[Undo]) -> None:
-        self.world.trace.records.append(FaultEnd(self.world.calendar.now_ns, ending.number))
+        self.context.trace.records.append(FaultEnd(self.context.calendar.now_ns, ending.number))
         if self._programme.ended(ending):
             ending.undo()
-            self.world.reconsider()
+            self.context.reconsider()
 
     # --- targets
 
@@ -96,8 +103,8 @@ class Faults:
         if target is None:
             return None
         if target.node is not None:
-            return self.world.nodes[target.node]
-        for node in self.world.nodes.values():
+            return self.nodes[target.node]
+        for node in self.nodes.values():
             daemon = node.daemon
             if daemon is None or not node.kernel_runs or not daemon.exists:
                 continue
@@ -110,7 +117,7 @@ class Faults:
     def _ports(self, target: Target) -> list[Port]:
         """All ports a target of a partition or an impairment stands for."""
         if target.client is not None:
-            return [self.world.clients[target.client].port]
+            return [self.clients[target.client].port]
         node = self._node(target)
         if node is None:
             return []
@@ -196,7 +203,7 @@ class Faults:
         def cut(by: int) -> None:
             for sender, receiver in pairs:
                 sender.segment.block(sender.name, receiver.name, by)
-            self.world.reconsider()
+            self.context.reconsider()
 
         cut(1)
         met = dict.fromkeys(port.name.partition(":")[0] for group in groups for port in group)
@@ -207,7 +214,7 @@ class Faults:
         assert isinstance(impairment, Impairment)
         assert event.target is not None
         if event.target.segment is not None:
-            segments = [self.world.segments[event.target.segment]]
+            segments = [self.segments[event.target.segment]]
             either: frozenset[str] | None = None
             met: tuple[str, ...] = (event.target.segment,)
         else:
@@ -222,7 +229,7 @@ class Faults:
             for segment in segments
             for undo in self._add_effects(segment, purpose, impairment, either, senders, receivers)
         ]
-        self.world.reconsider()
+        self.context.reconsider()
 
         def undo_all() -> None:
             for undo in undos:
@@ -232,7 +239,7 @@ class Faults:
 
     def _add_effects(
         self,
-        segment: Segment,
+        segment: Segment[Port],
         purpose: str,
         impairment: Impairment,
         either: frozenset[str] | None,
@@ -241,15 +248,13 @@ class Faults:
     ) -> list[Undo]:
         """An impaired interface suffers in both directions, unless `from:` or `to:` says which."""
         if either is None or senders or receivers:
-            effects = [ActiveImpairment(self.world, purpose, impairment, senders, receivers)]
-            if either is not None:
-                effects = [
-                    ActiveImpairment(self.world, purpose, impairment, senders or either, receivers or either)
-                ]
+            effects = [
+                ActiveImpairment(self.context, purpose, impairment, senders or either, receivers or either)
+            ]
         else:
             effects = [
-                ActiveImpairment(self.world, f"{purpose}/out", impairment, either, None),
-                ActiveImpairment(self.world, f"{purpose}/in", impairment, None, either),
+                ActiveImpairment(self.context, f"{purpose}/out", impairment, either, None),
+                ActiveImpairment(self.context, f"{purpose}/in", impairment, None, either),
             ]
         for effect in effects:
             segment.impair(effect)
@@ -317,15 +322,15 @@ class Faults:
         assert isinstance(event.parameters, Inject)
         assert event.target is not None
         assert event.target.segment is not None
-        segment = self.world.segments[event.target.segment]
+        segment = self.segments[event.target.segment]
         advert = event.parameters.advert
-        source_ip, destination, payload = forged(self.world.scenario, segment.name, advert)
+        source_ip, destination, payload = forged(self.context.scenario, segment.name, advert)
         frame = VrrpFrame(STRANGER_MAC, source_ip, destination, advert.ttl, payload)
         source = next((port for port in segment.ports if port.name == "inject"), None)
         if source is None:
-            stranger = next(iter(self.world.nodes.values()))
+            stranger = next(iter(self.nodes.values()))
             source = Port(
-                self.world,
+                self.context,
                 segment,
                 "inject",
                 0,
@@ -348,10 +353,6 @@ class _Stranger:
 
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
         """Deaf."""
-
-    def postponed(self, port: Port, frame: object) -> Postponed:
-        """Without expectations."""
-        return Postponed()
 
     def neighbour_moved(self, port: Port, entry: object) -> None:
         """Indifferent."""

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from vrrpsim.protocol import frames
 from vrrpsim.protocol.configuration import Address
-
-if TYPE_CHECKING:
-    from .segment import Echo
 
 BROADCAST = b"\xff" * 6
 REQUEST, REPLY, GRATUITOUS = "request", "reply", "gratuitous"
@@ -21,14 +16,13 @@ class Frame:
     frames are numbered together, so that another conversation does not change its draws (DESIGN §4).
     """
 
-    __slots__ = ("dst_mac", "echo", "flow", "kinds", "src_mac")
+    __slots__ = ("dst_mac", "flow", "kinds", "src_mac")
 
     def __init__(self, src_mac: bytes, dst_mac: bytes, kinds: tuple[str, ...], flow: str) -> None:
         self.flow = flow
         self.src_mac = src_mac
         self.dst_mac = dst_mac
         self.kinds = kinds
-        self.echo: Echo | None = None  # what it did when it last arrived
 
     def encode(self, identification: int = 0) -> bytes:
         """The Ethernet frame without FCS."""

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.fsm import NEVER_NS
 from vrrpsim.scenario.model import Neighbours as Personality
 
 from .calendar import Call, Kind
+from .context import Context
 from .frame import GRATUITOUS, REPLY, REQUEST, Frame, NeighbourFrame
-
-if TYPE_CHECKING:
-    from .port import Port
 
 TICK_NS = 4_000_000  # the kernel's timers end on the next tick (HZ = 250)
 DELAY_NS = 5_000_000_000 + TICK_NS  # delay_first_probe_time
@@ -73,14 +71,42 @@ class Entry:
         self.source: Address | None = None  # the address its requests are sent from
 
 
+class NetworkCard(Protocol):
+    """What a cache needs of the port that it belongs to."""
+
+    name: str
+    rank: int
+    context: Context
+
+    @property
+    def now_ns(self) -> int:
+        """Simulated time."""
+
+    @property
+    def alive(self) -> bool:
+        """The kernel behind it runs."""
+
+    def transmit(self, frame: Frame) -> None:
+        """Put a frame on the segment."""
+
+    def ask(self, entry: Entry, mac: bytes | None) -> None:
+        """Solicit a neighbour, by unicast if its MAC is believed."""
+
+    def lose(self, frame: Frame, reason: str) -> None:
+        """A frame that waited is dropped."""
+
+    def neighbour_moved(self, entry: Entry) -> None:
+        """A neighbour has another MAC now, or none."""
+
+
 class NeighbourCache:
     """The cache of one port. `lifetime` personalities expire instead of probing."""
 
-    def __init__(self, port: Port, personality: Personality) -> None:
+    def __init__(self, port: NetworkCard, personality: Personality) -> None:
         self.port = port
         self.personality = personality
         self.entries: dict[Address, Entry] = {}
-        self._draws = port.world.streams.numbered(f"reachable/{port.name}")
+        self._draws = port.context.streams.numbered(f"reachable/{port.name}")
         self._overdue: list[tuple[Entry, Callable[[Entry], None]]] = []  # timers of a paused machine
 
     # --- use
@@ -94,7 +120,7 @@ class NeighbourCache:
             self.port.transmit(frame)
             return
         if len(entry.queue) >= QUEUE:
-            self.port.segment.lose(self.port, None, entry.queue.pop(0), "unresolved")
+            self.port.lose(entry.queue.pop(0), "unresolved")
         entry.queue.append(frame)
 
     def entry(self, address: Address) -> Entry:
@@ -236,13 +262,13 @@ class NeighbourCache:
         entry.state = Nud.FAILED
         entry.timer = None
         for frame in entry.queue:
-            self.port.segment.lose(self.port, None, frame, "unresolved")
+            self.port.lose(frame, "unresolved")
         entry.queue = []
         self.port.neighbour_moved(entry)
 
     def _after(self, entry: Entry, delay_ns: int, function: Callable[[Entry], None]) -> None:
         self._cancel(entry)
-        calendar = self.port.world.calendar
+        calendar = self.port.context.calendar
         entry.timer = calendar.at(
             calendar.now_ns + delay_ns, Kind.KERNEL, self.port.rank, self._fire, entry, function
         )

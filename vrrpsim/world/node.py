@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.dialect import DIALECTS
@@ -16,21 +16,27 @@ from vrrpsim.trace import AddressChange, NodeChange, ProcessChange
 from . import latencies
 from .calendar import Call, Kind
 from .checks import Check
+from .context import Context
 from .daemon import Daemon
 from .frame import VrrpFrame
 from .neighbours import Entry
-from .port import Port, Postponed
+from .port import Port
 from .process import Life, RunningProcess
-
-if TYPE_CHECKING:
-    from .world import World
+from .segment import Segment
 
 
 class Node:
     """One machine of the scenario."""
 
-    def __init__(self, world: World, name: str, rank: int, model: NodeModel) -> None:
-        self.world = world
+    def __init__(
+        self,
+        context: Context,
+        segments: Mapping[str, Segment[Port]],
+        name: str,
+        rank: int,
+        model: NodeModel,
+    ) -> None:
+        self.context = context
         self.name = name
         self.rank = rank
         self.model = model
@@ -46,19 +52,20 @@ class Node:
         self._own: dict[str, tuple[Address, ...]] = {}
         self._reports: dict[str, Call] = {}
         for interface, attachment in model.interfaces.items():
-            mac = card(world.scenario, name, interface)
-            segment = world.segments[attachment.segment]
-            port = Port(world, segment, f"{name}:{interface}", rank, mac, self, model.neighbours)
+            mac = card(context.scenario, name, interface)
+            segment = segments[attachment.segment]
+            port = Port(context, segment, f"{name}:{interface}", rank, mac, self, model.neighbours)
             own = tuple(address.ip for address in own_addresses(attachment, mac))
             self._own[interface] = own
             port.local.update((address, mac) for address in own)
             self.ports[interface] = port
         self.services = {
-            process: RunningProcess(self, process, service) for process, service in model.processes.items()
+            process: RunningProcess(context, name, rank, process, service, self.process_changed)
+            for process, service in model.processes.items()
         }
         self.daemon: Daemon | None = None
         if model.keepalived is not None:
-            self.daemon = Daemon(self, model.keepalived, DIALECTS[world.scenario.dialect_of(name)])
+            self.daemon = Daemon(self, model.keepalived, DIALECTS[context.scenario.dialect_of(name)])
             for port in self.ports.values():
                 port.hear_vrrp = self.daemon.receive
 
@@ -117,7 +124,7 @@ class Node:
         for port in self.ports.values():
             port.reported = port.carrier
         self.start_processes()
-        self.world.reconsider()
+        self.context.reconsider()
 
     def start_processes(self) -> None:
         """At boot: processes at their `starts`, unless that is `manual`."""
@@ -128,7 +135,7 @@ class Node:
 
     def _start_at(self, starts: object, process: RunningProcess | Daemon, name: str) -> None:
         if isinstance(starts, Distribution):
-            delay_ns = self.world.streams.draw_ns(starts, f"starts/{self.name}/{name}")
+            delay_ns = self.context.streams.draw_ns(starts, f"starts/{self.name}/{name}")
             if delay_ns == 0 and isinstance(process, RunningProcess) and self._now_ns == 0:
                 process.start()
             else:
@@ -155,12 +162,12 @@ class Node:
             port.cache.clear()
         for call in self._reports.values():
             call.cancel()
-        self.world.reconsider()
+        self.context.reconsider()
 
     def power_on(self) -> None:
         """Boot, which takes its time."""
         if not self.up:
-            delay_ns = self.world.streams.draw_ns(self.model.boots, f"boots/{self.name}/{self._changes}")
+            delay_ns = self.context.streams.draw_ns(self.model.boots, f"boots/{self.name}/{self._changes}")
             self._later(delay_ns, self._boot_if_off)
 
     def _boot_if_off(self) -> None:
@@ -176,7 +183,7 @@ class Node:
             self._machine_is("paused")
             if self.daemon is not None:
                 self.daemon.look_up()
-            self.world.reconsider()
+            self.context.reconsider()
 
     def resume(self) -> None:
         """It goes on as if no time had passed, but the clock has: overdue timers fire once."""
@@ -187,13 +194,12 @@ class Node:
                 port.cache.resume()
             if self.daemon is not None:
                 self.daemon.resume()
-            self.world.reconsider()
+            self.context.reconsider()
 
     def _machine_is(self, state: str) -> None:
         self.kernel_runs = state == "on"
-        self.hearing_changed()
         self._changes += 1
-        self.world.trace.records.append(NodeChange(self._now_ns, self.name, state))
+        self.context.trace.records.append(NodeChange(self._now_ns, self.name, state))
 
     def starve(self, delay: Distribution | None) -> None:
         """Serve timers and packets this much late; None: no longer."""
@@ -210,7 +216,6 @@ class Node:
         if port.carrier == up:
             return
         port.carrier = up
-        port.segment.hearing_changed()
         pending = self._reports.pop(interface, None)
         if pending is not None:
             pending.cancel()
@@ -219,9 +224,9 @@ class Node:
             self._report_link(port, False)
         else:
             purpose = f"carrier/{port.name}/{self._now_ns}"
-            delay_ns = self.world.streams.draw_ns(self.time(latencies.CARRIER_UP), purpose)
+            delay_ns = self.context.streams.draw_ns(self.time(latencies.CARRIER_UP), purpose)
             self._reports[interface] = self._later(delay_ns, self._report_link, port, True)
-        self.world.reconsider()
+        self.context.reconsider()
 
     def _report_link(self, port: Port, up: bool) -> None:
         if port.reported != up and self.up:
@@ -234,14 +239,14 @@ class Node:
         if address not in port.local:
             self._record_address(port, address, True)
         port.local[address] = mac
-        self.world.reconsider()
+        self.context.reconsider()
 
     def remove_address(self, port: Port, address: Address) -> None:
         """The kernel no longer has the address; a missing one is not an error."""
         if address in port.local and address not in self._own[port.interface]:
             del port.local[address]
             self._record_address(port, address, False)
-            self.world.reconsider()
+            self.context.reconsider()
 
     def flush_address(self, address: Address) -> None:
         """Somebody else removes it, and keepalived hears of that by netlink."""
@@ -252,7 +257,7 @@ class Node:
                     self.daemon.address_removed(interface, address)
 
     def _record_address(self, port: Port, address: Address, present: bool) -> None:
-        self.world.trace.records.append(
+        self.context.trace.records.append(
             AddressChange(self._now_ns, self.name, port.interface, str(address), present)
         )
 
@@ -261,21 +266,12 @@ class Node:
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
         """A VRRP packet reached a kernel whose keepalived would get it at once: here there is none."""
 
-    def hearing_changed(self) -> None:
-        """What becomes of a frame here is not what became of the last one."""
-        for port in self.ports.values():
-            port.segment.hearing_changed()
-
-    def postponed(self, port: Port, frame: VrrpFrame) -> Postponed | None:
-        """What hearing an advert again would do here."""
-        return self.daemon.postponed(port, frame) if self.daemon is not None else Postponed()
-
     def neighbour_moved(self, port: Port, entry: Entry) -> None:
         """Nothing that a node would do about it."""
 
     def process_changed(self, service: RunningProcess) -> None:
         """A process lives, serves, freezes or died."""
-        self.world.trace.records.append(
+        self.context.trace.records.append(
             ProcessChange(self._now_ns, self.name, service.name, service.life.value)
         )
         if self.daemon is not None:
@@ -283,16 +279,16 @@ class Node:
             self.daemon.process_changed(service.name)
             if service.serves:
                 self.daemon.scripts.look_again()
-        self.world.reconsider()
+        self.context.reconsider()
 
     def daemon_changed(self, daemon: Daemon) -> None:
         """Keepalived started, runs, froze or died."""
-        self.world.trace.records.append(ProcessChange(self._now_ns, self.name, "keepalived", daemon.life))
+        self.context.trace.records.append(ProcessChange(self._now_ns, self.name, "keepalived", daemon.life))
 
     @property
     def _now_ns(self) -> int:
-        return self.world.calendar.now_ns
+        return self.context.calendar.now_ns
 
     def _later(self, delay_ns: int, function: object, *arguments: object) -> Call:
-        calendar = self.world.calendar
+        calendar = self.context.calendar
         return calendar.at(calendar.now_ns + delay_ns, Kind.KERNEL, self.rank, function, *arguments)  # type: ignore[arg-type]

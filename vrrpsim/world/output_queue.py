@@ -57,7 +57,7 @@ class OutputQueue:
     def __init__(self, daemon: Daemon) -> None:
         self.daemon = daemon
         self.node = daemon.node
-        self.world = daemon.world
+        self.context = daemon.context
         self._todo: deque[Output] = deque()
         self._busy: Call | None = None
         self._adverts: dict[int, tuple[Port, VrrpFrame, str, SendAdvert]] = {}
@@ -132,7 +132,7 @@ class OutputQueue:
                 return self.daemon.draw_ns(latencies.GRATUITOUS_FRAME)
 
     def _record(self, record: Record, level: Level = Level.STATES) -> None:
-        trace = self.world.trace
+        trace = self.context.trace
         if trace.level >= level:
             trace.records.append(record)
 
@@ -166,7 +166,7 @@ class OutputQueue:
         self._record(Notification(self.daemon.now_ns, self.node.name, *output), Level.ALL)
 
     def _log(self, output: Log) -> None:
-        if self.world.trace.level >= Level.ALL and not output.detail:
+        if self.context.trace.level >= Level.ALL and not output.detail:
             self._record(LogLine(self.daemon.now_ns, self.node.name, str(output)))
 
     def _send_advert(self, output: SendAdvert) -> None:
@@ -174,7 +174,7 @@ class OutputQueue:
         if known is None:
             return
         port, frame, destination, _ = known
-        trace = self.world.trace
+        trace = self.context.trace
         if trace.level >= Level.ADVERTS:
             trace.records.append(
                 AdvertSent(self.daemon.now_ns, self.node.name, output.instance, output.priority, destination)
@@ -230,7 +230,7 @@ class OutputQueue:
         if known is None:
             return
         port, frame, address, _ = known
-        trace = self.world.trace
+        trace = self.context.trace
         if trace.level >= Level.ADVERTS:
             mac = mac_text(frame.sender_mac)
             trace.records.append(

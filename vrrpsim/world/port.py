@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import Protocol
 
 from vrrpsim.protocol.configuration import Address
-from vrrpsim.protocol.instances import Instance
 from vrrpsim.scenario.model import Neighbours as Personality
 
+from .context import Context
 from .frame import BROADCAST, GRATUITOUS, REPLY, REQUEST, Frame, NeighbourFrame, VrrpFrame
 from .neighbours import Entry, NeighbourCache
-
-if TYPE_CHECKING:
-    from .segment import Segment
-    from .world import World
-
-
-class Postponed(NamedTuple):
-    """A deadline that moves, and how late it is served; None: nothing happens at all."""
-
-    instance: Instance | None = None
-    late_ns: int = 0
+from .segment import Segment
 
 
 class PortUser(Protocol):
@@ -33,9 +23,6 @@ class PortUser(Protocol):
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
         """An IP packet of protocol 112 arrived."""
 
-    def postponed(self, port: Port, frame: VrrpFrame) -> Postponed | None:
-        """What an advert that comes again does, if that is only to move a deadline."""
-
     def neighbour_moved(self, port: Port, entry: Entry) -> None:
         """A neighbour has another MAC now, or none."""
 
@@ -45,15 +32,15 @@ class Port:
 
     def __init__(
         self,
-        world: World,
-        segment: Segment,
+        context: Context,
+        segment: Segment[Port],
         name: str,
         rank: int,
         mac: bytes,
         owner: PortUser,
         personality: Personality,
     ) -> None:
-        self.world = world
+        self.context = context
         self.segment = segment
         self.name = name
         self.interface = name.rpartition(":")[2]
@@ -74,7 +61,7 @@ class Port:
     @property
     def now_ns(self) -> int:
         """Simulated time."""
-        return self.world.calendar.now_ns
+        return self.context.calendar.now_ns
 
     @property
     def alive(self) -> bool:
@@ -119,22 +106,20 @@ class Port:
         elif not self.owner.kernel_runs:
             self._lose(frame, "down")
         elif type(frame) is VrrpFrame:
-            if frame.multicast or self._is_meant(frame):
-                if self.martians and frame.source in self.martians:
-                    return
+            if self.hears(frame):
                 self.hear_vrrp(self, frame)
         elif isinstance(frame, NeighbourFrame) and (frame.dst_mac[0] & 1 or self.has_mac(frame.dst_mac)):
             self._hear_neighbour(frame)
 
-    def postponed(self, frame: VrrpFrame) -> Postponed | None:
-        """What hearing this advert again would do; None: more than moving a deadline."""
-        heard = frame.multicast or self._is_meant(frame)
-        return (
-            self.owner.postponed(self, frame) if heard and frame.source not in self.martians else Postponed()
-        )
+    def hears(self, frame: VrrpFrame) -> bool:
+        """Whether the kernel takes this advert for its own."""
+        if not frame.multicast and not (self.has_mac(frame.dst_mac) and frame.destination in self.local):
+            return False
+        return not self.martians or frame.source not in self.martians
 
-    def _is_meant(self, frame: VrrpFrame) -> bool:
-        return self.has_mac(frame.dst_mac) and frame.destination in self.local
+    def lose(self, frame: Frame, reason: str) -> None:
+        """A frame that it wanted to send vanishes."""
+        self.segment.lose(self, None, frame, reason)
 
     def _lose(self, frame: Frame, reason: str) -> None:
         sender = self.segment.mac_table.get(frame.src_mac, self)

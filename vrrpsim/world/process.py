@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from vrrpsim.scenario.model import Process as ProcessModel
 
 from .calendar import Call, Kind
-
-if TYPE_CHECKING:
-    from .node import Node
+from .context import Context
 
 
 class Life(Enum):
@@ -26,9 +24,20 @@ class Life(Enum):
 class RunningProcess:
     """One process. It exists unless dead; it serves while serving, and while reloading without a gap."""
 
-    def __init__(self, node: Node, name: str, model: ProcessModel) -> None:
+    def __init__(
+        self,
+        context: Context,
+        node: str,
+        rank: int,
+        name: str,
+        model: ProcessModel,
+        changed: Callable[[RunningProcess], None],
+    ) -> None:
+        self.context = context
         self.node = node
+        self.rank = rank
         self.name = name
+        self._changed = changed
         self.model = model
         self.life = Life.DEAD
         self._thawed_life = Life.DEAD
@@ -79,17 +88,17 @@ class RunningProcess:
             self._ready_later()
 
     def _ready_later(self) -> None:
-        calendar = self.node.world.calendar
+        calendar = self.context.calendar
         self._starts += 1
-        purpose = f"startup/{self.node.name}/{self.name}/{self._starts}"
-        delay_ns = self.node.world.streams.draw_ns(self.model.starts_up, purpose)
+        purpose = f"startup/{self.node}/{self.name}/{self._starts}"
+        delay_ns = self.context.streams.draw_ns(self.model.starts_up, purpose)
         self._pending = calendar.at(
-            calendar.now_ns + delay_ns, Kind.KERNEL, self.node.rank, self._become, Life.SERVING
+            calendar.now_ns + delay_ns, Kind.KERNEL, self.rank, self._become, Life.SERVING
         )
 
     def _become(self, life: Life) -> None:
         self.life = life
-        self.node.process_changed(self)
+        self._changed(self)
 
     def _cancel(self) -> None:
         if self._pending is not None:

@@ -62,11 +62,11 @@ class ScriptRunner:
         """The scripts of a configuration are the ones to run; what ran for another one is gone."""
         self.forget()
         self._checks.clear()
-        node, world = self.node, self.node.world
+        node, context = self.node, self.node.context
         for script in config.scripts:
             check = check_of(script, self.daemon.model.probes.get(script.name), node.model.processes)
             if check == Check() or (check.process and check.process not in node.known_processes):
-                world.remark(f"{node.name}/{script.name}: '{masked(script.command)}' always succeeds here")
+                context.remark(f"{node.name}/{script.name}: '{masked(script.command)}' always succeeds here")
                 check = Check()
             self._checks[script.name] = check
 
@@ -106,7 +106,7 @@ class ScriptRunner:
         draws = self._draws.get(script)
         if draws is None:
             purpose = f"scripts/{self.node.name}/{script}"
-            draws = self._draws[script] = self.node.world.streams.numbered(purpose)
+            draws = self._draws[script] = self.node.context.streams.numbered(purpose)
         return draws.draw_ns(self._lasts, self._counts[script])
 
     def disturb(self) -> bool:

@@ -4,35 +4,47 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Generic, Protocol, TypeVar
 
-from vrrpsim.protocol.instances import Instance
 from vrrpsim.scenario.events import Impairment
 from vrrpsim.scenario.model import Segment as SegmentModel
 from vrrpsim.scenario.random_streams import Gaps, Numbered, bounds_ns
 
 from .calendar import Kind, order_of
+from .context import Context
 from .frame import Frame, VrrpFrame
 
-if TYPE_CHECKING:
-    from .port import Port
-    from .world import World
+
+class Attached(Protocol):
+    """What the switch needs of whatever is plugged in."""
+
+    name: str
+    carrier: bool
+
+    def wants(self, frame: Frame) -> bool:
+        """Whether a frame to a group is for it."""
+
+    def receive(self, frame: Frame) -> None:
+        """A frame arrived."""
+
+
+PortT = TypeVar("PortT", bound=Attached)
 
 
 class ActiveImpairment:
     """One impairment at work: what it does to the frames it matches, path by path."""
 
-    __slots__ = ("_draws", "_gaps", "_name", "_receivers", "_senders", "_world", "impairment", "only_loses")
+    __slots__ = ("_context", "_draws", "_gaps", "_name", "_receivers", "_senders", "impairment", "only_loses")
 
     def __init__(
         self,
-        world: World,
+        context: Context,
         name: str,
         impairment: Impairment,
         senders: frozenset[str] | None = None,
         receivers: frozenset[str] | None = None,
     ) -> None:
-        self._world = world
+        self._context = context
         self._name = name
         self._senders = senders  # port names; None: any
         self._receivers = receivers
@@ -46,7 +58,7 @@ class ActiveImpairment:
         only = self.impairment.only
         return not only or any(kind in only for kind in kinds)
 
-    def matches(self, sender: Port, receiver: Port, kinds: tuple[str, ...]) -> bool:
+    def matches(self, sender: Attached, receiver: Attached, kinds: tuple[str, ...]) -> bool:
         """Whether it touches a frame of these kinds on this path."""
         return (
             self.meets(kinds)
@@ -54,22 +66,24 @@ class ActiveImpairment:
             and (self._receivers is None or receiver.name in self._receivers)
         )
 
-    def strikes(self, what: str, chance: float | None, sender: Port, receiver: Port, frame: Frame) -> bool:
+    def strikes(
+        self, what: str, chance: float | None, sender: Attached, receiver: Attached, frame: Frame
+    ) -> bool:
         """Whether this frame is the one: losses, duplicates … each have their own gaps per path and flow."""
         return bool(chance) and self.gaps(what, chance or 0.0, sender, receiver, frame).hit()
 
-    def gaps(self, what: str, chance: float, sender: Port, receiver: Port, frame: Frame) -> Gaps:
+    def gaps(self, what: str, chance: float, sender: Attached, receiver: Attached, frame: Frame) -> Gaps:
         """Which frames of this path and flow it strikes."""
         key = (what, sender.name, receiver.name, frame.flow)
         gaps = self._gaps.get(key)
         if gaps is None:
             path = f"{sender.name}->{receiver.name}/{frame.flow}"
-            draws = self._world.streams.numbered(f"{what}/{self._name}/{path}")
+            draws = self._context.streams.numbered(f"{what}/{self._name}/{path}")
             burst = self.impairment.burst if what == "loss" else None
             gaps = self._gaps[key] = Gaps(chance, burst, draws)
         return gaps
 
-    def extra_ns(self, sender: Port, receiver: Port, frame: Frame, number: int) -> int:
+    def extra_ns(self, sender: Attached, receiver: Attached, frame: Frame, number: int) -> int:
         """How much later the n-th frame of its sender and flow arrives."""
         delay, jitter = self.impairment.delay, self.impairment.jitter
         if delay is None and jitter is None:
@@ -78,7 +92,7 @@ class ActiveImpairment:
         extra_ns = draws.draw_ns(delay, 3 * number) if delay is not None else 0
         return extra_ns + draws.draw_ns(jitter, 3 * number + 1) if jitter is not None else extra_ns
 
-    def damaged(self, sender: Port, receiver: Port, frame: Frame, number: int) -> Frame | None:
+    def damaged(self, sender: Attached, receiver: Attached, frame: Frame, number: int) -> Frame | None:
         """An advert with one bit of its payload flipped, as netem's corrupt does; others are dropped."""
         if not isinstance(frame, VrrpFrame):
             return None
@@ -90,42 +104,32 @@ class ActiveImpairment:
         copy.dst_mac = frame.dst_mac
         return copy
 
-    def _numbered(self, sender: Port, receiver: Port, frame: Frame) -> Numbered:
+    def _numbered(self, sender: Attached, receiver: Attached, frame: Frame) -> Numbered:
         key = (sender.name, receiver.name, frame.flow)
         draws = self._draws.get(key)
         if draws is None:
             purpose = f"impair/{self._name}/{sender.name}->{receiver.name}/{frame.flow}"
-            draws = self._draws[key] = self._world.streams.numbered(purpose)
+            draws = self._draws[key] = self._context.streams.numbered(purpose)
         return draws
 
 
-class Echo(NamedTuple):
-    """Where an advert only moved deadlines: what `receivers` do when it comes again, at the same `age`."""
-
-    age: int
-    receivers: list[Port]
-    listeners: list[Instance | None]  # of each receiver; None: it means nothing there now
-
-
-class Segment:
+class Segment(Generic[PortT]):
     """The switch. Frames reach the other ports after the delay, unless something takes them."""
 
-    def __init__(self, world: World, name: str, rank: int, model: SegmentModel) -> None:
-        self.world = world
+    def __init__(self, context: Context, name: str, rank: int, model: SegmentModel) -> None:
+        self.context = context
         self.name = name
-        self._calendar = world.calendar
-        self._env: Any = world.calendar.env  # for its `_now`
-        self._age = 0  # changes whenever `_echo` may say something else
+        self._calendar = context.calendar
         self._order = order_of(Kind.PACKET, rank)
         self.model = model
-        self.ports: list[Port] = []
-        self.mac_table: dict[bytes, Port] = {}
+        self.ports: list[PortT] = []
+        self.mac_table: dict[bytes, PortT] = {}
         self.blocked: Counter[tuple[str, str]] = Counter()  # partitions by (sender, receiver)
         self.effects: list[ActiveImpairment] = []
-        self.taps: list[Callable[[int, Port, Frame, str], None]] = []
+        self.taps: list[Callable[[int, PortT, Frame, str], None]] = []
         self._met: dict[tuple[str, ...], bool] = {}
         self._effects_on: dict[tuple[str, str, tuple[str, ...]], list[ActiveImpairment]] = {}
-        self._members: dict[tuple[str, bytes, type[Frame]], list[Port]] = {}
+        self._members: dict[tuple[str, bytes, type[Frame]], list[PortT]] = {}
         fixed = model.delay.kind == "fixed" and model.jitter is None
         self._plain_delay_ns = model.delay.parameters[0] if fixed else None
         self._numbers: Counter[tuple[str, str]] = Counter()  # frames so far by (sender, flow)
@@ -138,7 +142,7 @@ class Segment:
             corrupt=model.corrupt or None,
         )
         if any((model.loss, model.duplicate, model.reorder, model.corrupt)):
-            self.impair(ActiveImpairment(world, f"segment/{name}", always))
+            self.impair(ActiveImpairment(context, f"segment/{name}", always))
 
     def impair(self, effect: ActiveImpairment) -> None:
         """From now on something happens to the frames it matches."""
@@ -154,7 +158,7 @@ class Segment:
         self._met.clear()
         self._effects_on.clear()
 
-    def transmit(self, sender: Port, frame: Frame) -> None:
+    def transmit(self, sender: PortT, frame: Frame) -> None:
         """A port sends: the switch learns, then forwards or floods."""
         if not sender.carrier:
             self.lose(sender, None, frame, "carrier")
@@ -162,13 +166,13 @@ class Segment:
         if self.mac_table.get(frame.src_mac) is not sender:
             self.mac_table[frame.src_mac] = sender
             self.membership_changed()
-            self.world.reconsider()
+            self.context.reconsider()
         for tap in self.taps:
-            tap(self.world.calendar.now_ns, sender, frame, "")
+            tap(self.context.calendar.now_ns, sender, frame, "")
         receivers = self.receivers(sender, frame)
         if self._is_plain(frame):
             assert self._plain_delay_ns is not None
-            self._calendar.post(self._plain_delay_ns, self._order, self._reach, (receivers, frame))
+            self._calendar.post(self._plain_delay_ns, self._order, _arrive, (receivers, frame))
             return
         number = self._numbers[sender.name, frame.flow]
         self._numbers[sender.name, frame.flow] = number + 1
@@ -176,7 +180,7 @@ class Segment:
             self._forward_through(sender, frame, receivers, number)
         else:
             delay_ns = self.delay_ns(sender, frame, number)
-            self._calendar.post(delay_ns, self._order, self._reach, (receivers, frame))
+            self._calendar.post(delay_ns, self._order, _arrive, (receivers, frame))
 
     def _is_plain(self, frame: Frame) -> bool:
         """Whether nothing but the same delay as always happens to it, whoever it is for."""
@@ -189,7 +193,7 @@ class Segment:
             met = self._met[frame.kinds] = any(effect.meets(frame.kinds) for effect in self.effects)
         return not met
 
-    def effects_on(self, sender: Port, receiver: Port, kinds: tuple[str, ...]) -> list[ActiveImpairment]:
+    def effects_on(self, sender: PortT, receiver: PortT, kinds: tuple[str, ...]) -> list[ActiveImpairment]:
         """The impairments that frames of these kinds meet on this path."""
         key = (sender.name, receiver.name, kinds)
         found = self._effects_on.get(key)
@@ -198,7 +202,7 @@ class Segment:
             self._effects_on[key] = found
         return found
 
-    def receivers(self, sender: Port, frame: Frame) -> list[Port]:
+    def receivers(self, sender: PortT, frame: Frame) -> list[PortT]:
         """The ports the switch forwards to, looked up once until somebody joins, leaves or moves."""
         key = (sender.name, frame.dst_mac, type(frame))
         receivers = self._members.get(key)
@@ -214,13 +218,8 @@ class Segment:
     def membership_changed(self) -> None:
         """A port was added, joined or left a group, or a MAC is behind another port."""
         self._members.clear()
-        self.hearing_changed()
 
-    def hearing_changed(self) -> None:
-        """Somebody here hears adverts in another way than before, or not at all."""
-        self._age += 1
-
-    def _forward_through(self, sender: Port, frame: Frame, receivers: list[Port], number: int) -> None:
+    def _forward_through(self, sender: PortT, frame: Frame, receivers: list[PortT], number: int) -> None:
         """Each path has its own fate; those who hear the same at the same time hear it together."""
         usual_ns = self.delay_ns(sender, frame, number)
         unharmed = []
@@ -235,14 +234,14 @@ class Segment:
                 else:
                     self._deliver([receiver], arriving, delay_ns)
         if unharmed == receivers:
-            self._calendar.post(usual_ns, self._order, self._reach, (receivers, frame))
+            self._calendar.post(usual_ns, self._order, _arrive, (receivers, frame))
         elif unharmed:
             self._deliver(unharmed, frame, usual_ns)
 
     def _fate(
         self,
-        sender: Port,
-        receiver: Port,
+        sender: PortT,
+        receiver: PortT,
         frame: Frame,
         effects: list[ActiveImpairment],
         number: int,
@@ -273,7 +272,7 @@ class Segment:
                 delay_ns = 0  # netem: a reordered frame overtakes those that are delayed
         return [(delay_ns + later_ns, frame)] * copies
 
-    def pass_over(self, sender: Port, frame: Frame, frames: int) -> int:
+    def pass_over(self, sender: PortT, frame: Frame, frames: int) -> int:
         """Count off frames of a flow without sending them; the number of the first one."""
         if self._is_plain(frame):
             return 0  # nobody draws by number, so nobody counts
@@ -288,7 +287,7 @@ class Segment:
         jitter_ns = bounds_ns(self.model.jitter) if self.model.jitter is not None else (0, 0)
         return low_ns + jitter_ns[0], high_ns + jitter_ns[1]
 
-    def delay_ns(self, sender: Port, frame: Frame, number: int) -> int:
+    def delay_ns(self, sender: PortT, frame: Frame, number: int) -> int:
         """The delay of the n-th frame, the same to every receiver: it is the sender's queue that varies."""
         if self._plain_delay_ns is not None:
             return self._plain_delay_ns
@@ -296,45 +295,21 @@ class Segment:
         draws = self._draws.get((sender.name, frame.flow))
         if draws is None:
             purpose = f"delay/{self.name}/{sender.name}/{frame.flow}"
-            draws = self._draws[sender.name, frame.flow] = self.world.streams.numbered(purpose)
+            draws = self._draws[sender.name, frame.flow] = self.context.streams.numbered(purpose)
         delay_ns = draws.draw_ns(delay, 2 * number)
         return delay_ns + draws.draw_ns(jitter, 2 * number + 1) if jitter is not None else delay_ns
 
-    def _deliver(self, receivers: list[Port], frame: Frame, delay_ns: int) -> None:
+    def _deliver(self, receivers: list[PortT], frame: Frame, delay_ns: int) -> None:
         self._calendar.post(delay_ns, self._order, _arrive, (receivers, frame))
 
-    def _reach(self, receivers: list[Port], frame: Frame) -> None:
-        """A frame that nothing harmed reaches all ports it can; an advert perhaps as it did before."""
-        echo = frame.echo
-        if echo is not None and echo.age == self._age and echo.receivers is receivers:
-            assert isinstance(frame, VrrpFrame)
-            now_ns, source, payload = self._env._now, frame.source, frame.payload
-            for number, instance in enumerate(echo.listeners):  # the ports themselves are not touched
-                if instance is None or not instance.hears_again(source, payload, now_ns):
-                    receivers[number].receive(frame)
-            return
-        _arrive(receivers, frame)
-        if type(frame) is VrrpFrame:
-            frame.echo = self._echo(receivers, frame)
-
-    def _echo(self, receivers: list[Port], frame: VrrpFrame) -> Echo | None:
-        """Who will only wait longer when the same advert comes again; None: somebody does more."""
-        listeners = []
-        for port in receivers:
-            heard = port.postponed(frame) if port.carrier and port.owner.kernel_runs else None
-            if heard is None:
-                return None
-            listeners.append(heard.instance)
-        return Echo(self._age, receivers, listeners)
-
-    def lose(self, sender: Port, receiver: Port | None, frame: Frame, reason: str) -> None:
+    def lose(self, sender: PortT, receiver: PortT | None, frame: Frame, reason: str) -> None:
         """A frame vanishes; the trace says where and why."""
         destination = receiver.name if receiver else ""
-        self.world.frame_lost(self.name, sender.name, destination, frame.kinds[-1], reason)
+        self.context.frame_lost(self.name, sender.name, destination, frame.kinds[-1], reason)
         for tap in self.taps:
-            tap(self.world.calendar.now_ns, sender, frame, reason)
+            tap(self.context.calendar.now_ns, sender, frame, reason)
 
-    def passes(self, sender: Port, receiver: Port, kinds: tuple[str, ...]) -> float:
+    def passes(self, sender: PortT, receiver: PortT, kinds: tuple[str, ...]) -> float:
         """The fraction of frames of these kinds that get from one port to the other."""
         if not (sender.carrier and receiver.carrier) or self.blocked.get((sender.name, receiver.name)):
             return 0.0
@@ -352,6 +327,6 @@ class Segment:
             del self.blocked[sender, receiver]
 
 
-def _arrive(receivers: list[Port], frame: Frame) -> None:
+def _arrive(receivers: list[PortT], frame: Frame) -> None:
     for receiver in receivers:
         receiver.receive(frame)

@@ -1,0 +1,63 @@
+"""What every part of one simulated cluster shares: its calendar, its chance and its trace.
+
+Segments, nodes and clients are built from a context and never see the `World` that holds them, so the
+modules of this package import each other downwards only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.random_streams import Streams
+from vrrpsim.trace import FrameLost, Level, Remark, Trace
+
+from .calendar import Calendar, Kind
+
+
+class FastForwards(Protocol):
+    """Whoever can pass over quiet stretches."""
+
+    not_before_ns: int
+
+    def leap(self) -> bool:
+        """Pass over the quiet stretch that begins now; False: there is none worth it."""
+
+
+class Context:
+    """One run's shared things. Two contexts never meet."""
+
+    def __init__(self, scenario: Scenario, seed: int, level: Level) -> None:
+        self.scenario = scenario
+        self.calendar = Calendar()
+        self.streams = Streams(seed)
+        self.trace = Trace(level)
+        self.fast_forward: FastForwards | None = None
+        self.observers: list[Callable[[], None]] = []  # looked at once, after all else of an instant
+        self._reconsidering = False
+        self._remarks: set[str] = set()
+
+    def reconsider(self) -> None:
+        """Something changed that clients could notice: look at them once, after all else of this instant."""
+        if not self._reconsidering:
+            self._reconsidering = True
+            self.calendar.at(self.calendar.now_ns, Kind.CLIENT, 0, self._observe)
+
+    def _observe(self) -> None:
+        self._reconsidering = False
+        for observe in self.observers:
+            observe()
+
+    def frame_lost(self, segment: str, source: str, destination: str, kind: str, reason: str) -> None:
+        """Record a frame that did not arrive."""
+        if self.trace.level >= Level.ADVERTS:
+            self.trace.records.append(
+                FrameLost(self.calendar.now_ns, segment, source, destination, kind, reason)
+            )
+
+    def remark(self, text: str) -> None:
+        """Say something about the run itself, once."""
+        if text not in self._remarks:
+            self._remarks.add(text)
+            self.trace.records.append(Remark(self.calendar.now_ns, text))
