@@ -36,7 +36,7 @@ from .statistics import (
 )
 from .stratified_seeds import choose_seeds, stratified_event
 from .thresholds import RATES, Threshold, ThresholdError
-from .trial import COUNTS, Sample, TrialRow, measures
+from .trial import COUNTS, Sample, TrialRow, measures, run_batch
 from .workers import Collected, Progress, Workers, collect
 
 SPLIT_BRAIN_NS = 50_000_000
@@ -344,7 +344,9 @@ def sweep(
     scenarios = [variant.scenario for variant in variants]
     _check(variants, thresholds)
     seeds = choose_seeds(scenarios[0], seed, runs, stratify=stratify)
-    found = collect(scenarios, seeds, workers or Workers(), total=runs * len(variants), progress=progress)
+    found = collect(
+        scenarios, seeds, workers or Workers(), run_batch, total=runs * len(variants), progress=progress
+    )
     return SweepResult(
         cells=tuple(_cell(number, variant, found, thresholds) for number, variant in enumerate(variants)),
         asked=runs,
@@ -362,7 +364,7 @@ def _check(variants: Sequence[Variant], thresholds: Sequence[Threshold]) -> None
             Cell(variant, (), {}, {}, ()).samples(threshold.measure)
 
 
-def _cell(number: int, variant: Variant, found: Collected, thresholds: Sequence[Threshold]) -> Cell:
+def _cell(number: int, variant: Variant, found: Collected[TrialRow], thresholds: Sequence[Threshold]) -> Cell:
     rows = tuple(found.rows[number][seed] for seed in sorted(found.rows[number]))
     errors, lost = (dict(sorted(each[number].items())) for each in (found.errors, found.lost))
     return Cell(variant, rows, errors, lost, tuple(thresholds))

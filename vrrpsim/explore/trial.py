@@ -16,8 +16,8 @@ met its last owner has not been answered by a failover: it lasts at least from t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 from vrrpsim.measure.failovers import Effect, causes
 from vrrpsim.measure.ownership import Ownership, Span, Tenure
@@ -45,10 +45,13 @@ class TrialRow(NamedTuple):
     judged: tuple[tuple[bool | None, int | None], ...]  # each expectation: whether kept, measured
 
 
-class Batch(NamedTuple):
+Row = TypeVar("Row")  # what is kept of one run, with its `seed`
+
+
+class Batch(NamedTuple, Generic[Row]):
     """What a worker hands back. `errors` are (seed, exception) of trials that raised."""
 
-    rows: list[TrialRow]
+    rows: list[Row]
     errors: list[tuple[int, str]]
     elapsed_s: float
 
@@ -60,10 +63,15 @@ def measures(scenario: Scenario) -> tuple[str, ...]:
     return ("failover", *(["outage"] if names else []), *each, "dual_master", "vacancy", "moves")
 
 
-def run_batch(scenario: Scenario, seeds: Sequence[int]) -> Batch:
-    """Run the trials of one task of a worker; an exception of one does not harm the others."""
+def run_batch(scenario: Scenario, seeds: Sequence[int]) -> Batch[TrialRow]:
+    """Run the trials of one task of a worker."""
+    return batch_of(trial, scenario, seeds)
+
+
+def batch_of(trial: Callable[[Scenario, int], Row], scenario: Scenario, seeds: Sequence[int]) -> Batch[Row]:
+    """Run one trial a seed; an exception of one does not harm the others."""
     began = time.perf_counter()
-    batch = Batch([], [], 0.0)
+    batch: Batch[Row] = Batch([], [], 0.0)
     for seed in seeds:
         try:
             batch.rows.append(trial(scenario, seed))

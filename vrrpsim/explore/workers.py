@@ -17,17 +17,27 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from threading import Thread
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from vrrpsim.scenario.model import Scenario
 
-from .trial import Batch, TrialRow, run_batch
+from .trial import Batch, run_batch
 
 BATCH_S = 0.15  # of wall time
 MOST = 2000  # seeds in a batch
 DEATHS = 20  # of workers before the sweep gives up
 
-Work = Callable[[Scenario, Sequence[int]], Batch]
+
+class Seeded(Protocol):
+    """What is kept of one run."""
+
+    @property
+    def seed(self) -> int:
+        """The run's."""
+
+
+Row = TypeVar("Row", bound=Seeded)
+Work = Callable[[Scenario, Sequence[int]], Batch[Row]]
 Progress = Callable[[int, int], None]  # trials done, of how many
 
 
@@ -47,10 +57,10 @@ class Task:
 
 
 @dataclass(slots=True)
-class Collected:
+class Collected(Generic[Row]):
     """What came back, by cell and seed."""
 
-    rows: list[dict[int, TrialRow]]
+    rows: list[dict[int, Row]]
     errors: list[dict[int, str]]  # trials that raised: a bug
     lost: list[dict[int, str]]  # trials that took their worker with them, or never ran
     repeated: set[int] = field(default_factory=set)  # seeds under way when a worker died
@@ -79,7 +89,7 @@ class Workers:
         """How many tasks are under way at a time: enough that nobody waits."""
         return 1 if self.jobs == 1 and self._foreign is None else 2 * self.jobs
 
-    def submit(self, work: Work, scenario: Scenario, seeds: Sequence[int]) -> Future[Batch]:
+    def submit(self, work: Work[Row], scenario: Scenario, seeds: Sequence[int]) -> Future[Batch[Row]]:
         """Hand in one task."""
         if self._foreign is not None:
             return self._foreign.submit(work, scenario, seeds)
@@ -136,11 +146,11 @@ def collect(
     scenarios: Sequence[Scenario],
     seeds: Iterable[int],
     workers: Workers,
+    work: Work[Row],
     *,
     total: int = 0,
     progress: Progress | None = None,
-    work: Work = run_batch,
-) -> Collected:
+) -> Collected[Row]:
     """Run every scenario with every seed; Ctrl-C ends it early with what is finished.
 
     `progress` is told how many of `total` trials are done.
@@ -160,18 +170,20 @@ def collect(
     return ledger.found
 
 
-class _Pending:
+class _Pending(Generic[Row]):
     """The work to do and what is under way."""
 
     def __init__(
-        self, scenarios: Sequence[Scenario], seeds: Iterable[int], workers: Workers, work: Work
+        self, scenarios: Sequence[Scenario], seeds: Iterable[int], workers: Workers, work: Work[Row]
     ) -> None:
         self.scenarios, self.workers, self.work = scenarios, workers, work
-        self.found = Collected([{} for _ in scenarios], [{} for _ in scenarios], [{} for _ in scenarios])
+        self.found: Collected[Row] = Collected(
+            [{} for _ in scenarios], [{} for _ in scenarios], [{} for _ in scenarios]
+        )
         self.done = 0
         self._fresh = self._tasks(seeds)
         self._suspects: deque[Task] = deque()
-        self._under_way: dict[Future[Batch], Task] = {}
+        self._under_way: dict[Future[Batch[Row]], Task] = {}
         self._spent_s, self._timed = 0.0, 0
 
     def _tasks(self, seeds: Iterable[int]) -> Iterator[Task]:
@@ -213,7 +225,7 @@ class _Pending:
                 break
         return len(self._under_way) > before
 
-    def _bring_in(self, future: Future[Batch]) -> bool:
+    def _bring_in(self, future: Future[Batch[Row]]) -> bool:
         """Take one finished task; True: its pool is broken."""
         task = self._under_way.pop(future)
         try:
