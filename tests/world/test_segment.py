@@ -14,7 +14,7 @@ from vrrpsim.trace import AdvertRejected, FrameLost
 from vrrpsim.world import World
 from vrrpsim.world.calendar import Kind
 from vrrpsim.world.frame import GRATUITOUS, REPLY, REQUEST, Frame, NeighbourFrame
-from vrrpsim.world.segment import ActiveImpairment
+from vrrpsim.world.impairment import ActiveImpairment
 
 LAN = ip_network("10.0.0.0/24")
 JOINED = multicast_mac(IPv4Address("224.0.0.18"))

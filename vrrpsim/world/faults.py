@@ -23,9 +23,10 @@ from .calendar import Kind
 from .client import Client
 from .context import Context
 from .frame import VrrpFrame
+from .impairment import ActiveImpairment
 from .node import Node
 from .port import Port
-from .segment import ActiveImpairment, Segment
+from .segment import Segment
 
 Undo = Callable[[], None]
 

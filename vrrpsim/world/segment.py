@@ -8,11 +8,12 @@ from typing import Generic, Protocol, TypeVar
 
 from vrrpsim.scenario.events import Impairment
 from vrrpsim.scenario.model import Segment as SegmentModel
-from vrrpsim.scenario.random_streams import Gaps, Numbered, bounds_ns
+from vrrpsim.scenario.random_streams import Numbered, bounds_ns
 
 from .calendar import Kind, order_of
 from .context import Context
-from .frame import Frame, VrrpFrame
+from .frame import Frame
+from .impairment import ActiveImpairment
 
 
 class Attached(Protocol):
@@ -29,88 +30,6 @@ class Attached(Protocol):
 
 
 PortT = TypeVar("PortT", bound=Attached)
-
-
-class ActiveImpairment:
-    """One impairment at work: what it does to the frames it matches, path by path."""
-
-    __slots__ = ("_context", "_draws", "_gaps", "_name", "_receivers", "_senders", "impairment", "only_loses")
-
-    def __init__(
-        self,
-        context: Context,
-        name: str,
-        impairment: Impairment,
-        senders: frozenset[str] | None = None,
-        receivers: frozenset[str] | None = None,
-    ) -> None:
-        self._context = context
-        self._name = name
-        self._senders = senders  # port names; None: any
-        self._receivers = receivers
-        self._gaps: dict[tuple[str, str, str, str], Gaps] = {}
-        self._draws: dict[tuple[str, str, str], Numbered] = {}
-        self.impairment = does = impairment
-        self.only_loses = not (does.delay or does.jitter or does.duplicate or does.reorder or does.corrupt)
-
-    def meets(self, kinds: tuple[str, ...]) -> bool:
-        """Whether it is meant for frames of these kinds at all."""
-        only = self.impairment.only
-        return not only or any(kind in only for kind in kinds)
-
-    def matches(self, sender: Attached, receiver: Attached, kinds: tuple[str, ...]) -> bool:
-        """Whether it touches a frame of these kinds on this path."""
-        return (
-            self.meets(kinds)
-            and (self._senders is None or sender.name in self._senders)
-            and (self._receivers is None or receiver.name in self._receivers)
-        )
-
-    def strikes(
-        self, what: str, chance: float | None, sender: Attached, receiver: Attached, frame: Frame
-    ) -> bool:
-        """Whether this frame is the one: losses, duplicates … each have their own gaps per path and flow."""
-        return bool(chance) and self.gaps(what, chance or 0.0, sender, receiver, frame).hit()
-
-    def gaps(self, what: str, chance: float, sender: Attached, receiver: Attached, frame: Frame) -> Gaps:
-        """Which frames of this path and flow it strikes."""
-        key = (what, sender.name, receiver.name, frame.flow)
-        gaps = self._gaps.get(key)
-        if gaps is None:
-            path = f"{sender.name}->{receiver.name}/{frame.flow}"
-            draws = self._context.streams.numbered(f"{what}/{self._name}/{path}")
-            burst = self.impairment.burst if what == "loss" else None
-            gaps = self._gaps[key] = Gaps(chance, burst, draws)
-        return gaps
-
-    def extra_ns(self, sender: Attached, receiver: Attached, frame: Frame, number: int) -> int:
-        """How much later the n-th frame of its sender and flow arrives."""
-        delay, jitter = self.impairment.delay, self.impairment.jitter
-        if delay is None and jitter is None:
-            return 0
-        draws = self._numbered(sender, receiver, frame)
-        extra_ns = draws.draw_ns(delay, 3 * number) if delay is not None else 0
-        return extra_ns + draws.draw_ns(jitter, 3 * number + 1) if jitter is not None else extra_ns
-
-    def damaged(self, sender: Attached, receiver: Attached, frame: Frame, number: int) -> Frame | None:
-        """An advert with one bit of its payload flipped, as netem's corrupt does; others are dropped."""
-        if not isinstance(frame, VrrpFrame):
-            return None
-        draws = self._numbered(sender, receiver, frame)
-        bit = int(draws.fraction(3 * number + 2) * len(frame.payload) * 8)
-        payload = bytearray(frame.payload)
-        payload[bit // 8] ^= 1 << bit % 8
-        copy = VrrpFrame(frame.src_mac, frame.source, frame.destination, frame.ttl, bytes(payload))
-        copy.dst_mac = frame.dst_mac
-        return copy
-
-    def _numbered(self, sender: Attached, receiver: Attached, frame: Frame) -> Numbered:
-        key = (sender.name, receiver.name, frame.flow)
-        draws = self._draws.get(key)
-        if draws is None:
-            purpose = f"impair/{self._name}/{sender.name}->{receiver.name}/{frame.flow}"
-            draws = self._draws[key] = self._context.streams.numbered(purpose)
-        return draws
 
 
 class Segment(Generic[PortT]):
