@@ -8,7 +8,6 @@ from typing import ClassVar
 import pytest
 from memory import Clock, Machine
 
-from vrrpsim.protocol.instances import Instance
 from vrrpsim.protocol.router import VrrpRouter
 from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.scenario.quantities import Distribution
@@ -92,7 +91,6 @@ def exact_world(path, monkeypatch):
     scenario = load_scenario(path, overrides={f"nodes.{name}.slop": "none" for name in nodes})
     Recorder.lives = []
     monkeypatch.setattr("vrrpsim.world.daemon.VrrpRouter", Recorder)
-    monkeypatch.setattr(Instance, "hears_again", lambda *_: False)  # every advert is received
     return World(scenario, 1, Level.ALL)
 
 

@@ -13,37 +13,21 @@ from typing import Protocol
 
 from vrrpsim.protocol.configuration import Address, NotifyScripts, RouterConfig, ScriptConfig
 from vrrpsim.protocol.dialect import Dialect
-from vrrpsim.protocol.frames import mac_text
 from vrrpsim.protocol.fsm import NEVER_NS, Log
 from vrrpsim.protocol.outputs import (
     AddAddresses,
-    AdvertDropped,
     KillScript,
     Output,
-    PriorityChanged,
     RemoveAddresses,
     RunNotify,
     RunScript,
     SendAdvert,
     SendGratuitous,
-    StateChanged,
-    TrackerChanged,
 )
 from vrrpsim.protocol.packet import HEADER_BYTES
 from vrrpsim.protocol.router import Host, VrrpRouter
-from vrrpsim.trace import (
-    AddressChange,
-    AdvertRejected,
-    AdvertSent,
-    Gratuitous,
-    LogLine,
-    Notification,
-    PriorityChange,
-    ProcessChange,
-    Record,
-    StateChange,
-    TrackerChange,
-)
+from vrrpsim.recording import record_of
+from vrrpsim.trace import AddressChange, ProcessChange, Record
 
 from .notify import Command, fifo_line, notifies_of, notify_commands
 
@@ -200,12 +184,10 @@ class LiveDaemon:
 
     def _do(self, output: Output) -> None:
         """Obey one output, and put it into the trace as the simulator does."""
-        at_ns, node, transport = self._at(), self.node, self.transport
+        at_ns, transport, mac = self._at(), self.transport, None
         match output:
             case SendAdvert():
                 transport.send_advert(output)
-                target = str(output.destination)
-                self._record(AdvertSent(at_ns, node, output.instance, output.priority, target))
             case AddAddresses():
                 self._waiting = True
                 transport.add_addresses(output, self._done)
@@ -213,41 +195,18 @@ class LiveDaemon:
                 self._waiting = True
                 transport.remove_addresses(output, self._done)
             case SendGratuitous():
-                if (mac := transport.send_gratuitous(output)) is not None:
-                    address = str(output.address)
-                    self._record(Gratuitous(at_ns, node, output.interface, address, mac_text(mac)))
+                mac = transport.send_gratuitous(output)
             case RunScript(script=name, run=run):
                 transport.run_script(self.router.scripts[name].config, run)
             case KillScript(run=run, signal=signal):
                 transport.kill_script(run, signal)
-            case StateChanged():
-                last_ns = output.last_advert_ns
-                self._record(
-                    StateChange(
-                        at_ns,
-                        node,
-                        output.instance,
-                        output.old.name,
-                        output.new.name,
-                        output.reason,
-                        None if last_ns is None else last_ns - self._epoch_ns,
-                    )
-                )
-            case PriorityChanged():
-                self._record(PriorityChange(at_ns, node, *output))
-            case TrackerChanged():
-                self._record(TrackerChange(at_ns, node, *output))
-            case AdvertDropped():
-                source, reason = str(output.source), output.reason.value
-                self._record(AdvertRejected(at_ns, node, output.instance, source, reason))
             case RunNotify():
-                self._record(Notification(at_ns, node, *output))
                 transport.notify(notify_commands(self._notify_of(output), output), fifo_line(output))
             case Log():
-                text = str(output)
-                if not output.detail:
-                    self._record(LogLine(at_ns, node, text))
-                transport.log(text, output.detail)
+                transport.log(str(output), output.detail)
+        record = record_of(output, at_ns, self.node, mac=mac, epoch_ns=self._epoch_ns)
+        if record is not None:
+            self._record(record)
 
     # --- small things
 

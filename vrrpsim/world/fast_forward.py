@@ -21,6 +21,7 @@ from .context import Context
 from .daemon import Daemon
 from .frame import VrrpFrame
 from .node import Node
+from .output_queue import Prepared
 from .port import Port
 
 FRAMES_AT_ONCE = 1_000_000  # of one stream: bounds the memory of a leap
@@ -102,8 +103,8 @@ class FastForward:
                 return None
             for instance, adverts in rhythm:
                 for position, advert in enumerate(adverts):
-                    sent = daemon.deeds.advert_frame(advert)
-                    stream = _stream(daemon, instance, sent[0], sent[1], position == 0) if sent else None
+                    sent = daemon.deeds.prepared(advert)
+                    stream = _stream(daemon, instance, sent, position == 0) if sent else None
                     if stream is None:
                         return None
                     streams.append(stream)
@@ -148,8 +149,10 @@ class FastForward:
         records.append(FastForwarded(now_ns, adverts, lost))
 
 
-def _stream(daemon: Daemon, instance: Instance, port: Port, frame: VrrpFrame, leads: bool) -> Stream | None:
+def _stream(daemon: Daemon, instance: Instance, sent: Prepared, leads: bool) -> Stream | None:
     """The stream that an advert is part of; None if something about it is special."""
+    port, frame = sent.port, sent.frame
+    assert isinstance(frame, VrrpFrame)
     segment = port.segment
     if not port.carrier or segment.taps or segment.mac_table.get(frame.src_mac) is not port:
         return None

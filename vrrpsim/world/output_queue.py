@@ -8,36 +8,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vrrpsim.protocol.frames import mac_text
-from vrrpsim.protocol.fsm import Log
 from vrrpsim.protocol.outputs import (
     AddAddresses,
     AdvertDropped,
     KillScript,
     Output,
-    PriorityChanged,
     RemoveAddresses,
-    RunNotify,
     RunScript,
     SendAdvert,
     SendGratuitous,
-    StateChanged,
-    TrackerChanged,
 )
-from vrrpsim.trace import (
-    AdvertRejected,
-    AdvertSent,
-    Gratuitous,
-    Level,
-    LogLine,
-    Notification,
-    PriorityChange,
-    Record,
-    StateChange,
-    TrackerChange,
-)
+from vrrpsim.recording import LEVELS, record_of
+from vrrpsim.trace import Level, Record
 
 from . import latencies
 from .calendar import Call
@@ -48,7 +32,17 @@ if TYPE_CHECKING:
     from .port import Port
 
 COSTLY = (AddAddresses, RemoveAddresses, SendGratuitous)  # the others take no time of their own
-ADVERTS_KEPT = 4096  # frames remembered; an instance repeats a handful
+FRAMES_KEPT = 4096  # an instance repeats a handful
+
+
+class Prepared(NamedTuple):
+    """A frame that may be sent again, with its record; `output` is kept so that its id stays its own."""
+
+    port: Port
+    frame: VrrpFrame | NeighbourFrame
+    record: type[Record]
+    said: tuple[Any, ...]  # all of it but the instant
+    output: SendAdvert | SendGratuitous
 
 
 class OutputQueue:
@@ -60,21 +54,16 @@ class OutputQueue:
         self.context = daemon.context
         self._todo: deque[Output] = deque()
         self._busy: Call | None = None
-        self._adverts: dict[int, tuple[Port, VrrpFrame, str, SendAdvert]] = {}
-        self._announcements: dict[int, tuple[Port, NeighbourFrame, str, SendGratuitous]] = {}
+        self._frames: dict[int, Prepared] = {}  # by the identity of their outputs
         self._ways: dict[type[Output], Callable[[Any], None]] = {
-            SendAdvert: self._send_advert,
-            StateChanged: self._state_changed,
-            PriorityChanged: self._priority_changed,
-            TrackerChanged: self._tracker_changed,
+            **dict.fromkeys(LEVELS, self._record),
+            SendAdvert: self._send,
             AddAddresses: self._add,
             RemoveAddresses: self._remove,
-            SendGratuitous: self._announce,
+            SendGratuitous: self._send,
             RunScript: daemon.scripts.begin,
             KillScript: daemon.scripts.kill,
             AdvertDropped: self._advert_dropped,
-            RunNotify: self._notify,
-            Log: self._log,
         }
 
     @property
@@ -85,7 +74,7 @@ class OutputQueue:
     def do(self, outputs: Sequence[Output]) -> None:
         """Each takes its time before it has happened, and waits for those before it."""
         if len(outputs) == 1 and type(outputs[0]) is SendAdvert and self.done and not self.daemon.blocked:
-            self._send_advert(outputs[0])  # the rhythm of a Master, without ceremony
+            self._send(outputs[0])  # the rhythm of a Master, without ceremony
         else:
             self._todo.extend(outputs)
             self.go_on()
@@ -131,67 +120,49 @@ class OutputQueue:
             case _:
                 return self.daemon.draw_ns(latencies.GRATUITOUS_FRAME)
 
-    def _record(self, record: Record, level: Level = Level.STATES) -> None:
-        trace = self.context.trace
-        if trace.level >= level:
-            trace.records.append(record)
-
-    def _state_changed(self, output: StateChanged) -> None:
-        old, new = output.old.name, output.new.name
-        self._record(
-            StateChange(
-                self.daemon.now_ns,
-                self.node.name,
-                output.instance,
-                old,
-                new,
-                output.reason,
-                output.last_advert_ns,
-            )
-        )
-
-    def _priority_changed(self, output: PriorityChanged) -> None:
-        self._record(PriorityChange(self.daemon.now_ns, self.node.name, *output))
-
-    def _tracker_changed(self, output: TrackerChanged) -> None:
-        self._record(TrackerChange(self.daemon.now_ns, self.node.name, *output))
-
     def _advert_dropped(self, output: AdvertDropped) -> None:
         self.daemon.meet_rival()
-        source, reason = str(output.source), output.reason.value
-        rejected = AdvertRejected(self.daemon.now_ns, self.node.name, output.instance, source, reason)
-        self._record(rejected, Level.ADVERTS)
+        self._record(output)
 
-    def _notify(self, output: RunNotify) -> None:
-        self._record(Notification(self.daemon.now_ns, self.node.name, *output), Level.ALL)
+    def _record(self, output: Output) -> None:
+        trace = self.context.trace
+        if trace.level >= LEVELS[type(output)]:
+            record = record_of(output, self.daemon.now_ns, self.node.name)
+            if record is not None:
+                trace.records.append(record)
 
-    def _log(self, output: Log) -> None:
-        if self.context.trace.level >= Level.ALL and not output.detail:
-            self._record(LogLine(self.daemon.now_ns, self.node.name, str(output)))
-
-    def _send_advert(self, output: SendAdvert) -> None:
-        known = self._adverts.get(id(output)) or self.advert_frame(output)
+    def _send(self, output: SendAdvert | SendGratuitous) -> None:
+        known = self._frames.get(id(output)) or self.prepared(output)
         if known is None:
             return
-        port, frame, destination, _ = known
+        port, frame, record, said, _ = known
         trace = self.context.trace
         if trace.level >= Level.ADVERTS:
-            trace.records.append(
-                AdvertSent(self.daemon.now_ns, self.node.name, output.instance, output.priority, destination)
-            )
-        port.send_ip(frame)
+            trace.records.append(record(self.daemon.now_ns, *said))
+        if type(frame) is VrrpFrame:
+            port.send_ip(frame)
+        else:
+            port.transmit(frame)
 
-    def advert_frame(self, output: SendAdvert) -> tuple[Port, VrrpFrame, str, SendAdvert] | None:
-        """The frame of an advert. The router repeats the same output, so it is built once."""
-        known = self._adverts.get(id(output))
-        port = self.node.ports.get(output.interface)
+    def prepared(self, output: SendAdvert | SendGratuitous) -> Prepared | None:
+        """What sending it takes. The router repeats the same output, so that is built once."""
+        known = self._frames.get(id(output))
+        port = self._port_of(output.instance, output.interface)
         if known is not None or port is None:
             return known
-        source_mac = output.virtual_mac or port.mac
-        frame = VrrpFrame(source_mac, output.source, output.destination, output.ttl, output.payload)
-        if len(self._adverts) > ADVERTS_KEPT:
-            self._adverts.clear()
-        known = self._adverts[id(output)] = (port, frame, str(output.destination), output)
+        mac = output.virtual_mac or port.mac
+        frame: VrrpFrame | NeighbourFrame
+        if isinstance(output, SendAdvert):
+            frame = VrrpFrame(mac, output.source, output.destination, output.ttl, output.payload)
+        else:
+            frame = NeighbourFrame(GRATUITOUS, mac, output.address, output.address)
+            if output.target_is_sender:
+                frame.target_mac = mac
+        record = record_of(output, 0, self.node.name, mac=mac)
+        assert record is not None
+        if len(self._frames) > FRAMES_KEPT:
+            self._frames.clear()
+        known = self._frames[id(output)] = Prepared(port, frame, type(record), record[1:], output)
         return known
 
     def _port_of(self, instance: str, interface: str) -> Port | None:
@@ -224,32 +195,3 @@ class OutputQueue:
             self.node.remove_address(port, entry.address)
         if port.virtual_macs.get(output.interface) not in port.local.values():
             port.virtual_macs.pop(output.interface, None)
-
-    def _announce(self, output: SendGratuitous) -> None:
-        known = self._announcements.get(id(output)) or self._announcement(output)
-        if known is None:
-            return
-        port, frame, address, _ = known
-        trace = self.context.trace
-        if trace.level >= Level.ADVERTS:
-            mac = mac_text(frame.sender_mac)
-            trace.records.append(
-                Gratuitous(self.daemon.now_ns, self.node.name, output.interface, address, mac)
-            )
-        port.transmit(frame)
-
-    def _announcement(
-        self, output: SendGratuitous
-    ) -> tuple[Port, NeighbourFrame, str, SendGratuitous] | None:
-        """The frame of an announcement; a burst repeats the same output."""
-        port = self._port_of(output.instance, output.interface)
-        if port is None:
-            return None
-        mac = output.virtual_mac or port.mac
-        frame = NeighbourFrame(GRATUITOUS, mac, output.address, output.address)
-        if output.target_is_sender:
-            frame.target_mac = mac
-        if len(self._announcements) > ADVERTS_KEPT:
-            self._announcements.clear()
-        known = self._announcements[id(output)] = (port, frame, str(output.address), output)
-        return known
