@@ -94,7 +94,8 @@ def _run(name: str, overrides: dict[str, str]) -> dict[str, Any]:
         two[each["address"]] += each["end_s"] - each["start_s"]
     return {
         "failovers": [
-            [f["address"], f["from"], f["to"], f["cause"], f["total_s"]] for f in document["failovers"]
+            [f["address"], f["from"], f["to"], f["kind"], f["cause"], f["total_s"]]
+            for f in document["failovers"]
         ],
         "longest_outage_s": {
             name: client["longest_outage_s"] for name, client in document["clients"].items()
@@ -115,14 +116,16 @@ def _summary(result: dict[str, Any]) -> Iterator[str]:
         for owners in result["owners"].values()
     )
     yield f"{changes or 'no'} change{'s' * (changes != 1)} of owner"
-    answers: dict[str, float] = {}
-    for *_, cause, total in result["failovers"]:
-        if total:
-            answers[cause] = max(total, answers.get(cause, 0))
-    if 0 < len(answers) <= 3:
-        yield "at the new owner " + ", ".join(
-            f"{_time(total)} after {cause}" for cause, total in answers.items()
-        )
+    false = sum(kind == "false takeover" for *_, kind, _cause, _total in result["failovers"])
+    if false:
+        yield f"{false} false takeover{'s' * (false != 1)}"
+    for wanted, words in (("takeover", "at the new owner"), ("return", "back")):
+        answers: dict[str, float] = {}
+        for *_, kind, cause, total in result["failovers"]:
+            if total and kind == wanted:
+                answers[cause] = max(total, answers.get(cause, 0))
+        if 0 < len(answers) <= 3:
+            yield f"{words} " + ", ".join(f"{_time(total)} after {cause}" for cause, total in answers.items())
 
 
 def _time(seconds: float) -> str:

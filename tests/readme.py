@@ -52,7 +52,7 @@ def _scenarios() -> str:
     for path in sorted((ROOT / "scenarios").glob("*.yaml")):
         study = vrrpsim.load(path)
         result = study.run().result
-        failover = max((each.length_ns for each in result.failovers), default=None)
+        failover = max((each.length_ns for each in result.failovers if each.is_takeover), default=None)
         outage = max((client.longest_ns for client in result.clients.values()), default=None)
         dual = max((ownership.dual_master_ns for ownership in result.ownerships), default=0)
         cells = ("–" if ns is None else _shown(ns) for ns in (failover, outage, dual))

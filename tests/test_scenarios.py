@@ -67,7 +67,7 @@ def summary(result):
         "seed": result["seed"],
         "owners": owners,
         "failovers": [
-            [each["address"], each["from"], each["to"], each["cause"], each["total_s"]]
+            [each["address"], each["from"], each["to"], each["kind"], each["cause"], each["total_s"]]
             for each in result["failovers"]
         ],
         "longest_outage_s": {name: each["longest_outage_s"] for name, each in result["clients"].items()},

@@ -148,13 +148,18 @@ class FrameLost(NamedTuple):
 
 
 class Reachability(NamedTuple):
-    """From now on the client's requests reach `node` ("": nobody) and are answered or not, and why not."""
+    """From now on the client's requests reach `node` ("": nobody) and are answered or not, and why not.
+
+    `cause` is the reason in one word, `at` the node that it names.
+    """
 
     at_ns: int
     client: str
     reachable: bool
     node: str
     reason: str
+    cause: str = ""
+    at: str = ""
 
 
 class Notification(NamedTuple):

@@ -225,7 +225,7 @@ def test_the_document_of_a_grid_has_one_entry_for_each_cell(grid):
 def test_the_document_has_the_keys_of_the_design(study):
     document = json.loads(study().sweep(30, jobs=1).to_json())
     assert {"runs", "censored", "measures", "worst", "expectations", "verdict"} <= set(document)
-    assert list(document["measures"]) == ["failover", "outage", "dual_master", "vacancy", "moves"]
+    assert list(document["measures"]) == ["failover", "return", "outage", "dual_master", "vacancy", "moves"]
     for measure in document["measures"].values():
         assert {"n", "p50", "p90", "p95", "p99", "max", "ci"} <= set(measure)
         assert set(measure["ci"]) == {"p50", "p90", "p95", "p99"}

@@ -129,6 +129,8 @@ def test_the_capture_shows_each_claim_of_the_document(path):
     packets = read_pcapng(capture_of(path)).packets
     assert document["failovers"]
     for each in document["failovers"]:
+        if each["kind"] == "heal":
+            continue  # who wins may have announced the address long before
         claims = [
             packet.at_ns
             for packet in packets

@@ -66,7 +66,7 @@ def _table(_: click.Context, __: click.Parameter, path: Path | None) -> Path | N
     epilog="""\b
 Thresholds:
   MEASURE.STATISTIC < LIMIT, with < <= > >= ==
-  failover, outage, outage.CLIENT, dual_master, vacancy, moves: p50 p90 p95 p99 max
+  failover, return, outage, outage.CLIENT, dual_master, vacancy, moves: p50 p90 p95 p99 max
   split_brain, failover: rate count   (runs with two owners for longer than 50 ms, with a failover)
 
 \b

@@ -23,7 +23,7 @@ from .trial import row
 LEAST_P = 0.01
 NEAR_NS = 30_000_000
 IN_COMMON = 0.95
-TIMES = ("failover", "outage", "dual_master", "vacancy")
+TIMES = ("failover", "return", "outage", "dual_master", "vacancy")
 RANGE = (0.05, 0.5, 0.95)
 
 

@@ -2,8 +2,8 @@
 
     MEASURE.STATISTIC OPERATOR LIMIT
 
-MEASURE is failover, outage, outage.CLIENT, dual_master, vacancy or moves with p50, p90, p95, p99 or max;
-or, with rate or count, split_brain or failover: the runs that have one. LIMIT is a duration (`5s`,
+MEASURE is failover, return, outage, outage.CLIENT, dual_master, vacancy or moves with p50, p90, p95, p99 or
+max; or, with rate or count, split_brain or failover: the runs that have one. LIMIT is a duration (`5s`,
 `250ms`), for moves and count a number, for rate a fraction (`0.1%`). OPERATOR is one of < <= > >= ==.
 """
 
@@ -20,7 +20,7 @@ from .statistics import Rate, Summary
 from .trial import COUNTS
 
 RATES = ("rate", "count")
-MEASURES = ("failover", "outage", "dual_master", "vacancy", "moves", "split_brain")
+MEASURES = ("failover", "return", "outage", "dual_master", "vacancy", "moves", "split_brain")
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,

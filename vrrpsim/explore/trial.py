@@ -2,7 +2,7 @@
 
 What is measured of a run, each the worst over the scenario's addresses or clients:
 
-- `failover`: the longest, from the fault to the new owner,
+- `failover`: the longest takeover, from the fault to the new owner; `return`: the longest way back,
 - `outage`: the longest of any client, and `outage.NAME` of each where there are several,
 - `dual_master`, `vacancy`: total time with several owners, with none (after the first one),
 - `moves`: changes of owner.
@@ -19,7 +19,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from vrrpsim.measure.failovers import Effect, causes
+from vrrpsim.measure.causes import Effect, causes
+from vrrpsim.measure.failovers import Kind
 from vrrpsim.measure.ownership import Ownership, Span, Tenure
 from vrrpsim.measure.result import Result, measure
 from vrrpsim.scenario.model import Scenario
@@ -60,7 +61,7 @@ def measures(scenario: Scenario) -> tuple[str, ...]:
     """Return the names of what a trial of this scenario measures."""
     names = list(scenario.clients)
     each = [f"outage.{name}" for name in names] if len(names) > 1 else []
-    return ("failover", *(["outage"] if names else []), *each, "dual_master", "vacancy", "moves")
+    return ("failover", "return", *(["outage"] if names else []), *each, "dual_master", "vacancy", "moves")
 
 
 def run_batch(scenario: Scenario, seeds: Sequence[int]) -> Batch[TrialRow]:
@@ -101,8 +102,9 @@ def row(scenario: Scenario, trace: Trace, result: Result) -> dict[str, Sample | 
 
 
 def _values(scenario: Scenario, trace: Trace, result: Result) -> Iterator[tuple[str, Sample | None]]:
-    done = [Sample(each.length_ns) for each in result.failovers]
+    done = [Sample(each.length_ns) for each in result.failovers if each.is_takeover]
     yield "failover", _worst([*done, *_cut_failovers(scenario, trace, result)])
+    yield "return", _worst(Sample(each.length_ns) for each in result.failovers if each.kind is Kind.RETURN)
     outages = {
         name: _worst(Sample(each.length_ns, not each.ended) for each in view.outages) or Sample(0)
         for name, view in result.clients.items()

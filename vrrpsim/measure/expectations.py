@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from vrrpsim.scenario.model import Bound, Expect, Owns
 
-from .failovers import Failover
+from .failovers import Failover, Kind
 from .outages import ClientView, Outage
 from .ownership import Ownership
 
@@ -79,7 +79,9 @@ def _bound(
 ) -> Verdict:
     match bound.measure:
         case "failover":
-            return _failover(bound, found)
+            return _failover(bound, [each for each in found if each.is_takeover])
+        case "return":
+            return _failover(bound, [each for each in found if each.kind is Kind.RETURN])
         case "outage":
             return _outage(bound, clients)
         case "moves":
@@ -96,7 +98,7 @@ def _failover(bound: Bound, found: Sequence[Failover]) -> Verdict:
     pick = max if bound.statistic == "max" else min
     worst = pick(found, key=lambda each: each.length_ns, default=None)
     if worst is None:
-        return _compare(bound, None, note="no failover happened")
+        return _compare(bound, None, note=f"no {bound.measure} happened")
     return _compare(bound, worst.length_ns, (worst.fault_ns, worst.owner_ns))
 
 

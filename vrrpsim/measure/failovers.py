@@ -1,147 +1,98 @@
-"""Failovers: changes of owner that answer a fault, and the waterfall of where their time went (DESIGN §6).
+"""Failovers: changes of owner that answer an event, and the waterfall of where their time went (DESIGN §6).
 
-A change of owner is an election that gives an address to a node while another one was the last to own it.
-It answers the latest event that can have caused it, no later than the new owner's first instant and the old
+A change of owner is an election that gives an address to a node while another one was the last to own it. It
+answers the latest event that can have caused it, no later than the new owner's first instant and the old
 one's last (who comes to help in a vacancy did not cause it):
 
-- harm (kill, stop, power_off …, or the end of a repair) must have met the old owner,
+- harm (kill, stop, power_off …, or the end of a repair) must have met the old owner: a *takeover*,
 - repair (start, power_on …, or the end of harm) must have met the new owner: preemption, a *return*,
 - what may work either way (partition, impair, set, reload …) must have met one of them, or no node at all.
 
-Each event is answered at most once for each address. Everything else is a move, not a failover.
+Each event is answered at most once for each address, but what goes on (impair, starve) at any time. A
+takeover from a Master that was one all along, because its adverts were lost, late or rejected, is a *false
+takeover*: it counts from the last advert that was accepted. The end of two owners is a *heal*. Everything
+else is a move.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from operator import attrgetter
 from typing import TypeVar
 
-from vrrpsim.trace import (
-    Fault,
-    FaultEnd,
-    Gratuitous,
-    PriorityChange,
-    Reachability,
-    Record,
-    StateChange,
-    TrackerChange,
-)
+from vrrpsim.protocol.configuration import InstanceConfig
+from vrrpsim.trace import Gratuitous, PriorityChange, Reachability, Record, StateChange, TrackerChange
 
+from .causes import LASTING, Cause, Effect, causes
 from .history import History, Reaction
-from .keywords import DaemonRules, claim_keyword, detect_keyword, elect_keyword, relearn_keyword
-from .ownership import Ownership, Tenure
+from .keywords import (
+    LATE_NS,
+    Blame,
+    DaemonRules,
+    claim_blame,
+    detect_blame,
+    elect_blame,
+    measured,
+    relearn_blame,
+    serve_blame,
+)
+from .ownership import HAND_OVER_NS, Ownership, Span, Tenure, changes_of_owner
 
 T = TypeVar("T", bound=Record)
 
-HARM = ("kill", "stop", "freeze", "power_off", "pause", "link_down", "hang", "fail", "flush_address")
-REPAIR = ("start", "power_on", "link_up", "pass", "thaw")
 PARTS = ("detect", "elect", "claim", "relearn", "serve")
+NO_EVENT = -1  # the number of a cause that no event of the scenario is
 
 
-class Effect(Enum):
-    """What an event does to the nodes it meets."""
+class Kind(Enum):
+    """What a change of owner is to the people who are served."""
 
-    HARM = "harm"
-    REPAIR = "repair"
-    EITHER = "either"
-
-
-def event_words(verb: str, targets: Sequence[str], detail: str) -> str:
-    """Say an event in the words of the scenario, its roles resolved."""
-    whom = "" if verb == "partition" and detail else " | ".join(targets)
-    return " ".join(word for word in (verb, whom, detail) if word)
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """An event of the scenario, or its end where `undone`. `nodes` are those it met."""
-
-    at_ns: int
-    number: int
-    verb: str
-    targets: tuple[str, ...]
-    nodes: tuple[str, ...]
-    undone: bool = False
-    detail: str = ""
-
-    def __str__(self) -> str:
-        text = event_words(self.verb, self.targets, self.detail)
-        return f"end of {text}" if self.undone else text
-
-    @property
-    def effect(self) -> Effect:
-        """Harm, repair, or what may be both."""
-        if self.verb in HARM:
-            return Effect.REPAIR if self.undone else Effect.HARM
-        if self.verb in REPAIR:
-            return Effect.HARM if self.undone else Effect.REPAIR
-        return Effect.EITHER
-
-    def explains(self, old: str, new: str) -> bool:
-        """Whether the event can have moved an address from `old` to `new`."""
-        match self.effect:
-            case Effect.HARM:
-                return old in self.nodes
-            case Effect.REPAIR:
-                return new in self.nodes
-            case Effect.EITHER:
-                return not self.nodes or old in self.nodes or new in self.nodes
+    TAKEOVER = "takeover"
+    FALSE_TAKEOVER = "false takeover"
+    RETURN = "return"
+    HEAL = "heal"
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of the waterfall; None where nothing shows its end. `keyword` governs its length."""
+    """One part of the waterfall; None where nothing shows its end. `keyword` governs its length.
+
+    The keyword accounts for lengths from `least_ns` to `most_ns`; no host is later than `keywords.LATE_NS`.
+    """
 
     name: str
     length_ns: int | None
     keyword: str
+    least_ns: int = 0
+    most_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Failover:
-    """One change of owner that answers a fault."""
+    """One change of owner that answers an event, or the end of two owners: then `old` gave way."""
 
     address: str
     old: str
     new: str
+    kind: Kind
     cause: Cause
+    fault_ns: int  # when the event happened; where it goes on, when its harm began
     owner_ns: int
     parts: tuple[Part, ...]
     total_ns: int | None  # to the last good answer expected; None: no client got it before the horizon
 
     @property
-    def fault_ns(self) -> int:
-        """When the fault, or the repair, happened."""
-        return self.cause.at_ns
-
-    @property
     def length_ns(self) -> int:
         """From the fault to the new owner: what `expect: failover` bounds."""
-        return self.owner_ns - self.cause.at_ns
+        return self.owner_ns - self.fault_ns
 
-
-def causes(faults: Iterable[Fault | FaultEnd], nodes: Iterable[str]) -> tuple[Cause, ...]:
-    """Return the events and their ends in order of time."""
-    known = frozenset(nodes)
-    fired: dict[int, Cause] = {}
-    found: list[Cause] = []
-    for record in faults:
-        if isinstance(record, Fault):
-            met = (target.partition("/")[0] for target in record.resolved)
-            touched = tuple(dict.fromkeys(node for node in met if node in known))
-            cause = Cause(
-                record.at_ns, record.number, record.verb, record.resolved, touched, detail=record.detail
-            )
-            fired[record.number] = cause
-            found.append(cause)
-        elif record.number in fired:
-            cause = fired[record.number]
-            found.append(replace(cause, at_ns=record.at_ns, undone=True))
-    return tuple(found)
+    @property
+    def is_takeover(self) -> bool:
+        """Whether it answers harm: what `failover` is in expectations and sweeps."""
+        return self.kind in (Kind.TAKEOVER, Kind.FALSE_TAKEOVER)
 
 
 def failovers(
@@ -155,46 +106,36 @@ def failovers(
     `watchers` gives, for each address, the clients that ask it and their period in ns.
     """
     events = causes(past.faults, daemons)
-    seen = _Seen(past)
+    index = _Index(past)
     found: list[Failover] = []
     for ownership in owned:
-        answered: set[Cause] = set()
-        for old, tenure in changes_of_owner(ownership):
-            cause = _cause(events, old, tenure)
-            if cause is None or cause in answered:
-                continue
-            answered.add(cause)
-            clients = watchers.get(ownership.address, {})
-            failover = _failover(seen, daemons, clients, old.node, tenure, cause)
-            if failover is not None:
-                found.append(failover)
+        address = ownership.address
+        seen = _Seen(index, daemons, address, watchers.get(address, {}))
+        found += _takeovers(seen, ownership, events)
+        found += filter(None, (_heal(seen, span, ownership, events) for span in ownership.dual_master))
     return tuple(sorted(found, key=attrgetter("owner_ns", "address")))
 
 
-class _Seen:
-    """What failovers look for in the past, each in order of time: looked up instead of searched."""
-
-    def __init__(self, past: History) -> None:
-        self.reactions = past.reactions
-        self.gratuitous: dict[tuple[str, str], list[Gratuitous]] = {}
-        self.priorities: dict[tuple[str, str], list[PriorityChange]] = {}
-        self.reachability: dict[str, list[Reachability]] = {}
-        for frame in past.gratuitous:
-            self.gratuitous.setdefault((frame.node, frame.address), []).append(frame)
-        for record in past.reactions:
-            if isinstance(record, PriorityChange):
-                self.priorities.setdefault((record.node, record.instance), []).append(record)
-        for change in past.reachability:
-            self.reachability.setdefault(change.client, []).append(change)
-
-
-def changes_of_owner(ownership: Ownership) -> Iterator[tuple[Tenure, Tenure]]:
-    """Return each tenure that began by election after another node's, preceded by that one."""
-    last: Tenure | None = None
-    for tenure in ownership.tenures:
-        if last and last.node != tenure.node and not tenure.resumed:
-            yield last, tenure
-        last = tenure
+def _takeovers(seen: _Seen, ownership: Ownership, events: Sequence[Cause]) -> Iterator[Failover]:
+    answered: set[Cause] = set()
+    for old, tenure in changes_of_owner(ownership):
+        won = seen.won(tenure)
+        if won is None and seen.instance_of(tenure.node) is not None:
+            continue  # nobody was elected, as when a reload adds an address
+        kept = old.end_ns > tenure.start_ns + HAND_OVER_NS or not old.ended
+        cause = _cause(events, old, tenure)
+        heard_ns = won.last_advert_ns if won else None
+        if cause is None or (cause.verb in LASTING and not cause.undone and (heard_ns or 0) > cause.at_ns):
+            if heard_ns is None or not (kept or cause):
+                continue
+            kind, fault_ns = Kind.FALSE_TAKEOVER, heard_ns
+            cause = cause or Cause(fault_ns, NO_EVENT, "no advert accepted", (), ())
+        elif cause in answered:
+            continue
+        else:
+            kind, fault_ns = _kind(cause, old.node), cause.at_ns
+        answered.add(cause)
+        yield _change(seen, old.node, tenure, won, kind, cause, fault_ns)
 
 
 def _cause(events: Sequence[Cause], old: Tenure, new: Tenure) -> Cause | None:
@@ -203,64 +144,202 @@ def _cause(events: Sequence[Cause], old: Tenure, new: Tenure) -> Cause | None:
     return next((event for event in reversed(before) if event.explains(old.node, new.node)), None)
 
 
+def _kind(cause: Cause, old: str) -> Kind:
+    match cause.effect:
+        case Effect.HARM:
+            return Kind.TAKEOVER
+        case Effect.REPAIR:
+            return Kind.RETURN
+        case Effect.EITHER:
+            wanted = cause.verb in ("set", "reload") and old not in cause.nodes  # somebody prefers the other
+            return Kind.RETURN if cause.undone or wanted else Kind.TAKEOVER
+
+
+class _Index:
+    """The past by what is asked of it, each in order of time: looked up, not searched."""
+
+    def __init__(self, past: History) -> None:
+        self.reactions = past.reactions
+        self.states: dict[str, list[StateChange]] = {}
+        self.priorities: dict[tuple[str, str], list[PriorityChange]] = {}
+        self.gratuitous: dict[tuple[str, str], list[Gratuitous]] = {}
+        self.reachability: dict[str, list[Reachability]] = {}
+        for reaction in past.reactions:
+            if isinstance(reaction, StateChange):
+                self.states.setdefault(reaction.node, []).append(reaction)
+            elif isinstance(reaction, PriorityChange):
+                self.priorities.setdefault((reaction.node, reaction.instance), []).append(reaction)
+        for frame in past.gratuitous:
+            self.gratuitous.setdefault((frame.node, frame.address), []).append(frame)
+        for change in past.reachability:
+            self.reachability.setdefault(change.client, []).append(change)
+
+
+class _Seen:
+    """What concerns one address: its instances, who announced it, the clients that ask it."""
+
+    def __init__(
+        self, index: _Index, daemons: Mapping[str, DaemonRules], address: str, watchers: Mapping[str, int]
+    ) -> None:
+        self.index, self.daemons, self.address, self.watchers = index, daemons, address, watchers
+        self.reactions = index.reactions
+
+    def instance_of(self, node: str) -> InstanceConfig | None:
+        daemon = self.daemons.get(node)
+        return daemon.instance_of(self.address) if daemon else None
+
+    def won(self, tenure: Tenure) -> StateChange | None:
+        """The last transition to MASTER before it of the instance that carries the address."""
+        instance = self.instance_of(tenure.node)
+        for record in reversed(_between(self.index.states.get(tenure.node, []), 0, tenure.start_ns)):
+            if instance is None or instance.name == record.instance:
+                return record if record.new == "MASTER" else None
+        return None
+
+    def priority(self, node: str, at_ns: int) -> int | None:
+        """The effective priority of the address's instance on a node at an instant."""
+        instance = self.instance_of(node)
+        if instance is None:
+            return None
+        moved = _between(self.index.priorities.get((node, instance.name), []), 0, at_ns)
+        return moved[-1].new if moved else instance.priority
+
+    def burst(self, node: str, start_ns: int, end_ns: int) -> list[int]:
+        """When the node announced the address."""
+        frames = self.index.gratuitous.get((node, self.address), [])
+        return [frame.at_ns for frame in _between(frames, start_ns, end_ns)]
+
+    def clients_back(self, new: str, claimed_ns: int, end_ns: int) -> tuple[int | None, int | None]:
+        """When the last of the clients is led to the new owner, and when it gets its first answer there.
+
+        Clients that never come back within the tenure have an outage of their own and do not count here.
+        """
+        led: list[int] = []
+        served: list[int] = []
+        for client, every_ns in self.watchers.items():
+            of_client = self.index.reachability.get(client, [])
+            then = bisect_right(of_client, claimed_ns, key=attrgetter("at_ns")) - 1
+            own = of_client[max(then, 0) : bisect_left(of_client, end_ns, key=attrgetter("at_ns"))]
+            led_ns = _holds_from(own, claimed_ns, lambda change: change.node == new)
+            answered_ns = _holds_from(own, claimed_ns, lambda change: change.reachable and change.node == new)
+            if led_ns is not None and answered_ns is not None:
+                led.append(led_ns)
+                served.append(-(-answered_ns // every_ns) * every_ns)
+        return max(led, default=None), max(served, default=None)
+
+
+def _change(
+    seen: _Seen, old: str, tenure: Tenure, won: StateChange | None, kind: Kind, cause: Cause, fault_ns: int
+) -> Failover:
+    """Measure one change of owner."""
+    new, address, daemons = tenure.node, tenure.address, seen.daemons
+    reactions = _between(seen.reactions, fault_ns, tenure.start_ns)
+    master_ns = won.at_ns if won and won.at_ns >= fault_ns else tenure.start_ns
+    reacts = (r for r in reactions if r.at_ns <= master_ns and _reacts(r, cause, old, new))
+    first = None if kind is Kind.FALSE_TAKEOVER else next(reacts, None)
+    heard_ns = won.last_advert_ns if won else None
+    detected_ns = first.at_ns if first else min(max(fault_ns, heard_ns or 0), master_ns)
+    since = [each for each in reactions if detected_ns < each.at_ns and each.node in (old, new)]
+    blames = (
+        detect_blame(first, daemons, seen.instance_of(old), detected_ns - fault_ns),
+        elect_blame(
+            daemons.get(old),
+            daemons.get(new),
+            address,
+            seen.priority(new, master_ns),
+            won,
+            since,
+            detected_ns,
+            master_ns,
+            daemons.values(),
+        ),
+    )
+    instants = (fault_ns, detected_ns, master_ns)
+    return _failover(seen, old, new, kind, cause, instants, blames, tenure.start_ns, tenure.end_ns)
+
+
+def _heal(seen: _Seen, span: Span, ownership: Ownership, events: Sequence[Cause]) -> Failover | None:
+    """Measure the end of two owners, if it was longer than a hand-over takes and no harm ended it."""
+    left = ownership.line.at(span.end_ns)
+    if not span.ended or span.length_ns <= HAND_OVER_NS or len(left) != 1:
+        return None
+    [new] = left
+    old = next(t.node for t in ownership.tenures if t.end_ns == span.end_ns and t.node in span.nodes)
+    before = events[: bisect_right(events, span.end_ns, key=attrgetter("at_ns"))]
+    cause = next((each for each in reversed(before) if each.touches(old, new)), None)
+    if cause is not None and cause.effect is Effect.HARM:
+        return None
+    began = cause is None or cause.at_ns < span.start_ns
+    fault_ns = span.start_ns if began or cause is None else cause.at_ns
+    cause = cause or Cause(fault_ns, NO_EVENT, "an advert accepted again", (), ())
+    gave_way = next(
+        (
+            each
+            for each in reversed(_between(seen.reactions, fault_ns, span.end_ns))
+            if isinstance(each, StateChange) and (each.node, each.old) == (old, "MASTER")
+        ),
+        None,
+    )
+    heard_ns = gave_way.at_ns if gave_way else span.end_ns
+    winner = seen.instance_of(new)
+    interval_ns = winner.advert_int_ns if winner else 0
+    length_ns = heard_ns - fault_ns
+    blame = (
+        Blame("the address is removed", 0, length_ns)
+        if gave_way is None
+        else Blame("the next advert of the winner", 0, interval_ns + 10 * LATE_NS)
+        if length_ns <= interval_ns + 10 * LATE_NS
+        else measured("no advert of the winner arrives for", length_ns)
+    )
+    mine = (t for t in ownership.tenures if t.node == new)
+    end_ns = next(t.end_ns for t in mine if t.start_ns <= span.end_ns <= t.end_ns)
+    blames = (blame, Blame("steps down", 0, max(LATE_NS, span.end_ns - heard_ns)))
+    instants = (fault_ns, heard_ns, span.end_ns)
+    return _failover(seen, old, new, Kind.HEAL, cause, instants, blames, span.end_ns, end_ns)
+
+
 def _failover(
     seen: _Seen,
-    daemons: Mapping[str, DaemonRules],
-    watchers: Mapping[str, int],
     old: str,
-    tenure: Tenure,
+    new: str,
+    kind: Kind,
     cause: Cause,
-) -> Failover | None:
-    """Measure one change of owner; None if nobody was elected, as when a reload adds an address."""
-    new, address = tenure.node, tenure.address
-    reactions = _between(seen.reactions, cause.at_ns, tenure.start_ns)
-    won = _won(reactions, daemons.get(new), address, new)
-    daemon = daemons.get(new)
-    if won is None and daemon is not None and daemon.instance_of(address) is not None:
-        return None
-    master_ns = won.at_ns if won else tenure.start_ns
-    first = next((r for r in reactions if r.at_ns <= master_ns and _reacts(r, cause, old, new)), None)
-    heard_ns = won.last_advert_ns if won else None
-    detected_ns = first.at_ns if first else min(max(cause.at_ns, heard_ns or 0), master_ns)
-    frames = _between(seen.gratuitous.get((new, address), []), tenure.start_ns, tenure.end_ns - 1)
-    burst = [frame.at_ns for frame in frames]
-    claimed_ns = burst[0] if burst else tenure.start_ns
-    relearnt_ns, served_ns = _clients_back(seen.reachability, watchers, new, claimed_ns, tenure.end_ns)
-    priority = _priority(seen.priorities, daemons.get(new), address, new, master_ns)
-    keywords = (
-        detect_keyword(first, daemons),
-        elect_keyword(daemons.get(old), daemons.get(new), address, priority, won, detected_ns),
-        claim_keyword(daemons.get(new), address),
-        relearn_keyword(daemons.get(new), address, burst, relearnt_ns, bool(watchers)),
-        f"a request every {min(watchers.values()) // 1_000_000} ms" if watchers else "no client asks",
+    instants: tuple[int, int, int],
+    blames: tuple[Blame, Blame],
+    owner_ns: int,
+    end_ns: int,
+) -> Failover:
+    """Add what all kinds have alike: the claim, and the clients that follow it."""
+    fault_ns, _, master_ns = instants
+    burst = seen.burst(new, owner_ns if kind is not Kind.HEAL else fault_ns, end_ns - 1)
+    after = [at for at in burst if at >= master_ns]
+    claimed_ns = after[0] if after and (kind is not Kind.HEAL or after[0] - master_ns < LATE_NS) else owner_ns
+    relearnt_ns, served_ns = seen.clients_back(new, claimed_ns, end_ns)
+    daemon, address = seen.daemons.get(new), seen.address
+    watched = bool(seen.watchers)
+    every_ns = min(seen.watchers.values(), default=0)
+    served = 0 if served_ns is None or relearnt_ns is None else served_ns - relearnt_ns
+    silent = Blame("no client asks", 0, 0)
+    all_blames = (
+        *blames,
+        claim_blame(daemon, address, bool(after), claimed_ns - master_ns),
+        relearn_blame(daemon, address, burst, claimed_ns, relearnt_ns) if watched else silent,
+        serve_blame(every_ns, served) if watched else silent,
     )
-    instants = (cause.at_ns, detected_ns, master_ns, claimed_ns, relearnt_ns, served_ns)
+    ends = (*instants, claimed_ns, relearnt_ns, served_ns)
     parts = tuple(
-        Part(name, None if begin is None or end is None else end - begin, keyword)
-        for name, begin, end, keyword in zip(PARTS, instants[:-1], instants[1:], keywords, strict=True)
+        Part(name, None if begin is None or end is None else end - begin, *blame)
+        for name, begin, end, blame in zip(PARTS, ends[:-1], ends[1:], all_blames, strict=True)
     )
-    last_ns = served_ns if watchers else claimed_ns
-    total_ns = None if last_ns is None else last_ns - cause.at_ns
-    return Failover(address, old, new, cause, tenure.start_ns, parts, total_ns)
+    last_ns = served_ns if watched else claimed_ns
+    total_ns = None if last_ns is None else last_ns - fault_ns
+    return Failover(seen.address, old, new, kind, cause, fault_ns, owner_ns, parts, total_ns)
 
 
 def _between(records: Sequence[T], start_ns: int, end_ns: int) -> Sequence[T]:
     """The records of a closed stretch of time."""
     when = attrgetter("at_ns")
     return records[bisect_left(records, start_ns, key=when) : bisect_right(records, end_ns, key=when)]
-
-
-def _won(
-    reactions: Sequence[Reaction], daemon: DaemonRules | None, address: str, new: str
-) -> StateChange | None:
-    """Return the last transition to MASTER of the instance that carries the address on the new owner."""
-    instance = daemon.instance_of(address) if daemon else None
-    for record in reversed(reactions):
-        if not isinstance(record, StateChange) or (record.node, record.new) != (new, "MASTER"):
-            continue
-        if instance is None or instance.name == record.instance:
-            return record
-    return None
 
 
 def _reacts(record: Reaction, cause: Cause, old: str, new: str) -> bool:
@@ -279,46 +358,6 @@ def _reacts(record: Reaction, cause: Cause, old: str, new: str) -> bool:
         case StateChange(old="INIT" | "FAULT"):
             return better
     return False
-
-
-def _priority(
-    changes: Mapping[tuple[str, str], Sequence[PriorityChange]],
-    daemon: DaemonRules | None,
-    address: str,
-    node: str,
-    at_ns: int,
-) -> int | None:
-    """Return the effective priority of the address's instance on a node at an instant."""
-    instance = daemon.instance_of(address) if daemon else None
-    if instance is None:
-        return None
-    before = _between(changes.get((node, instance.name), []), 0, at_ns)
-    return before[-1].new if before else instance.priority
-
-
-def _clients_back(
-    changes: Mapping[str, Sequence[Reachability]],
-    watchers: Mapping[str, int],
-    new: str,
-    claimed_ns: int,
-    end_ns: int,
-) -> tuple[int | None, int | None]:
-    """When the last of the clients is led to the new owner, and when it gets its first answer there.
-
-    Clients that never come back within the tenure have an outage of their own and do not count here.
-    """
-    led: list[int] = []
-    served: list[int] = []
-    for client, every_ns in watchers.items():
-        of_client = changes.get(client, [])
-        then = bisect_right(of_client, claimed_ns, key=attrgetter("at_ns")) - 1
-        own = of_client[max(then, 0) : bisect_left(of_client, end_ns, key=attrgetter("at_ns"))]
-        led_ns = _holds_from(own, claimed_ns, lambda change: change.node == new)
-        answered_ns = _holds_from(own, claimed_ns, lambda change: change.reachable and change.node == new)
-        if led_ns is not None and answered_ns is not None:
-            led.append(led_ns)
-            served.append(-(-answered_ns // every_ns) * every_ns)
-    return max(led, default=None), max(served, default=None)
 
 
 def _holds_from(

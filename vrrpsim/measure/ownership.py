@@ -8,11 +8,13 @@ goes off forgets its addresses; a paused one has them again when it resumes.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
 from vrrpsim.trace import AddressChange, NodeChange, Record
+
+HAND_OVER_NS = 50_000_000  # two owners for longer than this are no hand-over any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,26 @@ def owner_line(address: str, tenures: Iterable[Tenure], end_ns: int) -> OwnerLin
             owners.remove(node)
         steps[at_ns] = tuple(owners)
     return OwnerLine(address, tuple(steps), tuple(steps.values()), end_ns)
+
+
+def changes_of_owner(owned: Ownership) -> Iterator[tuple[Tenure, Tenure]]:
+    """Return each tenure that began by election while another node owned the address, or was the last to.
+
+    Before it the tenure that the address came from: of several owners the one that began last. A node that
+    owned it all along, or was one of the last to own it before a vacancy, begins nothing new.
+    """
+    begun: dict[int, list[Tenure]] = {}
+    for tenure in owned.tenures:
+        begun.setdefault(tenure.start_ns, []).append(tenure)
+    last: tuple[str, ...] = ()
+    latest: dict[str, Tenure] = {}
+    for at_ns, owners in zip(owned.line.instants, owned.line.owners, strict=True):
+        new = begun.get(at_ns, ())
+        for tenure in new:
+            if last and tenure.node not in last and not tenure.resumed:
+                yield latest[last[-1]], tenure
+        latest |= {tenure.node: tenure for tenure in new}
+        last = owners or last
 
 
 class _Machine:

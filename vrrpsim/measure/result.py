@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from vrrpsim.protocol.configuration import RouterConfig
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.scenario.model import Scenario
-from vrrpsim.trace import Fault, FaultEnd, Trace
+from vrrpsim.trace import Fault, FaultEnd, Reachability, Trace
 
+from .causes import causes, event_words
 from .expectations import Verdict, judge, overall
-from .failovers import Failover, event_words, failovers
+from .failovers import NO_EVENT, Failover, failovers
 from .history import History, history
 from .keywords import DaemonRules
+from .outage_parts import OutagePart, parts_of
 from .outages import ClientView, Outage, client_view
 from .ownership import Ownership, Span, ownerships
 from .seconds import optional_seconds, seconds, to_json
@@ -49,6 +52,12 @@ class Result:
     events: tuple[EventSeen, ...]
     counts: Mapping[str, int | None]
     expectations: tuple[Verdict, ...]
+    reasons: Callable[[], Mapping[str, tuple[tuple[OutagePart, ...], ...]]] = field(repr=False, compare=False)
+
+    @property
+    def why(self) -> Mapping[str, tuple[tuple[OutagePart, ...], ...]]:
+        """By client, the parts of each of its outages; worked out when asked for, a sweep never asks."""
+        return self.reasons()
 
     @property
     def digest(self) -> str:
@@ -77,7 +86,7 @@ class Result:
             "dual_master": [_span(each) for owned in self.ownerships for each in owned.dual_master],
             "vacancies": [_span(each) for owned in self.ownerships for each in owned.vacancies],
             "moves": {owned.address: owned.moves for owned in self.ownerships},
-            "clients": {name: _client(view) for name, view in self.clients.items()},
+            "clients": {name: _client(self.clients[name], parts) for name, parts in self.why.items()},
             "events": [_event(each) for each in self.events],
             "counts": dict(self.counts),
             "digest": self.digest,
@@ -95,8 +104,13 @@ def measure(scenario: Scenario, trace: Trace, *, seed: int | None = None) -> Res
     watchers: dict[str, dict[str, int]] = {}
     for name, client in scenario.clients.items():
         watchers.setdefault(str(client.target[0]), {})[name] = client.every_ns
-    clients = _clients(scenario, past)
-    found = failovers(past, owned, daemons(scenario), watchers)
+    by_client = {name: [c for c in past.reachability if c.client == name] for name in scenario.clients}
+    clients = {
+        name: client_view(name, by_client[name], client.every_ns, past.end_ns)
+        for name, client in scenario.clients.items()
+    }
+    rules = daemons(scenario)
+    found = failovers(past, owned, rules, watchers)
     judged = judge(scenario.expect, owned, found, clients, past.end_ns) if scenario.expect else ()
     return Result(
         name=scenario.name,
@@ -109,6 +123,7 @@ def measure(scenario: Scenario, trace: Trace, *, seed: int | None = None) -> Res
         events=events_seen(past),
         counts=past.counts,
         expectations=judged,
+        reasons=partial(_why, scenario, past, owned, found, clients, by_client, rules),
     )
 
 
@@ -135,12 +150,28 @@ def addresses(scenario: Scenario) -> tuple[str, ...]:
     )
 
 
-def _clients(scenario: Scenario, past: History) -> dict[str, ClientView]:
-    by_name = {name: [c for c in past.reachability if c.client == name] for name in scenario.clients}
-    return {
-        name: client_view(name, by_name[name], client.every_ns, past.end_ns)
-        for name, client in scenario.clients.items()
-    }
+def _why(
+    scenario: Scenario,
+    past: History,
+    owned: tuple[Ownership, ...],
+    found: tuple[Failover, ...],
+    clients: Mapping[str, ClientView],
+    by_client: Mapping[str, Sequence[Reachability]],
+    rules: Mapping[str, DaemonRules],
+) -> dict[str, tuple[tuple[OutagePart, ...], ...]]:
+    """Say of each outage of each client why it lasted."""
+    events = causes(past.faults, scenario.nodes)
+    by_address = {each.address: each for each in owned}
+    why = {}
+    for name, view in clients.items():
+        address = str(scenario.clients[name].target[0])
+        instances = {node: each.instance_of(address) for node, each in rules.items()}
+        mine = [each for each in found if each.address == address]
+        why[name] = tuple(
+            parts_of(outage, by_client[name], by_address.get(address), mine, events, instances)
+            for outage in view.outages
+        )
+    return why
 
 
 def events_seen(past: History) -> tuple[EventSeen, ...]:
@@ -174,8 +205,9 @@ def _failover(each: Failover) -> dict[str, Any]:
         "address": each.address,
         "from": each.old,
         "to": each.new,
+        "kind": each.kind.value,
         "cause": str(each.cause),
-        "event": each.cause.number,
+        "event": None if each.cause.number == NO_EVENT else each.cause.number,
         "fault_s": seconds(each.fault_ns),
         "owner_s": seconds(each.owner_ns),
         **{f"{part.name}_s": optional_seconds(part.length_ns) for part in each.parts},
@@ -184,21 +216,31 @@ def _failover(each: Failover) -> dict[str, Any]:
     }
 
 
-def _client(view: ClientView) -> dict[str, Any]:
+def _client(view: ClientView, why: tuple[tuple[OutagePart, ...], ...]) -> dict[str, Any]:
     return {
-        "outages": [_outage(each) for each in view.outages],
+        "outages": [_outage(*each) for each in zip(view.outages, why, strict=True)],
         "longest_outage_s": seconds(view.longest_ns),
         "answered": view.answered,
         "lost": view.lost,
     }
 
 
-def _outage(each: Outage) -> dict[str, Any]:
+def _outage(each: Outage, why: tuple[OutagePart, ...]) -> dict[str, Any]:
     return {
         "start_s": seconds(each.start_ns),
         "end_s": seconds(each.end_ns),
         "length_s": seconds(each.length_ns),
         "ended": each.ended,
+        "parts": [
+            {
+                "start_s": seconds(part.start_ns),
+                "length_s": seconds(part.length_ns),
+                "cause": part.cause,
+                "event": str(part.event) if part.event else None,
+                "keyword": part.keyword,
+            }
+            for part in why
+        ],
     }
 
 

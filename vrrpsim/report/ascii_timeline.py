@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import count
 
-from vrrpsim.measure.failovers import Cause, causes
+from vrrpsim.measure.causes import Cause, causes
 from vrrpsim.measure.result import Result
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import format_duration

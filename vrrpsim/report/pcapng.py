@@ -30,7 +30,7 @@ from operator import attrgetter
 from struct import pack
 from typing import Protocol
 
-from vrrpsim.measure.failovers import causes
+from vrrpsim.measure.causes import causes
 from vrrpsim.measure.ownership import OwnerLine, ownerships
 from vrrpsim.measure.result import addresses
 from vrrpsim.protocol import frames

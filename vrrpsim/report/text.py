@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from vrrpsim.measure.causes import Cause, causes
 from vrrpsim.measure.expectations import SINGLE_RUN, Verdict
-from vrrpsim.measure.failovers import Cause, Failover, causes
+from vrrpsim.measure.failovers import Failover
 from vrrpsim.measure.ownership import Ownership
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
@@ -74,6 +75,7 @@ def report(
         [headline(scenario, result, time)],
         list(timeline(scenario, trace, result, look.width)),
         list(told(story(trace, result))),
+        list(longest_outage(result)),
         *(list(waterfall(*each)) for each in together[:LIKE]),
         [f"  … {len(together) - LIKE} more failovers"] if len(together) > LIKE else [],
         [*expectations(result.expectations, command), *_for_a_sweep(scenario)],
@@ -261,6 +263,32 @@ def _clients(trace: Trace, result: Result) -> Iterator[StoryLine]:
                 yield StoryLine(outage.end_ns, name, f"answered{by} after {fixed_s(outage.length_ns)} s")
 
 
+# --- the longest outage ---------------------------------------------------------------------------
+
+
+def longest_outage(result: Result) -> Iterator[str]:
+    """Say why the longest outage of any client lasted, part by part: the first thing to know of a run."""
+    outages = [
+        (outage, name, parts)
+        for name, why in result.why.items()
+        for outage, parts in zip(result.clients[name].outages, why, strict=True)
+    ]
+    if not outages:
+        return
+    outage, name, parts = max(outages, key=lambda each: each[0].length_ns)
+    until = fixed_s(outage.end_ns) if outage.ended else "the end"
+    client = f"  {name}" if len(result.clients) > 1 else ""
+    yield f"LONGEST OUTAGE{client}  {fixed_s(outage.length_ns)} s, from {fixed_s(outage.start_ns)} to {until}"
+    event = None
+    for part in parts:
+        if part.event and part.event != event:
+            event = part.event
+            yield f"  after {event}"
+        yield f"    {fixed_s(part.length_ns):>8} s  {part.cause}"
+        if part.keyword:
+            yield f"    {'':8}    {part.keyword}"
+
+
 # --- waterfall ------------------------------------------------------------------------------------
 
 
@@ -278,7 +306,7 @@ def failovers_alike(failovers: Sequence[Failover]) -> list[tuple[str, Failover]]
 
 def waterfall(label: str, failover: Failover) -> Iterator[str]:
     """Draw where the time of a failover went, one bar for each part."""
-    yield f"FAILOVER  {label}  {failover.old} -> {failover.new}   {failover.cause}"
+    yield f"{failover.kind.value.upper()}  {label}  {failover.old} -> {failover.new}   {failover.cause}"
     known = [part for part in failover.parts if part.length_ns is not None]
     total_ns = max(sum(part.length_ns or 0 for part in known), 1)
     gone_ns = 0

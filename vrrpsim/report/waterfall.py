@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
-from vrrpsim.measure.failovers import Effect, Failover
+from vrrpsim.measure.failovers import Failover
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
 
@@ -17,12 +17,10 @@ if TYPE_CHECKING:
 
 
 def main_failover(result: Result) -> tuple[str, Failover] | None:
-    """Return the failover to explain: the slowest that answers harm, else the slowest at all."""
+    """Return the failover to explain: the slowest takeover, else the slowest at all."""
     found = failovers_alike(result.failovers)
-    harmful = [
-        each for each in found if each[1].cause.effect is not Effect.REPAIR and not each[1].cause.undone
-    ]
-    return max(harmful or found, key=lambda each: each[1].total_ns or each[1].length_ns, default=None)
+    takeovers = [each for each in found if each[1].is_takeover]
+    return max(takeovers or found, key=lambda each: each[1].total_ns or each[1].length_ns, default=None)
 
 
 def known_parts(failover: Failover) -> list[tuple[str, int, str]]:

@@ -44,7 +44,7 @@ Address = IPv4Address | IPv6Address
 AddressWithPrefix = IPv4Interface | IPv6Interface
 Network = IPv4Network | IPv6Network
 Starts = Distribution | Literal["manual"]
-Measure = Literal["failover", "outage", "dual_master", "vacancy", "moves"]
+Measure = Literal["failover", "return", "outage", "dual_master", "vacancy", "moves"]
 Statistic = Literal["max", "min", "p50", "p95", "p99"]
 
 ZERO = Distribution.fixed(0)

@@ -24,11 +24,16 @@ from .segment import Segment
 
 
 class Way(NamedTuple):
-    """Where requests end; they are answered if nothing is to be said against it. `share` gets through."""
+    """Where requests end; they are answered if nothing is to be said against it. `share` gets through.
+
+    `cause` and `at` say the reason as the trace does.
+    """
 
     node: Node | None
     reason: str
     share: float = 1.0
+    cause: str = ""
+    at: str = ""
 
     @property
     def answered(self) -> bool:
@@ -61,7 +66,7 @@ class Client:
         self.port.local[address] = mac
         self.target, self.target_port = model.target
         self.reachable = False
-        self._recorded = (False, "", "")
+        self._recorded = (False, "", "", "", "")  # the first reason is worth a record
         self._doubt: Call | None = None
         self.next_loss: Call | None = None  # when requests will have another fate, by chance alone
         self._way = Way(None, "not looked at yet")
@@ -89,7 +94,7 @@ class Client:
         mac = cache.use(entry, self.address)
         way = self._way = self._follow(mac)
         if way.answered and not was_reachable and self._first_answer_is_late():
-            self._record(False, way, "the first answer takes its time")
+            self._record(False, way._replace(reason="the first answer takes its time", cause="first answer"))
             return
         self.reachable = way.answered
         if was_reachable and not way.answered:
@@ -133,25 +138,29 @@ class Client:
     def _follow(self, mac: bytes | None) -> Way:
         """Where a frame to this MAC ends, and whether an answer comes back."""
         if mac is None:
-            return Way(None, "nobody answers for the address")
+            return Way(None, "nobody answers for the address", cause="unresolved")
         segment = self.port.segment
         port = segment.mac_table.get(mac) or next((p for p in segment.ports if p.has_mac(mac)), None)
         node = port.owner if port is not None else None
         if port is None or not isinstance(node, Node):
-            return Way(None, "the MAC is nowhere")
+            return Way(None, "the MAC is nowhere", cause="cache")
+        led = "cache" if port.has_mac(mac) else "switch"  # what sends requests to this node
         if not node.kernel_runs:
-            return Way(None, f"{node.name} is {'paused' if node.up else 'off'}")
+            state = "paused" if node.up else "off"
+            return Way(None, f"{node.name} is {state}", cause=led, at=node.name)
         share = segment.passes(self.port, port, ("app",)) * segment.passes(port, self.port, ("app",))
         if share <= 0.0:
-            return Way(None, f"no path to {node.name}")
-        if not port.has_mac(mac):
-            return Way(None, f"the switch sends it to {node.name}, which does not have the MAC")
+            return Way(None, f"no path to {node.name}", cause="path", at=node.name)
+        if led == "switch":
+            reason = f"the switch sends it to {node.name}, which does not have the MAC"
+            return Way(None, reason, cause=led, at=node.name)
         if self.target not in port.local:
             elsewhere = any(self.target in other.local for other in segment.ports)
             why = " (stale neighbour entry)" if elsewhere else ""
-            return Way(None, f"{node.name} does not have the address{why}")
+            return Way(None, f"{node.name} does not have the address{why}", cause=led, at=node.name)
         if not node.serves(f"{self.target_port}/tcp"):
-            return Way(node, f"nothing serves port {self.target_port} on {node.name}")
+            reason = f"nothing serves port {self.target_port} on {node.name}"
+            return Way(node, reason, cause="service", at=node.name)
         return Way(node, "", share)
 
     def _answered_by(self, node: Node) -> None:
@@ -162,11 +171,11 @@ class Client:
                 if entry.state in (Nud.NONE, Nud.FAILED):
                     port.cache.use(entry, self.target)
 
-    def _record(self, reachable: bool, way: Way, reason: str) -> None:
-        node = way.node.name if way.node else ""
-        if (reachable, node, reason) != self._recorded:
-            self._recorded = (reachable, node, reason)
-            self.context.trace.records.append(Reachability(self._now_ns, self.name, reachable, node, reason))
+    def _record(self, reachable: bool, way: Way) -> None:
+        told = (reachable, way.node.name if way.node else "", way.reason, way.cause, way.at)
+        if told != self._recorded:
+            self._recorded = told
+            self.context.trace.records.append(Reachability(self._now_ns, self.name, *told))
 
     # --- while a path loses some frames
 
@@ -184,9 +193,10 @@ class Client:
             at_ns = (self._now_ns // every_ns + alike) * every_ns
             self.next_loss = self.context.calendar.at(at_ns, Kind.CLIENT, self.rank, self._request)
         if way.node is not None and not self._answering:
-            self._record(False, way, f"a frame to or from {way.node.name} was lost")
+            reason = f"a frame to or from {way.node.name} was lost"
+            self._record(False, way._replace(reason=reason, cause="loss", at=way.node.name))
         else:
-            self._record(way.answered, way, way.reason)
+            self._record(way.answered, way)
 
     def _request(self) -> None:
         self.next_loss = None

@@ -518,7 +518,8 @@ EXPECT = Fields(
     _expect,
     {
         "owner": Key(OWNERS, "Who owns the addresses: {TIME or end: NODE}; `owner.ADDRESS` for one."),
-        "failover": Key(Maybe(BOUND), "From a fault to the new owner."),
+        "failover": Key(Maybe(BOUND), "From a fault to the new owner: takeovers, false ones too."),
+        "return": Key(Maybe(BOUND), "From a repair to the preferred node's owning the address again."),
         "outage": Key(Maybe(BOUND), "The longest outage of any client; `outage.NAME` for one."),
         "dual_master": Key(Maybe(BOUND), "Total time with two owners, per address."),
         "vacancy": Key(Maybe(BOUND), "Total time without an owner, per address."),

@@ -36,6 +36,7 @@ OPTIONAL = frozenset(
     [
         "expect",
         "failover",
+        "return",
         "outage",
         "dual_master",
         "vacancy",

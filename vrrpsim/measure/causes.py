@@ -1,0 +1,87 @@
+"""The events of a run and their ends, and what each can have done to the owner of an address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from vrrpsim.trace import Fault, FaultEnd
+
+HARM = ("kill", "stop", "freeze", "power_off", "pause", "link_down", "hang", "fail", "flush_address")
+REPAIR = ("start", "power_on", "link_up", "pass", "thaw")
+LASTING = ("impair", "starve")  # what goes on and may do harm at any time until its end
+
+
+class Effect(Enum):
+    """What an event does to the nodes it meets."""
+
+    HARM = "harm"
+    REPAIR = "repair"
+    EITHER = "either"
+
+
+def event_words(verb: str, targets: Sequence[str], detail: str) -> str:
+    """Say an event in the words of the scenario, its roles resolved."""
+    whom = "" if verb == "partition" and detail else " | ".join(targets)
+    return " ".join(word for word in (verb, whom, detail) if word)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """An event of the scenario, or its end where `undone`. `nodes` are those it met."""
+
+    at_ns: int
+    number: int
+    verb: str
+    targets: tuple[str, ...]
+    nodes: tuple[str, ...]
+    undone: bool = False
+    detail: str = ""
+
+    def __str__(self) -> str:
+        text = event_words(self.verb, self.targets, self.detail)
+        return f"end of {text}" if self.undone else text
+
+    @property
+    def effect(self) -> Effect:
+        """Harm, repair, or what may be both."""
+        if self.verb in HARM:
+            return Effect.REPAIR if self.undone else Effect.HARM
+        if self.verb in REPAIR:
+            return Effect.HARM if self.undone else Effect.REPAIR
+        return Effect.EITHER
+
+    def touches(self, *nodes: str) -> bool:
+        """Whether the event met one of these nodes, or no node in particular."""
+        return not self.nodes or any(node in self.nodes for node in nodes)
+
+    def explains(self, old: str, new: str) -> bool:
+        """Whether the event can have moved an address from `old` to `new`."""
+        match self.effect:
+            case Effect.HARM:
+                return old in self.nodes
+            case Effect.REPAIR:
+                return new in self.nodes
+            case Effect.EITHER:
+                return self.touches(old, new)
+
+
+def causes(faults: Iterable[Fault | FaultEnd], nodes: Iterable[str]) -> tuple[Cause, ...]:
+    """Return the events and their ends in order of time."""
+    known = frozenset(nodes)
+    fired: dict[int, Cause] = {}
+    found: list[Cause] = []
+    for record in faults:
+        if isinstance(record, Fault):
+            met = (target.partition("/")[0] for target in record.resolved)
+            touched = tuple(dict.fromkeys(node for node in met if node in known))
+            cause = Cause(
+                record.at_ns, record.number, record.verb, record.resolved, touched, detail=record.detail
+            )
+            fired[record.number] = cause
+            found.append(cause)
+        elif record.number in fired:
+            cause = fired[record.number]
+            found.append(replace(cause, at_ns=record.at_ns, undone=True))
+    return tuple(found)
