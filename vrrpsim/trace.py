@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 
@@ -20,6 +20,18 @@ class Level(IntEnum):
     STATES = 0  # what the digest covers, faults and clients
     ADVERTS = 1  # and each advert and gratuitous frame sent or rejected, and each lost frame
     ALL = 2  # and each log line and notification
+
+
+class Life(StrEnum):
+    """What a process is doing, as a `ProcessChange` says it: keepalived runs, all others serve."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    SERVING = "serving"
+    FROZEN = "frozen"
+    RELOADING = "reloading"
+    STOPPING = "stopping"
+    DEAD = "dead"
 
 
 class StateChange(NamedTuple):
@@ -75,7 +87,7 @@ class NodeChange(NamedTuple):
 
 
 class ProcessChange(NamedTuple):
-    """Life of haproxy, keepalived …: starting, serving, frozen, dead, reloading."""
+    """Life of haproxy, keepalived …; `state` is the value of a `Life`."""
 
     at_ns: int
     node: str

@@ -35,7 +35,7 @@ Look = Callable[[World], object]
 def life(name: str) -> Look:
     def look(made: World) -> object:
         lb1 = made.nodes["lb1"]
-        return lb1.daemon and lb1.daemon.life if name == "keepalived" else lb1.services[name].life.value
+        return lb1.daemon and lb1.daemon.life if name == "keepalived" else lb1.processes[name].life.value
 
     return look
 

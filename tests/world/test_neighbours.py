@@ -132,7 +132,7 @@ def test_an_answer_to_a_probe_ends_the_doubts() -> None:
     made.calendar.run(probe_ns + MS)
     assert entry.state is Nud.REACHABLE
     assert entry.confirmed_ns == probe_ns + 200 * US
-    assert entry.timer is None
+    assert not entry.timer.pending
 
 
 def test_confirmation_from_above_keeps_an_entry() -> None:

@@ -115,7 +115,7 @@ def test_without_power_everything_is_gone() -> None:
     def look() -> None:
         lb1 = made.nodes["lb1"]
         looks.append((ip(VIP) in port(made, "lb1").local, list(port(made, "lb1").cache.entries)))
-        looks.append((lb1.services["haproxy"].life, lb1.daemon and lb1.daemon.life, lb1.kernel_runs))
+        looks.append((lb1.processes["haproxy"].life, lb1.daemon and lb1.daemon.life, lb1.kernel_runs))
 
     at(made, 9.9, look)
     at(made, 10, look)
@@ -357,7 +357,9 @@ def test_starvation_keeps_the_order_of_packets() -> None:
     assert daemon is not None
     served: list[int] = []
     for number in range(30):
-        made.calendar.at(20 * S + number * 100 * MS, Kind.PACKET, 1, daemon.happen, served.append, number)
+        made.calendar.at(
+            20 * S + number * 100 * MS, Kind.PACKET, 1, daemon.wakeups.post, served.append, number
+        )
     made.run()
     assert served == list(range(30))
 
@@ -419,7 +421,7 @@ def test_the_life_of_a_process() -> None:
 
 def test_a_process_is_reloaded_without_a_gap() -> None:
     made = world(pair(duration="5s"))
-    service = made.nodes["lb1"].services["haproxy"]
+    service = made.nodes["lb1"].processes["haproxy"]
     at(made, 2, service.reload)
     seen: list[bool] = []
     at(made, 2.02, lambda: seen.append(service.serves))

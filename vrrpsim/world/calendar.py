@@ -60,6 +60,35 @@ def _run(call: Any) -> None:
 _RUN: Any = (_run,)  # SimPy only iterates over it
 
 
+class Alarm:
+    """At most one call to come: set again, it replaces the one before."""
+
+    __slots__ = ("_calendar", "_kind", "_rank", "call")
+
+    def __init__(self, calendar: Calendar, kind: Kind, rank: int) -> None:
+        self._calendar = calendar
+        self._kind = kind
+        self._rank = rank
+        self.call: Call | None = None  # the last one, unless cancelled
+
+    @property
+    def pending(self) -> bool:
+        """A call is to come."""
+        return self.call is not None and not self.call.done
+
+    def set(self, delay_ns: int, function: Callable[..., object], *arguments: Any) -> None:
+        """Call `function(*arguments)` after a delay."""
+        self.cancel()
+        calendar = self._calendar
+        self.call = calendar.at(calendar.now_ns + delay_ns, self._kind, self._rank, function, *arguments)
+
+    def cancel(self) -> None:
+        """Nothing is to come."""
+        if self.call is not None:
+            self.call.cancel()
+            self.call = None
+
+
 def order_of(kind: Kind, rank: int) -> int:
     """SimPy's priority among equal instants; 0 and 1 are its own: what runs beside us comes first."""
     return (kind << 20) + rank + 2

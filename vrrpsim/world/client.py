@@ -14,7 +14,7 @@ from vrrpsim.scenario.random_streams import geometric
 from vrrpsim.trace import Reachability
 
 from . import latencies
-from .calendar import Call, Kind
+from .calendar import Alarm, Kind
 from .context import Context
 from .frame import VrrpFrame
 from .neighbours import Entry, Nud
@@ -67,13 +67,14 @@ class Client:
         self.target, self.target_port = model.target
         self.reachable = False
         self._recorded = (False, "", "", "", "")  # the first reason is worth a record
-        self._doubt: Call | None = None
-        self.next_loss: Call | None = None  # when requests will have another fate, by chance alone
+        calendar = context.calendar
+        self._doubt = Alarm(calendar, Kind.CLIENT, rank)
+        self.next_loss = Alarm(calendar, Kind.CLIENT, rank)  # requests will have another fate, by chance
         self._way = Way(None, "not looked at yet")
         self._share = 1.0  # of requests that get through
         self._answering = True  # they do so far
         self._lost_ns = 0  # since when requests are not answered
-        self._settled: Call | None = None  # the first answer is on its way
+        self._settled = Alarm(calendar, Kind.CLIENT, rank)  # the first answer is on its way
         self._answers = context.streams.draws(f"answers/{name}")
         self._chance = context.streams.draws(f"client/{name}")
 
@@ -99,41 +100,24 @@ class Client:
         self.reachable = way.answered
         if was_reachable and not way.answered:
             self._lost_ns = self._now_ns
-        self._cancel_settling()
+        self._settled.cancel()
         self._record_fate(way)
         if way.node is not None and way.answered:
             cache.confirm(entry)
-            self._cancel_doubt()
+            self._doubt.cancel()
             self._answered_by(way.node)
-        elif (until_ns := cache.believed_until_ns(entry)) is not None and self._doubt is None:
-            self._doubt = self.context.calendar.at(until_ns, Kind.CLIENT, self.rank, self._doubt_now)
+        elif (until_ns := cache.believed_until_ns(entry)) is not None and not self._doubt.pending:
+            self._doubt.set(until_ns - self._now_ns, self.evaluate)
 
     def _first_answer_is_late(self) -> bool:
         """After requests failed, the first answer takes longer than the path explains (groundtruth)."""
-        if self._settled is not None:
-            return not self._settled.done
+        if self._settled.call is not None:
+            return self._settled.pending
         every_ns = self.model.every_ns
         if (self._now_ns - 1) // every_ns * every_ns < self._lost_ns:
             return False  # no request fell into the gap
-        delay_ns = self._answers.ns(latencies.FIRST_ANSWER)
-        self._settled = self.context.calendar.at(
-            self._now_ns + delay_ns, Kind.CLIENT, self.rank, self.context.reconsider
-        )
+        self._settled.set(self._answers.ns(latencies.FIRST_ANSWER), self.context.reconsider)
         return True
-
-    def _cancel_settling(self) -> None:
-        if self._settled is not None:
-            self._settled.cancel()
-            self._settled = None
-
-    def _doubt_now(self) -> None:
-        self._doubt = None
-        self.evaluate()
-
-    def _cancel_doubt(self) -> None:
-        if self._doubt is not None:
-            self._doubt.cancel()
-            self._doubt = None
 
     def _follow(self, mac: bytes | None) -> Way:
         """Where a frame to this MAC ends, and whether an answer comes back."""
@@ -184,14 +168,12 @@ class Client:
         share = way.share if way.answered else 1.0
         if share != self._share:
             self._share, self._answering = share, True
-            if self.next_loss is not None:
-                self.next_loss.cancel()
-                self.next_loss = None
-        if share < 1.0 and self.next_loss is None:
+            self.next_loss.cancel()
+        if share < 1.0 and not self.next_loss.pending:
             every_ns = self.model.every_ns
             alike = geometric(self._chance.fraction(), 1.0 - share if self._answering else share)
             at_ns = (self._now_ns // every_ns + alike) * every_ns
-            self.next_loss = self.context.calendar.at(at_ns, Kind.CLIENT, self.rank, self._request)
+            self.next_loss.set(at_ns - self._now_ns, self._request)
         if way.node is not None and not self._answering:
             reason = f"a frame to or from {way.node.name} was lost"
             self._record(False, way._replace(reason=reason, cause="loss", at=way.node.name))
@@ -199,7 +181,6 @@ class Client:
             self._record(way.answered, way)
 
     def _request(self) -> None:
-        self.next_loss = None
         self._answering = not self._answering
         self._record_fate(self._way)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from vrrpsim.protocol.instances import Instance
 from vrrpsim.scenario.random_streams import Gaps
-from vrrpsim.trace import FastForwarded, Level
+from vrrpsim.trace import FastForwarded, Level, Life
 
 from .calendar import Call
 from .client import Client
@@ -82,7 +82,7 @@ class FastForward:
         lost = sum(_pass_over(stream, count) for stream, count in zip(streams[0], frames, strict=True))
         for node in self.nodes.values():
             if node.daemon is not None:
-                node.daemon.rearm()
+                node.daemon.wakeups.rearm()
         if self.context.trace.level >= Level.ADVERTS:
             self._note(now_ns, sum(frames), lost)
         return True
@@ -90,20 +90,22 @@ class FastForward:
     def _quiet_streams(self) -> tuple[list[Stream], int] | None:
         """Everything that is sent, and until when nothing else happens; None if more is going on."""
         daemons = [node.daemon for node in self.nodes.values() if node.daemon is not None]
-        until_ns = self.context.calendar.next_ns({*(each.wake for each in daemons), *self._bystanders()})
+        until_ns = self.context.calendar.next_ns(
+            {*(each.wakeups.call for each in daemons), *self._bystanders()}
+        )
         streams: list[Stream] = []
         heard: dict[int, Instance] = {}
         for daemon in daemons:
             if not daemon.is_idle:
                 return None
-            if daemon.life != "running":
+            if daemon.life is not Life.RUNNING:
                 continue
             rhythm = daemon.router.rhythm()
             if rhythm is None:
                 return None
             for instance, adverts in rhythm:
                 for position, advert in enumerate(adverts):
-                    sent = daemon.deeds.prepared(advert)
+                    sent = daemon.outputs.prepared(advert)
                     stream = _stream(daemon, instance, sent, position == 0) if sent else None
                     if stream is None:
                         return None
@@ -120,13 +122,13 @@ class FastForward:
         moved = {stream.instance.timer for stream in streams}
         moved |= {instance.timer for instance in heard.values()}
         for daemon in daemons:
-            if daemon.life == "running":
-                until_ns = min(until_ns, daemon.router.exact_deadline_ns(moved) + daemon.drift_ns)
+            if daemon.life is Life.RUNNING:
+                until_ns = min(until_ns, daemon.router.exact_deadline_ns(moved) + daemon.wakeups.drift_ns)
         return streams, until_ns
 
-    def _bystanders(self) -> Iterator[Call]:
+    def _bystanders(self) -> Iterator[Call | None]:
         """What clients will notice by chance changes nothing for anybody else."""
-        return (client.next_loss for client in self.clients.values() if client.next_loss is not None)
+        return (client.next_loss.call for client in self.clients.values())
 
     def _lengths(self, streams: list[Stream], until_ns: int) -> list[int]:
         """How many frames of each stream pass before anything else happens."""
@@ -156,8 +158,8 @@ def _stream(daemon: Daemon, instance: Instance, sent: Prepared, leads: bool) -> 
     segment = port.segment
     if not port.carrier or segment.taps or segment.mac_table.get(frame.src_mac) is not port:
         return None
-    period_ns = instance.config.advert_int_ns + daemon.drift_ns
-    next_ns = instance.timer.at_ns + daemon.drift_ns
+    period_ns = instance.config.advert_int_ns + daemon.wakeups.drift_ns
+    next_ns = instance.timer.at_ns + daemon.wakeups.drift_ns
     fastest_ns, slowest_ns = segment.delay_bounds_ns
     paths = []
     for receiver in segment.receivers(port, frame):
@@ -190,12 +192,12 @@ def _path(sender: Port, receiver: Port, frame: VrrpFrame) -> Path | None:
         return Path(gaps, True)
     node = receiver.owner
     daemon = node.daemon if isinstance(node, Node) and receiver.hears(frame) else None
-    if daemon is None or daemon.life not in ("running", "frozen"):
+    if daemon is None or daemon.life not in (Life.RUNNING, Life.FROZEN):
         return Path(gaps, False)
     listener = daemon.postponed(receiver, frame)
     if isinstance(listener, bool):
         return None if listener else Path(gaps, False)
-    return Path(gaps, False, listener, daemon.drift_ns)
+    return Path(gaps, False, listener, daemon.wakeups.drift_ns)
 
 
 def _pass_over(stream: Stream, frames: int) -> int:

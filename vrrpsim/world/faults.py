@@ -144,7 +144,7 @@ class Faults:
 
     @staticmethod
     def _signal(node: Node, item: str, verb: str) -> None:
-        process = node.daemon if item == "keepalived" else node.services[item]
+        process = node.daemon if item == "keepalived" else node.processes[item]
         if process is None or not node.up:
             return
         if verb == "restart" and item != "keepalived":

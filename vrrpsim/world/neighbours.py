@@ -16,7 +16,7 @@ from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.fsm import NEVER_NS
 from vrrpsim.scenario.model import Neighbours as Personality
 
-from .calendar import Call, Kind
+from .calendar import Alarm, Kind
 from .context import Context
 from .frame import GRATUITOUS, REPLY, REQUEST, Frame, NeighbourFrame
 
@@ -59,7 +59,7 @@ class Entry:
         "updated_ns",
     )
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, timer: Alarm) -> None:
         self.address = address
         self.mac: bytes | None = None
         self.state = Nud.NONE
@@ -67,7 +67,7 @@ class Entry:
         self.updated_ns = -LOCKTIME_NS - 1
         self.probes = 0
         self.queue: list[Frame] = []
-        self.timer: Call | None = None
+        self.timer = timer
         self.source: Address | None = None  # the address its requests are sent from
 
 
@@ -127,7 +127,8 @@ class NeighbourCache:
         """The entry of an address, new or old."""
         entry = self.entries.get(address)
         if entry is None:
-            entry = self.entries[address] = Entry(address)
+            timer = Alarm(self.port.context.calendar, Kind.KERNEL, self.port.rank)
+            entry = self.entries[address] = Entry(address, timer)
         return entry
 
     def use(self, entry: Entry, source: Address) -> bytes | None:
@@ -144,7 +145,7 @@ class NeighbourCache:
             return None
         if entry.state is Nud.STALE:
             entry.state = Nud.DELAY
-            self._after(entry, DELAY_NS, self._delay_over)
+            entry.timer.set(DELAY_NS, self._fire, entry, self._delay_over)
         if entry.state in (Nud.NONE, Nud.FAILED):
             self._start_resolving(entry)
         return entry.mac if entry.state in USABLE else None
@@ -184,7 +185,7 @@ class NeighbourCache:
         entry.confirmed_ns = self.port.now_ns
         if entry.state in USABLE:
             entry.state = Nud.REACHABLE
-            self._cancel(entry)
+            entry.timer.cancel()
 
     # --- what is heard
 
@@ -222,7 +223,7 @@ class NeighbourCache:
         """The MAC is known: what waited for it leaves."""
         entry.mac = mac
         entry.state = state
-        self._cancel(entry)
+        entry.timer.cancel()
         queue, entry.queue = entry.queue, []
         for frame in queue:
             frame.dst_mac = mac
@@ -241,7 +242,7 @@ class NeighbourCache:
             self._fail(entry)
             return
         entry.probes += 1
-        self._after(entry, RETRANSMIT_NS, self._resolve)
+        entry.timer.set(RETRANSMIT_NS, self._fire, entry, self._resolve)
         self.port.ask(entry, None)
 
     def _delay_over(self, entry: Entry) -> None:
@@ -254,27 +255,18 @@ class NeighbourCache:
             self._fail(entry)
             return
         entry.probes += 1
-        self._after(entry, RETRANSMIT_NS, self._probe)
+        entry.timer.set(RETRANSMIT_NS, self._fire, entry, self._probe)
         self.port.ask(entry, entry.mac)
 
     def _fail(self, entry: Entry) -> None:
         """Nobody answered: the waiting frames are dropped, the next use begins anew."""
         entry.state = Nud.FAILED
-        entry.timer = None
         for frame in entry.queue:
             self.port.lose(frame, "unresolved")
         entry.queue = []
         self.port.neighbour_moved(entry)
 
-    def _after(self, entry: Entry, delay_ns: int, function: Callable[[Entry], None]) -> None:
-        self._cancel(entry)
-        calendar = self.port.context.calendar
-        entry.timer = calendar.at(
-            calendar.now_ns + delay_ns, Kind.KERNEL, self.port.rank, self._fire, entry, function
-        )
-
     def _fire(self, entry: Entry, function: Callable[[Entry], None]) -> None:
-        entry.timer = None
         if self.port.alive:
             function(entry)
         else:
@@ -284,18 +276,13 @@ class NeighbourCache:
         """The machine was paused: what came due meanwhile happens now."""
         overdue, self._overdue = self._overdue, []
         for entry, function in overdue:
-            if entry.timer is None:
+            if not entry.timer.pending:
                 function(entry)
-
-    def _cancel(self, entry: Entry) -> None:
-        if entry.timer is not None:
-            entry.timer.cancel()
-            entry.timer = None
 
     def clear(self) -> None:
         """The machine lost power: everything is forgotten."""
         for entry in self.entries.values():
-            self._cancel(entry)
+            entry.timer.cancel()
         self.entries.clear()
         self._overdue.clear()
 

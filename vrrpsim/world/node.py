@@ -1,4 +1,4 @@
-"""A machine: power, pause, interfaces with addresses, a process table and its keepalived."""
+"""A node: a machine with its keepalived, and what befalls it: power, pause, cables."""
 
 from __future__ import annotations
 
@@ -7,26 +7,22 @@ from collections.abc import Mapping
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.protocol.fsm import NEVER_NS
-from vrrpsim.scenario.addressing import card, own_addresses
 from vrrpsim.scenario.model import Node as NodeModel
-from vrrpsim.scenario.model import Stalls
 from vrrpsim.scenario.quantities import Distribution
-from vrrpsim.trace import AddressChange, NodeChange, ProcessChange
+from vrrpsim.trace import NodeChange, ProcessChange
 
 from . import latencies
-from .calendar import Call, Kind
-from .checks import Check
+from .calendar import Alarm, Call, Kind
 from .context import Context
 from .daemon import Daemon
-from .frame import VrrpFrame
-from .neighbours import Entry
+from .machine import Machine
 from .port import Port
-from .process import Life, RunningProcess
+from .process import RunningProcess
 from .segment import Segment
 
 
-class Node:
-    """One machine of the scenario."""
+class Node(Machine):
+    """One node of the scenario."""
 
     def __init__(
         self,
@@ -36,84 +32,18 @@ class Node:
         rank: int,
         model: NodeModel,
     ) -> None:
-        self.context = context
-        self.name = name
-        self.rank = rank
-        self.model = model
-        self.up = True
+        super().__init__(context, segments, name, rank, model)
         self.paused = False
-        self.kernel_runs = True  # up and not paused: it sends, receives and answers
         self._changes = 0  # of the machine's state: each boot has a draw of its own
-        self.starved: Distribution | None = None
-        self._timeless = model.slop.kind == "none"
-        self.drift = self.time(model.slop.drift or latencies.DRIFT)
-        self.stalls: Stalls | None = model.slop.stalls
-        self.ports: dict[str, Port] = {}
-        self._own: dict[str, tuple[Address, ...]] = {}
-        self._reports: dict[str, Call] = {}
-        for interface, attachment in model.interfaces.items():
-            mac = card(context.scenario, name, interface)
-            segment = segments[attachment.segment]
-            port = Port(context, segment, f"{name}:{interface}", rank, mac, self, model.neighbours)
-            own = tuple(address.ip for address in own_addresses(attachment, mac))
-            self._own[interface] = own
-            port.local.update((address, mac) for address in own)
-            self.ports[interface] = port
-        self.services = {
-            process: RunningProcess(context, name, rank, process, service, self.process_changed)
-            for process, service in model.processes.items()
+        self._reports = {  # of a carrier that is back
+            interface: Alarm(context.calendar, Kind.KERNEL, rank) for interface in self.ports
         }
         self.daemon: Daemon | None = None
         if model.keepalived is not None:
             self.daemon = Daemon(self, model.keepalived, DIALECTS[context.scenario.dialect_of(name)])
+            self.table["keepalived"] = self.daemon
             for port in self.ports.values():
                 port.hear_vrrp = self.daemon.receive
-
-    # --- what others ask
-
-    @property
-    def known_processes(self) -> frozenset[str]:
-        """The names a check can look for."""
-        return frozenset((*self.services, "keepalived"))
-
-    def time(self, distribution: Distribution) -> Distribution:
-        """How long something takes here: nothing with `slop: none`."""
-        return latencies.NONE if self._timeless else distribution
-
-    def own_addresses(self, port: Port) -> tuple[Address, ...]:
-        """The configured addresses of an interface, without virtual ones."""
-        return self._own[port.interface]
-
-    def primary_address(self, port: Port, family: int) -> Address | None:
-        """The source of adverts: the first IPv4 address, or the IPv6 link-local one (§5.1)."""
-        for address in self._own[port.interface]:
-            if address.version == family and (family == 4 or address.is_link_local):
-                return address
-        return None
-
-    def process_count(self, process: str) -> int:
-        """How many processes of this name exist."""
-        if process == "keepalived":
-            return int(self.daemon is not None and self.daemon.exists)
-        service = self.services.get(process)
-        return int(service is not None and service.exists)
-
-    def answer(self, check: Check) -> str:
-        """What a check that looks now sees: pass, fail or hang."""
-        if check.process is not None:
-            return "pass" if self.process_count(check.process) else "fail"
-        if check.port is None:
-            return "pass"
-        serving = [service for service in self.services.values() if check.port in service.model.serves]
-        if any(service.serves for service in serving):
-            return "pass"
-        return "hang" if any(service.life is Life.FROZEN for service in serving) else "fail"
-
-    def serves(self, port: str) -> bool:
-        """Whether a request to this port ("80/tcp") is answered; a node without processes answers all."""
-        if not self.services:
-            return True
-        return any(service.serves and port in service.model.serves for service in self.services.values())
 
     # --- power
 
@@ -128,14 +58,13 @@ class Node:
 
     def start_processes(self) -> None:
         """At boot: processes at their `starts`, unless that is `manual`."""
-        for service in self.services.values():
-            self._start_at(service.model.starts, service, service.name)
-        if self.daemon is not None:
-            self._start_at(self.daemon.model.starts, self.daemon, "keepalived")
+        for each in (*self.processes.values(), self.daemon):
+            if each is not None:
+                self._start_at(each.model.starts, each)
 
-    def _start_at(self, starts: object, process: RunningProcess | Daemon, name: str) -> None:
+    def _start_at(self, starts: object, process: RunningProcess | Daemon) -> None:
         if isinstance(starts, Distribution):
-            delay_ns = self.context.streams.draw_ns(starts, f"starts/{self.name}/{name}")
+            delay_ns = self.context.streams.draw_ns(starts, f"starts/{self.name}/{process.name}")
             if delay_ns == 0 and isinstance(process, RunningProcess) and self._now_ns == 0:
                 process.start()
             else:
@@ -153,15 +82,15 @@ class Node:
         self._machine_is("off")
         if self.daemon is not None:
             self.daemon.kill()
-        for service in self.services.values():
-            service.kill()
+        for process in self.processes.values():
+            process.kill()
         for port in self.ports.values():
             for address in [a for a in port.local if a not in self._own[port.interface]]:
                 self.remove_address(port, address)
             port.virtual_macs.clear()
             port.cache.clear()
-        for call in self._reports.values():
-            call.cancel()
+        for report in self._reports.values():
+            report.cancel()
         self.context.reconsider()
 
     def power_on(self) -> None:
@@ -182,7 +111,7 @@ class Node:
                 self.daemon.disturb()
             self._machine_is("paused")
             if self.daemon is not None:
-                self.daemon.look_up()
+                self.daemon.wakeups.refresh()
             self.context.reconsider()
 
     def resume(self) -> None:
@@ -193,7 +122,7 @@ class Node:
             for port in self.ports.values():
                 port.cache.resume()
             if self.daemon is not None:
-                self.daemon.resume()
+                self.daemon.wakeups.resume()
             self.context.reconsider()
 
     def _machine_is(self, state: str) -> None:
@@ -205,8 +134,8 @@ class Node:
         """Serve timers and packets this much late; None: no longer."""
         self.starved = delay
         if self.daemon is not None:
-            self.daemon.be_irregular(NEVER_NS if delay is not None else 0)
-            self.daemon.look_up()
+            self.daemon.wakeups.irregular_until(NEVER_NS if delay is not None else 0)
+            self.daemon.wakeups.refresh()
 
     # --- interfaces and addresses
 
@@ -216,16 +145,14 @@ class Node:
         if port.carrier == up:
             return
         port.carrier = up
-        pending = self._reports.pop(interface, None)
-        if pending is not None:
-            pending.cancel()
+        self._reports[interface].cancel()
         if not up:
             port.cache.clear()  # neigh_carrier_down
             self._report_link(port, False)
         else:
             purpose = f"carrier/{port.name}/{self._now_ns}"
             delay_ns = self.context.streams.draw_ns(self.time(latencies.CARRIER_UP), purpose)
-            self._reports[interface] = self._later(delay_ns, self._report_link, port, True)
+            self._reports[interface].set(delay_ns, self._report_link, port, True)
         self.context.reconsider()
 
     def _report_link(self, port: Port, up: bool) -> None:
@@ -233,20 +160,6 @@ class Node:
             port.reported = up
             if self.daemon is not None:
                 self.daemon.interface_changed(port.interface, up)
-
-    def add_address(self, port: Port, address: Address, mac: bytes) -> None:
-        """The kernel has the address now; adding it again is not an error."""
-        if address not in port.local:
-            self._record_address(port, address, True)
-        port.local[address] = mac
-        self.context.reconsider()
-
-    def remove_address(self, port: Port, address: Address) -> None:
-        """The kernel no longer has the address; a missing one is not an error."""
-        if address in port.local and address not in self._own[port.interface]:
-            del port.local[address]
-            self._record_address(port, address, False)
-            self.context.reconsider()
 
     def flush_address(self, address: Address) -> None:
         """Somebody else removes it, and keepalived hears of that by netlink."""
@@ -256,34 +169,19 @@ class Node:
                 if self.daemon is not None:
                     self.daemon.address_removed(interface, address)
 
-    def _record_address(self, port: Port, address: Address, present: bool) -> None:
-        self.context.trace.records.append(
-            AddressChange(self._now_ns, self.name, port.interface, str(address), present)
-        )
-
     # --- what happens to it
 
-    def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
-        """A VRRP packet reached a kernel whose keepalived would get it at once: here there is none."""
-
-    def neighbour_moved(self, port: Port, entry: Entry) -> None:
-        """Nothing that a node would do about it."""
-
-    def process_changed(self, service: RunningProcess) -> None:
+    def process_changed(self, process: RunningProcess) -> None:
         """A process lives, serves, freezes or died."""
         self.context.trace.records.append(
-            ProcessChange(self._now_ns, self.name, service.name, service.life.value)
+            ProcessChange(self._now_ns, self.name, process.name, process.life.value)
         )
         if self.daemon is not None:
             self.daemon.disturb()
-            self.daemon.process_changed(service.name)
-            if service.serves:
+            self.daemon.process_changed(process.name)
+            if process.serves:
                 self.daemon.scripts.look_again()
         self.context.reconsider()
-
-    def daemon_changed(self, daemon: Daemon) -> None:
-        """Keepalived started, runs, froze or died."""
-        self.context.trace.records.append(ProcessChange(self._now_ns, self.name, "keepalived", daemon.life))
 
     @property
     def _now_ns(self) -> int:

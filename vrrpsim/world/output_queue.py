@@ -1,15 +1,16 @@
 """What the router of a simulated daemon wants done: one thing after the other, each in its time.
 
 Frames leave, addresses come and go, and the trace is told. Addresses and announcements take the time that a
-real machine needs for them (personality.py); the rest is done at once.
+real machine needs for them (latencies.py); the rest is done at once.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from vrrpsim.protocol.configuration import RouterConfig
 from vrrpsim.protocol.outputs import (
     AddAddresses,
     AdvertDropped,
@@ -24,12 +25,12 @@ from vrrpsim.recording import LEVELS, record_of
 from vrrpsim.trace import Level, Record
 
 from . import latencies
-from .calendar import Call
+from .calendar import Alarm, Kind
 from .frame import GRATUITOUS, NeighbourFrame, VrrpFrame
-
-if TYPE_CHECKING:
-    from .daemon import Daemon
-    from .port import Port
+from .machine import Machine
+from .port import Port
+from .script_runner import ScriptRunner
+from .wakeups import Wakeups
 
 COSTLY = (AddAddresses, RemoveAddresses, SendGratuitous)  # the others take no time of their own
 FRAMES_KEPT = 4096  # an instance repeats a handful
@@ -48,12 +49,15 @@ class Prepared(NamedTuple):
 class OutputQueue:
     """The outputs of one daemon's router, in order."""
 
-    def __init__(self, daemon: Daemon) -> None:
-        self.daemon = daemon
-        self.node = daemon.node
-        self.context = daemon.context
+    config: RouterConfig  # of the daemon, as last read
+
+    def __init__(self, machine: Machine, wakeups: Wakeups, scripts: ScriptRunner) -> None:
+        self._machine = machine
+        self._wakeups = wakeups
+        self._trace = machine.context.trace
+        self._calendar = machine.context.calendar
         self._todo: deque[Output] = deque()
-        self._busy: Call | None = None
+        self._busy = Alarm(self._calendar, Kind.TIMER, machine.rank)  # until this is done
         self._frames: dict[int, Prepared] = {}  # by the identity of their outputs
         self._ways: dict[type[Output], Callable[[Any], None]] = {
             **dict.fromkeys(LEVELS, self._record),
@@ -61,19 +65,24 @@ class OutputQueue:
             AddAddresses: self._add,
             RemoveAddresses: self._remove,
             SendGratuitous: self._send,
-            RunScript: daemon.scripts.begin,
-            KillScript: daemon.scripts.kill,
+            RunScript: scripts.begin,
+            KillScript: scripts.kill,
             AdvertDropped: self._advert_dropped,
         }
 
     @property
     def done(self) -> bool:
         """Nothing is left to do."""
-        return not self._todo and self._busy is None
+        return not self._todo
 
     def do(self, outputs: Sequence[Output]) -> None:
         """Each takes its time before it has happened, and waits for those before it."""
-        if len(outputs) == 1 and type(outputs[0]) is SendAdvert and self.done and not self.daemon.blocked:
+        if (
+            len(outputs) == 1
+            and type(outputs[0]) is SendAdvert
+            and not self._todo
+            and not self._wakeups.blocked
+        ):
             self._send(outputs[0])  # the rhythm of a Master, without ceremony
         else:
             self._todo.extend(outputs)
@@ -81,53 +90,48 @@ class OutputQueue:
 
     def go_on(self) -> None:
         """Do what takes no time at once, and come back for the rest."""
-        todo, daemon = self._todo, self.daemon
-        while todo and self._busy is None and not daemon.blocked:
-            output = todo.popleft()
-            kind = type(output)
-            cost_ns = self._cost_ns(output) if kind in COSTLY else 0
+        todo = self._todo
+        while todo and not self._busy.pending and not self._wakeups.blocked:
+            kind = type(todo[0])
+            cost_ns = self._cost_ns(todo[0]) if kind in COSTLY else 0
             if cost_ns:
-                self._busy = daemon.later(cost_ns, self._finish, output)
+                self._busy.set(cost_ns, self._finish)
             else:
-                self._ways[kind](output)
+                self._ways[kind](todo.popleft())
 
-    def _finish(self, output: Output) -> None:
-        self._busy = None
-        if self.daemon.blocked:
-            self._todo.appendleft(output)
-            return
-        self._ways[type(output)](output)
-        self.go_on()
+    def _finish(self) -> None:
+        if not self._wakeups.blocked:
+            output = self._todo.popleft()
+            self._ways[type(output)](output)
+            self.go_on()
 
     def forget(self) -> None:
         """The daemon died: what it had not done is left undone."""
-        if self._busy is not None:
-            self._busy.cancel()
-            self._busy = None
+        self._busy.cancel()
         self._todo.clear()
 
     def _cost_ns(self, output: Output) -> int:
         match output:
             case AddAddresses(addresses=addresses):
-                more_ns = (len(addresses) - 1) * self.daemon.draw_ns(latencies.ANOTHER_ADDRESS)
-                return self.daemon.draw_ns(latencies.ADD_ADDRESS) + more_ns
+                more_ns = (len(addresses) - 1) * self._wakeups.draw_ns(latencies.ANOTHER_ADDRESS)
+                return self._wakeups.draw_ns(latencies.ADD_ADDRESS) + more_ns
             case RemoveAddresses(addresses=addresses):
                 there = sum(self._has(output, entry.address) for entry in addresses)
                 if not there:
                     return 0
-                more_ns = (there - 1) * self.daemon.draw_ns(latencies.ANOTHER_ADDRESS)
-                return self.daemon.draw_ns(latencies.REMOVE_ADDRESS) + more_ns
+                more_ns = (there - 1) * self._wakeups.draw_ns(latencies.ANOTHER_ADDRESS)
+                return self._wakeups.draw_ns(latencies.REMOVE_ADDRESS) + more_ns
             case _:
-                return self.daemon.draw_ns(latencies.GRATUITOUS_FRAME)
+                return self._wakeups.draw_ns(latencies.GRATUITOUS_FRAME)
 
     def _advert_dropped(self, output: AdvertDropped) -> None:
-        self.daemon.meet_rival()
+        self._wakeups.rejected_advert()
         self._record(output)
 
     def _record(self, output: Output) -> None:
-        trace = self.context.trace
+        trace = self._trace
         if trace.level >= LEVELS[type(output)]:
-            record = record_of(output, self.daemon.now_ns, self.node.name)
+            record = record_of(output, self._calendar.now_ns, self._machine.name)
             if record is not None:
                 trace.records.append(record)
 
@@ -136,9 +140,9 @@ class OutputQueue:
         if known is None:
             return
         port, frame, record, said, _ = known
-        trace = self.context.trace
+        trace = self._trace
         if trace.level >= Level.ADVERTS:
-            trace.records.append(record(self.daemon.now_ns, *said))
+            trace.records.append(record(self._calendar.now_ns, *said))
         if type(frame) is VrrpFrame:
             port.send_ip(frame)
         else:
@@ -158,7 +162,7 @@ class OutputQueue:
             frame = NeighbourFrame(GRATUITOUS, mac, output.address, output.address)
             if output.target_is_sender:
                 frame.target_mac = mac
-        record = record_of(output, 0, self.node.name, mac=mac)
+        record = record_of(output, 0, self._machine.name, mac=mac)
         assert record is not None
         if len(self._frames) > FRAMES_KEPT:
             self._frames.clear()
@@ -167,11 +171,11 @@ class OutputQueue:
 
     def _port_of(self, instance: str, interface: str) -> Port | None:
         """The card behind an interface; a macvlan lives on its instance's card."""
-        port = self.node.ports.get(interface)
+        port = self._machine.ports.get(interface)
         if port is None:
-            for config in self.daemon.config.instances:
+            for config in self.config.instances:
                 if config.name == instance or config.vmac_interface == interface:
-                    return self.node.ports.get(config.interface)
+                    return self._machine.ports.get(config.interface)
         return port
 
     def _has(self, output: RemoveAddresses, address: Any) -> bool:
@@ -185,13 +189,13 @@ class OutputQueue:
         if output.virtual_mac is not None:
             port.virtual_macs[output.interface] = output.virtual_mac
         for entry in output.addresses:
-            self.node.add_address(port, entry.address, output.virtual_mac or port.mac)
+            self._machine.add_address(port, entry.address, output.virtual_mac or port.mac)
 
     def _remove(self, output: RemoveAddresses) -> None:
         port = self._port_of(output.instance, output.interface)
         if port is None:
             return
         for entry in output.addresses:
-            self.node.remove_address(port, entry.address)
+            self._machine.remove_address(port, entry.address)
         if port.virtual_macs.get(output.interface) not in port.local.values():
             port.virtual_macs.pop(output.interface, None)

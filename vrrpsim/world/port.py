@@ -106,7 +106,7 @@ class Port:
         elif not self.owner.kernel_runs:
             self._lose(frame, "down")
         elif type(frame) is VrrpFrame:
-            if self.hears(frame):
+            if (frame.multicast and not self.martians) or self.hears(frame):
                 self.hear_vrrp(self, frame)
         elif isinstance(frame, NeighbourFrame) and (frame.dst_mac[0] & 1 or self.has_mac(frame.dst_mac)):
             self._hear_neighbour(frame)

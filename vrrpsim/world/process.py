@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 
 from vrrpsim.scenario.model import Process as ProcessModel
+from vrrpsim.trace import Life
 
-from .calendar import Call, Kind
+from .calendar import Alarm, Kind
 from .context import Context
-
-
-class Life(Enum):
-    """What a process is doing; the values stand in the trace."""
-
-    STARTING = "starting"
-    SERVING = "serving"
-    FROZEN = "frozen"
-    RELOADING = "reloading"
-    DEAD = "dead"
 
 
 class RunningProcess:
@@ -35,14 +25,13 @@ class RunningProcess:
     ) -> None:
         self.context = context
         self.node = node
-        self.rank = rank
         self.name = name
         self._changed = changed
         self.model = model
         self.life = Life.DEAD
         self._thawed_life = Life.DEAD
         self._starts = 0
-        self._pending: Call | None = None
+        self._ready = Alarm(context.calendar, Kind.KERNEL, rank)
 
     @property
     def exists(self) -> bool:
@@ -62,7 +51,7 @@ class RunningProcess:
 
     def kill(self) -> None:
         """Gone, whatever it did: SIGKILL, or SIGTERM to something that does not linger."""
-        self._cancel()
+        self._ready.cancel()
         if self.exists:
             self._become(Life.DEAD)
 
@@ -70,7 +59,7 @@ class RunningProcess:
         """SIGSTOP: it exists and accepts connections in its backlog, and answers nothing."""
         if self.exists and self.life is not Life.FROZEN:
             self._thawed_life = self.life
-            self._cancel()
+            self._ready.cancel()
             self._become(Life.FROZEN)
 
     def thaw(self) -> None:
@@ -88,19 +77,11 @@ class RunningProcess:
             self._ready_later()
 
     def _ready_later(self) -> None:
-        calendar = self.context.calendar
         self._starts += 1
         purpose = f"startup/{self.node}/{self.name}/{self._starts}"
         delay_ns = self.context.streams.draw_ns(self.model.starts_up, purpose)
-        self._pending = calendar.at(
-            calendar.now_ns + delay_ns, Kind.KERNEL, self.rank, self._become, Life.SERVING
-        )
+        self._ready.set(delay_ns, self._become, Life.SERVING)
 
     def _become(self, life: Life) -> None:
         self.life = life
         self._changed(self)
-
-    def _cancel(self) -> None:
-        if self._pending is not None:
-            self._pending.cancel()
-            self._pending = None

@@ -7,19 +7,21 @@ until something it looks at is about to change, and then goes on as if it had ne
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
 
 from vrrpsim.protocol.configuration import RouterConfig
 from vrrpsim.protocol.outputs import KillScript, RunScript
+from vrrpsim.protocol.router import VrrpRouter
 from vrrpsim.redaction import masked
+from vrrpsim.scenario.model import Probe
 from vrrpsim.scenario.random_streams import Numbered, bounds_ns
 
 from . import latencies
-from .calendar import Call
+from .calendar import Alarm, Kind
 from .checks import Check, check_of
-
-if TYPE_CHECKING:
-    from .daemon import Daemon
+from .machine import Machine
+from .wakeups import Wakeups
 
 
 class Rest(NamedTuple):
@@ -31,50 +33,65 @@ class Rest(NamedTuple):
 
 
 class RunningCheck:
-    """A check under way: when it would end by itself, or that it hangs."""
+    """A check under way: when it ends, or that it hangs."""
 
-    __slots__ = ("call", "check", "hanging", "script")
+    __slots__ = ("check", "end", "hanging", "script")
 
-    def __init__(self, script: str, check: Check) -> None:
+    def __init__(self, script: str, check: Check, end: Alarm) -> None:
         self.script = script
         self.check = check
-        self.call: Call | None = None
+        self.end = end
         self.hanging = False
+
+
+class ChecksScripts(Protocol):
+    """The daemon whose scripts run."""
+
+    router: VrrpRouter
+
+    def script_ended(self, number: int, code: int | None, signal: int | None) -> None:
+        """A run ended, and the daemon comes to it."""
 
 
 class ScriptRunner:
     """All runs of one daemon. `forced`: what events say that a script does (hang, fail, pass)."""
 
-    def __init__(self, daemon: Daemon) -> None:
-        self.daemon = daemon
-        self.node = daemon.node
+    def __init__(
+        self, machine: Machine, wakeups: Wakeups, daemon: ChecksScripts, probes: Mapping[str, Probe]
+    ) -> None:
+        self._machine = machine
+        self._wakeups = wakeups
+        self._daemon = daemon
+        self._probes = probes
         self.forced: dict[str, str] = {}
         self._runs: dict[int, RunningCheck] = {}
         self._counts: Counter[str] = Counter()
         self._resting: dict[str, Rest] = {}
-        self._lasts = daemon.node.time(latencies.SCRIPT_RUN)
+        self._lasts = machine.time(latencies.SCRIPT_RUN)
         self._longest_ns = bounds_ns(self._lasts)[1]
         self._draws: dict[str, Numbered] = {}
         self._checks: dict[str, Check] = {}
-        self.read(daemon.config)
+        self._periods_ns: dict[str, int] = {}  # what a run must be shorter than to rest
 
     def read(self, config: RouterConfig) -> None:
         """The scripts of a configuration are the ones to run; what ran for another one is gone."""
         self.forget()
         self._checks.clear()
-        node, context = self.node, self.node.context
+        machine = self._machine
+        known = (None, "keepalived", *machine.processes)
         for script in config.scripts:
-            check = check_of(script, self.daemon.model.probes.get(script.name), node.model.processes)
-            if check == Check() or (check.process and check.process not in node.known_processes):
-                context.remark(f"{node.name}/{script.name}: '{masked(script.command)}' always succeeds here")
+            check = check_of(script, self._probes.get(script.name), machine.model.processes)
+            if check == Check() or check.process not in known:
+                command = masked(script.command)
+                machine.context.remark(f"{machine.name}/{script.name}: '{command}' always succeeds here")
                 check = Check()
             self._checks[script.name] = check
+            self._periods_ns[script.name] = min(script.interval_ns, script.effective_timeout_ns)
 
     def forget(self) -> None:
         """The daemon died: nobody waits for anything."""
         for run in self._runs.values():
-            if run.call is not None:
-                run.call.cancel()
+            run.end.cancel()
         self._runs.clear()
         self._resting.clear()
 
@@ -87,17 +104,15 @@ class ScriptRunner:
             self._look_in(self._lasts_ns(script), script, number)
 
     def _verdict(self, script: str, check: Check) -> str:
-        return self.forced.get(script) or self.node.answer(check)
+        return self.forced.get(script) or self._machine.answer(check)
 
     def _let_rest(self, script: str, number: int, verdict: str) -> bool:
         """Runs that end as expected, and well before the next one, are left out until something changes."""
-        daemon = self.daemon
-        config = next(each for each in daemon.config.scripts if each.name == script)
-        short = self._longest_ns < min(config.interval_ns, config.effective_timeout_ns)
-        if not (short and verdict != "hang" and daemon.is_regular):
+        short = self._longest_ns < self._periods_ns[script]
+        if not (short and verdict != "hang" and self._wakeups.is_regular):
             return False
-        now_ns = daemon.now_ns
-        due_ns = daemon.router.rest(script, number, verdict == "pass", now_ns)
+        now_ns = self._wakeups.now_ns
+        due_ns = self._daemon.router.rest(script, number, verdict == "pass", now_ns)
         if due_ns is not None:
             self._resting[script] = Rest(now_ns, due_ns, self._counts[script])
         return due_ns is not None
@@ -105,17 +120,17 @@ class ScriptRunner:
     def _lasts_ns(self, script: str) -> int:
         draws = self._draws.get(script)
         if draws is None:
-            purpose = f"scripts/{self.node.name}/{script}"
-            draws = self._draws[script] = self.node.context.streams.numbered(purpose)
+            purpose = f"scripts/{self._machine.name}/{script}"
+            draws = self._draws[script] = self._machine.context.streams.numbered(purpose)
         return draws.draw_ns(self._lasts, self._counts[script])
 
     def disturb(self) -> bool:
         """What checks see, or when they run, is about to change: those that rest go on. Whether one did."""
         resting, self._resting = self._resting, {}
-        router, now_ns = self.daemon.router, self.daemon.now_ns
+        router, now_ns = self._daemon.router, self._wakeups.now_ns
         for script, rest in resting.items():
             interval_ns = rest.due_ns - rest.began_ns
-            period_ns = interval_ns + self.daemon.drift_ns
+            period_ns = interval_ns + self._wakeups.drift_ns
             passed = max(0, now_ns - 1 - rest.began_ns) // period_ns
             began_ns = rest.began_ns + passed * period_ns
             self._counts[script] = rest.number + passed
@@ -132,20 +147,18 @@ class ScriptRunner:
         for number, run in self._runs.items():
             if run.hanging:
                 run.hanging = False
-                run.call = self.daemon.later(self.daemon.draw_ns(latencies.THAW_BACKLOG), self._look, number)
+                run.end.set(self._wakeups.draw_ns(latencies.THAW_BACKLOG), self._look, number)
 
     def kill(self, output: KillScript) -> None:
         """A signal: the run ends by it."""
         run = self._runs.get(output.run)
         if run is not None:
-            if run.call is not None:
-                run.call.cancel()
-            delay_ns = self.daemon.draw_ns(latencies.NETLINK)
-            run.call = self.daemon.later(delay_ns, self._end, output.run, None, 15)
+            run.end.set(self._wakeups.draw_ns(latencies.NETLINK), self._end, output.run, None, 15)
 
     def _look_in(self, delay_ns: int, script: str, number: int) -> None:
-        run = self._runs[number] = RunningCheck(script, self._checks[script])
-        run.call = self.daemon.later(delay_ns, self._look, number)
+        end = Alarm(self._machine.context.calendar, Kind.TIMER, self._machine.rank)
+        end.set(delay_ns, self._look, number)
+        self._runs[number] = RunningCheck(script, self._checks[script], end)
 
     def _look(self, number: int) -> None:
         run = self._runs.get(number)
@@ -159,4 +172,4 @@ class ScriptRunner:
 
     def _end(self, number: int, code: int | None, signal: int | None) -> None:
         if self._runs.pop(number, None) is not None:
-            self.daemon.happen(self.daemon.script_ended, number, code, signal)
+            self._wakeups.post(self._daemon.script_ended, number, code, signal)
