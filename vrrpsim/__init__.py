@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vrrpsim.api import Run, Study, load
+    from vrrpsim.review import Census, census
     from vrrpsim.starter import Draft, init
 
 __version__ = "0.1.0"
-__all__ = ["Draft", "Run", "Study", "__version__", "init", "load"]
+__all__ = ["Census", "Draft", "Run", "Study", "__version__", "census", "init", "load"]
+ELSEWHERE = {"Draft": "starter", "init": "starter", "Census": "review", "census": "review"}
 
 
 def __getattr__(name: str) -> Any:
@@ -22,4 +24,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'vrrpsim' has no attribute '{name}'")
     from importlib import import_module
 
-    return getattr(import_module("vrrpsim.starter" if name in ("Draft", "init") else "vrrpsim.api"), name)
+    return getattr(import_module(f"vrrpsim.{ELSEWHERE.get(name, 'api')}"), name)

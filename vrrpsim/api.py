@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vrrpsim.measure import Result
     from vrrpsim.report.notebook import Progress
     from vrrpsim.report.picture import Picture
+    from vrrpsim.review import Census
     from vrrpsim.scenario.model import Scenario
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -380,6 +381,37 @@ class Study:
                 progress=told,
             )
         return Hunt(outcome)
+
+    def census(
+        self,
+        phases: int = 20,
+        pair_phases: int = 4,
+        *,
+        only: Sequence[str] = (),
+        fail_on: str = "",
+        seed: int | None = None,
+        jobs: int | None = None,
+        executor: Executor | None = None,
+        progress: Progress | bool | None = None,
+    ) -> Census:
+        """Try every single fault and every ordered pair; the scenario's own events give way to them.
+
+        `phases` and `pair_phases` are the runs of a single fault and of a pair (0: no pairs), `only` names
+        of cells, `fail_on` limits such as `split-brain,never-heals,outage>10s`.
+        """
+        from vrrpsim.review import Cluster, take_census
+
+        return take_census(
+            Cluster.of_study(self),
+            phases=phases,
+            pair_phases=pair_phases,
+            only=only,
+            fail_on=fail_on,
+            seed=seed,
+            jobs=jobs,
+            executor=executor,
+            progress=progress,
+        )
 
     def __str__(self) -> str:
         return f"{self.scenario.name or 'scenario'}: {self.scenario.description}".strip(": ")

@@ -20,7 +20,17 @@ from vrrpsim import __version__
 from vrrpsim.findings import InputError
 
 GOOD, BAD, USAGE, INPUT, ENVIRONMENT, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 70, 130
-ORDER = ("run", "sweep", "hunt", "check", "show", "schema", "live", "lab")  # the rest follows by name
+ORDER = (
+    "run",
+    "sweep",
+    "hunt",
+    "check",
+    "census",
+    "show",
+    "schema",
+    "live",
+    "lab",
+)  # the rest follows by name
 WORST = (INTERRUPTED, BUG, ENVIRONMENT, INPUT, BAD, GOOD)  # of several inputs
 
 EPILOG = """\b

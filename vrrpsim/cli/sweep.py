@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from vrrpsim.atomic_write import CannotWrite, whole, write_whole
-
 from . import BAD, BUG, ENVIRONMENT, GOOD, INTERRUPTED, worst
 from ._complete import inputs
 from ._options import json_option, look, quiet_option, seed_option, set_option, verbose_option
 from ._pictures import draw, plot_option
+from ._progress import progress_bar
+from ._tables import check_files, table_option, write_table
 
 if TYPE_CHECKING:
     from vrrpsim.api import Sweep
     from vrrpsim.explore.sweep import SweepResult
-
-TABLES = (".csv", ".jsonl", ".parquet")
-Progress = Callable[[int, int], None]
 
 
 def _grid(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, list[str]]:
@@ -54,12 +50,6 @@ def split_values(text: str) -> Iterator[str]:
         else:
             depth += (character in "[{") - (character in "]}")
     yield text[start:].strip()
-
-
-def _table(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
-    if path is not None and path.suffix not in TABLES:
-        raise click.BadParameter(f"'{path}' must end in {', '.join(TABLES)}")
-    return path
 
 
 @click.command(
@@ -102,14 +92,7 @@ Examples:
     metavar="EXPR",
     help="Fail unless it holds, e.g. 'failover.p95 < 5s'. Repeatable.",
 )
-@click.option(
-    "-o",
-    "--output",
-    metavar="F.csv|.jsonl|.parquet",
-    type=click.Path(path_type=Path),
-    callback=_table,
-    help="Write every run, one a row.",
-)
+@table_option("Write every run, one a row.")
 @plot_option("Draw the distributions of failovers and outages.")
 @click.option(
     "--html",
@@ -147,7 +130,7 @@ def command(
     """
     if jobs is not None and scheduler:
         raise click.UsageError("--jobs and --scheduler exclude each other")
-    _check_files(output, plot, html)
+    check_files(output, plot, html)
     began = time.perf_counter()
     with ExitStack() as stack:
         from vrrpsim.api import load
@@ -171,7 +154,7 @@ def command(
             stratify=not no_stratify,
             jobs=jobs,
             executor=executor,
-            progress=stack.enter_context(_progress(quiet)),
+            progress=stack.enter_context(progress_bar(quiet)),
         )
     took_s = time.perf_counter() - began
     if not any(cell.rows for cell in done.outcome.cells) and done.outcome.interrupted:
@@ -194,18 +177,6 @@ def _code(outcome: SweepResult) -> int:
     codes += [BUG] * any(cell.errors for cell in outcome.cells)
     codes += [ENVIRONMENT] * any(cell.lost for cell in outcome.cells)
     return worst(codes)
-
-
-def _check_files(*paths: Path | None) -> None:
-    """Say now, not after an hour, that a file cannot be written."""
-    from vrrpsim.explore.table import need_writer
-
-    for path in paths:
-        if path is None:
-            continue
-        if not path.parent.is_dir() or path.is_dir() or not os.access(path.parent, os.W_OK):
-            raise CannotWrite(f"{path}: cannot write there")
-        need_writer(path)
 
 
 def _print(done: Sweep, as_json: bool, quiet: bool) -> None:
@@ -235,38 +206,7 @@ def _say_what_went_wrong(outcome: SweepResult) -> None:
 
 
 def _write(done: Sweep, output: Path | None, plot: Path | None) -> None:
-    from vrrpsim.explore.table import lines, write_parquet
-
-    if output and output.suffix == ".parquet":
-        with whole(output) as part:
-            write_parquet(part, done.outcome.columns())
-    elif output:
-        write_whole(output, lines(output, done.outcome.columns()))
+    if output:
+        write_table(output, done.outcome.columns())
     if plot:
         draw(plot, done.plot())
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Progress | None]:
-    """Show a bar with rate and time left on a terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.0f}/s"),
-        TimeRemainingColumn(),
-    )
-    began = time.perf_counter()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None, rate=0.0)
-
-        def note(done: int, total: int) -> None:
-            rate = done / max(time.perf_counter() - began, 1e-9)
-            bar.update(task, completed=done, total=total, rate=rate)
-
-        yield note

@@ -95,27 +95,25 @@ def _detections_ns(running: Iterable[DaemonRules]) -> Iterable[int]:
 
 def _starts_ns(scenario: Scenario) -> Iterable[int]:
     for node in scenario.nodes.values():
-        processes = [_high_ns(each.starts) + _high_ns(each.starts_up) for each in node.processes.values()]
+        processes = [high_ns(each.starts) + high_ns(each.starts_up) for each in node.processes.values()]
         if node.keepalived:
-            processes.append(_high_ns(node.keepalived.starts) + node.keepalived.config.startup_delay_ns)
-        yield _high_ns(node.boots) + max(processes, default=0)
+            processes.append(high_ns(node.keepalived.starts) + node.keepalived.config.startup_delay_ns)
+        yield high_ns(node.boots) + max(processes, default=0)
 
 
 def _latency_ns(scenario: Scenario) -> int:
-    return max(
-        (_high_ns(each.delay) + _high_ns(each.jitter) for each in scenario.segments.values()), default=0
-    )
+    return max((high_ns(each.delay) + high_ns(each.jitter) for each in scenario.segments.values()), default=0)
 
 
 def _slop_ns(scenario: Scenario) -> int:
     slops = [node.slop for node in scenario.nodes.values()]
     return max(
-        (_high_ns(slop.drift) + _high_ns(slop.stalls.lasts if slop.stalls else None) for slop in slops),
+        (high_ns(slop.drift) + high_ns(slop.stalls.lasts if slop.stalls else None) for slop in slops),
         default=0,
     )
 
 
-def _high_ns(value: Distribution | str | None) -> int:
+def high_ns(value: Distribution | str | None) -> int:
     """The largest draw; where there is no bound, ten times the mean."""
     if not isinstance(value, Distribution):
         return 0

@@ -55,7 +55,7 @@ def as_text(
     yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load(scenario.path.read_text(encoding="utf-8"))
     for path, text in overrides.items():
-        _assign(document, path.split("."), yaml.load(text))
+        assign(document, path.split("."), yaml.load(text))
     document.ca.comment = None  # the original's lesson is not this one's
     for key in ("events", "expect", "duration", "seed", "description"):
         document.ca.items.pop(key, None)
@@ -92,7 +92,8 @@ def same_run(one: Scenario, other: Scenario) -> bool:
     return plain[0] == plain[1] and dict(plain[0].nodes) == dict(plain[1].nodes)
 
 
-def _assign(document: Any, steps: Sequence[str], value: Any) -> None:
+def assign(document: Any, steps: Sequence[str], value: Any) -> None:
+    """Set the value at a dotted path of a YAML document; `*` means every key or element there."""
     first, *rest = steps
     keys: list[Any] = [int(first)] if first.isdecimal() and isinstance(document, list) else [first]
     if first == "*":
@@ -102,7 +103,7 @@ def _assign(document: Any, steps: Sequence[str], value: Any) -> None:
             document[key] = value
         else:
             here = document[key] if isinstance(document, list) else document.setdefault(key, {})
-            _assign(here, rest, value)
+            assign(here, rest, value)
 
 
 def _flow(value: Any) -> Any:

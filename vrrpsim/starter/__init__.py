@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vrrpsim.findings import Finding
+    from vrrpsim.scenario.model import Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +54,21 @@ def init(
     if out is not None:
         write_whole(file, text.encode())
     return Draft(text, cluster.findings)
+
+
+def cluster_of(*sources: str | Path, dialect: str | None = None) -> Scenario:
+    """Return the cluster of keepalived.conf files as a scenario in which nothing happens.
+
+    Sources and errors are those of `init`; what `vrrpsim check` says of the files are its findings.
+    """
+    from dataclasses import replace
+
+    from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
+
+    from .deduce import deduce
+    from .machines import read_machines
+    from .plan import plan
+
+    spoken = DEFAULT_DIALECT if dialect is None else DIALECTS[dialect]
+    cluster = deduce(read_machines(sources, spoken), spoken)
+    return replace(plan(cluster, spoken, ", ".join(cluster.nodes)).scenario, findings=cluster.findings)

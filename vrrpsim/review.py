@@ -1,0 +1,215 @@
+"""The library's answers for keepalived.conf files: what can go wrong with a cluster, all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import join
+from typing import TYPE_CHECKING, Any
+
+from .api import NOTHING, Run, Study, load
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    import networkx
+
+    from vrrpsim.explore.census_result import CensusCell, CensusResult, Limit
+    from vrrpsim.report.notebook import Progress
+    from vrrpsim.scenario.model import Scenario
+
+SCENARIOS = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What a census is taken of, and how a command line names it."""
+
+    scenario: Scenario
+    sources: tuple[str, ...]  # none: it came from no file
+    dialect: str | None = None
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_study(cls, study: Study) -> Cluster:
+        """Take the cluster of a scenario that was loaded."""
+        path = study.scenario.path
+        return cls(study.scenario, () if path is None else (str(path),), None, study.overrides)
+
+    def text(self, beside: Path) -> tuple[str, Path]:
+        """Return its scenario as text, and the folder from which file references in it lead."""
+        from vrrpsim.starter import init
+
+        if self.scenario.path is not None:
+            return self.scenario.path.read_text(encoding="utf-8"), self.scenario.path.parent
+        if not self.sources:
+            raise ValueError("the scenario came from no file")
+        draft = init(*self.sources, dialect=self.dialect)
+        return draft.text, Path()
+
+    def command(self, name: str, *options: str) -> str:
+        """Return the command line that does something with it; "" if it came from no file."""
+        if not self.sources:
+            return ""
+        said = [word for path, value in self.overrides.items() for word in ("--set", f"{path}={value}")]
+        spoken = ["--dialect", self.dialect] if self.dialect else []
+        return join(["vrrpsim", name, *self.sources, *spoken, *said, *options])
+
+
+def read_cluster(
+    *sources: str | Path, dialect: str | None = None, overrides: Mapping[str, str] = NOTHING
+) -> Cluster:
+    """Read a scenario, or the keepalived.conf files of a cluster; raise `InputError`."""
+    from vrrpsim.starter import cluster_of
+
+    names = tuple(map(str, sources))
+    if len(names) == 1 and Path(names[0]).suffix in SCENARIOS:
+        return Cluster(load(names[0], overrides).scenario, names, None, overrides)
+    return Cluster(cluster_of(*names, dialect=dialect), names, dialect)
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """Every fault that a cluster can meet, alone and in pairs, and what comes of it."""
+
+    outcome: CensusResult
+    cluster: Cluster
+    limits: tuple[Limit, ...] = ()
+
+    @property
+    def failing(self) -> list[tuple[CensusCell, str]]:
+        """The cells that break a limit of `fail_on`, and which; what VRRP cannot mend is let off."""
+        return self.outcome.failing(self.limits)
+
+    @property
+    def verdict(self) -> str:
+        """`pass`, `fail`, or `unknown` if it was interrupted."""
+        return "fail" if self.failing else "unknown" if self.outcome.interrupted else "pass"
+
+    def run(self, name: str) -> Run:
+        """Return the worst run of a cell, such as `kill lb1/haproxy`; raise `KeyError` without it."""
+        cell = self.outcome.cell(name)
+        return Study(cell.scenario).run(cell.worst.seed)
+
+    def command(self, cell: CensusCell, seed: int) -> str:
+        """Return the command line that shows the worst run of a cell."""
+        return self.cluster.command("census", "--cell", cell.name, *self._runs(cell))
+
+    def _runs(self, cell: CensusCell) -> list[str]:
+        from vrrpsim.explore.census import PAIR_PHASES, PHASES
+
+        usual = PAIR_PHASES if len(cell.names) > 1 else PHASES
+        option = "--pair-runs" if len(cell.names) > 1 else "--runs"
+        seed = [] if self.outcome.seed == self.outcome.scenario.seed else ["--seed", str(self.outcome.seed)]
+        return [*([] if len(cell.rows) == usual else [option, str(len(cell.rows))]), *seed]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON document as plain values."""
+        broken: dict[str, list[CensusCell]] = {}
+        for cell, limit in self.failing:
+            broken.setdefault(limit, []).append(cell)
+        return {
+            **self.outcome.to_dict(self.command),
+            "limits": [limit.text for limit in self.limits],
+            "failing": [
+                {"limit": limit, "cells": len(cells), "worst": cells[0].name}
+                for limit, cells in broken.items()
+            ],
+            "verdict": self.verdict,
+        }
+
+    def to_json(self) -> str:
+        """Return what `vrrpsim census --json` prints."""
+        from vrrpsim.measure.seconds import to_json
+
+        return to_json(self.to_dict())
+
+    def text(self, width: int = 80, *, top: int | None = 5) -> str:
+        """Return the report that `vrrpsim census` prints; of pairs the `top` worst, None: all."""
+        from vrrpsim.report.census import report
+        from vrrpsim.report.text import Terminal
+
+        return report(self.to_dict(), Terminal(width), top=top)
+
+    def to_pandas(self) -> Any:
+        """Return one row a cell as a DataFrame, the worst first, times as floats in seconds."""
+        from vrrpsim.report.tables import frame
+
+        columns = self.outcome.columns()
+        rows = zip(*columns.values(), strict=True)
+        return frame(tuple(columns), [dict(zip(columns, row, strict=True)) for row in rows])
+
+    def graph(self) -> networkx.DiGraph[str]:
+        """Return which faults the cluster survives: an edge from each fault to the one that comes second."""
+        return self.outcome.graph()
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """Write each cell that does harm as a scenario; `vrrpsim run FILE` alone shows its worst run."""
+        from vrrpsim.atomic_write import write_whole
+        from vrrpsim.explore.census_files import cell_files
+
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        text, beside = self.cluster.text(target)
+        written = []
+        for _, path, content in cell_files(self.outcome, text, beside, target, self.cluster.overrides):
+            write_whole(path, content.encode())
+            written.append(path)
+        return written
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(self.text())}</pre>"
+
+
+def take_census(
+    cluster: Cluster,
+    *,
+    phases: int,
+    pair_phases: int,
+    only: Sequence[str] = (),
+    fail_on: str = "",
+    seed: int | None = None,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress | bool | None = None,
+) -> Census:
+    """Take the census of a cluster; what the arguments mean says `Study.census`."""
+    from vrrpsim.explore.census import census as taken
+    from vrrpsim.explore.census_result import parse_limits
+    from vrrpsim.explore.workers import Workers
+    from vrrpsim.report import notebook
+
+    limits = tuple(parse_limits(fail_on)) if fail_on else ()
+    with notebook.progress(progress, "runs") as told:
+        outcome = taken(
+            cluster.scenario,
+            phases=phases,
+            pair_phases=pair_phases,
+            only=only,
+            seed=seed,
+            workers=Workers(jobs, executor),
+            progress=told,
+        )
+    return Census(outcome, cluster, limits)
+
+
+def census(
+    *sources: str | Path,
+    dialect: str | None = None,
+    overrides: Mapping[str, str] = NOTHING,
+    phases: int = 20,
+    pair_phases: int = 4,
+    **more: Any,
+) -> Census:
+    """Take the census of a scenario, or of the keepalived.conf files of a cluster.
+
+    A source is as `init` takes it; the other arguments are those of `Study.census`.
+    """
+    cluster = read_cluster(*sources, dialect=dialect, overrides=overrides)
+    return take_census(cluster, phases=phases, pair_phases=pair_phases, **more)
