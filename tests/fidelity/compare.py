@@ -39,8 +39,8 @@ compares whole distributions and final owners as the README says. Written by
 
 def quantities(scenario: Scenario, trace: Trace, observe_s: float) -> dict[str, object]:
     """One simulated trial in the ground truth's terms, from the first operation for `observe_s`."""
-    faults = (record.at_ns for record in trace.records if isinstance(record, Fault))
-    start_ns = next(faults, 21_000_000_000)  # the control case has none
+    faults = (r.at_ns for r in trace.records if isinstance(r, Fault) and r.name == "fault")
+    start_ns = next(faults, trace.end_ns - round(observe_s * 1e9))  # the control case has none
     end_ns = min(start_ns + round(observe_s * 1e9), trace.end_ns)
     [(name, client)] = scenario.clients.items()
     [ownership, *_] = ownerships(trace.records, trace.end_ns, [str(client.target[0])])

@@ -1,23 +1,38 @@
 """The simulator against real keepalived: every measured case, 300 seeds each (DESIGN §10)."""
 
 import json
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 from compare import GROUNDTRUTH, judge, run_case
+from trials import outside
 
+CLIENT_STALLS = "the measuring client itself stood still for 60-130 ms, as in trials where nothing happened"
 # What does not fit, with its cause; the README lists the same.
 KNOWN_DIFFERENCES = {
-    ("08b-partition-mcast", "outage_ms"): "60-90 ms without answers that a second measurement did not find",
+    ("08b-partition-mcast", "outage_ms"): CLIENT_STALLS,
+    ("10-ka-sigstop", "dual_ms"): "the real faults did not fall uniformly into the interval",
+    ("17a-nopreempt-crash", "outage_ms"): "HAProxy took 40-60 ms to start again, the scenario says 1 ms",
     ("18a-preempt-delay-both", "failover_ms"): "the real faults did not fall uniformly into the interval",
     ("18a-preempt-delay-both", "outage_ms"): "the same",
+    ("22-auth-mismatch@2.4.3", "outage_ms"): CLIENT_STALLS,
+    ("28a-vrid-clash-higher@2.0.20", "outage_ms"): "S5, not modelled yet",
+    ("37-track-file", "outage_ms"): CLIENT_STALLS,
+    ("48b-owner-term", "outage_ms"): "S8, not modelled yet",
+    ("58a-backup-sigstop", "failover_ms"): "S3, not modelled yet",
+    ("58a-backup-sigstop", "outage_ms"): "S3",
+    ("58a-backup-sigstop", "takes"): "S3",
+    ("59a-equal-backups-term", "final"): "S4, not modelled yet",
+    ("59a-equal-backups-term", "takes"): "S4",
 }
 CASES = sorted(path.parent.name for path in GROUNDTRUTH.glob("*/real.json"))
 
 
 def test_the_cases_are_all_there() -> None:
-    assert len(CASES) == 59
+    assert len(CASES) == 99
     assert (
-        sum(len(json.loads((GROUNDTRUTH / case / "real.json").read_text())["trials"]) for case in CASES) > 700
+        sum(len(json.loads((GROUNDTRUTH / case / "real.json").read_text())["trials"]) for case in CASES)
+        > 1000
     )
 
 
@@ -27,3 +42,12 @@ def test_simulator_and_keepalived_agree(case: str) -> None:
     print(case, "(real | simulated: 5 %, median, 95 %, ms)", *rows, sep="\n")
     unexpected = [name for name in misfits if (case, name) not in KNOWN_DIFFERENCES]
     assert not unexpected, "\n".join(rows)
+
+
+def test_trials_agree_with_runs_of_their_own_instants() -> None:
+    """Chance is gone, so a wrong rule shows in one trial: 97 % lie within 40 runs of the same inputs."""
+    with ProcessPoolExecutor(2) as pool:
+        found = dict(zip(CASES, pool.map(outside, CASES, [40] * len(CASES)), strict=True))
+    trials = sum(len(json.loads((GROUNDTRUTH / case / "real.json").read_text())["trials"]) for case in CASES)
+    outsiders = [f"{case} {number}: {text}" for case, many in found.items() for number, text in many]
+    assert len(outsiders) <= 0.03 * trials, "\n".join(outsiders)

@@ -102,6 +102,8 @@ class Dialect:
 
 
 KEEPALIVED_2_2_7 = Dialect(name="keepalived-2.2.7")
+KEEPALIVED_2_2_4 = replace(KEEPALIVED_2_2_7, name="keepalived-2.2.4")
+KEEPALIVED_2_0_20 = replace(KEEPALIVED_2_2_4, name="keepalived-2.0.20", missing_source_is_fault=False)
 KEEPALIVED_2_2_8 = replace(
     KEEPALIVED_2_2_7,
     name="keepalived-2.2.8",
@@ -125,6 +127,8 @@ KEEPALIVED_2_3_3 = replace(
     missing_source_is_fault=False,
     reject_log_every_packet=False,
 )
+KEEPALIVED_2_3_4 = replace(KEEPALIVED_2_3_3, name="keepalived-2.3.4")
+KEEPALIVED_2_4_3 = replace(KEEPALIVED_2_3_4, name="keepalived-2.4.3")
 RFC9568 = Dialect(
     name="rfc9568",
     default_version=3,
@@ -190,9 +194,13 @@ DIALECTS: dict[str, Dialect] = {
         RFC5798,
         RFC9568,
         RFC9568_LITERAL,
+        KEEPALIVED_2_0_20,
+        KEEPALIVED_2_2_4,
         KEEPALIVED_2_2_7,
         KEEPALIVED_2_2_8,
         KEEPALIVED_2_3_3,
+        KEEPALIVED_2_3_4,
+        KEEPALIVED_2_4_3,
         FRR_8_4,
     )
 }
