@@ -61,7 +61,7 @@ class Recorder(VrrpRouter):
 
     def __init__(self, config, dialect):
         super().__init__(config, dialect)
-        node = sys._getframe(1).f_locals["self"].node.name  # the daemon that makes it
+        node = sys._getframe(1).f_locals["self"].machine.name  # the daemon that makes it
         self.calls = []
         self.lives.append((node, config, dialect, self.calls))
 

@@ -46,8 +46,8 @@ def lower_address_beats(priority, source, state):
     return beats(priority, source, state)
 
 
-def any_hop_will_do(payload, **context):
-    return check(payload, **{**context, "ttl": packet.REQUIRED_TTL})
+def any_hop_will_do(arrived):
+    return check(replace(arrived, ttl=packet.REQUIRED_TTL))
 
 
 MUTANTS = {

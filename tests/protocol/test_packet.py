@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vrrpsim.protocol import reception
 from vrrpsim.protocol.configuration import (
     SECOND_NS,
     Authentication,
@@ -47,7 +48,7 @@ from vrrpsim.protocol.packet import (
     message_length,
     parse,
 )
-from vrrpsim.protocol.reception import Accepted, check_advert
+from vrrpsim.protocol.reception import Accepted, Reception, check_advert
 
 GROUP = {4: IPv4Address("224.0.0.18"), 6: IPv6Address("ff02::12")}
 PH, MSG = Checksum.PSEUDO_HEADER, Checksum.MESSAGE
@@ -401,16 +402,18 @@ class Packet:
 
     def check(self, payload=None):
         return check_advert(
-            self.payload if payload is None else payload,
-            config=self.config,
-            dialect=self.dialect,
-            source=self.source,
-            destination=self.destination,
-            ttl=self.ttl,
-            own_source=self.own_source,
-            from_remembered_master=self.remembered,
-            is_master=self.is_master,
-            old_unicast=self.old_unicast,
+            Reception(
+                self.payload if payload is None else payload,
+                self.config,
+                self.dialect,
+                self.source,
+                self.destination,
+                self.ttl,
+                own_source=self.own_source,
+                from_remembered_master=self.remembered,
+                is_master=self.is_master,
+                old_unicast=self.old_unicast,
+            )
         )
 
 
@@ -421,6 +424,15 @@ def good(dialect, family=4, version=3, **changes):
 def reason(packet):
     result = packet.check()
     return result.reason if isinstance(result, DecodeError) else None
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+@pytest.mark.parametrize("version", [2, 3])
+def test_an_advert_is_decoded_once_per_arrival(dialect, version, monkeypatch):
+    decoded, decode = [], reception.decode
+    monkeypatch.setattr(reception, "decode", lambda *arguments: decoded.append(1) or decode(*arguments))
+    assert isinstance(good(dialect, version=version).check(), Accepted)
+    assert decoded == [1]
 
 
 def noted(packet):

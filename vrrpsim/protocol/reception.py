@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from functools import cached_property
 
 from .configuration import (
     OWNER_PRIORITY,
@@ -58,9 +58,13 @@ class Accepted:
     notes: tuple[DecodeError, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Reception:
-    """All that the rows look at."""
+@dataclass(frozen=True)
+class Reception:
+    """A datagram at an instance, and all that decides what becomes of it.
+
+    `own_source` is the primary address, `old_unicast` whether the instance computes checksums the old way
+    by now.
+    """
 
     payload: bytes
     config: InstanceConfig
@@ -75,6 +79,7 @@ class _Reception:
 
     @property
     def family(self) -> int:
+        """4 or 6."""
         return self.config.family
 
     @property
@@ -82,25 +87,19 @@ class _Reception:
         """The packet's own version."""
         return self.payload[0] >> 4
 
-    @property
-    def message(self) -> bytes:
-        """The payload without padding behind it."""
-        return self.payload[: message_length(self.payload, self.family)]
+    @cached_property
+    def length(self) -> int:
+        """The octets of the message, without padding behind it."""
+        return message_length(self.payload, self.family)
 
-    @property
-    def interval_wire(self) -> int:
-        """The advertised interval in the unit of the configured version."""
-        if self.config.version == 2:
-            return self.payload[5]
-        return (self.payload[4] & 0x0F) << 8 | self.payload[5]
+    @cached_property
+    def advert(self) -> Advertisement:
+        """The message, once its version and length are known to be right."""
+        return decode(self.payload, self.family)
 
-    @property
-    def own_interval_wire(self) -> int:
-        """Our interval as we would send it."""
-        return self.config.advert_int_ns // (SECOND_NS if self.config.version == 2 else CENTISECOND_NS)
-
-    @property
+    @cached_property
     def authentication(self) -> Authentication:
+        """What the instance expects."""
         return effective_authentication(self.config, self.dialect)
 
     @property
@@ -114,66 +113,41 @@ class _Reception:
         return self.list_checked or not self.dialect.source_check_needs_list_check
 
 
-_Row = Callable[[_Reception], DecodeError | None]
+_Row = Callable[[Reception], DecodeError | None]
 
 
-def check_advert(
-    payload: bytes,
-    *,
-    config: InstanceConfig,
-    dialect: Dialect,
-    source: Address,
-    destination: Address,
-    ttl: int,
-    own_source: Address | None,
-    from_remembered_master: bool,
-    is_master: bool,
-    old_unicast: bool,
-) -> Accepted | DecodeError:
+def check_advert(packet: Reception) -> Accepted | DecodeError:
     """Take the receive path of one instance: the first failing row of the dialect's order, or the advert.
 
-    `own_source` is the primary address, `old_unicast` whether the instance computes checksums the old way
-    by now. A `DecodeError` whose reason does not `reaches_instance` must leave the state machine alone.
+    A `DecodeError` whose reason does not `reaches_instance` must leave the state machine alone.
     """
-    reception = _Reception(
-        payload,
-        config,
-        dialect,
-        source,
-        destination,
-        ttl,
-        own_source,
-        from_remembered_master,
-        is_master,
-        old_unicast,
-    )
-    if not dialect.checks_in_rfc_order:
+    if not packet.dialect.checks_in_rfc_order:
         rows, notes = _KEEPALIVED_ROWS, _KEEPALIVED_NOTES
-    elif config.version == 3:
+    elif packet.config.version == 3:
         rows, notes = _RFC9568_ROWS, _RFC9568_NOTES
     else:
         rows, notes = _RFC3768_ROWS, _RFC3768_NOTES
     for row in rows:
-        if (error := row(reception)) is not None:
+        if (error := row(packet)) is not None:
             return error
     return Accepted(
-        decode(payload, config.family),
-        old_unicast or _needs_old_unicast(reception),
-        tuple([note for row in notes if (note := row(reception)) is not None]),
+        packet.advert,
+        packet.old_unicast or _needs_old_unicast(packet),
+        tuple([note for row in notes if (note := row(packet)) is not None]),
     )
 
 
 # The rows, named after the check; each returns its error. keepalived numbers are §5.2's.
 
 
-def _too_short(packet: _Reception) -> DecodeError | None:
+def _too_short(packet: Reception) -> DecodeError | None:
     """#1: at least a header. RFC: row 4, but version and type need an octet to stand in."""
     if len(packet.payload) < HEADER_BYTES:
         return too_short(packet.payload, packet.family)
     return None
 
 
-def _kernel_checksum(packet: _Reception) -> DecodeError | None:
+def _kernel_checksum(packet: Reception) -> DecodeError | None:
     """#0: the kernel verifies IPv6 checksums (IPV6_CHECKSUM), over all that the datagram holds."""
     if packet.family == 6 and not checksum_ok(
         packet.payload,
@@ -187,28 +161,28 @@ def _kernel_checksum(packet: _Reception) -> DecodeError | None:
     return None
 
 
-def _vrid(packet: _Reception) -> DecodeError | None:
+def _vrid(packet: Reception) -> DecodeError | None:
     """#2, RFC row 6. The caller has usually chosen the instance by VRID already."""
     if packet.payload[1] != packet.config.vrid:
         return DecodeError(Reject.VRID, f"VRID {packet.payload[1]} is not ours ({packet.config.vrid})")
     return None
 
 
-def _ipv6_cast(packet: _Reception) -> DecodeError | None:
+def _ipv6_cast(packet: Reception) -> DecodeError | None:
     """#5: like #19, but silent for the state machine."""
     if packet.family == 6 and (detail := _cast_mismatch(packet)):
         return DecodeError(Reject.IPV6_CAST_MISMATCH, detail)
     return None
 
 
-def _owner_ignores(packet: _Reception) -> DecodeError | None:
+def _owner_ignores(packet: Reception) -> DecodeError | None:
     """K14: with `owner_ignore_adverts` an owner drops every advert (FSM-36)."""
     if packet.config.is_owner and packet.config.owner_ignore_adverts:
         return DecodeError(Reject.OWNER, "the address owner ignores adverts")
     return None
 
 
-def _authentication_header(packet: _Reception) -> DecodeError | None:
+def _authentication_header(packet: Reception) -> DecodeError | None:
     """#6. In our wire a packet "has an AH header" when it is version 2 with Auth Type 2."""
     present = packet.version == 2 and packet.family == 4 and packet.payload[4] == AuthType.AH.value
     if present == (packet.authentication.auth_type is AuthType.AH):
@@ -218,27 +192,26 @@ def _authentication_header(packet: _Reception) -> DecodeError | None:
     )
 
 
-def _exact_length(packet: _Reception) -> DecodeError | None:
+def _exact_length(packet: Reception) -> DecodeError | None:
     """#7, with K3: what Ethernet padded to its minimum is tolerated."""
-    expected = message_length(packet.payload, packet.family)
-    surplus = len(packet.payload) - expected
-    padding = _ETHERNET_MINIMUM_PAYLOAD - _IP_HEADER_BYTES[packet.family] - expected
+    surplus = len(packet.payload) - packet.length
+    padding = _ETHERNET_MINIMUM_PAYLOAD - _IP_HEADER_BYTES[packet.family] - packet.length
     if surplus == 0 or (packet.dialect.padded_short_ok and 0 < surplus <= padding):
         return None
     return wrong_length(packet.payload, packet.family)
 
 
-def _complete(packet: _Reception) -> DecodeError | None:
+def _complete(packet: Reception) -> DecodeError | None:
     """RFC row 4: at least the octets that the count promises (exactly these where K3 is off)."""
     if len(packet.payload) < HEADER_BYTES:
         return too_short(packet.payload, packet.family)
-    surplus = len(packet.payload) - message_length(packet.payload, packet.family)
+    surplus = len(packet.payload) - packet.length
     if surplus == 0 or (surplus > 0 and packet.dialect.padded_short_ok):
         return None
     return wrong_length(packet.payload, packet.family)
 
 
-def _ttl(packet: _Reception) -> DecodeError | None:
+def _ttl(packet: Reception) -> DecodeError | None:
     """RFC row 1, §5.1.1.3."""
     if packet.ttl != REQUIRED_TTL:
         return DecodeError(
@@ -247,12 +220,12 @@ def _ttl(packet: _Reception) -> DecodeError | None:
     return None
 
 
-def _multicast_ttl(packet: _Reception) -> DecodeError | None:
+def _multicast_ttl(packet: Reception) -> DecodeError | None:
     """#8: as the RFC, but not for an instance with unicast peers."""
     return None if packet.config.unicast else _ttl(packet)
 
 
-def _version(packet: _Reception) -> DecodeError | None:
+def _version(packet: Reception) -> DecodeError | None:
     """#9, RFC row 2."""
     if not packet.payload:
         return too_short(packet.payload, packet.family)
@@ -263,7 +236,7 @@ def _version(packet: _Reception) -> DecodeError | None:
     return None
 
 
-def _type(packet: _Reception) -> DecodeError | None:
+def _type(packet: Reception) -> DecodeError | None:
     """#15, RFC row 3."""
     received = packet.payload[0] & 0xF
     if received != ADVERTISEMENT:
@@ -273,14 +246,14 @@ def _type(packet: _Reception) -> DecodeError | None:
     return None
 
 
-def _auth_type_known(packet: _Reception) -> DecodeError | None:
+def _auth_type_known(packet: Reception) -> DecodeError | None:
     """#10."""
     if packet.config.version == 2 and packet.payload[4] > AuthType.AH.value:
         return DecodeError(Reject.INVALID_AUTHTYPE, f"Invalid auth type: {packet.payload[4]}")
     return None
 
 
-def _auth_type_ours(packet: _Reception) -> DecodeError | None:
+def _auth_type_ours(packet: Reception) -> DecodeError | None:
     """#11, RFC 3768 §7.1: Auth Type equals ours."""
     expected = packet.authentication.auth_type.value
     if packet.config.version == 2 and packet.payload[4] != expected:
@@ -290,20 +263,20 @@ def _auth_type_ours(packet: _Reception) -> DecodeError | None:
     return None
 
 
-def _authentic(packet: _Reception) -> DecodeError | None:
+def _authentic(packet: Reception) -> DecodeError | None:
     """#12 and #13: the password, or the model of AH. Type 0 ignores the octets (RFC 3768 §5.3.10)."""
     auth_type = packet.authentication.auth_type
-    if auth_type is AuthType.NONE or packet.message[-AUTH_BYTES:] == authentication_data(
-        packet.authentication
-    ):
+    received = packet.payload[packet.length - AUTH_BYTES : packet.length]
+    if auth_type is AuthType.NONE or received == authentication_data(packet.authentication):
         return None
     detail = "received an invalid passwd!" if auth_type is AuthType.PASS else "IPSEC-AH : invalid digest"
     return DecodeError(Reject.AUTH_FAILURE, detail)
 
 
-def _interval_mismatch(packet: _Reception) -> DecodeError | None:
+def _interval_mismatch(packet: Reception) -> DecodeError | None:
     """RFC row 11 and RFC 3768 §7.1: Adver Int equals ours."""
-    received, own = packet.interval_wire, packet.own_interval_wire
+    received = packet.advert.interval_wire
+    own = packet.config.advert_int_ns // (SECOND_NS if packet.config.version == 2 else CENTISECOND_NS)
     if received == own:
         return None
     unit = "sec" if packet.config.version == 2 else "centi-sec"
@@ -313,12 +286,12 @@ def _interval_mismatch(packet: _Reception) -> DecodeError | None:
     )
 
 
-def _interval_v2(packet: _Reception) -> DecodeError | None:
+def _interval_v2(packet: Reception) -> DecodeError | None:
     """#14: version 2 discards, version 3 learns."""
     return _interval_mismatch(packet) if packet.config.version == 2 else None
 
 
-def _count_mismatch(packet: _Reception) -> DecodeError | None:
+def _count_mismatch(packet: Reception) -> DecodeError | None:
     received, own = packet.payload[3], len(packet.config.addresses)
     if received == own or not packet.list_checked:
         return None
@@ -327,11 +300,11 @@ def _count_mismatch(packet: _Reception) -> DecodeError | None:
     )
 
 
-def _missing_address(packet: _Reception) -> DecodeError | None:
+def _missing_address(packet: Reception) -> DecodeError | None:
     if not packet.list_checked:
         return None
-    advertised = decode(packet.payload, packet.family).addresses
-    missing = [own.address for own in packet.config.addresses if own.address not in advertised]
+    listed = packet.advert.addresses
+    missing = [own.address for own in packet.config.addresses if own.address not in listed]
     if not missing:
         return None
     return DecodeError(
@@ -340,12 +313,12 @@ def _missing_address(packet: _Reception) -> DecodeError | None:
     )
 
 
-def _list_mismatch(packet: _Reception) -> DecodeError | None:
+def _list_mismatch(packet: Reception) -> DecodeError | None:
     """RFC row 12: count and addresses, in any order."""
     return _count_mismatch(packet) or _missing_address(packet)
 
 
-def _list_mismatch_drops(packet: _Reception) -> bool:
+def _list_mismatch_drops(packet: Reception) -> bool:
     match packet.dialect.list_mismatch:
         case ListMismatch.REJECT:
             return True
@@ -355,22 +328,22 @@ def _list_mismatch_drops(packet: _Reception) -> bool:
             return packet.payload[2] != OWNER_PRIORITY
 
 
-def _count(packet: _Reception) -> DecodeError | None:
+def _count(packet: Reception) -> DecodeError | None:
     """#16, K1."""
     return _count_mismatch(packet) if _list_mismatch_drops(packet) else None
 
 
-def _listed(packet: _Reception) -> DecodeError | None:
+def _listed(packet: Reception) -> DecodeError | None:
     """#20, K1."""
     return _missing_address(packet) if _list_mismatch_drops(packet) else None
 
 
-def _list_rfc3768(packet: _Reception) -> DecodeError | None:
+def _list_rfc3768(packet: Reception) -> DecodeError | None:
     """RFC 3768 §7.1: if the list is checked, a mismatch from a sender below 255 drops the packet."""
     return _list_mismatch(packet) if _list_mismatch_drops(packet) else None
 
 
-def _checksum(packet: _Reception) -> DecodeError | None:
+def _checksum(packet: Reception) -> DecodeError | None:
     """#18, RFC row 5, in the form of the instance; `as_v2` takes any (K12)."""
     if (
         (packet.config.checksum is ChecksumMode.AS_V2 and packet.family == 4 and packet.version == 3)
@@ -381,14 +354,14 @@ def _checksum(packet: _Reception) -> DecodeError | None:
     return DecodeError(Reject.CHK_ERR, f"Invalid VRRPv{packet.version} checksum")
 
 
-def _checksum_in_own_form(packet: _Reception) -> bool:
+def _checksum_in_own_form(packet: Reception) -> bool:
     form, destination = checksum_form(
         packet.config, packet.dialect, destination=packet.destination, old_unicast=packet.old_unicast
     )
     return _checksum_is(packet, form, destination)
 
 
-def _needs_old_unicast(packet: _Reception) -> bool:
+def _needs_old_unicast(packet: Reception) -> bool:
     """Tell whether an undecided keepalived instance with unicast peers hears the old checksum (§5.1)."""
     return (
         packet.config.checksum is ChecksumMode.DIALECT
@@ -402,9 +375,9 @@ def _needs_old_unicast(packet: _Reception) -> bool:
     )
 
 
-def _checksum_is(packet: _Reception, form: Checksum, destination: Address) -> bool:
+def _checksum_is(packet: Reception, form: Checksum, destination: Address) -> bool:
     return checksum_ok(
-        packet.message,
+        packet.payload[: packet.length],
         source=packet.source,
         destination=destination,
         family=packet.family,
@@ -413,20 +386,20 @@ def _checksum_is(packet: _Reception, form: Checksum, destination: Address) -> bo
     )
 
 
-def _cast_mismatch(packet: _Reception) -> str:
+def _cast_mismatch(packet: Reception) -> str:
     if packet.destination.is_multicast != packet.config.unicast:
         return ""
     expected, received = ("unicast", "multicast") if packet.config.unicast else ("multicast", "unicast")
     return f"Expected {expected} packet but received {received} packet"
 
 
-def _cast(packet: _Reception) -> DecodeError | None:
+def _cast(packet: Reception) -> DecodeError | None:
     """#19: a multicast destination, unless the instance has unicast peers."""
     detail = _cast_mismatch(packet)
     return DecodeError(Reject.UNICAST_MULTICAST_MISMATCH, detail) if detail else None
 
 
-def _unicast_source(packet: _Reception) -> DecodeError | None:
+def _unicast_source(packet: Reception) -> DecodeError | None:
     """#21, K16."""
     if (
         packet.config.check_unicast_src
@@ -440,7 +413,7 @@ def _unicast_source(packet: _Reception) -> DecodeError | None:
     return None
 
 
-def _peer_ttl(packet: _Reception) -> DecodeError | None:
+def _peer_ttl(packet: Reception) -> DecodeError | None:
     """#22: the TTL range of the peer that sent it."""
     if not packet.source_checked:
         return None
@@ -451,47 +424,47 @@ def _peer_ttl(packet: _Reception) -> DecodeError | None:
     return None
 
 
-def _own_echo(packet: _Reception) -> DecodeError | None:
+def _own_echo(packet: Reception) -> DecodeError | None:
     """RFC row 0: our own packet came back."""
     if packet.dialect.own_source_dropped and packet.source == packet.own_source:
         return DecodeError(Reject.OWN_ECHO, f"source {packet.source} is ours")
     return None
 
 
-def _owner_discards(packet: _Reception) -> DecodeError | None:
+def _owner_discards(packet: Reception) -> DecodeError | None:
     """Row 7a: as published, an owner discards every advert for its VRID."""
     if packet.config.is_owner and packet.dialect.owner_conflict is OwnerConflict.DISCARD:
         return DecodeError(Reject.OWNER, "we are the address owner")
     return _owner_ignores(packet)
 
 
-def _owner_conflict(packet: _Reception) -> DecodeError | None:
+def _owner_conflict(packet: Reception) -> DecodeError | None:
     """Row 7b, EID 8298: the owner verifies and logs, and processes the advert."""
     return (
         DecodeError(Reject.OWNER_CONFLICT, f"owner hears {packet.source}") if packet.config.is_owner else None
     )
 
 
-def _address_count(packet: _Reception) -> DecodeError | None:
+def _address_count(packet: Reception) -> DecodeError | None:
     """Row 8: §5.2.5, EID 8299."""
     if packet.dialect.zero_count_rejected and packet.payload[3] == 0:
         return DecodeError(Reject.ADDR_COUNT, "no address advertised")
     return None
 
 
-def _first_address(packet: _Reception) -> DecodeError | None:
+def _first_address(packet: Reception) -> DecodeError | None:
     """Row 9: §5.2.9, EID 8300; nothing to say about an empty list."""
     if packet.family != 6 or not packet.dialect.first_address_link_local or packet.payload[3] == 0:
         return None
-    first = IPv6Address(int.from_bytes(packet.payload[HEADER_BYTES : HEADER_BYTES + 16], "big"))
+    first = packet.advert.addresses[0]
     if first.is_link_local:
         return None
     return DecodeError(Reject.FIRST_ADDR, f"first address {first} is not link-local")
 
 
-def _interval_zero(packet: _Reception) -> DecodeError | None:
+def _interval_zero(packet: Reception) -> DecodeError | None:
     """Row 10: EID 8301."""
-    if packet.dialect.zero_interval_rejected and packet.interval_wire == 0:
+    if packet.dialect.zero_interval_rejected and packet.advert.interval_wire == 0:
         return DecodeError(Reject.INTERVAL_ZERO, "Max Advertise Interval is 0")
     return None
 

@@ -31,7 +31,7 @@ from .outputs import (
     StateChanged,
 )
 from .packet import DecodeError
-from .reception import check_advert
+from .reception import Reception, check_advert
 from .scripts import Script, Scripts
 from .timer_queue import Timer, TimerQueue
 
@@ -444,16 +444,18 @@ class VrrpRouter:
         """§5.2 from row 6 on, then the state machine."""
         state = instance.state
         verdict = check_advert(
-            payload,
-            config=instance.config,
-            dialect=self.dialect,
-            source=source,
-            destination=destination,
-            ttl=ttl,
-            own_source=state.source,
-            from_remembered_master=source == state.master_address,
-            is_master=state.state is State.MASTER,
-            old_unicast=instance.old_unicast,
+            Reception(
+                payload,
+                instance.config,
+                self.dialect,
+                source,
+                destination,
+                ttl,
+                own_source=state.source,
+                from_remembered_master=source == state.master_address,
+                is_master=state.state is State.MASTER,
+                old_unicast=instance.old_unicast,
+            )
         )
         if isinstance(verdict, DecodeError):
             self._complain(instance, verdict, not self.dialect.reject_log_every_packet)

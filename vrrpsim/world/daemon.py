@@ -34,7 +34,7 @@ class Daemon:
     name = "keepalived"
 
     def __init__(self, machine: Machine, model: Keepalived, dialect: Dialect) -> None:
-        self._machine = machine
+        self.machine = machine
         self._calendar = machine.context.calendar
         self.model = model
         self._dialect = dialect
@@ -71,12 +71,12 @@ class Daemon:
         """Exec: the dispatcher runs a few milliseconds later."""
         if self.life is Life.STOPPING:
             self._again = True
-        if not self.exists and self._machine.up:
+        if not self.exists and self.machine.up:
             self._become(Life.STARTING)
             self._next_life.set(self.wakeups.draw_ns(latencies.DAEMON_START), self._dispatch)
 
     def _dispatch(self) -> None:
-        if not self._machine.kernel_runs:
+        if not self.machine.kernel_runs:
             self.wakeups.keep(self._dispatch)
             return
         self._become(Life.RUNNING)
@@ -152,8 +152,8 @@ class Daemon:
     def _become(self, life: Life) -> None:
         self.life = life
         self.wakeups.refresh()
-        self._machine.context.trace.records.append(
-            ProcessChange(self._calendar.now_ns, self._machine.name, self.name, life.value)
+        self.machine.context.trace.records.append(
+            ProcessChange(self._calendar.now_ns, self.machine.name, self.name, life.value)
         )
 
     # --- what happens to it
@@ -203,7 +203,7 @@ class Daemon:
         """The kernel's process connector reports a start or an end."""
         for tracked in self.config.processes:
             if tracked.process.rpartition("/")[2] == process:
-                count = self._machine.process_count(process)
+                count = self.machine.process_count(process)
                 self._netlink(self._count_changed, tracked.name, count)
 
     def _count_changed(self, name: str, count: int) -> list[Output]:
@@ -258,7 +258,7 @@ class Daemon:
     # --- its machine
 
     def _host(self) -> Host:
-        machine = self._machine
+        machine = self.machine
         return Host(
             sources={
                 (name, family): address
@@ -276,7 +276,7 @@ class Daemon:
 
     def _join_groups(self, join: bool) -> None:
         for instance in self.config.instances:
-            port = self._machine.ports.get(instance.interface)
+            port = self.machine.ports.get(instance.interface)
             if port is not None and not instance.unicast:
                 group = multicast_mac(instance.multicast_group)
                 (port.groups.add if join else port.groups.discard)(group)
