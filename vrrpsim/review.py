@@ -144,6 +144,16 @@ class Census:
         """Return which faults the cluster survives: an edge from each fault to the one that comes second."""
         return self.outcome.graph()
 
+    def html(self, path: str | Path | None = None) -> bytes:
+        """Return the census as one offline HTML page, and write it to `path`."""
+        from vrrpsim.atomic_write import write_whole
+        from vrrpsim.report.html.census import census_page
+
+        content = census_page(self.to_dict(), self.cluster.command("census"))
+        if path is not None:
+            write_whole(path, content)
+        return content
+
     def write(self, folder: str | Path) -> list[Path]:
         """Write each cell that does harm as a scenario; `vrrpsim run FILE` alone shows its worst run."""
         from vrrpsim.atomic_write import write_whole

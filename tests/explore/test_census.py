@@ -166,7 +166,7 @@ def test_the_table_and_the_text(singles, tmp_path, capsys):
     )
     table = tmp_path / "table.csv"
     assert main(["census", *map(str, CONF), "--no-pairs", "-n", "2", "-j", "1", "-q", "-o", str(table)]) == 0
-    rows = list(csv.DictReader(table.open()))
+    rows = list(csv.DictReader(table.read_text().splitlines()))
     assert len(rows) == len(singles.outcome.cells)
     ranks = [OUTCOMES.index(row["outcome"]) for row in rows]
     assert ranks == sorted(ranks)

@@ -28,6 +28,13 @@ CONTRAST, PLACE, ZOOM = ((HERE / f"{name}.js").read_text() for name in ("contras
 READY = "return document.querySelectorAll('svg *').length > 20"
 
 
+def census():
+    """A corner of the operator's pair: enough for a table and a heat map."""
+    singles = ["kill lb1/haproxy", "freeze lb1/haproxy", "cut lb1 | lb2", "reload lb2"]
+    pairs = [f"{one}, then {other}" for one in singles for other in singles if one != other]
+    return vrrpsim.load(CASES[0]).census(4, 2, only=[*singles, *pairs], jobs=1)
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     """The files, each written once."""
@@ -39,6 +46,7 @@ def pages(tmp_path_factory):
         "sweep": study.sweep(10, jobs=1).html,
         "grid": study.sweep(6, jobs=1, vary={"segments.lan.loss": ["0%", "20%"]}).html,
         "day": long_run().html,
+        "census": census().html,
     }
     for name, make in makers.items():
         make(folder / f"{name}.html")
@@ -149,7 +157,9 @@ def open_page(chromium, pages):
     return opened
 
 
-@pytest.mark.parametrize("name", ["haproxy-crash", "partition", "sync-group", "sweep", "grid", "day"])
+@pytest.mark.parametrize(
+    "name", ["haproxy-crash", "partition", "sync-group", "sweep", "grid", "day", "census"]
+)
 def test_it_loads_without_a_complaint_or_a_request(open_page, name):
     with open_page(name) as screen:
         assert screen.run("return performance.getEntriesByType('resource').length") == 0
@@ -317,7 +327,7 @@ def test_the_page_names_its_parts_for_those_who_hear_it(open_page):
         assert "192.168.50.108: nobody from 0 s, lb1 from 3." in spoken
 
 
-@pytest.mark.parametrize("name", ["haproxy-crash", "sync-group", "grid"])
+@pytest.mark.parametrize("name", ["haproxy-crash", "sync-group", "grid", "census"])
 def test_both_themes_are_readable(open_page, name):
     background = "return getComputedStyle(document.body).backgroundColor"
     with open_page(name, scheme="light") as screen:
@@ -333,7 +343,9 @@ def test_both_themes_are_readable(open_page, name):
         assert screen.run(background) == dark
 
 
-@pytest.mark.parametrize("name", ["haproxy-crash", "sync-group", "partition", "sweep", "grid", "day"])
+@pytest.mark.parametrize(
+    "name", ["haproxy-crash", "sync-group", "partition", "sweep", "grid", "day", "census"]
+)
 def test_a_phone_never_scrolls_sideways(open_page, name):
     with open_page(name, wide=360, high=740, phone=True) as screen:
         assert screen.run("return [document.documentElement.scrollWidth, innerWidth]") == [360, 360]
@@ -403,3 +415,49 @@ def test_the_distribution_is_read_by_pointer_and_keys(open_page):
         screen.settle()
         screen.key("ArrowRight")
         assert re.match(r"failover ≤ \d", screen.tip)
+
+
+ROWS = "return [...document.querySelectorAll('.census tbody tr')].map((e) => e.cells[0].textContent)"
+SHOWN = "return document.querySelector('#run h2').textContent"
+
+
+def test_a_census_sorts_filters_and_opens_a_run(open_page):
+    with open_page("census") as screen:
+        document = census().to_dict()
+        first = [cell["cell"] for cell in document["cells"] if len(cell["faults"]) == 1]
+        assert screen.run(ROWS) == first
+        screen.run("document.querySelectorAll('.census th button')[0].click()")
+        assert screen.run(ROWS) == sorted(first)
+        screen.run("document.querySelectorAll('.census th button')[0].click()")
+        assert screen.run(ROWS) == sorted(first, reverse=True)
+        assert screen.run("return document.querySelector('th').getAttribute('aria-sort')") == "descending"
+        screen.run(
+            "const e = document.querySelector('input'); e.value = 'haproxy KILL';"
+            "e.dispatchEvent(new Event('input'))"
+        )
+        assert screen.run(ROWS) == ["kill lb1/haproxy"]
+        screen.run("document.querySelector('.census tbody button').click()")
+        assert screen.run(SHOWN) == "kill lb1/haproxy"
+        assert screen.run("return document.activeElement.textContent") == "kill lb1/haproxy"
+        said = screen.run("return document.querySelector('#run').innerText")
+        worst = next(cell for cell in document["cells"] if cell["cell"] == "kill lb1/haproxy")["worst"]
+        assert worst["command"] in said
+        assert screen.run("return document.querySelectorAll('#run svg rect.silent').length") == 1
+
+
+def test_the_heat_map_works_by_keyboard_alone(open_page):
+    with open_page("census") as screen:
+        assert screen.run("return document.querySelectorAll('.heat button').length") == 12
+        assert screen.run("return document.querySelectorAll('.heat button[tabindex=\"0\"]').length") == 1
+        screen.run("document.querySelector('.heat button[tabindex=\"0\"]').focus()")
+        screen.settle()  # focus scrolls, and scrolling hides the tip
+        screen.key("ArrowDown")
+        name = screen.run("return document.activeElement.getAttribute('aria-label')")
+        assert ", then " in name
+        screen.settle()
+        screen.key("ArrowRight")
+        assert screen.run("return document.activeElement.getAttribute('aria-label')") != name
+        name = screen.run("return document.activeElement.getAttribute('aria-label')").partition(":")[0]
+        screen.run("document.activeElement.click()")
+        assert screen.run(SHOWN) == name
+        assert screen.run("return decodeURIComponent(location.hash)") == f"#{name}"

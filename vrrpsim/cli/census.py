@@ -28,7 +28,7 @@ What VRRP cannot mend, such as a cut between the nodes, breaks none of them.
 Examples:
   vrrpsim census lb1.conf lb2.conf --fail-on split-brain,never-heals,outage>10s
   vrrpsim census scenarios/haproxy-crash.yaml --cell 'kill lb1/haproxy'
-  vrrpsim census lb1.conf lb2.conf --no-pairs --write cells
+  vrrpsim census lb1.conf lb2.conf --html census.html --write cells
 """
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=inputs)
@@ -52,6 +52,12 @@ Examples:
 @set_option
 @table_option("Write the table, one row a fault or pair.")
 @click.option(
+    "--html",
+    metavar="F.html",
+    type=click.Path(path_type=Path),
+    help="Write one offline page: the table, the heat map of pairs, the worst run of each.",
+)
+@click.option(
     "--write",
     "folder",
     metavar="DIR",
@@ -74,6 +80,7 @@ def command(
     seed: int | None,
     overrides: dict[str, str],
     output: Path | None,
+    html: Path | None,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -92,7 +99,7 @@ def command(
         raise click.BadParameter(f"{dialect!r} is none of {', '.join(DIALECTS)}", param_hint="--dialect")
     if fail_on:
         parse_limits(fail_on)
-    check_files(output)
+    check_files(output, html)
     began = time.perf_counter()
     cluster = read_cluster(*files, dialect=dialect, overrides=overrides)
     for finding in cluster.scenario.findings:
@@ -115,7 +122,7 @@ def command(
     if verbose:
         count, took_s = sum(len(cell.rows) for cell in done.outcome.cells), time.perf_counter() - began
         click.echo(f"{count} runs in {took_s:.1f} s, {count / took_s:.0f} a second", err=True)
-    _write(done, output, folder)
+    _write(done, output, html, folder)
     codes = [BAD if done.verdict == "fail" else GOOD]
     codes += [INTERRUPTED] * done.outcome.interrupted + [ENVIRONMENT] * bool(done.outcome.lost)
     return worst(codes)
@@ -135,9 +142,11 @@ def _print(done: Census, cells: tuple[str, ...], as_json: bool, quiet: bool, top
     click.echo(report(done.to_dict(), look(), top=top))
 
 
-def _write(done: Census, output: Path | None, folder: Path | None) -> None:
+def _write(done: Census, output: Path | None, html: Path | None, folder: Path | None) -> None:
     if output:
         write_table(output, done.outcome.columns())
+    if html:
+        done.html(html)
     if folder:
         written = done.write(folder)
         click.echo(f"{folder}: {len(written)} scenarios written", err=True)

@@ -14,7 +14,8 @@ from .text import Terminal
 Document = Mapping[str, Any]
 PLAIN = Terminal()
 GROUPS = (("WHAT THE CONFIGURATION DECIDES", False), ("WHAT VRRP CANNOT MEND", True))  # is it `beyond`
-HARMLESS = "no harm"
+OUTCOMES = ("never heals", "split brain", "nobody", "hands over", "no harm")  # the worst first
+HARMLESS = OUTCOMES[-1]
 NAME = 33  # columns
 
 
