@@ -446,13 +446,19 @@ def command_line(command: str, scenario: Scenario, *options: Sequence[str]) -> s
     """Return the command line that does something with a scenario; "" if it came from no file."""
     from shlex import join
 
+    from vrrpsim.examples import name_of
+
     if scenario.path is None:
         return ""
-    return join(["vrrpsim", command, str(scenario.path), *(word for option in options for word in option)])
+    return join(
+        ["vrrpsim", command, name_of(scenario.path), *(word for option in options for word in option)]
+    )
 
 
 def load(path: str | Path, overrides: Mapping[str, str] = NOTHING) -> Study:
-    """Read a scenario; raise `InputError` with everything that is wrong with it."""
+    """Read a scenario, or the example of that name; raise `InputError` with all that is wrong with it."""
+    from vrrpsim.examples import find
     from vrrpsim.scenario.file.reader import load_scenario
 
+    path = find(path)
     return Study(load_scenario(path, overrides=overrides), overrides)

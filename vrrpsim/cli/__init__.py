@@ -45,7 +45,7 @@ Exit codes:
 
 \b
 Example:
-  vrrpsim run scenarios/haproxy-crash.yaml --seed 7
+  vrrpsim run haproxy-crash --seed 7
 """
 
 

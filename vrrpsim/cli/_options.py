@@ -15,6 +15,22 @@ from ._complete import inputs, settings
 if TYPE_CHECKING:
     from vrrpsim.report.text import Terminal
 
+
+class InputFile(click.Path):
+    """A file, which need not exist; where there is none of that name, the example that is called so."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        """Return the path of the file."""
+        from vrrpsim.examples import find
+
+        return find(os.fsdecode(super().convert(value, param, ctx)))
+
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
@@ -52,7 +68,7 @@ verbose_option = _option("-v", "--verbose", is_flag=True, help="Say on stderr wh
 def file_arguments(name: str) -> Callable[[Decorated], Decorated]:
     """Take one file or several; whether they exist is for the reader to say."""
     return click.argument(
-        "files", nargs=-1, required=True, metavar=name, type=click.Path(path_type=Path), shell_complete=inputs
+        "files", nargs=-1, required=True, metavar=name, type=InputFile(), shell_complete=inputs
     )
 
 

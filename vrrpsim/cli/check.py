@@ -48,7 +48,7 @@ class Checked:
     epilog="""\b
 Examples:
   vrrpsim check lb1.conf lb2.conf
-  vrrpsim check scenarios/*.yaml --format github
+  vrrpsim check haproxy-crash weight-too-small --format github
 """
 )
 @file_arguments("FILE...")

@@ -13,7 +13,7 @@ import click
 
 from . import BAD, GOOD, INTERRUPTED
 from ._complete import inputs
-from ._options import json_option, look, quiet_option, seed_option
+from ._options import InputFile, json_option, look, quiet_option, seed_option
 
 if TYPE_CHECKING:
     from vrrpsim.api import Study
@@ -64,11 +64,11 @@ Invariants:
   outage           with --outage: no client waits longer while a node without faults could serve
 \b
 Examples:
-  vrrpsim hunt scenarios/haproxy-crash.yaml
-  vrrpsim hunt scenarios/three-nodes-v3.yaml --faults crash --outage 2s --max-examples 5000
+  vrrpsim hunt haproxy-crash
+  vrrpsim hunt three-nodes-v3 --faults crash --outage 2s --max-examples 5000
 """
 )
-@click.argument("scenario", type=click.Path(path_type=Path), shell_complete=inputs)
+@click.argument("scenario", type=InputFile(), shell_complete=inputs)
 @seed_option
 @click.option(
     "--max-examples",

@@ -14,7 +14,7 @@ import click
 from vrrpsim.atomic_write import write_whole
 
 from . import BAD, GOOD, worst
-from ._options import json_option, look, quiet_option, seed_option, set_option, verbose_option
+from ._options import InputFile, json_option, look, quiet_option, seed_option, set_option, verbose_option
 
 if TYPE_CHECKING:
     from vrrpsim.api import Run, Study
@@ -31,13 +31,13 @@ Needs root (CAP_SYS_ADMIN, CAP_NET_ADMIN), keepalived, haproxy and nft. Takes as
 
 \b
 Examples:
-  vrrpsim lab scenarios/haproxy-crash.yaml
-  vrrpsim lab scenarios/haproxy-crash.yaml --runs 10 --parallel 5 --compare
-  vrrpsim lab scenarios/power-loss.yaml --daemon gw-a=vrrpsim,gw-b=keepalived
+  vrrpsim lab haproxy-crash
+  vrrpsim lab haproxy-crash --runs 10 --parallel 5 --compare
+  vrrpsim lab power-loss --daemon gw-a=vrrpsim,gw-b=keepalived
   vrrpsim lab --cleanup
 """
 )
-@click.argument("file", metavar="SCENARIO", required=False, type=click.Path(path_type=Path))
+@click.argument("file", metavar="SCENARIO", required=False, type=InputFile())
 @click.option(
     "--daemon",
     default="keepalived",

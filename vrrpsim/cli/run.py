@@ -25,9 +25,9 @@ HOUR_NS = 3_600_000_000_000
 @click.command(
     epilog="""\b
 Examples:
-  vrrpsim run scenarios/haproxy-crash.yaml
-  vrrpsim run scenarios/haproxy-crash.yaml --plot run.svg --pcap run.pcapng --perfetto run.json
-  vrrpsim run scenarios/*.yaml -q --set segments.lan.loss=10%
+  vrrpsim run haproxy-crash
+  vrrpsim run haproxy-crash --plot run.svg --pcap run.pcapng --perfetto run.json
+  vrrpsim run haproxy-crash partition -q --set segments.lan.loss=10%
 """
 )
 @file_arguments("SCENARIO...")

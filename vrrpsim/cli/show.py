@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ._complete import inputs
-from ._options import look, set_option
+from ._options import InputFile, look, set_option
 from ._pictures import draw, plot_option
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 @click.command(
     epilog="""\b
 Examples:
-  vrrpsim show scenarios/haproxy-crash.yaml
-  vrrpsim show scenarios/haproxy-crash.yaml --graph mermaid
-  vrrpsim show scenarios/partition.yaml --plot cluster.svg --at 30s
+  vrrpsim show haproxy-crash
+  vrrpsim show haproxy-crash --graph mermaid
+  vrrpsim show partition --plot cluster.svg --at 30s
 """
 )
-@click.argument("file", metavar="SCENARIO", type=click.Path(path_type=Path), shell_complete=inputs)
+@click.argument("file", metavar="SCENARIO", type=InputFile(), shell_complete=inputs)
 @set_option
 @click.option("--graph", type=click.Choice(["text", "mermaid"]), help="Print the topology only.")
 @plot_option("Draw the topology.")

@@ -13,7 +13,7 @@ import click
 
 from . import BAD, BUG, ENVIRONMENT, GOOD, INTERRUPTED, worst
 from ._complete import inputs
-from ._options import json_option, look, quiet_option, seed_option, set_option, verbose_option
+from ._options import InputFile, json_option, look, quiet_option, seed_option, set_option, verbose_option
 from ._pictures import draw, plot_option
 from ._progress import progress_bar
 from ._tables import check_files, table_option, write_table
@@ -65,11 +65,11 @@ evenly. Each run is still that of 'vrrpsim run --seed N'.
 
 \b
 Examples:
-  vrrpsim sweep scenarios/haproxy-crash.yaml -n 2000 --threshold 'outage.web.p99 < 5s'
-  vrrpsim sweep scenarios/haproxy-crash.yaml --vary segments.lan.loss=0%,1%,5% -o runs.csv --plot ecdf.svg
+  vrrpsim sweep haproxy-crash -n 2000 --threshold 'outage.web.p99 < 5s'
+  vrrpsim sweep haproxy-crash --vary segments.lan.loss=0%,1%,5% -o runs.csv --plot ecdf.svg
 """
 )
-@click.argument("file", metavar="SCENARIO", type=click.Path(path_type=Path), shell_complete=inputs)
+@click.argument("file", metavar="SCENARIO", type=InputFile(), shell_complete=inputs)
 @click.option(
     "-n", "--runs", type=click.IntRange(min=1), default=1000, show_default=True, help="Runs per cell."
 )

@@ -10,7 +10,7 @@ import click
 
 from . import BAD, GOOD
 from ._complete import inputs
-from ._options import seed_option, set_option
+from ._options import InputFile, seed_option, set_option
 
 PERIOD_S = 0.05  # of the screen
 
@@ -24,10 +24,10 @@ class NoTerminal(Exception):
 @click.command(
     epilog="""\b
 Example:
-  vrrpsim watch scenarios/partition.yaml --seed 7 --speed 1
+  vrrpsim watch partition --seed 7 --speed 1
 """
 )
-@click.argument("file", metavar="SCENARIO", type=click.Path(path_type=Path), shell_complete=inputs)
+@click.argument("file", metavar="SCENARIO", type=InputFile(), shell_complete=inputs)
 @seed_option
 @set_option
 @click.option(
