@@ -22,23 +22,34 @@ def capture(
 
     used = scenario.seed if seed is None else seed
     world = World(scenario, used, max(level, Level.ADVERTS))
+    origin_ns = world.context.origin_ns
     recorder = PacketRecorder(world.trace)
+
+    def sent(now_ns: int, card: Port, frame: Frame, reason: str) -> None:
+        recorder.sent(now_ns - origin_ns, card, frame, reason)
+
     for segment in world.segments.values():
-        segment.taps.append(recorder.sent)
+        segment.taps.append(sent)
     ports = [port for node in world.nodes.values() for port in node.ports.values()]
     for port in (*ports, *(client.port for client in world.clients.values())):
-        _listen(port, recorder)
+        _listen(port, recorder, origin_ns)
     trace = world.run()
     return trace, pcapng(scenario, used, recorder, trace)
 
 
-def _listen(port: Port, recorder: PacketRecorder) -> None:
+def _listen(port: Port, recorder: PacketRecorder, origin_ns: int) -> None:
     """Let the recorder hear what the card takes from the wire; a world without capture never asks."""
     hear = port.receive
 
     def receive(frame: Frame) -> None:
-        if port.carrier and port.alive and (frame.dst_mac[0] & 1 or port.has_mac(frame.dst_mac)):
-            recorder.heard(port.now_ns, port, frame)
+        since_ns = port.now_ns - origin_ns
+        if (
+            since_ns >= 0
+            and port.carrier
+            and port.alive
+            and (frame.dst_mac[0] & 1 or port.has_mac(frame.dst_mac))
+        ):
+            recorder.heard(since_ns, port, frame)
         hear(frame)
 
     recorder.add(port)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
@@ -263,6 +263,59 @@ DIGESTED = (
 def json_line(record: Record) -> str:
     """One record as a JSON object, its type under "record": the format of `--trace` in every world."""
     return json.dumps({"record": type(record).__name__, **record._asdict()}, ensure_ascii=False)
+
+
+def settled(records: Sequence[Record], at_ns: int) -> list[Record]:
+    """Tell how things stand at an instant as if they had just come so, without the way that led there."""
+    latest: dict[tuple[object, ...], Record] = {}
+    first_priority: dict[tuple[str, str], int] = {}
+    for record in records:
+        match record:
+            case StateChange():
+                key: tuple[object, ...] = (StateChange, record.node, record.instance)
+                record = record._replace(old="INIT", last_advert_ns=None)
+            case PriorityChange():
+                key = (PriorityChange, record.node, record.instance)
+                old = first_priority.setdefault((record.node, record.instance), record.old)
+                record = record._replace(old=old)
+            case TrackerChange():
+                key = (TrackerChange, record.node, record.tracker, record.name)
+            case AddressChange():
+                key = (AddressChange, record.node, record.interface, record.address)
+            case ProcessChange():
+                key = (ProcessChange, record.node, record.process)
+            case Reachability():
+                key = (Reachability, record.client)
+            case NodeChange():
+                key = (NodeChange, record.node)
+            case Remark():
+                key = (Remark, record.text)
+            case _:
+                continue
+        latest.pop(key, None)
+        latest[key] = record
+    return [record._replace(at_ns=at_ns) for record in latest.values() if not _is_usual(record)]
+
+
+def _is_usual(record: Record) -> bool:
+    """Whether it says what is so at the start of any run."""
+    match record:
+        case StateChange():
+            return record.new == "INIT"
+        case PriorityChange():
+            return record.new == record.old
+        case AddressChange():
+            return not record.present
+        case NodeChange():
+            return record.state == "on"
+    return False
+
+
+def since(origin_ns: int, record: Record) -> Record:
+    """Return the record with its instants counted from another one."""
+    if isinstance(record, StateChange) and record.last_advert_ns is not None:
+        record = record._replace(last_advert_ns=record.last_advert_ns - origin_ns)
+    return record._replace(at_ns=record.at_ns - origin_ns)
 
 
 class Trace:

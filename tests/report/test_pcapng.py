@@ -171,3 +171,10 @@ def test_files_are_there_completely_or_not_at_all(tmp_path):
     with pytest.raises(CannotWrite, match="cannot write"):
         write_whole(tmp_path / "missing" / "f", b"")
     assert [each.name for each in tmp_path.iterdir()] == ["f"]
+
+
+def test_a_capture_of_an_old_cluster_begins_with_the_run(tmp_path):
+    study = vrrpsim.load(ROOT / "scenarios" / "haproxy-crash.yaml", overrides={"age": "1d"})
+    packets = read_pcapng(study.run().pcap()).packets
+    assert 0 <= min(packet.at_ns for packet in packets) < 1.1e9
+    assert max(packet.at_ns for packet in packets) < study.scenario.duration_ns

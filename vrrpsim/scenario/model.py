@@ -194,6 +194,7 @@ class Scenario:
     name: str = ""
     description: str = ""
     duration_ns: int
+    age_ns: int = 0  # how long everything has run, undisturbed, when the run begins
     seed: int = 1
     dialect: str = "keepalived-2.2.7"
     segments: Mapping[str, Segment] = field(default_factory=dict, hash=False)

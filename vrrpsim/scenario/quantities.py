@@ -17,13 +17,21 @@ from vrrpsim.findings import did_you_mean
 
 SECOND_NS = 1_000_000_000
 MAX_DURATION_NS = 366 * 86_400 * SECOND_NS  # a year: longer times are a slip of the unit
-UNIT_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": SECOND_NS, "m": 60 * SECOND_NS, "h": 3600 * SECOND_NS}
+UNIT_NS = {
+    "ns": 1,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": SECOND_NS,
+    "m": 60 * SECOND_NS,
+    "h": 3600 * SECOND_NS,
+    "d": 86_400 * SECOND_NS,
+}
 
 NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
-DURATION_PATTERN = rf"^\s*(?:{NUMBER}|(?:{NUMBER}\s*(?:ns|us|ms|s|m|h)\s*)+)\s*$"
+DURATION_PATTERN = rf"^\s*(?:{NUMBER}|(?:{NUMBER}\s*(?:ns|us|ms|s|m|h|d)\s*)+)\s*$"
 FRACTION_PATTERN = rf"^\s*(?:{NUMBER}\s*%|0+(?:\.[0-9]*)?|\.[0-9]+|1(?:\.0*)?)\s*$"
 _DURATION = re.compile(DURATION_PATTERN)
-_PART = re.compile(rf"({NUMBER})\s*(ns|us|ms|s|m|h)")
+_PART = re.compile(rf"({NUMBER})\s*(ns|us|ms|s|m|h|d)")
 _FRACTION = re.compile(FRACTION_PATTERN)
 _BARE = re.compile(rf"^\s*{NUMBER}\s*$")
 

@@ -114,7 +114,7 @@ class Client:
         if self._settled.call is not None:
             return self._settled.pending
         every_ns = self.model.every_ns
-        if (self._now_ns - 1) // every_ns * every_ns < self._lost_ns:
+        if self._request_before(self._now_ns, every_ns) < self._lost_ns:
             return False  # no request fell into the gap
         self._settled.set(self._answers.ns(latencies.FIRST_ANSWER), self.context.reconsider)
         return True
@@ -172,7 +172,7 @@ class Client:
         if share < 1.0 and not self.next_loss.pending:
             every_ns = self.model.every_ns
             alike = geometric(self._chance.fraction(), 1.0 - share if self._answering else share)
-            at_ns = (self._now_ns // every_ns + alike) * every_ns
+            at_ns = self._request_before(self._now_ns + 1, every_ns) + alike * every_ns
             self.next_loss.set(at_ns - self._now_ns, self._request)
         if way.node is not None and not self._answering:
             reason = f"a frame to or from {way.node.name} was lost"
@@ -183,6 +183,11 @@ class Client:
     def _request(self) -> None:
         self._answering = not self._answering
         self._record_fate(self._way)
+
+    def _request_before(self, at_ns: int, every_ns: int) -> int:
+        """When the last request before an instant left: they are counted from where the run begins."""
+        origin_ns = self.context.origin_ns
+        return origin_ns + (at_ns - 1 - origin_ns) // every_ns * every_ns
 
     @property
     def _now_ns(self) -> int:

@@ -33,6 +33,7 @@ class Context:
         self.calendar = Calendar()
         self.streams = Streams(seed)
         self.trace = Trace(level)
+        self.origin_ns = scenario.age_ns  # where the run begins on the calendar, and 0 of its trace is
         self.fast_forward: FastForwards | None = None
         self.observers: list[Callable[[], None]] = []  # looked at once, after all else of an instant
         self._reconsidering = False

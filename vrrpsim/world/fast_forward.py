@@ -64,6 +64,7 @@ class FastForward:
         self.context = context
         self.nodes = nodes
         self.clients = clients
+        self.ageing_until_ns = 0  # until then neighbours are taken to answer whenever they are asked
         self.not_before_ns = 0  # looking costs as much as some adverts: not too often in vain
         self._wait_ns = 0
 
@@ -80,6 +81,11 @@ class FastForward:
         self._wait_ns = 0
         self.not_before_ns = now_ns
         lost = sum(_pass_over(stream, count) for stream, count in zip(streams[0], frames, strict=True))
+        if now_ns < self.ageing_until_ns:
+            for stream, count in zip(streams[0], frames, strict=True):
+                if not stream.frame.multicast:
+                    last_ns = stream.next_ns + (count - 1) * stream.period_ns
+                    stream.port.cache.answered(stream.frame.destination, last_ns)
         for node in self.nodes.values():
             if node.daemon is not None:
                 node.daemon.wakeups.rearm()
@@ -93,6 +99,9 @@ class FastForward:
         until_ns = self.context.calendar.next_ns(
             {*(each.wakeups.call for each in daemons), *self._bystanders()}
         )
+        ageing = self.context.calendar.now_ns < self.ageing_until_ns
+        if ageing:
+            until_ns = min(until_ns, self.ageing_until_ns)
         streams: list[Stream] = []
         heard: dict[int, Instance] = {}
         for daemon in daemons:
@@ -111,8 +120,8 @@ class FastForward:
                         return None
                     streams.append(stream)
                     frame = stream.frame
-                    if not frame.multicast:
-                        neighbours = stream.port.cache
+                    neighbours = stream.port.cache
+                    if not frame.multicast and not (ageing and neighbours.knows(frame.destination, frame)):
                         until_ns = min(until_ns, neighbours.steady_until_ns(frame.destination, frame))
                     for path in stream.paths:
                         if path.listener is not None and not path.cut:

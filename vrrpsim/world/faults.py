@@ -78,7 +78,8 @@ class Faults:
     def _await(self, what: Sequence[Firing | Ending[Undo]]) -> None:
         for each in what:
             act = self._fire if isinstance(each, Firing) else self._end
-            self.context.calendar.at(each.at_ns, Kind.FAULT, each.event.index, act, each)
+            at_ns = self.context.origin_ns + each.at_ns
+            self.context.calendar.at(at_ns, Kind.FAULT, each.event.index, act, each)
 
     def _fire(self, firing: Firing) -> None:
         """Resolve the role, apply the verb, write it down."""
@@ -88,7 +89,7 @@ class Faults:
         fired, later = self._programme.fired(firing, resolved, undo)
         records.insert(fault_at, Fault(now_ns, *fired))  # before its own consequences
         if not resolved:
-            self.context.remark(f"{fired.verb} {fired.target}: nobody is that at {now_ns / 1e9:.3f} s")
+            self.context.remark(f"{fired.verb} {fired.target}: nobody is that at {firing.at_ns / 1e9:.3f} s")
         self._await(later)
 
     def _end(self, ending: Ending[Undo]) -> None:

@@ -176,6 +176,16 @@ class NeighbourCache:
         waits = self.personality.lifetime is None and entry.state in (Nud.DELAY, Nud.PROBE)
         return NEVER_NS if waits else now_ns  # their timers are in the calendar
 
+    def knows(self, address: Address, frame: Frame) -> bool:
+        """Whether a frame goes to the MAC that is believed, without a timer that could change that."""
+        entry = self.entries.get(address)
+        return entry is not None and entry.mac == frame.dst_mac and entry.state in (Nud.REACHABLE, Nud.STALE)
+
+    def answered(self, address: Address, at_ns: int) -> None:
+        """The neighbour is taken to have answered at an instant, as a living one does."""
+        entry = self.entries[address]
+        entry.confirmed_ns, entry.state = max(entry.confirmed_ns, at_ns), Nud.REACHABLE
+
     def reachable_ns(self) -> int:
         """reachable_time: the same for all entries of a port, drawn anew every five minutes."""
         return self._draws.draw_ns(self.personality.reachable, 1 + self.port.now_ns // EPOCH_NS)

@@ -6,7 +6,7 @@ from collections import Counter
 
 from vrrpsim.scenario.addressing import client_addresses
 from vrrpsim.scenario.model import Scenario
-from vrrpsim.trace import Level, Trace
+from vrrpsim.trace import Level, Trace, settled, since
 
 from .client import Client
 from .context import Context
@@ -15,6 +15,8 @@ from .faults import Faults
 from .node import Node
 from .port import Port
 from .segment import Segment
+
+LAST_MINUTES_NS = 300_000_000_000
 
 
 class World:
@@ -52,14 +54,39 @@ class World:
             context.fast_forward = FastForward(context, self.nodes, self.clients)
 
     def run(self) -> Trace:
-        """From the start to the scenario's duration."""
+        """From the start to the scenario's duration; what the trace tells begins at its age."""
         for node in self.nodes.values():
             node.start_processes()
-        self.faults.schedule()
         self.context.reconsider()
-        self.calendar.run(self.scenario.duration_ns)
+        origin_ns = self.context.origin_ns
+        if origin_ns:
+            self._age(origin_ns)
+        self.faults.schedule()
+        self.calendar.run(origin_ns + self.scenario.duration_ns)
+        if origin_ns:
+            self.trace.records[:] = [since(origin_ns, record) for record in self.trace.records]
         self.trace.end_ns = self.scenario.duration_ns
         return self.trace
+
+    def _age(self, origin_ns: int) -> None:
+        """Live through the time before the run; of it the trace keeps how things stand at its end.
+
+        Timers and checks drift apart to the nanosecond as they do event by event. Of neighbour caches, which
+        are renewed every half minute for ever, only the last minutes are lived through.
+        """
+        context, segments = self.context, self.segments.values()
+        wanted, level = context.fast_forward, self.trace.level
+        taps = [(segment, segment.taps) for segment in segments]
+        ageing = FastForward(context, self.nodes, self.clients)
+        ageing.ageing_until_ns = origin_ns - LAST_MINUTES_NS
+        context.fast_forward, self.trace.level = ageing, Level.STATES
+        for segment in segments:
+            segment.taps = []
+        self.calendar.run(origin_ns)
+        for segment, own in taps:
+            segment.taps = own
+        context.fast_forward, self.trace.level = wanted, level
+        self.trace.records[:] = settled(self.trace.records, origin_ns)
 
 
 def _mark_martians(segment: Segment[Port]) -> None:

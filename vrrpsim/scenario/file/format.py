@@ -547,6 +547,7 @@ class ScenarioDocument(NamedTuple):
     version: int = 1
     name: str = ""
     description: str = ""
+    age: int = 0
     seed: int = 1
     dialect: str = DEFAULT_DIALECT.name
 
@@ -569,6 +570,7 @@ SCENARIO = Fields(
         "name": Key(TEXT, "For reports; the file's name if not given."),
         "description": Key(TEXT, "What happens, in one sentence."),
         "duration": Key(POSITIVE, "How long the run lasts.", required=True, instead=MAX_DURATION_NS),
+        "age": Key(DURATION, "How long everything has run, undisturbed, when the run begins: `30d`."),
         "seed": Key(whole(0, 2**63 - 1), "Decides every draw; `--seed` overrides it."),
         "dialect": Key(DIALECT, "Whose behaviour is simulated; a node may differ."),
         "segments": Key(Named(SEGMENT, least=1), "Shared L2 domains, by name.", required=True),

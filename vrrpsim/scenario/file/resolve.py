@@ -71,6 +71,7 @@ class Resolver:
             name=document.name or self.path.stem,
             description=document.description,
             duration_ns=document.duration,
+            age_ns=document.age,
             seed=document.seed,
             dialect=document.dialect,
             segments=document.segments,
