@@ -203,6 +203,15 @@ def test_GA_6_the_spacing_is_per_interface_and_per_group_of_interfaces():
     assert pacer.next_ns() == NEVER_NS
 
 
+@pytest.mark.parametrize("collapses", [False, True])
+def test_GA_6_a_new_frame_does_not_overtake_those_that_wait(collapses):
+    first, second, new = (SendGratuitous("VI", "eth0", VIP.address + number, None) for number in range(3))
+    pacer = Pacer((GarpGroup(garp_interval_ns=10),), collapses)
+    assert pacer.offer("eth0", [first, second], 0) == [first]
+    assert pacer.offer("eth0", [new], 10) == []  # its time has come, but it is the other's turn
+    assert [pacer.due(at_ns) for at_ns in (10, 19, 20)] in ([[second], [], [new]], [[new], [], [second]])
+
+
 def test_GA_7_vrrp_min_garp_is_one_frame():
     minimal = Garp(master_repeat=1, master_delay_ns=0, master_refresh_ns=0)
     recorder = Recorder(instance(garp=minimal))

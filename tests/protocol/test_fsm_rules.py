@@ -273,6 +273,14 @@ def test_FSM_9_the_deadline_counts_from_the_end_of_the_delay():
     assert router.instances["VI"].timer.at_ns == 11 * SECOND_NS + MDI[101]
 
 
+def test_FSM_9_with_FSM_12_a_resignation_during_the_delay_counts_from_its_end():
+    router = started(router_config(instance(priority=101), startup_delay_ns=10 * SECOND_NS))
+    hear(router, 0, 4 * SECOND_NS)
+    assert router.instances["VI"].timer.at_ns == 10 * SECOND_NS + SKEW[101]
+    hear(router, 0, 11 * SECOND_NS)
+    assert router.instances["VI"].timer.at_ns == 11 * SECOND_NS + SKEW[101]
+
+
 def test_FSM_9_quirk_lower_adverts_drift_the_deadline_far_out():
     router = started(router_config(instance(priority=101), startup_delay_ns=10 * SECOND_NS))
     for second in range(1, 13):

@@ -219,7 +219,15 @@ def test_a_personality_that_ignores_gratuitous_arp() -> None:
     assert (entry.mac, entry.state) == (port(made, "b").mac, Nud.REACHABLE)
 
 
-@pytest.mark.parametrize(("after_ns", "moved"), [(500 * MS, False), (1_500 * MS, True)])
+@pytest.mark.parametrize(
+    ("after_ns", "moved"),
+    [
+        (500 * MS, False),
+        (SECOND - 100 * US, False),  # it arrives 100 us later, at the locktime itself
+        (SECOND - 100 * US + 1, True),
+        (1_500 * MS, True),
+    ],
+)
 def test_locktime(after_ns: int, moved: bool) -> None:
     """Within a second of a change only a gratuitous frame, or a question to us, replaces a MAC."""
     made = hosts("a", "b", "c")
@@ -271,6 +279,24 @@ def test_frames_that_wait_in_vain_are_lost() -> None:
     made.calendar.run(4 * SECOND)
     assert [r.reason for r in records(made, FrameLost, kind="vrrp")] == ["unresolved"] * 2
     assert a.cache.entries[B].state is Nud.FAILED
+
+
+def test_what_came_due_during_a_pause_does_not_happen_to_an_entry_that_went_on() -> None:
+    made = hosts("a", "b")
+    a, entry = port(made, "a"), known(made)
+
+    def doubt() -> None:
+        made.calendar.run(entry.confirmed_ns + a.cache.reachable_ns())
+        use(a)
+        assert entry.state is Nud.DELAY
+
+    doubt()
+    made.nodes["a"].pause()
+    made.calendar.run(made.calendar.now_ns + 10 * SECOND)  # the five seconds of DELAY are over
+    a.cache.confirm(entry)
+    doubt()
+    made.nodes["a"].resume()
+    assert entry.state is Nud.DELAY
 
 
 # --- routers that believe for hours

@@ -348,6 +348,20 @@ def test_two_jitters_are_two_draws() -> None:
     assert 140 < late[100 * US + MS] < 260
 
 
+@pytest.mark.parametrize("where", ["segment", "impairment"])
+def test_delay_and_jitter_of_one_frame_are_two_draws(where: str) -> None:
+    words = {word: Distribution("choice", (0, 1 * MS)) for word in ("delay", "jitter")}
+    made = hosts("a", "b", segment=lan(**words) if where == "segment" else None)
+    if where == "impairment":
+        impair(made, **words)
+    b = Ear(port(made, "b"))
+    send_every(made, "a", 10 * MS, [arp(made, "a") for _ in range(400)])
+    made.calendar.run(100 * S)
+    late = Counter(at_ns % (10 * MS) // MS for at_ns, _ in b.heard)
+    assert set(late) == {0, 1, 2}
+    assert 140 < late[1] < 260
+
+
 def test_corruption_costs_requests_too() -> None:
     made = hosts("a", "b")
     impair(made, loss=0.5, corrupt=0.5)
