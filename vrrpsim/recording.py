@@ -50,7 +50,7 @@ def record_of(
     match output:
         case StateChanged(instance, old, new, reason, last_ns):
             heard_ns = None if last_ns is None else last_ns - epoch_ns
-            return StateChange(at_ns, node, instance, old.name, new.name, reason, heard_ns)
+            return StateChange(at_ns, node, instance, old.name, new.name, str(reason), heard_ns)
         case PriorityChanged():
             return PriorityChange(at_ns, node, *output)
         case TrackerChanged():

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from vrrpsim.protocol.reasons import in_words
 from vrrpsim.scenario.quantities import SECOND_NS, format_duration
 from vrrpsim.trace import PriorityChange, Record, StateChange, TrackerChange
 
@@ -36,17 +37,6 @@ WORDS = {
     "flush_address": "loses an address to somebody else",
     "set": "gets another priority",
     "inject": "carries a forged advert",
-}
-REASONS = {
-    "init": "it starts",
-    "stop": "it is told to stop",
-    "owner": "it is the owner of the address",
-    "higher_advert": "it hears a higher priority",
-    "master_down_timer": "it has heard no acceptable advert for Master_Down_Interval",
-    "sync_group": "its sync group takes it along",
-    "address_lost": "somebody took its address away",
-    "recovered": "what had failed is well again",
-    "timer_expired_backup": "it was held up for too long",
 }
 
 
@@ -219,8 +209,7 @@ def _link(record: Record) -> str:
         case PriorityChange():
             return f"{record.node}'s priority goes from {record.old} to {record.new}"
         case StateChange():
-            reason = REASONS.get(record.reason, record.reason.replace("_", " "))
-            return f"{record.node} becomes {record.new} at {_at(record.at_ns)} ({reason})"
+            return f"{record.node} becomes {record.new} at {_at(record.at_ns)} ({in_words(record.reason)})"
     return ""
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from vrrpsim.protocol import frames
 from vrrpsim.protocol.configuration import Address, InstanceConfig, RouterConfig
 from vrrpsim.protocol.packet import HEADER_BYTES, PROTOCOL_VRRP
+from vrrpsim.protocol.reasons import Reason
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import (
     AddressChange,
@@ -46,8 +47,11 @@ LOG = (
 )
 KINDS = {PROTOCOL_VRRP: "vrrp", 1: "icmp", 58: "icmp", 6: "app"}  # by IP protocol
 FIFO_LINE = re.compile(r'(INSTANCE|GROUP) "(.+)" (\S+) (\d+)$')
-CLUES = (("Master received advert", "higher_advert"), ("Syncing", "sync_group"))
-REASONS = {"MASTER": "master_down_timer", "BACKUP": "higher_advert"}  # unless something else is seen
+CLUES = (("Master received advert", Reason.HIGHER_ADVERT), ("Syncing", Reason.SYNC_GROUP))
+REASONS = {
+    "MASTER": Reason.MASTER_DOWN_TIMER,
+    "BACKUP": Reason.HIGHER_ADVERT,
+}  # unless others are seen
 
 
 class Recorder:
@@ -206,7 +210,7 @@ class Recorder:
             kind, name, state, priority = match.groups()
             self.add(Notification(at_ns, node, kind, name, state, int(priority)))
             if kind == "INSTANCE" and state == "STOP":
-                self._entered(at_ns, node, name, "INIT", "stop")
+                self._entered(at_ns, node, name, "INIT", Reason.STOP)
 
     def said(self, node: str, line: str) -> None:
         """A line of a daemon's log."""
@@ -233,17 +237,17 @@ class Recorder:
             return
         self.states[node, instance] = state
         if not reason:
-            reason = "init" if old == "INIT" else self._why(at_ns, node, state)
-        self.add(StateChange(at_ns, node, instance, old, state, reason))
+            reason = Reason.INIT if old == "INIT" else self._why(at_ns, node, state)
+        self.add(StateChange(at_ns, node, instance, old, state, str(reason)))
 
     def _why(self, at_ns: int, node: str, state: str) -> str:
         for record in reversed(self.records):
             if record.at_ns < at_ns - SAME_CAUSE_NS:
                 break
             if isinstance(record, TrackerChange) and record.node == node:
-                return "recovered" if record.ok else f"{record.tracker} {record.name} {record.reason}"
+                return Reason.RECOVERED if record.ok else f"{record.tracker} {record.name} {record.reason}"
             if isinstance(record, AddressChange) and (record.node, record.present) == (node, False):
-                return "address_lost"
+                return Reason.ADDRESS_LOST
             if isinstance(record, LogLine) and record.node == node:
                 found = [reason for text, reason in CLUES if text in record.text]
                 if found:

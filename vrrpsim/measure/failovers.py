@@ -24,6 +24,7 @@ from operator import attrgetter
 from typing import TypeVar
 
 from vrrpsim.protocol.configuration import InstanceConfig
+from vrrpsim.protocol.reasons import Reason
 from vrrpsim.trace import Gratuitous, PriorityChange, Reachability, Record, StateChange, TrackerChange
 
 from .causes import LASTING, Cause, Effect, causes
@@ -353,7 +354,7 @@ def _reacts(record: Reaction, cause: Cause, old: str, new: str) -> bool:
             return better if record.new > record.old else worse
         case StateChange(new="FAULT") | StateChange(old="MASTER", new="BACKUP"):
             return worse
-        case StateChange(new="INIT", reason="stop"):
+        case StateChange(new="INIT", reason=Reason.STOP):
             return worse
         case StateChange(old="INIT" | "FAULT"):
             return better

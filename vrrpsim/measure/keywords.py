@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig
 from vrrpsim.protocol.dialect import Dialect
+from vrrpsim.protocol.reasons import Reason
 from vrrpsim.protocol.timers import master_down_interval_ns, skew_time_ns
 from vrrpsim.trace import StateChange, TrackerChange
 
@@ -125,9 +126,9 @@ def elect_blame(
     instance = new.instance_of(address) if new else None
     if new is None or instance is None or priority is None or won is None:
         return Blame("", 0, length_ns)
-    if won.reason == "sync_group":
+    if won.reason == Reason.SYNC_GROUP:
         return Blame("sync group follows", 0, length_ns)
-    if won.reason == "owner":
+    if won.reason == Reason.OWNER:
         return Blame("priority 255: at once", 0, max(length_ns, 0))
     former = old.instance_of(address) if old else None
     heard_ns = detected_ns if won.last_advert_ns is None else won.last_advert_ns

@@ -19,6 +19,7 @@ from typing import NamedTuple, assert_never
 from .configuration import OWNER_PRIORITY, Address, InitialState, InstanceConfig
 from .dialect import Dialect, OwnerConflict
 from .packet import Advertisement
+from .reasons import Reason
 from .timers import master_down_interval_ns, skew_time_ns
 
 NEVER_NS = 1 << 62  # the deadline of an instance that waits for nothing
@@ -290,8 +291,8 @@ def _in_init(rules: InstanceRules, state: InstanceState, event: Event, now_ns: i
         case Startup(delay_until_ns=delay_until_ns, as_backup=as_backup):
             state = state._replace(delay_until_ns=delay_until_ns)
             if starts_as_master(rules, state) and not as_backup:
-                return _become_master(rules, state, now_ns, "owner")
-            return _become_backup(rules, state, now_ns, "init")
+                return _become_master(rules, state, now_ns, Reason.OWNER)
+            return _become_backup(rules, state, now_ns, Reason.INIT)
         case StartInFault(silent=silent, reason=reason, delay_until_ns=delay_until_ns):
             faulty = state._replace(state=State.FAULT, delay_until_ns=delay_until_ns)
             if silent:
@@ -314,7 +315,7 @@ def _in_backup(
         case Heard(advert=advert, source=source):
             return _backup_hears(rules, state, deadline_ns, advert, source, now_ns)
         case Expired():
-            return _become_master(rules, state, now_ns, "master_down_timer")
+            return _become_master(rules, state, now_ns, Reason.MASTER_DOWN_TIMER)
         case HeldBack():  # SG-2
             down_ns = rules.down_ns(state) or rules.advert_int_ns  # 0 (FSM-13) would never let go
             held = state._replace(wants_master=True, down_ns=down_ns)
@@ -332,9 +333,9 @@ def _in_backup(
         case Failed(reason=reason):
             return _fail(rules, state, reason, 0, now_ns)
         case Forced(state=State.MASTER):
-            return _become_master(rules, state, now_ns, "sync_group")
+            return _become_master(rules, state, now_ns, Reason.SYNC_GROUP)
         case Shutdown():  # RFC 9568 §6.4.2 Shutdown; §1.7
-            return Step(state._replace(state=State.INIT), NEVER_NS, (Enter(State.INIT, "stop", True),))
+            return Step(state._replace(state=State.INIT), NEVER_NS, (Enter(State.INIT, Reason.STOP, True),))
         case Reloaded():
             down_ns = rules.down_ns(state)
             return Step(state._replace(down_ns=down_ns, delay_until_ns=0), now_ns + down_ns)
@@ -395,7 +396,7 @@ def _in_master(
     match event:
         case Expired():
             if _descheduled_too_long(rules, state, deadline_ns, now_ns):  # K11
-                return _leave_master(rules, state, now_ns, "timer_expired_backup")
+                return _leave_master(rules, state, now_ns, Reason.TIMER_EXPIRED_BACKUP)
             return Step(state, restarted_ns, (Advertise(state.priority, True),))  # FSM-28
         case Heard(advert=advert, source=source):
             return _master_hears(rules, state, deadline_ns, advert, source, now_ns)
@@ -413,7 +414,7 @@ def _in_master(
         case AddressLost():  # FSM-39
             return _abdicate(rules, state, now_ns)
         case Forced(state=State.BACKUP):  # SG-4: no priority 0
-            return _leave_master(rules, state, now_ns, "sync_group")
+            return _leave_master(rules, state, now_ns, Reason.SYNC_GROUP)
         case Shutdown():  # RFC 9568 §6.4.3 Shutdown; §1.7: one priority 0, then the addresses go
             return Step(
                 state._replace(state=State.INIT),
@@ -422,7 +423,7 @@ def _in_master(
                     Advertise(0),
                     Log("({}) sent 0 priority", (rules.config.name,), True),
                     Release(),
-                    Enter(State.INIT, "stop", True),
+                    Enter(State.INIT, Reason.STOP, True),
                 ),
             )
         case Reloaded():
@@ -545,8 +546,8 @@ def _in_fault(rules: InstanceRules, state: InstanceState, event: Event, now_ns: 
             cleared = state._replace(master_adver_interval_ns=rules.advert_int_ns, wants_master=False)
             starts = from_wait or not rules.dialect.owner_needs_wanted_state
             if starts and not as_backup and starts_as_master(rules, state):  # FSM-7, rfc.md §4.4 S5
-                return _become_master(rules, cleared, now_ns, "owner")
-            step = _become_backup(rules, cleared, now_ns, "recovered")
+                return _become_master(rules, cleared, now_ns, Reason.OWNER)
+            step = _become_backup(rules, cleared, now_ns, Reason.RECOVERED)
             if rules.config.unicast and not from_wait:  # FSM-44
                 return step._replace(actions=(*step.actions, AnnounceSource()))
             return step
@@ -559,7 +560,7 @@ def _in_fault(rules: InstanceRules, state: InstanceState, event: Event, now_ns: 
         case Reloaded():
             return Step(state._replace(delay_until_ns=0), NEVER_NS)
         case Shutdown():
-            return Step(state._replace(state=State.INIT), NEVER_NS, (Enter(State.INIT, "stop", True),))
+            return Step(state._replace(state=State.INIT), NEVER_NS, (Enter(State.INIT, Reason.STOP, True),))
         case _:
             return Step(state, NEVER_NS)
 
@@ -571,7 +572,7 @@ def _become_backup(rules: InstanceRules, state: InstanceState, now_ns: int, reas
     """FSM-6, FSM-21, FSM-43."""
     backup = state._replace(state=State.BACKUP, preempt_at_ns=None, wants_master=False)
     down_ns = rules.down_ns(backup)
-    suffix = " (init)" if reason == "init" else ""
+    suffix = " (init)" if reason is Reason.INIT else ""
     return Step(
         backup._replace(down_ns=down_ns),
         _from_start(state, now_ns) + down_ns,
@@ -594,7 +595,7 @@ def _become_master(rules: InstanceRules, state: InstanceState, now_ns: int, reas
         master_address=state.source,
         master_priority=state.priority,
     )
-    timeout = (_timeout_log(rules),) if reason == "master_down_timer" else ()
+    timeout = (_timeout_log(rules),) if reason is Reason.MASTER_DOWN_TIMER else ()
     actions: list[Action] = [
         *timeout,
         Advertise(state.priority),
@@ -634,7 +635,7 @@ def _yield_to(
         master_priority=advert.priority,
         master_adver_interval_ns=_learned_interval_ns(rules, state, advert),
     )
-    step = _leave_master(rules, learned, now_ns, "higher_advert")
+    step = _leave_master(rules, learned, now_ns, Reason.HIGHER_ADVERT)
     return step._replace(actions=(*before, log, *step.actions))
 
 
@@ -663,7 +664,7 @@ def _abdicate(rules: InstanceRules, state: InstanceState, now_ns: int) -> Step:
         now_ns + skew_ns,
         (
             Log("({}) Entering BACKUP STATE", (rules.config.name,)),
-            Enter(State.BACKUP, "address_lost"),
+            Enter(State.BACKUP, Reason.ADDRESS_LOST),
             Advertise(0),
             Release(),
             Notify("BACKUP"),

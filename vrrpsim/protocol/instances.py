@@ -15,6 +15,7 @@ from .frames import virtual_mac
 from .fsm import State
 from .outputs import SendAdvert
 from .packet import Reject
+from .reasons import Reason
 from .timer_queue import Timer
 
 
@@ -148,7 +149,7 @@ class Group:
             case State.MASTER:  # SG-2
                 follow, movable = fsm.Forced(state), (State.BACKUP,)
             case State.FAULT:  # SG-5
-                follow, movable = fsm.Failed("sync_group", True), (State.BACKUP, State.MASTER)
+                follow, movable = fsm.Failed(Reason.SYNC_GROUP, True), (State.BACKUP, State.MASTER)
             case _:  # SG-4, FSM-39
                 follow = event if isinstance(event, fsm.AddressLost) else fsm.Forced(State.BACKUP)
                 movable = (State.MASTER,)

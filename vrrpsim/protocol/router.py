@@ -31,6 +31,7 @@ from .outputs import (
     StateChanged,
 )
 from .packet import DecodeError
+from .reasons import Reason
 from .reception import Reception, check_advert
 from .scripts import Script, Scripts
 from .timer_queue import Timer, TimerQueue
@@ -168,7 +169,7 @@ class VrrpRouter:
             group.look()
             faulty = [member for member in group.members if member.state.state is State.FAULT]
             if 0 < len(faulty) < len(group.members):  # a new member or a new group, SG-5
-                self._sync(group, faulty[0], fsm.Failed("sync_group"), now_ns)
+                self._sync(group, faulty[0], fsm.Failed(Reason.SYNC_GROUP), now_ns)
         self._review(now_ns, "reload")
         return self._take()
 

@@ -6,20 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vrrpsim.measure.ownership import Ownership
+from vrrpsim.protocol.reasons import in_words
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import NodeChange, ProcessChange, Reachability, StateChange, Trace
 
 NOBODY = "nobody"
-REASONS = {
-    "init": "start of keepalived",
-    "higher_advert": "hears a higher priority",
-    "sync_group": "sync group",
-    "owner": "address owner",
-    "stop": "keepalived stops",
-    "recovered": "the fault is gone",
-    "address_lost": "its address was removed by others",
-    "timer_expired_backup": "was descheduled for too long",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +54,7 @@ def state_slices(scenario: Scenario, trace: Trace) -> dict[tuple[str, str], list
             case StateChange():
                 key = record.node, record.instance
                 states[key] = record.new
-                met, why = [key], REASONS.get(record.reason, record.reason.replace("_", " "))
+                met, why = [key], in_words(record.reason)
             case NodeChange():
                 machines[record.node] = record.state
                 met, why = [key for key in states if key[0] == record.node], f"machine {record.state}"

@@ -37,6 +37,7 @@ from vrrpsim.protocol import frames
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.dialect import Checksum
 from vrrpsim.protocol.packet import checksum_ok, ones_complement_sum, pseudo_header
+from vrrpsim.protocol.reasons import in_words
 from vrrpsim.scenario.model import Client, Scenario
 from vrrpsim.scenario.quantities import format_duration
 from vrrpsim.trace import (
@@ -51,15 +52,12 @@ from vrrpsim.trace import (
     Trace,
 )
 
-from .lanes import REASONS
-
 EPOCH_NS = 946_684_800_000_000_000  # 2000-01-01T00:00:00Z
 IN, OUT = 1, 2
 QUIET_NS = 5_000_000_000  # one request in this time is shown while nothing changes
 TCP, SYN, RST, ACK = 6, 0x02, 0x04, 0x10
 CORRUPTED = "corrupted on the way: one bit of the payload is flipped"
 NO_NEIGHBOUR = "nobody answers for the address"
-WHY_MASTER = {**REASONS, "master_down_timer": "hears nobody better"}
 
 
 class RecordedFrame(Protocol):
@@ -248,7 +246,7 @@ class _Narrator:
                 self._master_since.pop(key, None)
                 if record.new == "MASTER":
                     self._master_since[key] = record.at_ns
-                    why = WHY_MASTER.get(record.reason, record.reason)
+                    why = in_words(record.reason)
                     self._news.setdefault(key, {})["state"] = f"{record.node} becomes MASTER: {why}"
             elif isinstance(record, PriorityChange):
                 how = "failed" if record.new < record.old else "is good"

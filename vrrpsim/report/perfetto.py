@@ -15,10 +15,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vrrpsim.measure.result import Result
+from vrrpsim.protocol.reasons import Reason
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import AdvertSent, Gratuitous, PriorityChange, StateChange, Trace
 
-from .lanes import REASONS, Slice, client_slices, machine_slices, owner_slices, process_slices, state_slices
+from .lanes import Slice, client_slices, machine_slices, owner_slices, process_slices, state_slices
 
 Event = dict[str, Any]
 
@@ -170,7 +171,8 @@ def _arrows(scenario: Scenario, trace: Trace, tracks: _Tracks) -> Iterator[Event
             if advert is None:
                 continue
             number += 1
-            name = REASONS.get(record.reason, "silence since this advert")
+            higher = record.reason == Reason.HIGHER_ADVERT
+            name = Reason.HIGHER_ADVERT.words if higher else "silence since this advert"
             arrow = {"cat": "advert", "name": name, "id": number}
             begin = tracks.of(advert.node, advert.instance)
             end = tracks.of(record.node, record.instance)
@@ -181,9 +183,9 @@ def _arrows(scenario: Scenario, trace: Trace, tracks: _Tracks) -> Iterator[Event
 def _advert_behind(change: StateChange, adverts: Sequence[AdvertSent]) -> AdvertSent | None:
     """Return the advert of another node that the change answers."""
     match change.reason:
-        case "higher_advert":
+        case Reason.HIGHER_ADVERT:
             until_ns = change.at_ns
-        case "master_down_timer" if change.last_advert_ns is not None:
+        case Reason.MASTER_DOWN_TIMER if change.last_advert_ns is not None:
             until_ns = change.last_advert_ns
             resigned = [each for each in adverts if each.at_ns > until_ns and each.priority == 0]
             until_ns = resigned[-1].at_ns if resigned else until_ns

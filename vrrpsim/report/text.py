@@ -19,6 +19,7 @@ from vrrpsim.measure.failovers import Failover
 from vrrpsim.measure.ownership import Ownership
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
+from vrrpsim.protocol.reasons import Reason, in_words
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import format_duration
 from vrrpsim.trace import (
@@ -36,7 +37,7 @@ from vrrpsim.trace import (
 )
 
 from .ascii_timeline import timeline
-from .lanes import REASONS, alike
+from .lanes import alike
 
 LIKE = 4  # lines of one shape that a story tells before it says "… n more"
 BAR = 30  # columns of a waterfall
@@ -221,10 +222,9 @@ def _tracker(change: TrackerChange) -> str:
 
 
 def _state(change: StateChange, resigned_ns: int | None) -> str:
-    why = REASONS.get(change.reason, change.reason)
-    if change.reason == "master_down_timer":
+    why = in_words(change.reason)
+    if change.reason == Reason.MASTER_DOWN_TIMER:
         heard_ns = change.last_advert_ns
-        why = "hears nobody better"
         if resigned_ns is not None and resigned_ns >= max(heard_ns or 0, change.at_ns - 1_000_000_000):
             why = f"the master resigned {fixed_s(change.at_ns - resigned_ns)} s ago"
         elif heard_ns is not None:
