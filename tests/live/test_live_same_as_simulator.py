@@ -49,8 +49,11 @@ CALLS = (
     "address_removed",
     "process_count",
 )
-DELAY_NS = 30_000  # of every segment in groundtruth
-FROZEN = {"10-ka-sigstop", "47a-sigstop-3.0", "53-timer-expired-backup"}  # a stopped process is served late
+DELAY_NS = 100_000  # of every segment in groundtruth
+FROZEN = {  # a stopped process is served late; `set` is no input of a live daemon
+    *("10-ka-sigstop", "47a-sigstop-3.0", "53-timer-expired-backup", "58a-backup-sigstop"),
+    "37-track-file",
+}
 CASES = sorted(path.parent.name for path in (ROOT / "tests/groundtruth").glob("*/scenario.yaml"))
 
 
@@ -172,7 +175,8 @@ def test_a_cluster_of_live_daemons_behaves_as_the_simulated_one(case, monkeypatc
     world = exact_world(path, monkeypatch)
     trace = world.run()
     clock, machines = joined(world)
-    [fault, *later] = [record for record in trace.records if isinstance(record, Fault)]
+    faults = [record for record in trace.records if isinstance(record, Fault)]
+    [fault, *later] = faults[[record.name for record in faults].index("fault") :]
     end_ns = later[0].at_ns - 1 if later else trace.end_ns
     kinds = (StateChange, AddressChange, AdvertSent, Gratuitous)
     for machine in machines.values():
