@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vrrpsim.api import Run, Study, load
-    from vrrpsim.review import Census, census
+    from vrrpsim.review import Census, Diff, census, diff
     from vrrpsim.starter import Draft, init
 
 __version__ = "0.1.0"
-__all__ = ["Census", "Draft", "Run", "Study", "__version__", "census", "init", "load"]
-ELSEWHERE = {"Draft": "starter", "init": "starter", "Census": "review", "census": "review"}
+__all__ = ["Census", "Diff", "Draft", "Run", "Study", "__version__", "census", "diff", "init", "load"]
+ELSEWHERE = {
+    **dict.fromkeys(("Draft", "init"), "starter"),
+    **dict.fromkeys(("Census", "Diff", "census", "diff"), "review"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import networkx
 
+    from vrrpsim.explore.census_diff import CensusDiff
     from vrrpsim.explore.census_result import CensusCell, CensusResult, Limit
     from vrrpsim.report.notebook import Progress
     from vrrpsim.scenario.model import Scenario
@@ -57,14 +58,31 @@ class Cluster:
         return join(["vrrpsim", name, *self.sources, *spoken, *said, *options])
 
 
+def sources_in(words: Sequence[str | Path]) -> tuple[str, ...]:
+    """Return the sources that words name: a folder stands for its `*.conf`, or for its only scenario."""
+    found: list[str] = []
+    for word in words:
+        folder = Path(word)
+        if not folder.is_dir():
+            found.append(str(word))
+            continue
+        inside = sorted(folder.glob("*.conf")) or sorted(p for p in folder.iterdir() if p.suffix in SCENARIOS)
+        found += map(str, inside or [folder])
+    return tuple(found)
+
+
 def read_cluster(
     *sources: str | Path, dialect: str | None = None, overrides: Mapping[str, str] = NOTHING
 ) -> Cluster:
-    """Read a scenario, or the keepalived.conf files of a cluster; raise `InputError`."""
+    """Read a scenario, or the keepalived.conf files of a cluster; raise `InputError`.
+
+    A source is as `init` takes it, or a folder with such files.
+    """
     from vrrpsim.starter import cluster_of
 
-    names = tuple(map(str, sources))
+    names = sources_in(sources)
     if len(names) == 1 and Path(names[0]).suffix in SCENARIOS:
+        overrides = {**overrides, "dialect": dialect} if dialect else overrides
         return Cluster(load(names[0], overrides).scenario, names, None, overrides)
     return Cluster(cluster_of(*names, dialect=dialect), names, dialect)
 
@@ -223,3 +241,83 @@ def census(
     """
     cluster = read_cluster(*sources, dialect=dialect, overrides=overrides)
     return take_census(cluster, phases=phases, pair_phases=pair_phases, **more)
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What a change of configuration, or of keepalived's version, does to a cluster."""
+
+    outcome: CensusDiff
+
+    @property
+    def verdict(self) -> str:
+        """`fail` if anything got worse, `unknown` if it was interrupted, else `pass`."""
+        return self.outcome.verdict
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON document as plain values."""
+        return self.outcome.to_dict()
+
+    def to_json(self) -> str:
+        """Return what `vrrpsim diff --json` prints."""
+        return self.outcome.to_json()
+
+    def text(self, width: int = 80, *, top: int | None = 10) -> str:
+        """Return the report that `vrrpsim diff` prints."""
+        from vrrpsim.report.census_diff import report
+        from vrrpsim.report.text import Terminal
+
+        return report(self.to_dict(), Terminal(width), top=top)
+
+    def markdown(self) -> str:
+        """Return the report for a pull request."""
+        from vrrpsim.report.census_diff import markdown
+
+        return markdown(self.to_dict())
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
+
+def diff(
+    old: str | Path | Sequence[str | Path],
+    new: str | Path | Sequence[str | Path],
+    *,
+    old_dialect: str | None = None,
+    new_dialect: str | None = None,
+    tolerance: float = 0.1,
+    phases: int = 20,
+    pair_phases: int = 4,
+    seed: int | None = None,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress | bool | None = None,
+) -> Diff:
+    """Compare two configurations of a cluster by the same census, with the same seeds.
+
+    `old` and `new` are folders, scenarios or lists of keepalived.conf files. What differs by no more than
+    the fraction `tolerance`, or by a tenth of a second, is the same.
+    """
+    from vrrpsim.explore.census_diff import census_diff
+    from vrrpsim.explore.workers import Workers
+    from vrrpsim.report import notebook
+
+    sides = [
+        read_cluster(*([words] if isinstance(words, (str, Path)) else words), dialect=dialect).scenario
+        for words, dialect in ((old, old_dialect), (new, new_dialect))
+    ]
+    with notebook.progress(progress, "runs") as told:
+        return Diff(
+            census_diff(
+                *sides,
+                phases=phases,
+                pair_phases=pair_phases,
+                tolerance=tolerance,
+                seed=seed,
+                workers=Workers(jobs, executor),
+                progress=told,
+            )
+        )

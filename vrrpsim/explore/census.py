@@ -119,8 +119,26 @@ def _virtual_segments(scenario: Scenario) -> tuple[str, ...]:
     return tuple(found)
 
 
-def plan_of(scenario: Scenario) -> CensusPlan:
-    """Return when faults strike: spread over one period of the slowest check or advert."""
+def plan_of(*scenarios: Scenario) -> CensusPlan:
+    """Return when faults strike: spread over one period of the slowest check or advert.
+
+    Of several scenarios each value is the longest, so that all of them can be put to the same test.
+    """
+    each = [_plan(scenario) for scenario in scenarios]
+    first = Distribution.uniform(
+        *(max(ends) for ends in zip(*(one.first.parameters for one in each), strict=True))
+    )
+    return CensusPlan(
+        first,
+        max((one.gap for one in each), key=lambda gap: gap.parameters),
+        max(one.lasts_ns for one in each),
+        max(one.duration_ns for one in each)
+        + first.parameters[1]
+        - min(one.first.parameters[1] for one in each),
+    )
+
+
+def _plan(scenario: Scenario) -> CensusPlan:
     bounds = bounds_of(scenario)
     first = Distribution.uniform(bounds.warm_up_ns, bounds.warm_up_ns + _period_ns(scenario, bounds))
     gap = Distribution.uniform(0, max(bounds.detect_ns + bounds.down_ns, SECOND_NS))
@@ -210,15 +228,17 @@ def census(
     pair_phases: int = PAIR_PHASES,
     only: Sequence[str] = (),
     seed: int | None = None,
+    plan: CensusPlan | None = None,
     workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> CensusResult:
     """Run every single fault `phases` times and every ordered pair `pair_phases` times (0: no pairs).
 
     `only` are names of cells; an unknown one raises `UnknownCell`. `seed` is the first one to try, the
-    scenario's own if None. Ctrl-C ends it with what is finished.
+    scenario's own if None; `plan` says when faults strike, None: as suits the scenario. Ctrl-C ends it with
+    what is finished.
     """
-    plan, faults = plan_of(scenario), faults_of(scenario)
+    plan, faults = plan or plan_of(scenario), faults_of(scenario)
     groups: list[tuple[list[tuple[CensusFault, ...]], int]] = [([(), *((each,) for each in faults)], phases)]
     if pair_phases or any(", then " in name for name in only):
         groups.append((list(permutations(faults, 2)), pair_phases or PAIR_PHASES))
