@@ -181,15 +181,8 @@ class Daemon:
     def _receive(self, port: Port, frame: VrrpFrame) -> None:
         """The same when the daemon comes to it."""
         if self.life is Life.RUNNING:
-            outputs = self.router.receive(
-                port.interface,
-                frame.source,
-                frame.destination,
-                frame.ttl,
-                frame.payload,
-                self._calendar.now_ns,
-            )
-            self.perform(outputs)
+            heard = frame.source, frame.destination, frame.ttl, frame.payload
+            self.perform(self.router.receive(port.interface, *heard, self._calendar.now_ns))
 
     def interface_changed(self, interface: str, up: bool) -> None:
         """Netlink reports a change of carrier or IFF_UP."""

@@ -20,6 +20,8 @@ from .port import Port
 from .process import RunningProcess
 from .segment import Segment
 
+Segments = Mapping[str, Segment[Port]]
+
 
 class Lives(Protocol):
     """What stands in the process table."""
@@ -30,14 +32,7 @@ class Lives(Protocol):
 class Machine:
     """What a node is without its keepalived and what befalls it."""
 
-    def __init__(
-        self,
-        context: Context,
-        segments: Mapping[str, Segment[Port]],
-        name: str,
-        rank: int,
-        model: NodeModel,
-    ) -> None:
+    def __init__(self, context: Context, segments: Segments, name: str, rank: int, model: NodeModel) -> None:
         self.context = context
         self.name = name
         self.rank = rank

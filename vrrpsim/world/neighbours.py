@@ -9,6 +9,7 @@ REACHABLE ends by comparing time stamps when the entry is used; only the short s
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -44,31 +45,19 @@ class Nud(Enum):
 USABLE = (Nud.REACHABLE, Nud.STALE, Nud.DELAY, Nud.PROBE)
 
 
+@dataclass(slots=True, eq=False)
 class Entry:
     """What a host knows of one neighbour."""
 
-    __slots__ = (
-        "address",
-        "confirmed_ns",
-        "mac",
-        "probes",
-        "queue",
-        "source",
-        "state",
-        "timer",
-        "updated_ns",
-    )
-
-    def __init__(self, address: Address, timer: Alarm) -> None:
-        self.address = address
-        self.mac: bytes | None = None
-        self.state = Nud.NONE
-        self.confirmed_ns = 0
-        self.updated_ns = -LOCKTIME_NS - 1
-        self.probes = 0
-        self.queue: list[Frame] = []
-        self.timer = timer
-        self.source: Address | None = None  # the address its requests are sent from
+    address: Address
+    timer: Alarm
+    mac: bytes | None = None
+    state: Nud = Nud.NONE
+    confirmed_ns: int = 0
+    updated_ns: int = -LOCKTIME_NS - 1
+    probes: int = 0
+    queue: list[Frame] = field(default_factory=list)
+    source: Address | None = None  # the address its requests are sent from
 
 
 class NetworkCard(Protocol):

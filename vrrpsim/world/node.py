@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.protocol.fsm import NEVER_NS
@@ -15,23 +13,15 @@ from . import latencies
 from .calendar import Alarm, Call, Kind
 from .context import Context
 from .daemon import Daemon
-from .machine import Machine
+from .machine import Machine, Segments
 from .port import Port
 from .process import RunningProcess
-from .segment import Segment
 
 
 class Node(Machine):
     """One node of the scenario."""
 
-    def __init__(
-        self,
-        context: Context,
-        segments: Mapping[str, Segment[Port]],
-        name: str,
-        rank: int,
-        model: NodeModel,
-    ) -> None:
+    def __init__(self, context: Context, segments: Segments, name: str, rank: int, model: NodeModel) -> None:
         super().__init__(context, segments, name, rank, model)
         self.paused = False
         self._changes = 0  # of the machine's state: each boot has a draw of its own

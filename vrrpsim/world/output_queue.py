@@ -111,18 +111,16 @@ class OutputQueue:
         self._todo.clear()
 
     def _cost_ns(self, output: Output) -> int:
+        draw_ns = self._wakeups.draw_ns
         match output:
             case AddAddresses(addresses=addresses):
-                more_ns = (len(addresses) - 1) * self._wakeups.draw_ns(latencies.ANOTHER_ADDRESS)
-                return self._wakeups.draw_ns(latencies.ADD_ADDRESS) + more_ns
+                count, first = len(addresses), latencies.ADD_ADDRESS
             case RemoveAddresses(addresses=addresses):
-                there = sum(self._has(output, entry.address) for entry in addresses)
-                if not there:
-                    return 0
-                more_ns = (there - 1) * self._wakeups.draw_ns(latencies.ANOTHER_ADDRESS)
-                return self._wakeups.draw_ns(latencies.REMOVE_ADDRESS) + more_ns
+                count = sum(self._has(output, entry.address) for entry in addresses)
+                first = latencies.REMOVE_ADDRESS
             case _:
-                return self._wakeups.draw_ns(latencies.GRATUITOUS_FRAME)
+                return draw_ns(latencies.GRATUITOUS_FRAME)
+        return (count - 1) * draw_ns(latencies.ANOTHER_ADDRESS) + draw_ns(first) if count else 0
 
     def _advert_dropped(self, output: AdvertDropped) -> None:
         self._wakeups.rejected_advert()

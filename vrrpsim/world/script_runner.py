@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from vrrpsim.protocol.configuration import RouterConfig
@@ -32,16 +33,14 @@ class Rest(NamedTuple):
     number: int
 
 
+@dataclass(slots=True)
 class RunningCheck:
     """A check under way: when it ends, or that it hangs."""
 
-    __slots__ = ("check", "end", "hanging", "script")
-
-    def __init__(self, script: str, check: Check, end: Alarm) -> None:
-        self.script = script
-        self.check = check
-        self.end = end
-        self.hanging = False
+    script: str
+    check: Check
+    end: Alarm
+    hanging: bool = False
 
 
 class ChecksScripts(Protocol):

@@ -151,11 +151,9 @@ class Segment(Generic[PortT]):
                 if delay_ns == usual_ns and arriving is frame:
                     unharmed.append(receiver)
                 else:
-                    self._deliver([receiver], arriving, delay_ns)
-        if unharmed == receivers:
-            self._calendar.post(usual_ns, self._order, _arrive, (receivers, frame))
-        elif unharmed:
-            self._deliver(unharmed, frame, usual_ns)
+                    self._calendar.post(delay_ns, self._order, _arrive, ([receiver], arriving))
+        if unharmed:
+            self._calendar.post(usual_ns, self._order, _arrive, (unharmed, frame))
 
     def _fate(
         self,
@@ -217,9 +215,6 @@ class Segment(Generic[PortT]):
             draws = self._draws[sender.name, frame.flow] = self.context.streams.numbered(purpose)
         delay_ns = draws.draw_ns(delay, 2 * number)
         return delay_ns + draws.draw_ns(jitter, 2 * number + 1) if jitter is not None else delay_ns
-
-    def _deliver(self, receivers: list[PortT], frame: Frame, delay_ns: int) -> None:
-        self._calendar.post(delay_ns, self._order, _arrive, (receivers, frame))
 
     def lose(self, sender: PortT, receiver: PortT | None, frame: Frame, reason: str) -> None:
         """A frame vanishes; the trace says where and why."""
