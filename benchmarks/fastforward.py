@@ -15,12 +15,12 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.harness import Row, show
+from benchmarks.ratios import CASE, STARTED
 from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Level
 from vrrpsim.world import simulate
 
-CASE = Path(__file__).parent.parent / "tests/groundtruth/24-three-nodes/scenario.yaml"
 HOUR_S = 3600
 YEAR_S = 365 * 24 * HOUR_S
 PEAK = """
@@ -35,7 +35,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 def quiet(loss: float, seconds: int) -> Scenario:
     """Return three nodes without faults and clients on a segment that loses frames."""
-    scenario = load_scenario(CASE)
+    scenario = load_scenario(CASE, overrides=STARTED)
     segments = {name: replace(segment, loss=loss) for name, segment in scenario.segments.items()}
     duration_ns = seconds * 10**9
     return replace(scenario, segments=segments, duration_ns=duration_ns, events=(), clients={}, expect=None)
