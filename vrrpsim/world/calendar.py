@@ -78,7 +78,8 @@ class Alarm:
 
     def set(self, delay_ns: int, function: Callable[..., object], *arguments: Any) -> None:
         """Call `function(*arguments)` after a delay."""
-        self.cancel()
+        if self.call is not None:
+            self.call.cancel()
         calendar = self._calendar
         self.call = calendar.at(calendar.now_ns + delay_ns, self._kind, self._rank, function, *arguments)
 

@@ -91,13 +91,15 @@ class OutputQueue:
     def go_on(self) -> None:
         """Do what takes no time at once, and come back for the rest."""
         todo = self._todo
-        while todo and not self._busy.pending and not self._wakeups.blocked:
+        if self._busy.pending:
+            return
+        while todo and not self._wakeups.blocked:
             kind = type(todo[0])
             cost_ns = self._cost_ns(todo[0]) if kind in COSTLY else 0
             if cost_ns:
                 self._busy.set(cost_ns, self._finish)
-            else:
-                self._ways[kind](todo.popleft())
+                return
+            self._ways[kind](todo.popleft())
 
     def _finish(self) -> None:
         if not self._wakeups.blocked:
