@@ -84,7 +84,7 @@ def read_cluster(
     if len(names) == 1 and Path(names[0]).suffix in SCENARIOS:
         overrides = {**overrides, "dialect": dialect} if dialect else overrides
         return Cluster(load(names[0], overrides).scenario, names, None, overrides)
-    return Cluster(cluster_of(*names, dialect=dialect), names, dialect)
+    return Cluster(cluster_of(*names, dialect=dialect, overrides=overrides), names, dialect, overrides)
 
 
 @dataclass(frozen=True, slots=True)

@@ -437,8 +437,8 @@ def test_one_value_can_be_set(override, value, read, tmp_path):
 @pytest.mark.parametrize(
     ("override", "value", "fragment"),
     [
-        ("nodes.lb1.keepalived.VI_1.priority", "110", "the configuration is in lb1.conf"),
-        ("nodes.lb1.keepalived.priority", "110", "the configuration is in lb1.conf"),
+        ("nodes.lb1.keepalived.VI_1.priority", "300", "'300' is outside 1 to 255"),
+        ("nodes.lb1.keepalived.priority", "110", "priority: no block 'priority'"),
         ("nodes.lb3.boots", "1s", "nodes.lb3: no such key"),
         ("segment.lan.loss", "1%", "segment: no such key; did you mean 'segments'?"),
         ("segments.lan.los", "1%", "segments.lan.los: unknown key; did you mean 'loss'?"),

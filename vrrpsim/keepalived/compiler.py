@@ -9,7 +9,7 @@ trackers vanish, and each time a finding names the rule of keepalived.md. Where 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vrrpsim.findings import Finding, Place, Severity
@@ -17,6 +17,7 @@ from vrrpsim.keepalived.keywords.tables import read_rows
 from vrrpsim.protocol.configuration import RouterConfig
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT, Dialect
 
+from .changes import Change, changed
 from .defaults import Completion
 from .lexer import Lexer, Row, Statement, flatten
 
@@ -40,17 +41,39 @@ class Compiled:
     scripts: tuple[str, ...] = ()
     unused_scripts: tuple[str, ...] = ()
     places: Mapping[tuple[str, ...], Place] = field(default_factory=dict)
+    missed: tuple[Change, ...] = ()  # changes for whichever node has their block, which this one has not
 
 
 def read_keepalived(
-    path: Path, *, config_id: str | None = None, dialect: Dialect = DEFAULT_DIALECT, seed: int | str = 0
+    path: Path,
+    *,
+    config_id: str | None = None,
+    dialect: Dialect = DEFAULT_DIALECT,
+    seed: int | str = 0,
+    changes: Sequence[Change] = (),
 ) -> Compiled:
-    """Read a file and what it includes; `config_id` decides `@id` lines, `seed` decides `${_RANDOM}`."""
+    """Read a file and what it includes; `config_id` decides `@id` lines, `seed` decides `${_RANDOM}`.
+
+    `changes` are made before anything is judged: a mistake in one has its place, and is an error.
+    """
     lexer = Lexer(config_id, seed)
     usable = lexer.read_file(path)
     if usable:
         lexer.finish()
-    return _compile(lexer.rows, lexer.findings, dialect, usable=usable)
+    rows, wrong, missed = changed(lexer.rows, changes if usable else ())
+    done = _compile(rows, lexer.findings, dialect, usable=usable)
+    if not changes:
+        return done
+    places = {change.place for change in changes}
+    wrong += [
+        replace(each, severity=Severity.ERROR)
+        for each in done.findings
+        if each.place in places and each.severity is not Severity.INFO
+    ]
+    if not wrong:
+        return replace(done, missed=tuple(missed))
+    rest = (each for each in done.findings if each.place not in places)
+    return replace(done, findings=(*wrong, *rest), fatal=True, config=None, missed=tuple(missed))
 
 
 def compile_text(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,10 +57,13 @@ def init(
     return Draft(text, cluster.findings)
 
 
-def cluster_of(*sources: str | Path, dialect: str | None = None) -> Scenario:
+def cluster_of(
+    *sources: str | Path, dialect: str | None = None, overrides: Mapping[str, str] | None = None
+) -> Scenario:
     """Return the cluster of keepalived.conf files as a scenario in which nothing happens.
 
-    Sources and errors are those of `init`; what `vrrpsim check` says of the files are its findings.
+    `overrides` change keywords, such as `lb1.VI_1.advert_int` to `0.5`. Sources and errors are those of
+    `init`, what `vrrpsim check` says of the files are its findings.
     """
     from dataclasses import replace
 
@@ -70,5 +74,5 @@ def cluster_of(*sources: str | Path, dialect: str | None = None) -> Scenario:
     from .plan import plan
 
     spoken = DEFAULT_DIALECT if dialect is None else DIALECTS[dialect]
-    cluster = deduce(read_machines(sources, spoken), spoken)
+    cluster = deduce(read_machines(sources, spoken, overrides or {}), spoken)
     return replace(plan(cluster, spoken, ", ".join(cluster.nodes)).scenario, findings=cluster.findings)

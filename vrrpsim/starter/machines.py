@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-from vrrpsim.findings import Finding, InputError, Place, Severity
+from vrrpsim.findings import Finding, InputError, Place, Severity, did_you_mean
+from vrrpsim.keepalived.changes import Change
 from vrrpsim.keepalived.compiler import Compiled, read_keepalived
 from vrrpsim.protocol.configuration import InstanceConfig, VirtualAddress
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.scenario.file.resolve import ROLES
 from vrrpsim.scenario.model import Address
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 Card = tuple[str, str]  # node and interface
 Remarks = dict[tuple[str, ...], str]  # what to say of a guess, by the path of the value in the scenario
 
@@ -38,28 +42,62 @@ class SourceNode:
         return self.name, instance.interface if chosen == instance.vmac_interface else chosen or "eth0"
 
 
-def read_machines(sources: Sequence[str | Path], dialect: Dialect) -> tuple[SourceNode, ...]:
-    """Read each `FILE`, or `FILE@ID` as `keepalived -i ID` does; all errors are raised at once."""
+def read_machines(
+    sources: Sequence[str | Path], dialect: Dialect, overrides: Mapping[str, str] = NOTHING
+) -> tuple[SourceNode, ...]:
+    """Read each `FILE`, or `FILE@ID` as `keepalived -i ID` does; all errors are raised at once.
+
+    `overrides` are `--set NODE.BLOCK.KEYWORD=VALUE`, with `*` for every node that has the block.
+    """
     named = [_source(source) for source in sources]
     broken: list[Finding] = []
     machines = []
-    for (file, config_id), name in zip(named, _names(named, dialect), strict=True):
+    names = _names(named, dialect)
+    changes, wrong = _changes(names, overrides)
+    broken += wrong
+    missed: Counter[Place] = Counter()
+    for (file, config_id), name in zip(named, names, strict=True):
         try:
             file.read_bytes()
         except OSError as error:
             place = Place(str(file), 1, 1)
             broken.append(Finding(place, Severity.ERROR, "file", f"cannot be read: {error.strerror}"))
             continue
-        compiled = read_keepalived(file, config_id=config_id or name, dialect=dialect)
+        mine = changes.get(name, [])
+        compiled = read_keepalived(file, config_id=config_id or name, dialect=dialect, changes=mine)
+        missed.update(change.place for change in compiled.missed)
         if compiled.fatal:
             errors = [finding for finding in compiled.findings if finding.severity is Severity.ERROR]
             broken += errors or compiled.findings
         machines.append(SourceNode(name, file, None if config_id == name else config_id, compiled))
+    for place, count in missed.items():
+        if count == len(named):
+            broken.append(Finding(place, Severity.ERROR, "set", "no node has a block of that name"))
     if not broken:
         broken += _unusable(machines)
     if broken:
         raise InputError(tuple(sorted(dict.fromkeys(broken), key=lambda each: each.place)))
     return tuple(machines)
+
+
+def _changes(
+    names: Sequence[str], overrides: Mapping[str, str]
+) -> tuple[dict[str, list[Change]], list[Finding]]:
+    """Return the changes by node, and what is no path."""
+    found: dict[str, list[Change]] = {}
+    wrong = []
+    for text, value in overrides.items():
+        place = Place(f"--set {text}={value}"[:120], 1, 1)
+        anywhere = text.startswith("*.")
+        node = max((name for name in names if text.startswith(f"{name}.")), key=len, default=None)
+        if node is None and not anywhere:
+            first = text.partition(".")[0]
+            message = f"{text}: no node '{first}'{did_you_mean(first, names)}; say NODE.BLOCK.KEYWORD"
+            wrong.append(Finding(place, Severity.ERROR, "set", message))
+        for name in names if anywhere else [node] if node else []:
+            path = text[2:] if anywhere else text[len(name) + 1 :]
+            found.setdefault(name, []).append(Change(path, value, place, anywhere))
+    return found, wrong
 
 
 def _unusable(machines: Sequence[SourceNode]) -> Iterator[Finding]:

@@ -3,6 +3,10 @@
 A path is dotted, as error messages write it: `segments.lan.loss`, `events[0].at` or, by name,
 `events.fault.at`. It may add a key that the format knows, but no new node, segment, client or instance.
 `*` stands for every key or element there: `nodes.*.slop` is that of each node.
+
+A keyword of keepalived.conf is reached by node, block and keyword, whether the node has a file or is written
+inline: `lb1.VI_1.advert_int`, `*.chk_haproxy.fall` (every node that has such a block),
+`lb1.global_defs.vrrp_startup_delay`.
 """
 
 from __future__ import annotations
@@ -12,9 +16,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vrrpsim.findings import Place, did_you_mean
+from vrrpsim.keepalived.changes import Change
 
 from .yaml_tree import Keys, Tree, dotted, parse_value
 
+DAEMON = "keepalived"
+BESIDE = ("file", "config_id", "starts", "probes")  # what a node says of its daemon beside the configuration
 # Mappings whose keys are the user's own names.
 NAMED = frozenset(
     [
@@ -58,10 +65,65 @@ def apply_overrides(tree: Tree, overrides: Mapping[str, str]) -> None:
         if not steps:
             tree.add(place, "an empty path")
             continue
+        keywords = list(_keywords(tree.root, text.strip()))
+        for node, keyword, anywhere in keywords:
+            _change(tree, node, Change(keyword, value, place, anywhere))
+        if keywords:
+            continue
         for each in list(_meant(tree.root, steps)):
             path = _follow(tree, each, place)
             if path is not None:
                 _assign(tree, path, parse_value(value), place)
+
+
+def _keywords(root: Any, text: str) -> Iterator[tuple[str, str, bool]]:
+    """Yield (node, path in its configuration, whether any node will do) where the path means a keyword."""
+    nodes = root.get("nodes") if isinstance(root, dict) else None
+    if not isinstance(nodes, dict):
+        return
+    running = [
+        n for n, node in nodes.items() if isinstance(node, dict) and isinstance(node.get(DAEMON), dict)
+    ]
+    long = text.startswith("nodes.")
+    rest = text.removeprefix("nodes.")
+    if not long and text.partition(".")[0] in root:
+        return
+    anywhere = rest.startswith("*.")
+    named = max((node for node in nodes if rest.startswith(f"{node}.")), key=len, default=None)
+    path = rest[2:] if anywhere else rest[len(named) + 1 :] if named is not None else ""
+    for node in running if anywhere else [named] if named in running else []:
+        assert node is not None
+        if not long:
+            yield node, path, anywhere
+        elif path.startswith(f"{DAEMON}.") and "file" in nodes[node][DAEMON]:
+            section, _, inner = path.removeprefix(f"{DAEMON}.").partition(".")
+            if section not in BESIDE:
+                yield node, inner if section in NAMED else f"{section}.{inner}".rstrip("."), anywhere
+
+
+def _change(tree: Tree, node: str, change: Change) -> None:
+    """Note a change of a node's file; of an inline configuration, make it."""
+    daemon = tree.root["nodes"][node][DAEMON]
+    if change.anywhere:
+        tree.tried[change.place] += 1
+    if "file" in daemon:
+        tree.changes.setdefault(node, []).append(change)
+        return
+    places: dict[str, tuple[str, ...]] = {
+        f"{block}.": (name, block) for name, part in daemon.items() if name in NAMED for block in part or ()
+    }
+    places["global_defs."] = ("global_defs",)
+    head = max((each for each in places if change.path.startswith(each)), key=len, default=None)
+    if head is not None:
+        steps = ["nodes", *node.split("."), DAEMON, *".".join(places[head]).split(".")]
+        path = _follow(tree, [*steps, *change.path[len(head) :].split(".")], change.place)
+        if path is not None:
+            _assign(tree, path, parse_value(change.value), change.place)
+    elif change.anywhere:
+        tree.missed.append(change)
+    else:
+        first, blocks = change.path.partition(".")[0], [each.rstrip(".") for each in places]
+        tree.add(change.place, f"{change.path}: no block '{first}' in {node}{did_you_mean(first, blocks)}")
 
 
 def _meant(here: Any, steps: list[str]) -> Iterator[list[str]]:
@@ -129,13 +191,6 @@ def _may_add(path: Keys, key: str, final: bool) -> bool:
 
 def _explain(tree: Tree, path: Keys, here: Any, step: str, place: Place) -> None:
     where = dotted((*path, step))
-    if len(path) >= 3 and path[2] == "keepalived" and isinstance(tree.lookup(path[:3]), dict):
-        file = tree.lookup(path[:3]).get("file")
-        if file is not None:
-            tree.add(
-                place, f"{where}: the configuration is in {file}; --set reaches only inline 'keepalived:'"
-            )
-            return
     if isinstance(here, dict):
         tree.add(place, f"{where}: no such key{did_you_mean(step, here)}")
     elif isinstance(here, list):
@@ -146,10 +201,5 @@ def _explain(tree: Tree, path: Keys, here: Any, step: str, place: Place) -> None
 
 def _assign(tree: Tree, path: Keys, value: Any, place: Place) -> None:
     parent = tree.lookup(path[:-1])
-    if path[-1] == "priority" and "keepalived" in path and isinstance(parent, dict) and "file" in parent:
-        tree.add(
-            place, f"{dotted(path)}: the configuration is in {parent['file']}; --set cannot reach into it"
-        )
-        return
     parent[path[-1]] = value
     tree.replaced[path] = place

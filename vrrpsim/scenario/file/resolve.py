@@ -6,12 +6,14 @@ need that part are skipped, so that one slip gives one message.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
 from vrrpsim.findings import Finding, Place, Severity, did_you_mean
+from vrrpsim.keepalived.changes import Change
 from vrrpsim.keepalived.compiler import Compiled, compile_statements, read_keepalived
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.scenario.model import (
@@ -58,12 +60,17 @@ class Resolver:
         self.addresses: dict[Any, Keys] = {}  # who has it: for duplicates
         self.macs: dict[str, Keys] = {}
         self.remarks: list[Finding] = []
+        self.missed = list(tree.missed)  # changes for any node that found no block in one
 
     def resolve(self) -> Scenario:
         """Check everything and build the scenario."""
         document = self.document
         self._check_names()
         nodes = {name: self._node(name, node) for name, node in document.nodes.items()}
+        misses = Counter(change.place for change in self.missed)
+        for change in dict.fromkeys(self.missed):
+            if misses[change.place] == self.tree.tried[change.place]:
+                self.tree.add(change.place, f"{change.path}: no node has a block of that name")
         clients = {name: self._client(name, client) for name, client in document.clients.items()}
         self._check_targets(nodes, clients)
         return Scenario(
@@ -211,7 +218,13 @@ class Resolver:
                 compile_statements(statements_of(self.tree, path), dialect=DIALECTS[dialect])
             )
         else:
-            compiled = self.read_conf(daemon.file, daemon.config_id or name, dialect, (*path, "file"))
+            compiled = self.read_conf(
+                daemon.file,
+                daemon.config_id or name,
+                dialect,
+                (*path, "file"),
+                self.tree.changes.get(name, ()),
+            )
         if compiled is None or compiled.config is None:
             return None
         self.check_config(name, node, compiled)
@@ -223,13 +236,17 @@ class Resolver:
             probes=self._probes(name, daemon, compiled),
         )
 
-    def read_conf(self, file: str, config_id: str, dialect: str, path: Keys) -> Compiled | None:
+    def read_conf(
+        self, file: str, config_id: str, dialect: str, path: Keys, changes: Sequence[Change] = ()
+    ) -> Compiled | None:
         """Compile a keepalived.conf named in the scenario; its errors keep their own places."""
         conf = self.path.parent / file
         if "\0" in file or not conf.is_file():
             self.tree.error(path, f"no such file: {conf}")
             return None
-        return self._take(read_keepalived(conf, config_id=config_id, dialect=DIALECTS[dialect]))
+        compiled = read_keepalived(conf, config_id=config_id, dialect=DIALECTS[dialect], changes=changes)
+        self.missed.extend(compiled.missed)
+        return self._take(compiled)
 
     def _take(self, compiled: Compiled) -> Compiled | None:
         if compiled.fatal:

@@ -8,6 +8,7 @@ YAML 1.2: `no` and `1:30` are strings, `0x33` is 51. Merge keys (`<<`) are read.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from vrrpsim.findings import Finding, InputError, Place, Severity
+from vrrpsim.keepalived.changes import Change
 
 MAX_BYTES = 512 * 1024  # pure-Python YAML reads about 100 KiB a second
 MAX_VALUES = 100_000  # after aliases are expanded
@@ -44,6 +46,9 @@ class Tree:
     keys: dict[Keys, tuple[int, int]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     replaced: dict[Keys, Place] = field(default_factory=dict)  # by `--set`
+    changes: dict[str, list[Change]] = field(default_factory=dict)  # … in the keepalived.conf of a node
+    missed: list[Change] = field(default_factory=list)  # … for any node, that found no block in one
+    tried: Counter[Place] = field(default_factory=Counter)  # in how many nodes
 
     def value_place(self, path: Keys) -> Place:
         """Return where the value at `path` starts, or the nearest enclosing one."""
