@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from vrrpsim.scenario.events import VERBS
 from vrrpsim.scenario.file import scalars
 from vrrpsim.scenario.file.fields import NAME_PATTERN
 from vrrpsim.scenario.file.inline_config import BLOCKS
 from vrrpsim.scenario.file.json_schema import scenario_schema
+from vrrpsim.scenario.verbs import VERBS
 
 HEAD = """\
 # The scenario file
@@ -242,9 +242,7 @@ def _inline(definitions: dict[str, Any]) -> Iterator[str]:
 
 
 def _events(definitions: dict[str, Any]) -> Iterator[str]:
-    models = {
-        verb: definitions["".join(part.capitalize() for part in verb.split("_")) + "Event"] for verb in VERBS
-    }
+    models = {name: definitions[verb.noun] for name, verb in VERBS.items()}
     yield "## Events\n"
     yield "Each event has `at:` and one verb with its target. All take:\n"
     any_event = models["kill"]

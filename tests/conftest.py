@@ -3,6 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import hypothesis  # noqa: F401  # its plugins warn when they are loaded, which would fail the first test that asks
 import pytest
 
 HERE = Path(__file__).parent

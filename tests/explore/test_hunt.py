@@ -22,6 +22,7 @@ from vrrpsim.explore.hunt import hunt, run_bounded
 from vrrpsim.explore.invariants import BUILT_IN, GROUP, Violation, both, longest, without
 from vrrpsim.protocol import fsm
 from vrrpsim.scenario.file.reader import load_scenario
+from vrrpsim.scenario.verbs import VERBS
 
 ROOT = Path(__file__).parents[2]
 NODE = """\
@@ -225,7 +226,7 @@ def test_every_fault_is_written_as_it_ran(tmp_path):
         scenario = load_scenario(ROOT / "scenarios" / f"{name}.yaml")
         menu = schedules.menu_of(scenario)
         events = schedules.in_order(
-            schedules.timed(event, 10**9 * n, None if event.verb in schedules.INSTANT_VERBS else 10**8)
+            schedules.timed(event, 10**9 * n, 10**8 if VERBS[event.verb].lasts else None)
             for n, event in enumerate(each for kind in menu for each in menu[kind])
         )
         file = tmp_path / "all.yaml"

@@ -127,7 +127,7 @@ def test_events_fire_when_the_simulator_fires_them(path, monkeypatch):
     scenario = load_scenario(path)
     for seed in (1, 2):
         run = Clockwork(scenario, seed)
-        faults = LabFaults(run)
+        faults = LabFaults(run, {}, {})
 
         async def meet(event, _number):
             async def undo():
@@ -163,7 +163,7 @@ def test_a_repair_waits_for_the_last_fault_of_its_kind(tmp_path):
 
         return ("lb1/haproxy",), undo
 
-    faults = LabFaults(run)
+    faults = LabFaults(run, {}, {})
     faults._apply = meet
     real, asyncio.sleep = asyncio.sleep, run.sleep
     try:
@@ -300,7 +300,7 @@ def test_logs_become_records_in_their_causal_order(tmp_path):
 
 
 def shown(failover_s, final="lb1"):
-    return Shown((round(failover_s * 1e9), None, 0, 0), "1", final)
+    return Shown((round(failover_s * 1e9), None, None, 0, 0), "1", final)
 
 
 def test_samples_agree_by_the_rule_of_the_recordings():

@@ -15,10 +15,11 @@ from itertools import count, islice, permutations
 from typing import Any
 
 from vrrpsim.scenario.event_order import drawn_ns
-from vrrpsim.scenario.events import INSTANT_VERBS, Event, Impairment, Partition, Target, When, detail
+from vrrpsim.scenario.events import Event, Impairment, Partition, Target, When, detail
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import SECOND_NS, Distribution
 from vrrpsim.scenario.random_streams import Streams
+from vrrpsim.scenario.verbs import VERBS
 
 from .bounds import Bounds, bounds_of, high_ns
 from .census_result import CensusCell, CensusResult, CensusRow, classify
@@ -49,7 +50,7 @@ class CensusFault:
         lasts = Distribution.fixed(lasts_ns)
         made = []
         for number, (delay_ns, event) in enumerate(self.events):
-            ends = event.verb not in INSTANT_VERBS and number == len(self.events) - 1
+            ends = VERBS[event.verb].lasts and number == len(self.events) - 1
             when = When(Distribution.fixed(delay_ns), word) if number else at
             name = f"{word}-{number}" if number else word
             made.append(

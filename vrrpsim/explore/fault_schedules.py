@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from vrrpsim.protocol.configuration import AuthType, InstanceConfig
 from vrrpsim.scenario.events import (
-    INSTANT_VERBS,
     NO_PARAMETERS,
     Event,
     FlushAddress,
@@ -32,6 +31,7 @@ from vrrpsim.scenario.events import (
 )
 from vrrpsim.scenario.model import Node, Scenario
 from vrrpsim.scenario.quantities import SECOND_NS, Distribution, exact_duration
+from vrrpsim.scenario.verbs import INTERFACE, PROCESS, SCRIPT, VERBS
 
 from .bounds import Bounds
 
@@ -39,15 +39,16 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 IMPAIRMENTS = ("loss", "delay", "duplicate", "reorder", "corrupt")
-KINDS = (
-    *("kill", "stop", "power_off", "pause", "link_down", "freeze", "restart", "reload", "fail", "hang"),
-    *("partition", "one_way", *IMPAIRMENTS, "starve", "flush_address", "set", "pass", "inject"),
-)
+SPLIT = {
+    "partition": ("partition", "one_way"),
+    "impair": IMPAIRMENTS,
+}  # verbs that are several kinds
+HUNTED = sorted((verb.hunted, verb.name) for verb in VERBS.values() if verb.hunted)
+KINDS = tuple(kind for _, verb in HUNTED for kind in SPLIT.get(verb, (verb,)))
 GROUPS = {  # further words of `--faults`
     "all": KINDS,
     "crash": ("kill", "power_off"),
-    "partition": ("partition", "one_way"),
-    "impair": IMPAIRMENTS,
+    **SPLIT,
 }
 MOST_EVENTS = 6
 SWARM = 10  # kinds of fault in one schedule, at most
@@ -113,7 +114,7 @@ def schedules(menu: Menu, bounds: Bounds) -> SearchStrategy[Schedule]:
         for _ in range(draw(counts)):
             event = draw(faults[swarm[draw(slot)]])
             at_ns = bounds.warm_up_ns + draw(instants) * grid_ns
-            lasts_ns = None if event.verb in INSTANT_VERBS else draw(lengths) * grid_ns
+            lasts_ns = draw(lengths) * grid_ns if VERBS[event.verb].lasts else None
             events.append(timed(event, at_ns, lasts_ns))
         return in_order(events)
 
@@ -159,20 +160,21 @@ def _manual(scenario: Scenario, event: Event) -> bool:
 def _everything(scenario: Scenario) -> Iterator[Event]:
     nodes = scenario.nodes
     everyone = {f"{name}/{item}": None for name, node in nodes.items() for item in _processes(node)}
-    for verb in ("kill", "stop", "freeze", "restart"):
+    for verb in _hunted(PROCESS):
         yield from (_event(verb, text) for text in everyone)
     for verb in ("power_off", "pause"):
         yield from (_event(verb, name) for name in nodes)
     yield from (_event("reload", name, Reload()) for name, node in nodes.items() if node.keepalived)
     links = [f"{name}/{interface}" for name, node in nodes.items() for interface in node.interfaces]
-    yield from (_event("link_down", link) for link in links)
+    for verb in _hunted(INTERFACE):
+        yield from (_event(verb, link) for link in links)
     scripts = [
         f"{name}/{script.name}"
         for name, node in nodes.items()
         if node.keepalived
         for script in node.keepalived.config.scripts
     ]
-    for verb in ("fail", "hang", "pass"):
+    for verb in _hunted(SCRIPT):
         yield from (_event(verb, script) for script in scripts)
     yield from _cuts(scenario)
     yield from _impairments([*scenario.segments, *links], set(scenario.segments))
@@ -181,6 +183,10 @@ def _everything(scenario: Scenario) -> Iterator[Event]:
         yield from (_event("starve", name, starved) for name, node in nodes.items() if node.keepalived)
     yield from _operators(scenario)
     yield from _strangers(scenario)
+
+
+def _hunted(target: str) -> list[str]:
+    return [verb for _, verb in HUNTED if VERBS[verb].target == target]
 
 
 def _cuts(scenario: Scenario) -> Iterator[Event]:

@@ -22,6 +22,7 @@ from vrrpsim.measure.result import addresses, daemons
 from vrrpsim.protocol.configuration import InstanceConfig
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import exact_duration, format_duration
+from vrrpsim.scenario.verbs import PROCESS, VERBS, on
 from vrrpsim.trace import (
     AddressChange,
     AdvertSent,
@@ -40,7 +41,6 @@ GROUP = "vrrpsim.invariants"
 MS_NS, SECOND_NS = 1_000_000, 1_000_000_000
 HANDOVER_NS = 50 * MS_NS  # two owners at a clean hand-over: 0.2 to 7 ms in truth
 TAIL_NS = 2 * SECOND_NS  # watched after everything has settled
-DAEMON_VERBS = ("kill", "stop", "restart", "freeze", "start")  # of keepalived, else they excuse nothing
 
 Span = tuple[int, int]  # from, until, in ns
 
@@ -83,6 +83,16 @@ class Window:
     def of_daemon(self) -> bool:
         """Whether it met keepalived itself."""
         return self.targets != () and self.targets[0].endswith("/keepalived")
+
+    @property
+    def of_process(self) -> bool:
+        """Whether it is one of a process: of any but keepalived it excuses nothing."""
+        return self.verb in on(PROCESS)
+
+    @property
+    def steers(self) -> bool:
+        """Whether it only changes who is to be Master."""
+        return self.verb in VERBS and VERBS[self.verb].steers
 
 
 @dataclass(frozen=True)
@@ -279,9 +289,9 @@ def split_brains(history: RunHistory, owned: Ownership) -> list[Span]:
 
 
 def _excuses_two(window: Window) -> bool:
-    if window.verb in ("fail", "hang", "pass", "set", "flush_address"):
+    if window.steers:
         return False
-    return window.of_daemon or window.verb not in DAEMON_VERBS
+    return window.of_daemon or not window.of_process
 
 
 def _starts(window: Window) -> bool:
@@ -366,9 +376,9 @@ def keepers(history: RunHistory, owned: Ownership) -> Iterator[tuple[str, str, S
 
 def _excuses_keeping(window: Window, node: str, other: str) -> bool:
     """A fault of a check, or of the process behind it, is the reason to move, no excuse not to."""
-    if window.verb in ("fail", "hang", "pass", "flush_address"):
+    if window.steers and window.verb != "set":
         return False
-    disturbs = window.of_daemon or window.verb not in DAEMON_VERBS
+    disturbs = window.of_daemon or not window.of_process
     return disturbs and window.meets(node, other)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vrrpsim.protocol.reasons import in_words
 from vrrpsim.scenario.quantities import SECOND_NS, format_duration
+from vrrpsim.scenario.verbs import VERBS
 from vrrpsim.trace import PriorityChange, Record, StateChange, TrackerChange
 
 from .fault_schedules import event_yaml
@@ -19,25 +20,6 @@ if TYPE_CHECKING:
 ROLES = ("MASTER", "BACKUP", "FAULT", "INIT")
 LINKS = 4  # of the causal chain that are told
 NEAR_NS = 50_000_000  # what ends something happens within this of the end
-WORDS = {
-    "kill": "is killed",
-    "stop": "is stopped",
-    "start": "is started",
-    "restart": "is restarted",
-    "freeze": "freezes",
-    "reload": "reloads",
-    "power_off": "loses power",
-    "pause": "stands still",
-    "link_down": "loses its link",
-    "fail": "is made to fail",
-    "hang": "hangs",
-    "pass": "is made to pass",
-    "impair": "is impaired",
-    "starve": "gets too little processor time",
-    "flush_address": "loses an address to somebody else",
-    "set": "gets another priority",
-    "inject": "carries a forged advert",
-}
 
 
 def tell(history: RunHistory, violation: Violation) -> tuple[str, ...]:
@@ -182,7 +164,7 @@ def _fault(window: Window) -> str:
     if window.verb == "one_way":
         sender, receiver = window.detail.split(" -> ")
         return f"from {at} no frame from {sender} reaches {receiver}{lasting}"
-    return f"at {at} {targets} {WORDS.get(window.verb, window.verb)}{lasting}"
+    return f"at {at} {targets} {VERBS[window.verb].story}{lasting}"
 
 
 def _chain(history: RunHistory, first_ns: int, violation: Violation) -> str:

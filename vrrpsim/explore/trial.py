@@ -19,11 +19,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from vrrpsim.measure.causes import Effect, causes
+from vrrpsim.measure.causes import causes
 from vrrpsim.measure.failovers import Kind
 from vrrpsim.measure.ownership import Ownership, Span, Tenure
 from vrrpsim.measure.result import Result, measure
 from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.verbs import Effect
 from vrrpsim.trace import Fault, FaultEnd, Level, Trace
 from vrrpsim.world import simulate
 

@@ -7,10 +7,10 @@ stream of the same name (DESIGN §4).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from heapq import heappop, heappush
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 from vrrpsim.keepalived.compiler import read_keepalived
 from vrrpsim.protocol.dialect import DIALECTS
@@ -25,37 +25,37 @@ from vrrpsim.scenario.events import (
     SetPriority,
     Target,
 )
+from vrrpsim.scenario.verbs import INTERFACE, PROCESS, SCRIPT, VERBS, on
 from vrrpsim.trace import Fault, FaultEnd, Remark
 
-from .forged import forged_frame
+from .context import LabContext
+from .forged import Stranger, forged_frame
 from .network import kinds, paths
 from .node import LabNode
 
-if TYPE_CHECKING:
-    from .run import LabRun
-
 Undo = Callable[[], Awaitable[None]]
 Met = tuple[tuple[str, ...], Undo | None]  # whom the verb met, and how to undo it
-OPPOSITES = {"kill": "start", "stop": "start", "start": "stop", "freeze": "thaw", "thaw": "freeze"}
 NOBODY: Met = ((), None)
 
 
 class LabFaults:
     """Fires the events one after the other and applies their verbs."""
 
-    def __init__(self, run: LabRun) -> None:
-        self.run = run
-        self._programme: EventOrder[Undo] = EventOrder(run.scenario.events, run)
+    def __init__(
+        self, context: LabContext, nodes: Mapping[str, LabNode], strangers: Mapping[str, Stranger]
+    ) -> None:
+        self.context, self.nodes, self.strangers = context, nodes, strangers
+        self._order: EventOrder[Undo] = EventOrder(context.scenario.events, context)
         self._due: list[tuple[int, int, int, Firing | Ending[Undo]]] = []  # a heap
         self._planned = 0
         self._forced: dict[tuple[str, str], dict[int, str]] = {}  # verbs on a script, the newest last
 
     async def work(self) -> None:
         """Do everything when it is due, in order, for as long as the run lasts."""
-        self._await(self._programme.first())
+        self._await(self._order.first())
         while self._due:
             at_ns, _, _, what = heappop(self._due)
-            ahead_ns = at_ns - self.run.recorder.now_ns()
+            ahead_ns = at_ns - self.context.recorder.now_ns()
             if ahead_ns > 0:
                 await asyncio.sleep(ahead_ns / 1e9)
             await (self._fire(what) if isinstance(what, Firing) else self._end(what))
@@ -63,15 +63,15 @@ class LabFaults:
     def _await(self, what: Sequence[Firing | Ending[Undo]]) -> None:
         for each in what:
             self._planned += 1
-            if each.at_ns <= self.run.scenario.duration_ns:
+            if each.at_ns <= self.context.scenario.duration_ns:
                 heappush(self._due, (each.at_ns, each.event.index, self._planned, each))
 
     async def _fire(self, firing: Firing) -> None:
         """Apply the verb, and write it down."""
-        recorder, number = self.run.recorder, self._programme.count
+        recorder, number = self.context.recorder, self._order.count
         at_ns, before = recorder.now_ns(), len(recorder.records)
         resolved, undo = await self._apply(firing.event, number)
-        fired, later = self._programme.fired(firing, resolved, undo)
+        fired, later = self._order.fired(firing, resolved, undo)
         recorder.records.insert(before, Fault(at_ns, *fired))  # before its own consequences
         if not resolved:
             text = f"{fired.verb} {fired.target}: nobody is that at {at_ns / 1e9:.3f} s"
@@ -79,142 +79,149 @@ class LabFaults:
         self._await(later)
 
     async def _end(self, ending: Ending[Undo]) -> None:
-        self.run.recorder.add(FaultEnd(self.run.recorder.now_ns(), ending.number))
-        if self._programme.ended(ending):
+        self.context.recorder.add(FaultEnd(self.context.recorder.now_ns(), ending.number))
+        if self._order.ended(ending):
             await ending.undo()
 
     # --- targets
 
-    def _station(self, target: Target | None) -> LabNode | None:
+    def _node(self, target: Target | None) -> LabNode | None:
         """The node a target means now: by name, or the lowest-ranked one in that role."""
         if target is None:
             return None
         if target.node is not None:
-            return self.run.stations[target.node]
+            return self.nodes[target.node]
         role = target.role or ""
-        return next((s for s in self.run.stations.values() if s.has_role(role, target.instance)), None)
+        return next((s for s in self.nodes.values() if s.has_role(role, target.instance)), None)
 
     def _ends(self, targets: tuple[Target, ...]) -> list[str]:
         """All cables that members of a partition or an impairment stand for."""
         ends: list[str] = []
         for target in targets:
-            station = self._station(target)
+            node = self._node(target)
             if target.client is not None:
                 ends.append(target.client)
-            elif target.item is not None and station is not None:
-                ends.append(f"{station.name}/{target.item}")
-            elif station is not None:
-                ends += station.ends
+            elif target.item is not None and node is not None:
+                ends.append(f"{node.name}/{target.item}")
+            elif node is not None:
+                ends += node.ends
         return ends
 
-    # --- verbs
+    # --- verbs: each answers whom it met and how to undo it
+
+    DEEDS: ClassVar = {
+        **dict.fromkeys(on(PROCESS), "_process"),
+        **dict.fromkeys(("power_off", "power_on", "pause"), "_machine"),
+        **dict.fromkeys(on(INTERFACE), "_link"),
+        **dict.fromkeys(on(SCRIPT), "_script"),
+        "reload": "_reload",
+        "partition": "_partition",
+        "impair": "_impair",
+        "flush_address": "_flush_address",
+        "set": "_set_priority",
+        "inject": "_inject",
+    }
 
     async def _apply(self, event: Event, number: int) -> Met:
-        match event.parameters:
-            case Partition() as partition:
-                return await self._partition(partition)
-            case Impairment() as impairment:
-                return await self._impair(event, impairment)
-            case Inject(advert=advert):
-                assert event.target is not None
-                segment = event.target.segment or ""
-                self.run.strangers[segment].send(forged_frame(self.run.scenario, segment, advert))
-                return (segment,), None
-        station = self._station(event.target)
-        if station is None or event.target is None:
+        deed = getattr(self, self.DEEDS[event.verb])
+        if event.verb in ("partition", "impair", "inject"):
+            met: Met = await deed(event)
+            return met
+        node = self._node(event.target)
+        if node is None or event.target is None:
             return NOBODY
-        item = event.target.item or ""
-        match event.parameters:
-            case Reload(file=file):
-                return self._reload(station, file)
-            case SetPriority(priority=priority):
-                return self._set_priority(station, item, priority)
-            case FlushAddress(address=address):
-                if station.machine is not None:
-                    network = station.machine.network
-                    await self.run.wire(self.run.fabric.remove_address, network, address)
-                return (station.name,), None
-        match event.verb:
-            case "power_off":
-                await station.power_off()
-                return (station.name,), station.power_on
-            case "power_on":
-                await station.power_on()
-                return (station.name,), station.power_off
-            case "pause":
-                await station.pause()
-                return (station.name,), station.resume
-            case "link_down" | "link_up":
-                return await self._link(station, item, event.verb == "link_up")
-            case "hang" | "fail" | "pass":
-                return self._script(station, item, event.verb, number)
-        return await self._process(station, item, event.verb)
+        met = await deed(node, event.target.item or "", event, number)
+        return met
 
-    async def _process(self, station: LabNode, item: str, verb: str) -> Met:
+    async def _process(self, node: LabNode, item: str, event: Event, _number: int) -> Met:
         async def do(what: str) -> None:
             if what == "start":
-                station.start(item)
+                node.start(item)
             elif what == "restart":
-                station.restart(item)
+                node.restart(item)
             else:
-                station.signal(item, what)
+                node.signal(item, what)
 
-        await do(verb)
-        opposite = OPPOSITES.get(verb)
-        return (f"{station.name}/{item}",), (lambda: do(opposite)) if opposite else None
+        await do(event.verb)
+        undo = VERBS[event.verb].undo
+        return (f"{node.name}/{item}",), (lambda: do(undo)) if undo else None
 
-    async def _link(self, station: LabNode, item: str, up: bool) -> Met:
-        end = f"{station.name}/{item}"
+    async def _machine(self, node: LabNode, _item: str, event: Event, _number: int) -> Met:
+        deeds = {"power_off": node.power_off, "power_on": node.power_on, "pause": node.pause}
+        await deeds[event.verb]()
+        return (node.name,), deeds.get(VERBS[event.verb].undo, node.resume)
+
+    async def _link(self, node: LabNode, item: str, event: Event, _number: int) -> Met:
+        end, up = f"{node.name}/{item}", event.verb == "link_up"
 
         async def plug(connected: bool) -> None:
-            if station.machine is not None:
-                await self.run.wire(self.run.fabric.plug, end, connected)
+            if node.machine is not None:
+                await self.context.wire(self.context.network.plug, end, connected)
 
         await plug(up)
         return (end,), lambda: plug(not up)
 
-    def _script(self, station: LabNode, script: str, verb: str, number: int) -> Met:
-        assert station.conf is not None
-        conf, forced = station.conf, self._forced.setdefault((station.name, script), {})
-        forced[number] = verb
-        conf.force(script, verb)
+    async def _script(self, node: LabNode, script: str, event: Event, number: int) -> Met:
+        assert node.conf is not None
+        conf, forced = node.conf, self._forced.setdefault((node.name, script), {})
+        forced[number] = event.verb
+        conf.force(script, event.verb)
 
         async def undo() -> None:
             del forced[number]
             conf.force(script, next(reversed(forced.values()), None))
 
-        return (f"{station.name}/{script}",), undo
+        return (f"{node.name}/{script}",), undo
 
-    def _reload(self, station: LabNode, file: str | None) -> Met:
-        if station.conf is None:
+    async def _reload(self, node: LabNode, _item: str, event: Event, _number: int) -> Met:
+        assert isinstance(event.parameters, Reload)
+        if node.conf is None:
             return NOBODY
-        if file is not None:
-            assert self.run.scenario.path is not None
-            path = self.run.scenario.path.parent / file
-            dialect = DIALECTS[self.run.scenario.dialect_of(station.name)]
-            compiled = read_keepalived(Path(path), config_id=station.conf.config_id, dialect=dialect)
+        if event.parameters.file is not None:
+            assert self.context.scenario.path is not None
+            path = self.context.scenario.path.parent / event.parameters.file
+            dialect = DIALECTS[self.context.scenario.dialect_of(node.name)]
+            compiled = read_keepalived(Path(path), config_id=node.conf.config_id, dialect=dialect)
             assert compiled.config is not None  # the scenario was found good
-            station.conf.load(compiled.config, path)
-        station.reload()
-        return (station.name,), None
+            node.conf.load(compiled.config, path)
+        node.reload()
+        return (node.name,), None
 
-    def _set_priority(self, station: LabNode, instance: str, priority: int) -> Met:
-        if station.conf is None:
+    async def _flush_address(self, node: LabNode, _item: str, event: Event, _number: int) -> Met:
+        assert isinstance(event.parameters, FlushAddress)
+        if node.machine is not None:
+            network, address = node.machine.network, event.parameters.address
+            await self.context.wire(self.context.network.remove_address, network, address)
+        return (node.name,), None
+
+    async def _set_priority(self, node: LabNode, instance: str, event: Event, _number: int) -> Met:
+        assert isinstance(event.parameters, SetPriority)
+        if node.conf is None:
             return NOBODY
-        priorities = station.conf.priorities
-        priorities[instance] = priority
-        station.reload()
+        priorities = node.conf.priorities
+        priorities[instance] = event.parameters.priority
+        node.reload()
 
         async def undo() -> None:
             priorities.pop(instance, None)
-            station.reload()
+            node.reload()
 
-        return (f"{station.name}/{instance}",), undo
+        return (f"{node.name}/{instance}",), undo
+
+    async def _inject(self, event: Event) -> Met:
+        assert isinstance(event.parameters, Inject)
+        assert event.target is not None
+        segment = event.target.segment or ""
+        frame = forged_frame(self.context.scenario, segment, event.parameters.advert)
+        self.strangers[segment].send(frame)
+        return (segment,), None
 
     # --- frames
 
-    async def _partition(self, partition: Partition) -> Met:
+    async def _partition(self, event: Event) -> Met:
         """Frames between the groups vanish; one way: only those from the first group to the others."""
+        partition = event.parameters
+        assert isinstance(partition, Partition)
         groups = [self._ends(group) for group in partition.groups]
         cases = [
             way
@@ -226,13 +233,15 @@ class LabFaults:
         undo = await self._lose(cases, "partition")
         return tuple(dict.fromkeys(end.partition("/")[0] for group in groups for end in group)), undo
 
-    async def _impair(self, event: Event, impairment: Impairment) -> Met:
+    async def _impair(self, event: Event) -> Met:
         """An impaired interface suffers in both directions, unless `from:` or `to:` says which."""
+        impairment = event.parameters
+        assert isinstance(impairment, Impairment)
         assert event.target is not None
         senders = self._ports(self._ends(impairment.senders)) if impairment.senders else None
         receivers = self._ports(self._ends(impairment.receivers)) if impairment.receivers else None
         if event.target.segment is not None:
-            on_segment = self._ports(self.run.ends_on(event.target.segment))
+            on_segment = self._ports(self.context.ends_on(event.target.segment))
             met: tuple[str, ...] = (event.target.segment,)
             ways = paths(on_segment if senders is None else senders, receivers)
         else:
@@ -244,17 +253,17 @@ class LabFaults:
                 ways = paths(senders or either, receivers or either)
         if not met:
             return NOBODY
-        wanted = kinds(impairment.only, self.run.virtual_addresses)
+        wanted = kinds(impairment.only, self.context.virtual_addresses)
         cases = [f"{way} {kind}" for way in ways for kind in wanted]
         return met, await self._lose(cases, "loss", impairment.loss)
 
     async def _lose(self, cases: list[str], reason: str, loss: float | None = None) -> Undo:
-        names = await self.run.wire(self.run.fabric.drop, cases, reason, loss)
+        names = await self.context.wire(self.context.network.drop, cases, reason, loss)
 
         async def undo() -> None:
-            await self.run.wire(self.run.fabric.allow, names)
+            await self.context.wire(self.context.network.allow, names)
 
         return undo
 
     def _ports(self, ends: list[str]) -> list[str]:
-        return [self.run.fabric.ports[end] for end in ends]
+        return [self.context.network.ports[end] for end in ends]

@@ -6,20 +6,19 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vrrpsim.scenario.addressing import card, own_addresses
 from vrrpsim.scenario.model import PROCESS_STARTUP, ZERO, Process
 from vrrpsim.scenario.model import Node as NodeModel
 from vrrpsim.scenario.quantities import Distribution
+from vrrpsim.scenario.verbs import SCRIPT, on
 from vrrpsim.trace import NodeChange, ProcessChange
 
 from . import kernel, programs
+from .context import LabContext
 from .machine import LabMachine, Program
 from .network import paths
-
-if TYPE_CHECKING:
-    from .run import LabRun
 
 STEP_S = 0.01
 AT_MOST_S = 5.0  # until a process serves, or a daemon that was asked to stop is gone
@@ -34,8 +33,8 @@ class Ended(Exception):
 class LabNode:
     """One node."""
 
-    def __init__(self, run: LabRun, name: str, model: NodeModel, daemon: str) -> None:
-        self.run, self.name, self.model, self.daemon = run, name, model, daemon
+    def __init__(self, context: LabContext, name: str, model: NodeModel, daemon: str) -> None:
+        self.context, self.name, self.model, self.daemon = context, name, model, daemon
         self.machine: LabMachine | None = None
         self.paused = False
         self.conf: programs.Conf | None = None
@@ -47,9 +46,7 @@ class LabNode:
         self._starts: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         if model.keepalived is not None:
-            forced = [
-                e.target.item for e in run.scenario.events if e.verb in ("hang", "fail", "pass") and e.target
-            ]
+            forced = [e.target.item for e in context.scenario.events if e.verb in on(SCRIPT) and e.target]
             self.conf = programs.Conf(name, model.keepalived, [item for item in forced if item])
 
     # --- what others ask
@@ -68,7 +65,7 @@ class LabNode:
         """Whether an instance (any, if None) is Master or Backup here, as its daemon says."""
         states = {
             state
-            for (node, name), state in self.run.recorder.states.items()
+            for (node, name), state in self.context.recorder.states.items()
             if node == self.name and instance in (None, name)
         }
         return self.kernel_runs and role.upper() in states
@@ -78,12 +75,14 @@ class LabNode:
     async def build(self) -> None:
         """Make the machine and lay its cables; what runs there comes later."""
         self.machine = LabMachine(self.name)
-        self.run.recorder.watch(self.name, self.machine.network)
+        self.context.recorder.watch(self.name, self.machine.network)
         for interface, attachment in self.model.interfaces.items():
-            mac = card(self.run.scenario, self.name, interface)
+            mac = card(self.context.scenario, self.name, interface)
             own = own_addresses(attachment, mac)
             end, network = f"{self.name}/{interface}", self.machine.network
-            await self.run.wire(self.run.fabric.attach, end, attachment.segment, network, interface, mac, own)
+            await self.context.wire(
+                self.context.network.attach, end, attachment.segment, network, interface, mac, own
+            )
 
     async def start_early(self) -> None:
         """Before the run: what serves from its beginning, so that its start is in nobody's way."""
@@ -104,7 +103,7 @@ class LabNode:
 
     def _start_at(self, starts: object, process: str) -> None:
         if isinstance(starts, Distribution):
-            delay_ns = self.run.draw_ns(starts, f"starts/{self.name}/{process}")
+            delay_ns = self.context.draw_ns(starts, f"starts/{self.name}/{process}")
             self._soon(self._start_after(delay_ns, process))
 
     async def _start_after(self, delay_ns: int, process: str) -> None:
@@ -114,7 +113,7 @@ class LabNode:
     def _services(self) -> dict[str, Process]:
         if self.model.processes:
             return dict(self.model.processes)
-        ports = {f"{client.target[1]}/tcp": None for client in self.run.scenario.clients.values()}
+        ports = {f"{client.target[1]}/tcp": None for client in self.context.scenario.clients.values()}
         return {"answers": Process(serves=tuple(ports))} if ports else {}  # as in the simulator: all are
 
     async def power_off(self) -> None:
@@ -127,13 +126,13 @@ class LabNode:
         self._machine_is("off")
         machine, self.machine, self.paused = self.machine, None, False
         self._frozen.clear()
-        self.run.recorder.forget(self.name)
-        self.run.recorder.daemon_gone(self.name)
+        self.context.recorder.forget(self.name)
+        self.context.recorder.daemon_gone(self.name)
         for end in self.ends:
-            await self.run.wire(self.run.fabric.plug, end, False)
+            await self.context.wire(self.context.network.plug, end, False)
         await machine.power_off()
         for end in self.ends:
-            await self.run.wire(self.run.fabric.detach, end)
+            await self.context.wire(self.context.network.detach, end)
 
     async def close(self) -> None:
         """The run is over."""
@@ -147,7 +146,7 @@ class LabNode:
     async def power_on(self) -> None:
         """Boot, which takes its time."""
         if self.machine is None:
-            delay_ns = self.run.draw_ns(self.model.boots, f"boots/{self.name}/{self._changes}")
+            delay_ns = self.context.draw_ns(self.model.boots, f"boots/{self.name}/{self._changes}")
             self._soon(self._boot(delay_ns))
 
     async def _boot(self, delay_ns: int) -> None:
@@ -162,9 +161,9 @@ class LabNode:
         if not self.kernel_runs:
             return
         self.paused = True
-        ports = [self.run.fabric.ports[end] for end in self.ends]
+        ports = [self.context.network.ports[end] for end in self.ends]
         either_way = [*paths(ports, None), *paths(None, ports)]
-        self._stalled = await self.run.wire(self.run.fabric.drop, either_way)
+        self._stalled = await self.context.wire(self.context.network.drop, either_way)
         self._machine_is("paused")
         for pid in self._everything():
             kernel.send(pid, signal.SIGSTOP)
@@ -179,7 +178,7 @@ class LabNode:
         for pid in self._everything():
             if pid not in frozen:
                 kernel.send(pid, signal.SIGCONT)
-        await self.run.wire(self.run.fabric.allow, self._stalled)
+        await self.context.wire(self.context.network.allow, self._stalled)
 
     def _everything(self) -> Iterator[int]:
         assert self.machine is not None
@@ -189,7 +188,7 @@ class LabNode:
 
     def _machine_is(self, state: str) -> None:
         self._changes += 1
-        self.run.recorder.add(NodeChange(self.run.recorder.now_ns(), self.name, state))
+        self.context.recorder.add(NodeChange(self.context.recorder.now_ns(), self.name, state))
 
     # --- processes and the daemon
 
@@ -205,7 +204,7 @@ class LabNode:
         self._became(name, "starting")
         if name == "keepalived":
             assert self.conf is not None
-            dialect = self.run.scenario.dialect_of(self.name)
+            dialect = self.context.scenario.dialect_of(self.name)
             words = self.conf.words(self.daemon, self.machine, dialect)
             said: Callable[[str], None] | None = self._said
         else:
@@ -213,7 +212,7 @@ class LabNode:
             delay_ns = 0
             if model.starts_up != PROCESS_STARTUP:
                 purpose = f"startup/{self.name}/{name}/{self._starts[name]}"
-                delay_ns = self.run.draw_ns(model.starts_up, purpose)
+                delay_ns = self.context.draw_ns(model.starts_up, purpose)
             words, said = programs.service(self.machine, name, model, delay_ns / 1e9), None
             self._soon(self._see_it_serve(name, model))
         self.programs[name] = Program(
@@ -228,7 +227,7 @@ class LabNode:
     def _said(self, line: str) -> None:
         if self.machine is None:  # its last words, when the power was off already
             return
-        self.run.recorder.said(self.name, line)
+        self.context.recorder.said(self.name, line)
         if "Entering BACKUP STATE (init)" in line:
             self._became("keepalived", "running")
 
@@ -281,7 +280,7 @@ class LabNode:
     def reload(self) -> None:
         """SIGHUP, with what is to be on disk now."""
         assert self.conf is not None
-        self.run.recorder.configs[self.name] = self.conf.config
+        self.context.recorder.configs[self.name] = self.conf.config
         program = self.programs.get("keepalived")
         self.conf.write()
         if program is not None and program.runs:
@@ -289,23 +288,23 @@ class LabNode:
 
     def _ended(self, name: str, code: int) -> None:
         if name == "keepalived":
-            self.run.recorder.daemon_gone(self.name)
+            self.context.recorder.daemon_gone(self.name)
         if self.machine is not None:
             self._became(name, "dead")
         if name in self._unasked:
             last = " | ".join(
                 [f"{self.name}: {name} ended with code {code}", *self.programs[name].last_words[-3:]]
             )
-            self.run.fail(Ended(last))
+            self.context.fail(Ended(last))
 
     def _became(self, name: str, state: str) -> None:
         if name != "answers":
-            self.run.recorder.add(ProcessChange(self.run.recorder.now_ns(), self.name, name, state))
+            self.context.recorder.add(ProcessChange(self.context.recorder.now_ns(), self.name, name, state))
 
     # --- time
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(self.run.guarded(work))
+        task = asyncio.get_running_loop().create_task(self.context.guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

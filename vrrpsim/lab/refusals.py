@@ -15,6 +15,7 @@ from . import kernel
 from .client import address_of
 from .programs import find
 
+REFUSED_VERBS = {"starve": "it cannot make a real machine late"}
 IMPAIRMENTS = ("burst", "delay", "jitter", "duplicate", "reorder", "corrupt")
 LONGEST_DELAY_NS = 5_000_000  # that a bridge without any may stand for
 LONGEST_NAME = 15  # of an interface
@@ -94,8 +95,8 @@ def _clients(scenario: Scenario) -> Iterator[tuple[Keys, str]]:
 
 
 def _event(event: Event) -> Iterator[tuple[Keys, str]]:
-    if event.verb == "starve":
-        yield ("starve",), "it cannot make a real machine late"
+    if event.verb in REFUSED_VERBS:
+        yield (event.verb,), REFUSED_VERBS[event.verb]
     match event.parameters:
         case Impairment() as impairment:
             for word in IMPAIRMENTS:

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 
+from vrrpsim.scenario.verbs import VERBS, Effect
 from vrrpsim.trace import Fault, FaultEnd
 
-HARM = ("kill", "stop", "freeze", "power_off", "pause", "link_down", "hang", "fail", "flush_address")
-REPAIR = ("start", "power_on", "link_up", "pass", "thaw")
-LASTING = ("impair", "starve")  # what goes on and may do harm at any time until its end
-
-
-class Effect(Enum):
-    """What an event does to the nodes it meets."""
-
-    HARM = "harm"
-    REPAIR = "repair"
-    EITHER = "either"
+OPPOSITE = {Effect.HARM: Effect.REPAIR, Effect.REPAIR: Effect.HARM, Effect.EITHER: Effect.EITHER}
 
 
 def event_words(verb: str, targets: Sequence[str], detail: str) -> str:
@@ -46,11 +36,14 @@ class Cause:
     @property
     def effect(self) -> Effect:
         """Harm, repair, or what may be both."""
-        if self.verb in HARM:
-            return Effect.REPAIR if self.undone else Effect.HARM
-        if self.verb in REPAIR:
-            return Effect.HARM if self.undone else Effect.REPAIR
-        return Effect.EITHER
+        known = VERBS.get(self.verb)
+        effect = known.effect if known else Effect.EITHER
+        return OPPOSITE[effect] if self.undone else effect
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it may do harm at any time until its end."""
+        return not self.undone and self.verb in VERBS and VERBS[self.verb].goes_on
 
     def touches(self, *nodes: str) -> bool:
         """Whether the event met one of these nodes, or no node in particular."""

@@ -25,9 +25,10 @@ from typing import TypeVar
 
 from vrrpsim.protocol.configuration import InstanceConfig
 from vrrpsim.protocol.reasons import Reason
+from vrrpsim.scenario.verbs import Effect
 from vrrpsim.trace import Gratuitous, PriorityChange, Reachability, Record, StateChange, TrackerChange
 
-from .causes import LASTING, Cause, Effect, causes
+from .causes import Cause, causes
 from .history import History, Reaction
 from .keywords import (
     LATE_NS,
@@ -126,7 +127,7 @@ def _takeovers(seen: _Seen, ownership: Ownership, events: Sequence[Cause]) -> It
         kept = old.end_ns > tenure.start_ns + HAND_OVER_NS or not old.ended
         cause = _cause(events, old, tenure)
         heard_ns = won.last_advert_ns if won else None
-        if cause is None or (cause.verb in LASTING and not cause.undone and (heard_ns or 0) > cause.at_ns):
+        if cause is None or (cause.goes_on and (heard_ns or 0) > cause.at_ns):
             if heard_ns is None or not (kept or cause):
                 continue
             kind, fault_ns = Kind.FALSE_TAKEOVER, heard_ns

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from vrrpsim.protocol.configuration import InstanceConfig
+from vrrpsim.scenario.verbs import Effect
 from vrrpsim.trace import Reachability
 
-from .causes import Cause, Effect
+from .causes import Cause
 from .failovers import Failover
 from .keywords import LATE_NS
 from .outages import Outage

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from .events import SCRIPT_VERBS, Event, detail
+from .events import Event, detail
 from .quantities import Distribution
+from .verbs import VERBS
 
-COMPOSING = ("partition", "impair", *SCRIPT_VERBS)  # each is undone by itself
 LEAST_NS = 1_000  # between repetitions
 Undo = TypeVar("Undo")
 Resolved = tuple[str, ...]  # whom a verb met
@@ -106,4 +106,4 @@ class EventOrder(Generic[Undo]):
         """Whether to undo it: not while another of its kind still holds the same thing in that state."""
         holds = (ending.event.verb, ending.resolved)
         self._held[holds] -= 1
-        return ending.event.verb in COMPOSING or not self._held[holds]
+        return VERBS[ending.event.verb].composes or not self._held[holds]

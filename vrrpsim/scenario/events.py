@@ -18,26 +18,6 @@ Address = IPv4Address | IPv6Address
 Role = Literal["master", "backup"]
 Traffic = Literal["vrrp", "arp", "garp", "nd", "icmp", "app"]
 
-PROCESS_VERBS = ("kill", "stop", "start", "restart", "freeze", "thaw")  # NODE/PROCESS
-MACHINE_VERBS = ("power_off", "power_on", "pause")  # NODE
-LINK_VERBS = ("link_down", "link_up")  # NODE/IF
-SCRIPT_VERBS = ("hang", "fail", "pass")  # NODE/SCRIPT
-VERBS = (
-    *PROCESS_VERBS,
-    "reload",
-    *MACHINE_VERBS,
-    *LINK_VERBS,
-    "partition",
-    "impair",
-    *SCRIPT_VERBS,
-    "starve",
-    "flush_address",
-    "set",
-    "inject",
-)
-# Done once, with nothing to undo: `for:` is refused.
-INSTANT_VERBS = ("restart", "reload", "flush_address", "inject")
-
 
 class Target(NamedTuple):
     """Whom an event meets. Exactly one of `node`, `role`, `segment`, `client` is set.

@@ -17,6 +17,7 @@ from vrrpsim.scenario.events import (
     Starve,
     Target,
 )
+from vrrpsim.scenario.verbs import INTERFACE, PROCESS, SCRIPT, VERBS, on
 from vrrpsim.trace import Fault, FaultEnd
 
 from .calendar import Kind
@@ -29,6 +30,9 @@ from .port import Port
 from .segment import Segment
 
 Undo = Callable[[], None]
+Met = tuple[tuple[str, ...], Undo | None]  # whom a verb met, and how to undo it
+Deed = Callable[[Event, str], Met]
+MACHINE = {"power_off": Node.power_off, "power_on": Node.power_on, "pause": Node.pause}
 
 
 class Faults:
@@ -47,24 +51,14 @@ class Faults:
         self.clients = clients
         self._programme: EventOrder[Undo] = EventOrder(context.scenario.events, context.streams)
         self._forced: dict[tuple[str, str], dict[str, str]] = {}  # verbs on a script, the newest last
-        self._verbs: dict[str, Callable[[Event, str], tuple[tuple[str, ...], Undo | None]]] = {
-            "kill": self._process("kill", "start"),
-            "stop": self._process("stop", "start"),
-            "start": self._process("start", "stop"),
-            "restart": self._process("restart", None),
-            "freeze": self._process("freeze", "thaw"),
-            "thaw": self._process("thaw", "freeze"),
+        self.deeds: dict[str, Deed] = {
+            **dict.fromkeys(on(PROCESS), self._process),
+            **dict.fromkeys(MACHINE, self._machine),
+            **dict.fromkeys(on(INTERFACE), self._link),
+            **dict.fromkeys(on(SCRIPT), self._script),
             "reload": self._reload,
-            "power_off": self._machine(Node.power_off, Node.power_on),
-            "power_on": self._machine(Node.power_on, Node.power_off),
-            "pause": self._machine(Node.pause, Node.resume),
-            "link_down": self._link(False),
-            "link_up": self._link(True),
             "partition": self._partition,
             "impair": self._impair,
-            "hang": self._script,
-            "fail": self._script,
-            "pass": self._script,
             "starve": self._starve,
             "flush_address": self._flush_address,
             "set": self._set_priority,
@@ -85,7 +79,7 @@ class Faults:
         """Resolve the role, apply the verb, write it down."""
         now_ns, records = self.context.calendar.now_ns, self.context.trace.records
         fault_at = len(records)
-        resolved, undo = self._verbs[firing.event.verb](firing.event, firing.purpose)
+        resolved, undo = self.deeds[firing.event.verb](firing.event, firing.purpose)
         fired, later = self._programme.fired(firing, resolved, undo)
         records.insert(fault_at, Fault(now_ns, *fired))  # before its own consequences
         if not resolved:
@@ -129,19 +123,13 @@ class Faults:
 
     # --- verbs: each answers whom it met and how to undo it
 
-    def _process(
-        self, verb: str, opposite: str | None
-    ) -> Callable[[Event, str], tuple[tuple[str, ...], Undo | None]]:
-        def apply(event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
-            node = self._node(event.target)
-            if node is None or event.target is None or event.target.item is None:
-                return (), None
-            item = event.target.item
-            self._signal(node, item, verb)
-            undo = (lambda: self._signal(node, item, opposite)) if opposite else None
-            return (f"{node.name}/{item}",), undo
-
-        return apply
+    def _process(self, event: Event, _purpose: str) -> Met:
+        node = self._node(event.target)
+        if node is None or event.target is None or event.target.item is None:
+            return (), None
+        item, undo = event.target.item, VERBS[event.verb].undo
+        self._signal(node, item, event.verb)
+        return (f"{node.name}/{item}",), (lambda: self._signal(node, item, undo)) if undo else None
 
     @staticmethod
     def _signal(node: Node, item: str, verb: str) -> None:
@@ -156,7 +144,7 @@ class Faults:
         else:
             getattr(process, verb)()
 
-    def _reload(self, event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+    def _reload(self, event: Event, _purpose: str) -> Met:
         node = self._node(event.target)
         assert isinstance(event.parameters, Reload)
         if node is None or node.daemon is None:
@@ -164,30 +152,23 @@ class Faults:
         node.daemon.reload(event.parameters.config)
         return (node.name,), None
 
-    def _machine(
-        self, apply: Callable[[Node], None], undo: Callable[[Node], None]
-    ) -> Callable[[Event, str], tuple[tuple[str, ...], Undo | None]]:
-        def fire(event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
-            node = self._node(event.target)
-            if node is None:
-                return (), None
-            apply(node)
-            return (node.name,), lambda: undo(node)
+    def _machine(self, event: Event, _purpose: str) -> Met:
+        node = self._node(event.target)
+        if node is None:
+            return (), None
+        undo = MACHINE.get(VERBS[event.verb].undo, Node.resume)
+        MACHINE[event.verb](node)
+        return (node.name,), lambda: undo(node)
 
-        return fire
+    def _link(self, event: Event, _purpose: str) -> Met:
+        node = self._node(event.target)
+        if node is None or event.target is None or event.target.item is None:
+            return (), None
+        interface, up = event.target.item, event.verb == "link_up"
+        node.set_link(interface, up)
+        return (f"{node.name}/{interface}",), lambda: node.set_link(interface, not up)
 
-    def _link(self, up: bool) -> Callable[[Event, str], tuple[tuple[str, ...], Undo | None]]:
-        def fire(event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
-            node = self._node(event.target)
-            if node is None or event.target is None or event.target.item is None:
-                return (), None
-            interface = event.target.item
-            node.set_link(interface, up)
-            return (f"{node.name}/{interface}",), lambda: node.set_link(interface, not up)
-
-        return fire
-
-    def _partition(self, event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+    def _partition(self, event: Event, _purpose: str) -> Met:
         """Frames between the groups vanish; one way: only those from the first group to the others."""
         parameters = event.parameters
         assert isinstance(parameters, Partition)
@@ -211,7 +192,7 @@ class Faults:
         met = dict.fromkeys(port.name.partition(":")[0] for group in groups for port in group)
         return tuple(met), lambda: cut(-1)
 
-    def _impair(self, event: Event, purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+    def _impair(self, event: Event, purpose: str) -> Met:
         impairment = event.parameters
         assert isinstance(impairment, Impairment)
         assert event.target is not None
@@ -267,7 +248,7 @@ class Faults:
             return None
         return frozenset(port.name for target in targets for port in self._ports(target))
 
-    def _script(self, event: Event, purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+    def _script(self, event: Event, purpose: str) -> Met:
         node = self._node(event.target)
         if node is None or node.daemon is None or event.target is None or event.target.item is None:
             return (), None
@@ -289,7 +270,7 @@ class Faults:
             daemon.scripts.look_again()
         return (f"{node.name}/{script}",), undo
 
-    def _starve(self, event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+    def _starve(self, event: Event, _purpose: str) -> Met:
         node = self._node(event.target)
         assert isinstance(event.parameters, Starve)
         if node is None:
@@ -297,7 +278,7 @@ class Faults:
         node.starve(event.parameters.delay)
         return (node.name,), lambda: node.starve(None)
 
-    def _flush_address(self, event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+    def _flush_address(self, event: Event, _purpose: str) -> Met:
         node = self._node(event.target)
         assert isinstance(event.parameters, FlushAddress)
         if node is None:
@@ -305,7 +286,7 @@ class Faults:
         node.flush_address(event.parameters.address)
         return (node.name,), None
 
-    def _set_priority(self, event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+    def _set_priority(self, event: Event, _purpose: str) -> Met:
         node = self._node(event.target)
         assert isinstance(event.parameters, SetPriority)
         if node is None or node.daemon is None or event.target is None:
@@ -319,7 +300,7 @@ class Faults:
             instance.name, instance.priority
         )
 
-    def _inject(self, event: Event, _purpose: str) -> tuple[tuple[str, ...], Undo | None]:
+    def _inject(self, event: Event, _purpose: str) -> Met:
         """A forged or foreign advert, from a card that nobody knows."""
         assert isinstance(event.parameters, Inject)
         assert event.target is not None

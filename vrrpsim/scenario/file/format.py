@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from vrrpsim.findings import did_you_mean
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
-from vrrpsim.scenario.events import INSTANT_VERBS, VERBS, InjectedAdvert, When
+from vrrpsim.scenario.events import InjectedAdvert, When
 from vrrpsim.scenario.model import (
     ZERO,
     Client,
@@ -34,6 +34,7 @@ from vrrpsim.scenario.quantities import (
     ValueSyntaxError,
     parse_duration_ns,
 )
+from vrrpsim.scenario.verbs import VERBS, Verb
 
 from .fields import (
     BROKEN,
@@ -334,87 +335,42 @@ _EVENT = {
     "every": Key(INTERVAL, "Repeat so often."),
     "count": Key(Maybe(whole(1, 1_000_000)), "Repeat so many times (with `every:`)."),
 }
-_PLAIN = {  # verbs that take nothing beyond their target
-    "kill": "SIGKILL for NODE/PROCESS.",
-    "stop": "SIGTERM for NODE/PROCESS; keepalived says priority 0.",
-    "start": "NODE/PROCESS starts.",
-    "restart": "NODE/PROCESS is stopped and started.",
-    "freeze": "SIGSTOP for NODE/PROCESS: it is there, but does nothing.",
-    "thaw": "SIGCONT for NODE/PROCESS.",
-    "power_off": "NODE is gone without a word.",
-    "power_on": "NODE boots.",
-    "link_down": "NODE/INTERFACE loses its carrier, and the node sees it.",
-    "link_up": "NODE/INTERFACE has its carrier again.",
-    "hang": "The check NODE/SCRIPT never returns.",
-    "fail": "The check NODE/SCRIPT fails, whatever it looks at.",
-    "pass": "The check NODE/SCRIPT succeeds, whatever it looks at.",
-}
-_WORDS: dict[str, tuple[str, dict[str, Key]]] = {  # verb: what it means and takes beyond its target
-    **{verb: (means, {}) for verb, means in _PLAIN.items()},
-    "pause": (
-        "The whole machine stands still and resumes.",
-        {"for": Key(DISTRIBUTION, "How long.", required=True, to="lasts")},
-    ),
-    "reload": (
-        "SIGHUP, with another configuration if given.",
-        {"config": Key(Maybe(TEXT), "A keepalived.conf, relative to this file.")},
-    ),
-    "partition": (
-        "Frames between the groups vanish silently.",
-        {
-            "partition": Key(GROUPS, "[[A, B], [C]]: nodes or clients.", required=True),
-            "one_way": Key(TRUTH, "Only frames from the first group to the others vanish."),
-        },
-    ),
-    "impair": (
-        "netem's words for a segment or one interface; impairments compose.",
-        {
-            "loss": Key(Maybe(FRACTION), "Share of the frames that is lost."),
-            "burst": Key(Maybe(BURST), "Mean number of frames lost in a row, at least 1."),
-            "delay": Key(Maybe(DISTRIBUTION), "Added to the way of a frame."),
-            "jitter": Key(Maybe(DISTRIBUTION), "Added, drawn anew for each frame."),
-            "duplicate": Key(Maybe(FRACTION), "Share that arrives twice."),
-            "reorder": Key(Maybe(FRACTION), "Share that overtakes: it travels without delay."),
-            "corrupt": Key(Maybe(FRACTION), "Share that arrives with a flipped bit."),
-            "only": Key(
-                ListOf(one_of("vrrp", "arp", "garp", "nd", "icmp", "app")), "Only frames of these kinds."
-            ),
-            "from": Key(TARGETS, "Only frames of these senders."),
-            "to": Key(TARGETS, "Only frames to these receivers."),
-        },
-    ),
-    "starve": (
-        "Timers and packets of the node are served late.",
-        {"delay": Key(DISTRIBUTION, "How late.", required=True)},
-    ),
-    "flush_address": (
-        "Somebody else removes an address.",
-        {"address": Key(ADDRESS, "Which.", required=True)},
-    ),
-    "set": (
-        "An operator changes the priority of NODE/INSTANCE.",
-        {"priority": Key(whole(1, 255), "The new one.", required=True)},
-    ),
-    "inject": (
-        "A foreign or forged advert appears on the segment.",
-        {"advert": Key(ADVERT, "What it says.", required=True)},
-    ),
+_WORDS: dict[str, dict[str, Key]] = {  # what a verb takes beyond its target
+    "pause": {"for": Key(DISTRIBUTION, "How long.", required=True, to="lasts")},
+    "reload": {"config": Key(Maybe(TEXT), "A keepalived.conf, relative to this file.")},
+    "partition": {
+        "partition": Key(GROUPS, "[[A, B], [C]]: nodes or clients.", required=True),
+        "one_way": Key(TRUTH, "Only frames from the first group to the others vanish."),
+    },
+    "impair": {
+        "loss": Key(Maybe(FRACTION), "Share of the frames that is lost."),
+        "burst": Key(Maybe(BURST), "Mean number of frames lost in a row, at least 1."),
+        "delay": Key(Maybe(DISTRIBUTION), "Added to the way of a frame."),
+        "jitter": Key(Maybe(DISTRIBUTION), "Added, drawn anew for each frame."),
+        "duplicate": Key(Maybe(FRACTION), "Share that arrives twice."),
+        "reorder": Key(Maybe(FRACTION), "Share that overtakes: it travels without delay."),
+        "corrupt": Key(Maybe(FRACTION), "Share that arrives with a flipped bit."),
+        "only": Key(
+            ListOf(one_of("vrrp", "arp", "garp", "nd", "icmp", "app")), "Only frames of these kinds."
+        ),
+        "from": Key(TARGETS, "Only frames of these senders."),
+        "to": Key(TARGETS, "Only frames to these receivers."),
+    },
+    "starve": {"delay": Key(DISTRIBUTION, "How late.", required=True)},
+    "flush_address": {"address": Key(ADDRESS, "Which.", required=True)},
+    "set": {"priority": Key(whole(1, 255), "The new one.", required=True)},
+    "inject": {"advert": Key(ADVERT, "What it says.", required=True)},
 }
 
 
-def _verb(verb: str) -> Fields:
-    means, words = _WORDS[verb]
-    lasting = (
-        {}
-        if verb in INSTANT_VERBS
-        else {"for": Key(Maybe(DISTRIBUTION), "Undone after this long.", to="lasts")}
-    )
+def _verb(verb: Verb) -> Fields:
+    lasting = {"for": Key(Maybe(DISTRIBUTION), "Undone after this long.", to="lasts")} if verb.lasts else {}
     return Fields(
-        "".join(part.capitalize() for part in verb.split("_")) + "Event",
-        partial(_event, verb),
-        {**_EVENT, **lasting, verb: Key(TARGET, required=True), **words},
-        means,
-        hints={} if lasting else {"for": f"'{verb}' cannot be undone, so it takes no 'for:'"},
+        verb.noun,
+        partial(_event, verb.name),
+        {**_EVENT, **lasting, verb.name: Key(TARGET, required=True), **_WORDS.get(verb.name, {})},
+        verb.means,
+        hints={} if lasting else {"for": f"'{verb.name}' cannot be undone, so it takes no 'for:'"},
     )
 
 
@@ -422,7 +378,7 @@ class Events:
     """The list of events, each by its index; those that are broken are missing."""
 
     def __init__(self) -> None:
-        self.verbs = {verb: _verb(verb) for verb in VERBS}
+        self.verbs = {name: _verb(verb) for name, verb in VERBS.items()}
 
     def read(self, value: Any, path: Keys, reading: Reading) -> Any:
         """Read each as what its only verb takes."""

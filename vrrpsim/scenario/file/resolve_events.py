@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from vrrpsim.findings import did_you_mean
+from vrrpsim.keepalived.compiler import Compiled
 from vrrpsim.scenario.events import (
-    LINK_VERBS,
     NO_PARAMETERS,
-    PROCESS_VERBS,
-    SCRIPT_VERBS,
     Event,
     FlushAddress,
     Impairment,
@@ -24,28 +22,39 @@ from vrrpsim.scenario.events import (
     Starve,
     Target,
 )
+from vrrpsim.scenario.model import Node
+from vrrpsim.scenario.verbs import INSTANCE, INTERFACE, NODE, PLACE, PROCESS, SCRIPT, SEGMENT, VERBS
 
-from .format import EventDocument
-from .yaml_tree import Keys
-
-if TYPE_CHECKING:
-    from vrrpsim.scenario.model import Node
-
-    from .resolve import Resolver
+from .format import EventDocument, NodeDocument, ScenarioDocument
+from .yaml_tree import Keys, Tree
 
 _TARGET = re.compile(r"^(?P<head>[^(/]+)(?:\((?P<instance>[^)]+)\))?(?:/(?P<item>.+))?$")
-_NEEDS = {
-    **dict.fromkeys(PROCESS_VERBS, "NODE/PROCESS"),
-    **dict.fromkeys(LINK_VERBS, "NODE/INTERFACE"),
-    **dict.fromkeys(SCRIPT_VERBS, "NODE/SCRIPT"),
-    "set": "NODE/INSTANCE",
-    "impair": "SEGMENT or NODE/INTERFACE",
-    "inject": "SEGMENT",
-    "member": "NODE or CLIENT",
-}  # every other verb: NODE
+MEMBER = "NODE or CLIENT"  # of a partition's group, or a sender or receiver
 
 
-def resolve_events(resolver: Resolver, nodes: Mapping[str, Node]) -> tuple[Event, ...]:
+class Surrounding(Protocol):
+    """What events need to know of the rest of the file, and where their errors go."""
+
+    tree: Tree
+    document: ScenarioDocument
+
+    def is_damaged(self, *path: str | int) -> bool:
+        """Whether this part of the file was wrong already."""
+
+    def names(self, *path: str) -> list[str]:
+        """Return the keys of a mapping of the file, sound or not."""
+
+    def warn(self, path: Keys, message: str) -> None:
+        """Note something that runs but is probably not meant."""
+
+    def read_conf(self, file: str, config_id: str, dialect: str, path: Keys) -> Compiled | None:
+        """Read a keepalived.conf; None if it cannot be used."""
+
+    def check_config(self, name: str, node: NodeDocument, compiled: Compiled) -> None:
+        """Compare a configuration with the node that is to run it."""
+
+
+def resolve_events(resolver: Surrounding, nodes: Mapping[str, Node]) -> tuple[Event, ...]:
     """Build the events in the order of the file; errors go to the tree."""
     events = _Events(resolver, nodes)
     built = tuple(events.build(index, event) for index, event in resolver.document.events.items())
@@ -54,7 +63,7 @@ def resolve_events(resolver: Resolver, nodes: Mapping[str, Node]) -> tuple[Event
 
 
 class _Events:
-    def __init__(self, resolver: Resolver, nodes: Mapping[str, Node]) -> None:
+    def __init__(self, resolver: Surrounding, nodes: Mapping[str, Node]) -> None:
         self.resolver, self.nodes, self.tree = resolver, nodes, resolver.tree
 
     def build(self, index: int, document: EventDocument) -> Event:
@@ -128,7 +137,7 @@ class _Events:
         )
 
     def members(self, texts: Sequence[str], path: Keys) -> tuple[Target, ...]:
-        return tuple(self.target(text, "member", path) for text in texts)
+        return tuple(self.target(text, "", path) for text in texts)
 
     def check_groups(self, groups: tuple[tuple[Target, ...], ...], path: Keys) -> None:
         seen: set[str] = set()
@@ -144,7 +153,7 @@ class _Events:
         assert match is not None  # the document's pattern is stricter
         head, instance, item = match["head"], match["instance"], match["item"]
         names = self.resolver.names
-        needs = _NEEDS.get(verb, "NODE")
+        needs = VERBS[verb].target if verb else MEMBER
         target = Target(text)
         if head in ("master", "backup"):
             target = Target(text, role=cast(Role, head), instance=instance, item=item)
@@ -159,12 +168,11 @@ class _Events:
             target = Target(text, client=head, item=item)
         else:
             known = [*names("nodes"), *names("segments"), *names("clients"), "master", "backup"]
-            what = "segment" if needs == "SEGMENT" else "node"
+            what = "segment" if needs == SEGMENT else "node"
             self.tree.error(path, f"'{text}': no {what} '{head}'{did_you_mean(head, known)}")
             return target
         if not _fits(target, needs):
-            shown = verb if verb != "member" else str(path[-1])
-            self.tree.error(path, f"'{shown}' needs {needs}, not '{text}'")
+            self.tree.error(path, f"'{verb or path[-1]}' needs {needs}, not '{text}'")
         elif self.check_role(target, path):
             self.check_item(target, verb, path)
         return target
@@ -194,7 +202,7 @@ class _Events:
             if verb == "reload":
                 self.check_daemon(target, path)
             return
-        kind, of_node = _ITEMS[_NEEDS[verb]]
+        kind, of_node = _ITEMS[VERBS[verb].target]
         damaged = self.resolver.is_damaged
         candidates = [target.node] if target.node else list(self.resolver.names("nodes"))
         known: list[str] = []
@@ -256,17 +264,15 @@ def _loops(start: Event, by_name: Mapping[str, Event]) -> bool:
 
 def _fits(target: Target, needs: str) -> bool:
     machine = target.node is not None or target.role is not None
-    match needs:
-        case "NODE":
-            return machine and target.item is None
-        case "SEGMENT":
-            return target.segment is not None and target.item is None
-        case "NODE or CLIENT":
-            return (machine or target.client is not None) and target.item is None
-        case "SEGMENT or NODE/INTERFACE":
-            return target.item is None if target.segment is not None else machine and target.item is not None
-        case _:
-            return machine and target.item is not None
+    if needs == NODE:
+        return machine and target.item is None
+    if needs == SEGMENT:
+        return target.segment is not None and target.item is None
+    if needs == MEMBER:
+        return (machine or target.client is not None) and target.item is None
+    if needs == PLACE and target.segment is not None:
+        return target.item is None
+    return machine and target.item is not None
 
 
 def _processes(node: Node) -> list[str]:
@@ -286,9 +292,9 @@ def _interfaces(node: Node) -> list[str]:
 
 
 _ITEMS: dict[str, tuple[str, Callable[[Node], list[str]]]] = {
-    "NODE/PROCESS": ("process", _processes),
-    "NODE/INTERFACE": ("interface", _interfaces),
-    "SEGMENT or NODE/INTERFACE": ("interface", _interfaces),
-    "NODE/SCRIPT": ("vrrp_script in use", _scripts),
-    "NODE/INSTANCE": ("vrrp_instance", _instances),
+    PROCESS: ("process", _processes),
+    INTERFACE: ("interface", _interfaces),
+    PLACE: ("interface", _interfaces),
+    SCRIPT: ("vrrp_script in use", _scripts),
+    INSTANCE: ("vrrp_instance", _instances),
 }
