@@ -10,14 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vrrpsim.api import Run, Study, load
-    from vrrpsim.review import Census, Diff, census, diff
+    from vrrpsim.review import Advising, Census, Diff, advise, census, diff
     from vrrpsim.starter import Draft, init
 
 __version__ = "0.1.0"
-__all__ = ["Census", "Diff", "Draft", "Run", "Study", "__version__", "census", "diff", "init", "load"]
+__all__ = [
+    "Advising",
+    "Census",
+    "Diff",
+    "Draft",
+    "Run",
+    "Study",
+    "__version__",
+    "advise",
+    "census",
+    "diff",
+    "init",
+    "load",
+]
 ELSEWHERE = {
     **dict.fromkeys(("Draft", "init"), "starter"),
-    **dict.fromkeys(("Census", "Diff", "census", "diff"), "review"),
+    **dict.fromkeys(("Advising", "Census", "Diff", "advise", "census", "diff"), "review"),
 }
 
 

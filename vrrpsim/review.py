@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import networkx
 
+    from vrrpsim.explore.advise import Advice
     from vrrpsim.explore.census_diff import CensusDiff
     from vrrpsim.explore.census_result import CensusCell, CensusResult, Limit
     from vrrpsim.report.notebook import Progress
@@ -48,6 +49,18 @@ class Cluster:
             raise ValueError("the scenario came from no file")
         draft = init(*self.sources, dialect=self.dialect)
         return draft.text, Path()
+
+    @property
+    def sources_only(self) -> tuple[str, ...]:
+        """The files, those of a folder each."""
+        return sources_in(self.sources)
+
+    @property
+    def files(self) -> list[tuple[Path, str | None]]:
+        """The files and the ID that each is read with."""
+        from vrrpsim.starter.machines import source_of
+
+        return [source_of(each) for each in self.sources_only]
 
     def command(self, name: str, *options: str) -> str:
         """Return the command line that does something with it; "" if it came from no file."""
@@ -321,3 +334,129 @@ def diff(
                 progress=told,
             )
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Advising:
+    """What to change in a cluster: the variants that nothing beats, each with its files."""
+
+    outcome: Advice
+    cluster: Cluster
+
+    def files(self, row: int) -> dict[Path, tuple[str, str]]:
+        """Return the old and the new text of each file of a row, the first is 1."""
+        from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
+        from vrrpsim.starter.edits import edited_files
+
+        spoken = DIALECTS[self.cluster.dialect] if self.cluster.dialect else DEFAULT_DIALECT
+        return edited_files(self.cluster.sources_only, spoken, self.outcome.front[row - 1].overrides)
+
+    def diff(self, row: int) -> str:
+        """Return a row as a unified diff of the files, the first is 1."""
+        from difflib import unified_diff
+
+        parts = (
+            unified_diff(old.splitlines(keepends=True), new.splitlines(keepends=True), str(file), str(file))
+            for file, (old, new) in self.files(row).items()
+        )
+        return "".join(line if line.endswith("\n") else f"{line}\n" for part in parts for line in part)
+
+    def write(self, folder: str | Path, row: int = 1) -> list[Path]:
+        """Write the files of a row, the changed ones changed; the first is 1."""
+        from vrrpsim.atomic_write import write_whole
+
+        target, new = Path(folder), self.files(row)
+        target.mkdir(parents=True, exist_ok=True)
+        files = dict.fromkeys(file for file, _ in self.cluster.files)
+        names = [file.name for file in files]
+        written = []
+        for file in files:
+            alone = names.count(file.name) == 1
+            path = target / (file.name if alone else f"{file.resolve().parent.name}-{file.name}")
+            write_whole(path, new[file][1].encode() if file in new else file.read_bytes())
+            written.append(path)
+        return written
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON document as plain values, a diff with each row."""
+        document = self.outcome.to_dict()
+        for number, row in enumerate(document["front"], 1):
+            row["row"], row["diff"] = number, self.diff(number)
+        command = self.cluster.command("advise", "--row", "1", "--write", "new")
+        return document | {"cluster": self.cluster.scenario.name, "command": command}
+
+    def to_json(self) -> str:
+        """Return what `vrrpsim advise --json` prints."""
+        from vrrpsim.measure.seconds import to_json
+
+        return to_json(self.to_dict())
+
+    def text(self, width: int = 80, *, top: int | None = 8) -> str:
+        """Return the report that `vrrpsim advise` prints, of the front the `top` first rows."""
+        from vrrpsim.report.advice import report
+        from vrrpsim.report.text import Terminal
+
+        return report(self.to_dict(), Terminal(width), top=top)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(self.text())}</pre>"
+
+
+def advise(
+    *sources: str | Path,
+    dialect: str | None = None,
+    phases: int = 5,
+    seed: int | None = None,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress | bool | None = None,
+) -> Advising:
+    """Try small changes of keepalived.conf files, alone and in pairs, and keep those that nothing beats.
+
+    Nothing is kept that `vrrpsim check` complains of, or that is no change of single lines of the files.
+    """
+    from vrrpsim.explore.advise import advise as tried
+    from vrrpsim.explore.workers import Workers
+    from vrrpsim.findings import InputError
+    from vrrpsim.keepalived.changes import CannotEdit
+    from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
+    from vrrpsim.report import notebook
+    from vrrpsim.starter import cluster_of
+    from vrrpsim.starter.edits import edited_files
+
+    cluster = read_cluster(*sources, dialect=dialect)
+    if cluster.scenario.path is not None:
+        raise WantsFiles("advise changes keepalived.conf files; name those of the nodes, not a scenario")
+    spoken, names = DIALECTS[dialect] if dialect else DEFAULT_DIALECT, cluster.sources_only
+    known = {(each.rule, each.message) for each in cluster.scenario.findings}
+
+    def read(overrides: Mapping[str, str]) -> Scenario | None:
+        try:
+            found = cluster_of(*names, dialect=dialect, overrides=overrides)
+            edited_files(names, spoken, overrides)
+        except (InputError, CannotEdit):
+            return None
+        new = {(each.rule, each.message) for each in found.findings if str(each.severity) != "info"}
+        return None if new - known else found
+
+    with notebook.progress(progress, "runs") as told:
+        outcome = tried(
+            cluster.scenario,
+            read,
+            phases=phases,
+            seed=seed,
+            workers=Workers(jobs, executor),
+            progress=told,
+        )
+    return Advising(outcome, cluster)
+
+
+class WantsFiles(Exception):
+    """A scenario stands where keepalived.conf files are wanted."""
+
+    exit_code = 2

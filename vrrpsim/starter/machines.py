@@ -49,11 +49,11 @@ def read_machines(
 
     `overrides` are `--set NODE.BLOCK.KEYWORD=VALUE`, with `*` for every node that has the block.
     """
-    named = [_source(source) for source in sources]
+    named = [source_of(source) for source in sources]
     broken: list[Finding] = []
     machines = []
     names = _names(named, dialect)
-    changes, wrong = _changes(names, overrides)
+    changes, wrong = changes_of(names, overrides)
     broken += wrong
     missed: Counter[Place] = Counter()
     for (file, config_id), name in zip(named, names, strict=True):
@@ -80,7 +80,7 @@ def read_machines(
     return tuple(machines)
 
 
-def _changes(
+def changes_of(
     names: Sequence[str], overrides: Mapping[str, str]
 ) -> tuple[dict[str, list[Change]], list[Finding]]:
     """Return the changes by node, and what is no path."""
@@ -113,7 +113,8 @@ def _unusable(machines: Sequence[SourceNode]) -> Iterator[Finding]:
         yield Finding(Place(str(machines[0].file), 1, 1), Severity.ERROR, "init", message)
 
 
-def _source(source: str | Path) -> tuple[Path, str | None]:
+def source_of(source: str | Path) -> tuple[Path, str | None]:
+    """Return the file and the ID of `FILE` or `FILE@ID`."""
     text = str(source)
     file, at, config_id = text.rpartition("@")
     if at and file and config_id and not Path(text).exists():
