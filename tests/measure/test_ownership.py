@@ -68,6 +68,12 @@ def test_an_address_on_two_interfaces_is_one_tenure():
     assert [(t.start_ns, t.end_ns) for t in one.tenures] == [(0, 20)]
 
 
+def test_an_address_that_comes_and_goes_at_one_instant_was_never_owned():
+    one = owned(has(0, "a"), has(10, "b"), loses(10, "b"), NodeChange(20, "c", "on"), has(30, "c"))
+    assert [(t.node, t.start_ns) for t in one.tenures] == [("a", 0), ("c", 30)]
+    assert one.moves == 1
+
+
 def test_one_overlap_of_changing_owners_is_one_span():
     one = owned(has(0, "a"), has(10, "b"), has(20, "c"), loses(30, "b"), loses(40, "c"))
     assert shape(one.dual_master) == [(10, 40, ("a", "b", "c"), True)]

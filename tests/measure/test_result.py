@@ -6,9 +6,19 @@ import pytest
 from pair import MS, VIP, S, scenario, trace
 
 from vrrpsim.measure import measure
+from vrrpsim.measure.failovers import Kind
 from vrrpsim.measure.seconds import fixed_s, seconds, short_s, to_json
 from vrrpsim.scenario.model import Bound, Expect, Owns
-from vrrpsim.trace import AddressChange, Fault, FaultEnd, Level, Trace
+from vrrpsim.trace import (
+    AddressChange,
+    Fault,
+    FaultEnd,
+    Level,
+    PriorityChange,
+    StateChange,
+    Trace,
+    TrackerChange,
+)
 
 
 @pytest.fixture
@@ -45,6 +55,20 @@ def test_the_waterfall_says_where_the_time_went_and_which_keyword_governs_it(res
 
 def test_the_repair_is_detected_by_rise(result):
     assert result.failovers[1].parts[0].keyword == "chk_haproxy interval 2 × rise 1"
+
+
+def test_a_daemon_that_starts_again_is_noticed_when_it_takes_part():
+    """The return after `start` is detected when the instance leaves INIT, not at the last advert it heard."""
+    run = trace()
+    run.records = [
+        StateChange(r.at_ns, "lb1", "VI_1", "INIT", "BACKUP", "init")
+        if isinstance(r, TrackerChange) and r.ok
+        else r
+        for r in run.records
+        if not (isinstance(r, PriorityChange) and r.at_ns > 30 * S)
+    ]
+    [_, back] = measure(scenario(), run).failovers
+    assert (back.new, back.kind, back.parts[0].length_ns) == ("lb1", Kind.RETURN, 1400 * MS)
 
 
 def test_the_first_election_is_no_failover():
