@@ -19,6 +19,8 @@ from vrrpsim.scenario.events import Impairment
 from vrrpsim.scenario.model import HostLatency, Scenario, Segment
 from vrrpsim.scenario.quantities import SECOND_NS, Distribution, format_duration
 from vrrpsim.trace import Level
+from vrrpsim.world.frame import Frame
+from vrrpsim.world.impairment import ActiveImpairment, Named
 from vrrpsim.world.world import World
 
 from .bounds import Bounds, bounds_of
@@ -212,28 +214,18 @@ class _Search:
                     self.worst[name] = Worst(length_ns, how)
 
 
-class _Fate:
-    """Stands among a segment's effects and decides of each advert whether it arrives."""
-
-    impairment = Impairment(loss=1.0, only=("vrrp",))
-    only_loses = True
+class _Fate(ActiveImpairment):
+    """A loss of adverts on every path that decides of each one, instead of drawing, whether it arrives."""
 
     def __init__(self, world: World, search: _Search, prefix: tuple[bool, ...]) -> None:
+        super().__init__(world.context, "fate", Impairment(loss=1.0, only=("vrrp",)))
         self.world, self.search, self.prefix = world, search, prefix
         self.decided: list[tuple[bool, int, str, str]] = []  # lost, when, from, to
         self.alternatives: list[tuple[bool, ...]] = []
         for segment in world.segments.values():
-            segment.impair(self)  # type: ignore[arg-type]  # it quacks like an Effect
+            segment.impair(self)
 
-    def meets(self, kinds: tuple[str, ...]) -> bool:
-        """Whether frames like this are to be decided: adverts are."""
-        return "vrrp" in kinds
-
-    def matches(self, sender: Any, receiver: Any, kinds: tuple[str, ...]) -> bool:
-        """They are on every path."""
-        return self.meets(kinds)
-
-    def strikes(self, what: str, chance: float | None, sender: Any, receiver: Any, frame: Any) -> bool:
+    def strikes(self, what: str, chance: float | None, sender: Named, receiver: Named, frame: Frame) -> bool:
         """Decide, once the cluster has settled: as the prefix says, then for delivery, the loss later."""
         settled = self.world.calendar.now_ns >= self.search.bounds.warm_up_ns
         if what != "loss" or not settled or len(self.decided) >= self.search.adverts:
@@ -246,10 +238,6 @@ class _Fate:
             self.alternatives.append((*(each[0] for each in self.decided), True))
         self.decided.append((lost, self.world.calendar.now_ns, sender.name, receiver.name))
         return lost
-
-    def extra_ns(self, *_: object) -> int:
-        """Nothing is late."""
-        return 0
 
     def losses(self) -> str:
         """Say which adverts were lost."""
