@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
@@ -318,15 +319,27 @@ def since(origin_ns: int, record: Record) -> Record:
     return record._replace(at_ns=record.at_ns - origin_ns)
 
 
+class TooManyRecords(Exception):
+    """A run writes more within a second than its trace takes: it would never come to rest."""
+
+
 class Trace:
     """The records of one run, in order, with the horizon at which it ended."""
 
-    __slots__ = ("end_ns", "level", "records")
+    __slots__ = ("end_ns", "level", "limit", "records")
 
     def __init__(self, level: Level = Level.ADVERTS) -> None:
         self.level = level
         self.records: list[Record] = []
         self.end_ns = 0
+        self.limit = sys.maxsize  # of records within a second of the run
+
+    def add(self, record: Record) -> None:
+        """Append what just happened; raise `TooManyRecords` beyond the limit."""
+        records, limit = self.records, self.limit
+        if len(records) >= limit and record.at_ns - records[-limit].at_ns < 1_000_000_000:
+            raise TooManyRecords
+        records.append(record)
 
     def digest(self) -> str:
         """SHA-256 over the state changes: equal digests mean equal histories (DESIGN §4)."""

@@ -14,20 +14,22 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from shlex import join
 from typing import Any
 
 from vrrpsim import __version__
+from vrrpsim.atomic_write import write_whole
 from vrrpsim.findings import InputError
 from vrrpsim.measure import Result, measure
 from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import SECOND_NS
-from vrrpsim.trace import Fault, Level, Record, StateChange
+from vrrpsim.trace import Fault, Level, Record, StateChange, TooManyRecords
 from vrrpsim.world.world import World
 
 from . import counterexample_file
@@ -398,35 +400,13 @@ class _Hunter:
             text = counterexample_file.as_text(
                 finding.scenario, overrides, path.stem, finding.violation, expect, header
             )
-            _write(path, text)
+            write_whole(path, text.encode())
             loaded = load_scenario(path)
             if not counterexample_file.same_run(loaded, finding.scenario):
                 raise RuntimeError(f"{path} does not say what ran")
             if measure(loaded, run_bounded(loaded, self.bounds).trace).verdict == "fail":
                 return replace(finding, path=path)
         return replace(finding, path=path, alone=False)
-
-
-class _Storm(Exception):
-    """The trace grows beyond all reason."""
-
-
-class _Records(list[Record]):
-    """The records of a run that must come to an end: a storm is a finding, not a hang."""
-
-    def __init__(self, in_a_second: int, seconds: int) -> None:
-        super().__init__()
-        self.in_a_second = in_a_second
-        self.limit = in_a_second * (seconds + 10)
-
-    def append(self, record: Record, /) -> None:
-        """Add a record, unless there are too many already, within the last second or at all."""
-        count = len(self)
-        if count >= self.in_a_second and (
-            count >= self.limit or record.at_ns - self[-self.in_a_second].at_ns < SECOND_NS
-        ):
-            raise _Storm
-        super().append(record)
 
 
 def play(scenario: Scenario, events: Schedule, bounds: Bounds) -> RunHistory:
@@ -440,10 +420,10 @@ def play(scenario: Scenario, events: Schedule, bounds: Bounds) -> RunHistory:
 def run_bounded(scenario: Scenario, bounds: Bounds) -> RunHistory:
     """Run a scenario until its end, or until it writes more than any sane run."""
     world = World(scenario, scenario.seed, Level.ADVERTS, fast_forward=True)
-    world.trace.records = _Records(_busiest(scenario), scenario.duration_ns // SECOND_NS)
+    world.trace.limit = _busiest(scenario)
     try:
         world.run()
-    except _Storm:
+    except TooManyRecords:
         world.trace.end_ns = world.calendar.now_ns
         return RunHistory(scenario, world.trace, bounds, stormed=True)
     return RunHistory(scenario, world.trace, bounds)
@@ -496,19 +476,6 @@ def _command(
     return join(words)
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise CannotWrite(f"{path}: cannot write: {error.strerror}") from error
-
-
-class CannotWrite(Exception):
-    """The file of a finding cannot be written."""
-
-    exit_code = 4
-
-
 @contextmanager
 def _seldom_collecting() -> Iterator[None]:
     """Let Python look for garbage cycles once in some twenty worlds; Hypothesis keeps much that is none.
@@ -549,25 +516,20 @@ def _noting_interrupts() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@contextmanager
-def _without_local_constants() -> Iterator[None]:
+def _without_local_constants() -> AbstractContextManager[object]:
     """Keep Hypothesis from drawing numbers it reads in the modules that happen to be imported.
 
     Otherwise the same seed would search differently under pytest and on the command line, installed and
-    in a working copy. Versions without that feature have nothing to switch off.
+    in a working copy. Versions without that feature (before 6.131) have nothing to switch off.
     """
-    from hypothesis.internal.conjecture import providers
+    from unittest.mock import patch
 
-    own = getattr(providers, "_get_local_constants", None)
-    constants = getattr(providers, "Constants", None)
-    cache = getattr(providers, "CONSTANTS_CACHE", None)
-    if own is None or constants is None or cache is None:
-        yield
-        return
-    providers._get_local_constants = constants  # empty when made anew
-    cache.cache.clear()
     try:
-        yield
-    finally:
-        providers._get_local_constants = own
-        cache.cache.clear()
+        providers = import_module("hypothesis.internal.conjecture.providers")
+        return patch.multiple(
+            providers,
+            _get_local_constants=providers.Constants,  # empty when made anew
+            CONSTANTS_CACHE=type(providers.CONSTANTS_CACHE)(1024),
+        )
+    except (ImportError, AttributeError):
+        return nullcontext()

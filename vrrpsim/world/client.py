@@ -159,7 +159,7 @@ class Client:
         told = (reachable, way.node.name if way.node else "", way.reason, way.cause, way.at)
         if told != self._recorded:
             self._recorded = told
-            self.context.trace.records.append(Reachability(self._now_ns, self.name, *told))
+            self.context.trace.add(Reachability(self._now_ns, self.name, *told))
 
     # --- while a path loses some frames
 

@@ -53,12 +53,10 @@ class Context:
     def frame_lost(self, segment: str, source: str, destination: str, kind: str, reason: str) -> None:
         """Record a frame that did not arrive."""
         if self.trace.level >= Level.ADVERTS:
-            self.trace.records.append(
-                FrameLost(self.calendar.now_ns, segment, source, destination, kind, reason)
-            )
+            self.trace.add(FrameLost(self.calendar.now_ns, segment, source, destination, kind, reason))
 
     def remark(self, text: str) -> None:
         """Say something about the run itself, once."""
         if text not in self._remarks:
             self._remarks.add(text)
-            self.trace.records.append(Remark(self.calendar.now_ns, text))
+            self.trace.add(Remark(self.calendar.now_ns, text))

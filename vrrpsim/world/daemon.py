@@ -152,7 +152,7 @@ class Daemon:
     def _become(self, life: Life) -> None:
         self.life = life
         self.wakeups.refresh()
-        self.machine.context.trace.records.append(
+        self.machine.context.trace.add(
             ProcessChange(self._calendar.now_ns, self.machine.name, self.name, life.value)
         )
 

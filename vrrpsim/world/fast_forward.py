@@ -157,7 +157,7 @@ class FastForward:
             before = records.pop()
             assert isinstance(before, FastForwarded)
             now_ns, adverts, lost = before.at_ns, adverts + before.adverts, lost + before.frames_lost
-        records.append(FastForwarded(now_ns, adverts, lost))
+        self.context.trace.add(FastForwarded(now_ns, adverts, lost))
 
 
 def _stream(daemon: Daemon, instance: Instance, sent: Prepared, leads: bool) -> Stream | None:

@@ -87,7 +87,7 @@ class Faults:
         self._await(later)
 
     def _end(self, ending: Ending[Undo]) -> None:
-        self.context.trace.records.append(FaultEnd(self.context.calendar.now_ns, ending.number))
+        self.context.trace.add(FaultEnd(self.context.calendar.now_ns, ending.number))
         if self._programme.ended(ending):
             ending.undo()
             self.context.reconsider()

@@ -116,9 +116,7 @@ class Machine:
 
     def _record_address(self, port: Port, address: Address, present: bool) -> None:
         now_ns = self.context.calendar.now_ns
-        self.context.trace.records.append(
-            AddressChange(now_ns, self.name, port.interface, str(address), present)
-        )
+        self.context.trace.add(AddressChange(now_ns, self.name, port.interface, str(address), present))
 
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
         """A VRRP packet reached a kernel whose keepalived would get it at once: here there is none."""

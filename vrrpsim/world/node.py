@@ -118,7 +118,7 @@ class Node(Machine):
     def _machine_is(self, state: str) -> None:
         self.kernel_runs = state == "on"
         self._changes += 1
-        self.context.trace.records.append(NodeChange(self._now_ns, self.name, state))
+        self.context.trace.add(NodeChange(self._now_ns, self.name, state))
 
     def starve(self, delay: Distribution | None) -> None:
         """Serve timers and packets this much late; None: no longer."""
@@ -163,9 +163,7 @@ class Node(Machine):
 
     def process_changed(self, process: RunningProcess) -> None:
         """A process lives, serves, freezes or died."""
-        self.context.trace.records.append(
-            ProcessChange(self._now_ns, self.name, process.name, process.life.value)
-        )
+        self.context.trace.add(ProcessChange(self._now_ns, self.name, process.name, process.life.value))
         if self.daemon is not None:
             self.daemon.disturb()
             self.daemon.process_changed(process.name)

@@ -133,7 +133,7 @@ class OutputQueue:
         if trace.level >= LEVELS[type(output)]:
             record = record_of(output, self._calendar.now_ns, self._machine.name)
             if record is not None:
-                trace.records.append(record)
+                trace.add(record)
 
     def _send(self, output: SendAdvert | SendGratuitous) -> None:
         known = self._frames.get(id(output)) or self.prepared(output)
@@ -142,7 +142,7 @@ class OutputQueue:
         port, frame, record, said, _ = known
         trace = self._trace
         if trace.level >= Level.ADVERTS:
-            trace.records.append(record(self._calendar.now_ns, *said))
+            trace.add(record(self._calendar.now_ns, *said))
         if type(frame) is VrrpFrame:
             port.send_ip(frame)
         else:
