@@ -48,6 +48,7 @@ KNOWN_FROM = {
     "answers_own_source": "read",
     "lower_advert_restarts_timer": "read",
     "fault_priority_zero_adverts": "measured: 13",
+    "resigns_without_source": "run by hand, 2.2.7 and 2.3.3",
     "owner_starts_as_master": "measured: 52",
     "owner_needs_wanted_state": "run by hand",
     "owner_conflict": "measured: 52",
@@ -67,6 +68,8 @@ KNOWN_FROM = {
     "has_no_virtual_ipaddress": "read",
     "has_owner_ignore_adverts": "read",
     "missing_source_is_fault": "run by hand, each version",
+    "strict_excludes_unicast": "run by hand on 2.2.7, others read",
+    "unicast_needs_interface": "run by hand on 2.2.7, others read",
     "reject_log_every_packet": "read",
 }
 

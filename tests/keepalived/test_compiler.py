@@ -25,7 +25,15 @@ from vrrpsim.protocol.configuration import (
     Track,
     UnicastPeer,
 )
-from vrrpsim.protocol.dialect import FRR_8_4, KEEPALIVED_2_2_7, KEEPALIVED_2_2_8, KEEPALIVED_2_3_3, RFC9568
+from vrrpsim.protocol.dialect import (
+    FRR_8_4,
+    KEEPALIVED_2_2_4,
+    KEEPALIVED_2_2_7,
+    KEEPALIVED_2_2_8,
+    KEEPALIVED_2_3_3,
+    KEEPALIVED_2_4_3,
+    RFC9568,
+)
 
 MS = 1_000_000
 
@@ -329,7 +337,6 @@ def test_at_most_255_addresses_are_advertised():
         ("vrrp_instance V {\n virtual_router_id 1\n}", "LX-21"),
         ("vrrp_instance V {\n version 3\n interface e\n virtual_router_id 1\n}", "N27"),
         ("global_defs {\n vrrp_strict\n}\nvrrp_instance V {\n interface e\n virtual_router_id 1\n}", "N27"),
-        (conf("strict_mode\nunicast_peer {\n 10.0.0.9\n}"), "N27"),
         (conf() + conf(name="W"), "X17"),
     ],
 )
@@ -381,7 +388,46 @@ def test_unicast_fault_no_peer_is_a_fault_for_ever():
 
 def test_an_instance_with_peers_and_source_needs_no_interface():
     text = "vrrp_instance V {\n virtual_router_id 1\n unicast_src_ip 10.0.0.8\n unicast_peer { 10.0.0.9\n}\n}"
-    assert config(text).instances[0].interface == ""
+    for dialect in (KEEPALIVED_2_2_4, KEEPALIVED_2_2_8, KEEPALIVED_2_3_3):
+        assert config(text, dialect).instances[0].interface == ""
+    assert fatal_rules(text, KEEPALIVED_2_2_7) == ["LX-21"]  # its mistake
+
+
+def test_strict_mode_excludes_unicast_where_the_test_comes_in_time():
+    text = conf("strict_mode\nunicast_peer {\n 10.0.0.9\n}")
+    for dialect in (KEEPALIVED_2_2_4, KEEPALIVED_2_4_3):
+        assert fatal_rules(text, dialect) == ["N27"]
+    for dialect in (KEEPALIVED_2_2_7, KEEPALIVED_2_2_8, KEEPALIVED_2_3_3):
+        assert config(text, dialect).instances[0].unicast
+
+
+def test_a_prefix_or_a_range_behind_an_address_is_cut_off():
+    one = instance("unicast_src_ip 10.0.0.8/24\nunicast_peer {\n 10.0.0.9/24\n 10.0.0.7-9\n}")
+    assert [str(each.address) for each in one.unicast_peers] == ["10.0.0.9", "10.0.0.7"]
+    assert str(one.source) == "10.0.0.8"
+    assert rules("mcast_src_ip 10.0.0.8/24\nmcast_dst_ip 224.0.0.9/4") == []
+
+
+def test_routes_and_rules_name_the_interfaces_that_they_need():
+    body = (
+        "virtual_routes {\n 10.1.0.0/16 via 10.0.0.9 dev eth1\n 10.2.0.0/16 dev eth2 no_track\n"
+        " 10.3.0.0/16 via 10.0.0.9\n}\nvirtual_rules {\n from 10.0.0.1 iif eth3 table 5\n}"
+    )
+    assert [route.interfaces for route in instance(body).routes] == [("eth1",), (), (), ("eth3",)]
+
+
+def test_a_name_that_is_too_long_is_no_interface():
+    assert fatal_rules(conf(interface="a234567890123456")) == ["LX-21"]
+    assert instance(interface="a23456789012345").interface == "a23456789012345"
+
+
+def test_macvlans_are_named_by_family_and_the_second_by_number():
+    text = (
+        conf("use_vmac", name="A", vrid=2)
+        + conf("use_vmac\nversion 3", name="B", vrid=2, vip="fe80::1")
+        + conf("use_vmac", name="C", vrid=2, vip="10.1.0.1", interface="eth1")
+    )
+    assert [each.vmac_interface for each in config(text).instances] == ["vrrp.2", "vrrp6.2", "vrrp1.2"]
 
 
 def test_multicast_groups():

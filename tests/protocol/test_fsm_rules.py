@@ -722,15 +722,25 @@ def test_FSM_36_from_2_3_3_the_lower_address_steps_down():
     assert (step.state.state, step.state.priority) == (State.BACKUP, 255)
 
 
-def test_FSM_36_from_2_3_3_the_higher_address_insists_then_gives_in():
+def test_FSM_36_from_2_3_3_the_higher_address_answers_twice_more_then_watches():
+    """S9: an advert and the burst at once; after two own adverts another within 1.2 intervals is too much."""
     one = owner(KEEPALIVED_2_3_3)
-    first = transition(one, master(one), NOW + 7, Heard(advert(255), LOW), NOW)
-    assert first.actions == (Advertise(255), Advertise(255))
-    assert first.state.rogue_until_ns == NOW + 1_200 * MS_NS
-    second = transition(one, first.state, first.deadline_ns, Heard(advert(255), LOW), NOW + SECOND_NS)
-    assert (second.state.state, second.state.priority) == (State.BACKUP, 254)
-    silent = transition(one, first.state, first.deadline_ns, Heard(advert(255), LOW), NOW + 1_200 * MS_NS)
-    assert (silent.state.state, silent.state.priority) == (State.MASTER, 255)
+    step = transition(one, master(one), NOW + 7, Heard(advert(255), LOW), NOW)
+    assert [each for each in step.actions if isinstance(each, Advertise | Announce)][:2] == [
+        Advertise(255),
+        Announce(5),
+    ]
+    for _ in range(2):
+        again = transition(one, step.state, step.deadline_ns, Heard(advert(255), LOW), step.deadline_ns - 1)
+        assert again.state.state is State.MASTER
+        step = transition(one, step.state, step.deadline_ns, fsm.Expired(), step.deadline_ns)
+    sent_ns = step.deadline_ns - SECOND_NS
+    assert step.state.rogue_until_ns == sent_ns + 1_200 * MS_NS
+    late = transition(one, step.state, step.deadline_ns, Heard(advert(255), LOW), sent_ns + SECOND_NS)
+    assert (late.state.state, late.state.priority) == (State.BACKUP, 254)
+    for _ in range(2):
+        step = transition(one, step.state, step.deadline_ns, fsm.Expired(), step.deadline_ns)
+    assert str(step.actions[-1]) == "(VI): rogue address owner appears to have stopped advertising"
 
 
 @pytest.mark.parametrize(
@@ -908,16 +918,17 @@ def test_FSM_45_a_cleared_fault_does_not_end_the_script_wait():
 
 
 @pytest.mark.parametrize(
-    ("late_ns", "preempt", "state"),
+    ("late_ns", "fields", "state"),
     [
-        (3 * SECOND_NS, False, State.BACKUP),
-        (3 * SECOND_NS, True, State.MASTER),
-        (2 * SECOND_NS + SKEW[101], False, State.MASTER),
-        (2 * SECOND_NS + SKEW[101] + 1, False, State.BACKUP),
+        (3 * SECOND_NS, {}, State.BACKUP),
+        (3 * SECOND_NS, {"preempt": True}, State.MASTER),
+        (2 * SECOND_NS + SKEW[254] - 1, {}, State.MASTER),  # without a number P is 254
+        (2 * SECOND_NS + SKEW[254], {}, State.BACKUP),
+        (2 * SECOND_NS + SKEW[254], {"timer_expired_backup": 101}, State.MASTER),
     ],
 )
-def test_K11_a_master_that_slept_too_long_demotes_itself(late_ns, preempt, state):
-    one = rules(101, KEEPALIVED_2_2_8, timer_expired_backup=0, preempt=preempt)
-    step = transition(one, master(one), NOW, fsm.Expired(), NOW + late_ns)
+def test_K11_a_master_that_slept_too_long_demotes_itself(late_ns, fields, state):
+    one = rules(101, KEEPALIVED_2_2_8, **{"timer_expired_backup": 0, "preempt": False, **fields})
+    step = transition(one, master(one), NOW, fsm.Overslept(), NOW + late_ns)
     assert step.state.state is state
     assert Advertise(0) not in step.actions

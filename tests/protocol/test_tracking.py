@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from vrrp_pair import MS_NS, address, hear, instance, kinds, router_config, script, started
 
 from vrrpsim.protocol import tracking
-from vrrpsim.protocol.configuration import SECOND_NS, InterfaceDelay, ProcessConfig, ScriptConfig, Track
+from vrrpsim.protocol.configuration import (
+    SECOND_NS,
+    InterfaceDelay,
+    ProcessConfig,
+    ScriptConfig,
+    Track,
+    UnicastPeer,
+)
 from vrrpsim.protocol.dialect import KEEPALIVED_2_2_7, KEEPALIVED_2_3_3, Dialect
 from vrrpsim.protocol.fsm import NEVER_NS, Log, State
 from vrrpsim.protocol.outputs import KillScript, Output, PriorityChanged, RunNotify, RunScript, TrackerChanged
@@ -488,10 +495,16 @@ def test_an_interface_that_nobody_tracks_says_nothing():
 
 
 @pytest.mark.parametrize(
-    ("dialect", "state"), [(KEEPALIVED_2_2_7, State.FAULT), (KEEPALIVED_2_3_3, State.BACKUP)]
+    ("dialect", "unicast", "state"),
+    [
+        (KEEPALIVED_2_2_7, True, State.FAULT),
+        (KEEPALIVED_2_2_7, False, State.BACKUP),  # mcast_src_ip need not be there
+        (KEEPALIVED_2_3_3, True, State.BACKUP),
+    ],
 )
-def test_K15_a_missing_source_address(dialect, state):
-    router = started(router_config(instance(source=address(77))), dialect)
+def test_K15_a_missing_source_address(dialect, unicast, state):
+    peers = (UnicastPeer(address(2)),) if unicast else ()
+    router = started(router_config(instance(source=address(77), unicast_peers=peers)), dialect)
     assert router.state_of("VI") is state
     router.source_changed("eth0", 4, address(77), SECOND_NS)  # too late
     assert router.state_of("VI") is state

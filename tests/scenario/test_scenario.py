@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vrrpsim.findings import InputError
+from vrrpsim.findings import InputError, Severity
 from vrrpsim.keepalived.compiler import compile_text
 from vrrpsim.scenario.events import (
     FlushAddress,
@@ -350,9 +350,12 @@ def test_errors_of_keepalived_conf_have_their_own_place(tmp_path):
     message = errors(write(tmp_path, conf=CONF.replace("interface eth0", "interface eth1")))
     assert message.startswith(f"{tmp_path}/lb1.conf:8:")
     assert "lb1 has no interface 'eth1'; did you mean 'eth0'?" in message
-    message = errors(write(tmp_path, conf=CONF.replace("unicast_src_ip 10.0.0.1", "unicast_src_ip 10.0.0.9")))
-    assert message.startswith(f"{tmp_path}/lb1.conf:13:")
-    assert "lb1 has no address 10.0.0.9" in message
+    path = write(tmp_path, conf=CONF.replace("unicast_src_ip 10.0.0.1", "unicast_src_ip 10.0.0.9"))
+    [warning] = [each for each in load_scenario(path).findings if "has no address 10.0.0.9" in each.message]
+    assert (warning.place.line, warning.severity) == (
+        13,
+        Severity.WARNING,
+    )  # the daemon's answer is in the run
 
 
 def test_errors_of_inline_keywords_have_the_place_in_the_scenario(tmp_path):

@@ -130,8 +130,8 @@ class Line:
         return None
 
     def address(self, index: int) -> Address | None:
-        """Read an address without a prefix."""
-        address = parse_address(self.word(index).text)
+        """Read an address; keepalived cuts off a prefix length or the end of a range."""
+        address = parse_address(re.split("[-/]", self.word(index).text)[0])
         if address is None:
             self.warn("LX-7", f"{self.keyword}: {self.shown(index)} is not an IP address", index)
         return address

@@ -49,6 +49,7 @@ class Completion:
     unused_scripts: tuple[str, ...] = ()
     _member_of: dict[str, ParsedGroup] = field(default_factory=dict)
     _members: dict[str, list[str]] = field(default_factory=dict)
+    _vmacs: set[str] = field(default_factory=set)  # names given so far
 
     def complete(self) -> RouterConfig:
         """Return the configuration that runs."""
@@ -129,6 +130,7 @@ class Completion:
             initial_state=state,
             addresses=addresses,
             excluded=excluded,
+            routes=tuple(draft.routes),
             family=family,
             advert_int_ns=self._advert_int(draft, version),
             preempt=not nopreempt,
@@ -163,9 +165,11 @@ class Completion:
         """LX-21, N27: what keepalived does not start without."""
         if draft.vrid is None:
             self._fatal(draft, "LX-21", "virtual_router_id must be set")
-        if not draft.interface and not (draft.unicast_peers and draft.source):
+        dialect = self.router.dialect
+        unicast = draft.unicast_peers and draft.source
+        if not draft.interface and (not unicast or dialect.unicast_needs_interface):
             self._fatal(draft, "LX-21", "interface must be set")
-        if strict and draft.unicast_peers:
+        if strict and draft.unicast_peers and dialect.strict_excludes_unicast:
             self._fatal(draft, "N27", "strict mode excludes unicast_peer", "unicast_peer")
         if (version == 3 or strict) and not draft.addresses and not draft.no_virtual_ipaddress:
             reason = "strict mode" if strict else "version 3"
@@ -321,7 +325,13 @@ class Completion:
     def _vmac_interface(self, draft: ParsedInstance) -> str:
         if draft.vmac_xmit_base and not draft.use_vmac:
             self._warn(draft, "§5.3", "vmac_xmit_base without use_vmac is ignored", "vmac_xmit_base")
-        return (draft.vmac_interface or f"vrrp.{draft.vrid}") if draft.use_vmac else ""
+        if not draft.use_vmac or draft.vmac_interface:
+            return draft.vmac_interface if draft.use_vmac else ""
+        usual = f"vrrp{'6' if draft.family == 6 else ''}.{draft.vrid}"
+        names = (usual, *(f"vrrp{number}.{draft.vrid}" for number in range(1, 256)))
+        name = next(each for each in names if each not in self._vmacs)
+        self._vmacs.add(name)
+        return name
 
     # --- trackers
 

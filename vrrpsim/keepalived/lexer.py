@@ -419,7 +419,7 @@ def _load(path: Path) -> tuple[str, str]:
     except (OSError, ValueError) as error:
         return f"cannot be read: {getattr(error, 'strerror', None) or error}", ""
     try:
-        return "", data.decode("utf-8-sig")
+        return "", data.decode("utf-8")  # a byte order mark is part of the first word, as keepalived has it
     except UnicodeDecodeError:
         return "", data.decode("latin-1")  # keepalived does not mind an umlaut in a comment
 

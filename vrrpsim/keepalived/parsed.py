@@ -21,6 +21,7 @@ from vrrpsim.protocol.configuration import (
     Track,
     UnicastPeer,
     VirtualAddress,
+    VirtualRoute,
 )
 from vrrpsim.protocol.dialect import Dialect
 
@@ -72,6 +73,7 @@ class ParsedInstance(Parsed):
     family: int = 0  # 0: not known yet
     addresses: list[VirtualAddress] = field(default_factory=list)
     excluded: list[VirtualAddress] = field(default_factory=list)
+    routes: list[VirtualRoute] = field(default_factory=list)
     unicast_peers: list[UnicastPeer] = field(default_factory=list)
     source: Address | None = None
     multicast_group: Address | None = None

@@ -197,6 +197,8 @@ def _instance(each: InstanceConfig, config: RouterConfig, secrets: bool) -> Line
         yield "no_virtual_ipaddress"
     yield from _block("virtual_ipaddress", map(_address, each.addresses))
     yield from _block("virtual_ipaddress_excluded", map(_address, each.excluded))
+    for word, is_rule in (("virtual_routes", False), ("virtual_rules", True)):
+        yield from _block(word, (route.text for route in each.routes if route.is_rule is is_rule))
     yield from _trackers(each, next((group for group in config.groups if each.name in group.members), None))
     yield from _notify(each.notify)
 

@@ -60,6 +60,15 @@ class VirtualAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class VirtualRoute:
+    """One line of `virtual_routes` or `virtual_rules`, as written, and the interfaces that it depends on."""
+
+    text: str
+    interfaces: tuple[str, ...] = ()
+    is_rule: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class UnicastPeer:
     """One entry of `unicast_peer`, with the TTL range accepted from it (§5.2 #22)."""
 
@@ -122,6 +131,7 @@ class InstanceConfig:
     initial_state: InitialState = InitialState.BACKUP
     addresses: tuple[VirtualAddress, ...] = ()
     excluded: tuple[VirtualAddress, ...] = ()  # `virtual_ipaddress_excluded`: not advertised
+    routes: tuple[VirtualRoute, ...] = ()  # only their interfaces matter here
     family: int = 4  # 4 or 6
     advert_int_ns: int = SECOND_NS
     preempt: bool = True  # False: `nopreempt`
@@ -138,7 +148,7 @@ class InstanceConfig:
     lower_prio_no_advert: bool = False
     higher_prio_send_advert: bool = False
     owner_ignore_adverts: bool = False
-    timer_expired_backup: int | None = None  # the priority P of K11; 0: own
+    timer_expired_backup: int | None = None  # the priority P of K11; 0: 254
     accept: bool = True
     strict: bool = False
     garp: Garp = Garp()

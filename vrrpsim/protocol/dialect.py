@@ -73,6 +73,7 @@ class Dialect:
     answers_own_source: bool = False  # FSM-32; RFC 9568 §6.4.3 to the letter: True (rfc.md §4.4 S2)
     lower_advert_restarts_timer: bool = True  # rfc.md §4.4 S4: False
     fault_priority_zero_adverts: int = 2  # FSM-38
+    resigns_without_source: bool = False  # K17: priority 0 although the IPv6 source is gone
     owner_starts_as_master: bool = True  # FSM-5, RFC 9568 §6.4.1
     owner_needs_wanted_state: bool = True  # FSM-5, FSM-43; the RFCs have no wanted state
     owner_conflict: OwnerConflict = OwnerConflict.DROP_TO_254  # K9
@@ -98,15 +99,20 @@ class Dialect:
     has_no_virtual_ipaddress: bool = False  # K13
     has_owner_ignore_adverts: bool = False  # K14
     missing_source_is_fault: bool = True  # K15
+    strict_excludes_unicast: bool = False  # N27: of 2.2.7 to 2.3.4 the test comes too early
+    unicast_needs_interface: bool = False  # the same mistake, in 2.2.7 only: else it exits
     reject_log_every_packet: bool = True  # K2
 
 
-KEEPALIVED_2_2_7 = Dialect(name="keepalived-2.2.7")
-KEEPALIVED_2_2_4 = replace(KEEPALIVED_2_2_7, name="keepalived-2.2.4")
+KEEPALIVED_2_2_7 = Dialect(name="keepalived-2.2.7", unicast_needs_interface=True)
+KEEPALIVED_2_2_4 = replace(
+    KEEPALIVED_2_2_7, name="keepalived-2.2.4", unicast_needs_interface=False, strict_excludes_unicast=True
+)
 KEEPALIVED_2_0_20 = replace(KEEPALIVED_2_2_4, name="keepalived-2.0.20", missing_source_is_fault=False)
 KEEPALIVED_2_2_8 = replace(
     KEEPALIVED_2_2_7,
     name="keepalived-2.2.8",
+    unicast_needs_interface=False,
     startup_delay_discards=True,
     has_timer_expired_backup=True,
     has_v3_checksum_as_v2=True,
@@ -119,6 +125,7 @@ KEEPALIVED_2_3_3 = replace(
     padded_short_ok=True,
     source_check_needs_list_check=False,
     owner_conflict=OwnerConflict.ROGUE,
+    resigns_without_source=True,
     runs_overlapping_scripts=False,
     script_interval_in_ms=True,
     garp_refresh_on_adverts=False,
@@ -128,7 +135,7 @@ KEEPALIVED_2_3_3 = replace(
     reject_log_every_packet=False,
 )
 KEEPALIVED_2_3_4 = replace(KEEPALIVED_2_3_3, name="keepalived-2.3.4")
-KEEPALIVED_2_4_3 = replace(KEEPALIVED_2_3_4, name="keepalived-2.4.3")
+KEEPALIVED_2_4_3 = replace(KEEPALIVED_2_3_4, name="keepalived-2.4.3", strict_excludes_unicast=True)
 RFC9568 = Dialect(
     name="rfc9568",
     default_version=3,

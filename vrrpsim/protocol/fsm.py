@@ -17,11 +17,12 @@ from functools import lru_cache
 from typing import NamedTuple, assert_never
 
 from .configuration import OWNER_PRIORITY, Address, InitialState, InstanceConfig
-from .dialect import Dialect, OwnerConflict
+from .dialect import Dialect, OwnerConflict, SkewRounding
 from .packet import Advertisement
 from .reasons import Reason
 from .timers import master_down_interval_ns, skew_time_ns
 
+ROGUE_ADVERTS = 2  # FSM-36
 NEVER_NS = 1 << 62  # the deadline of an instance that waits for nothing
 
 
@@ -81,7 +82,8 @@ class InstanceState(NamedTuple):
     master_priority: int = 0
     preempt_at_ns: int | None = None  # the preempt clock (FSM-13 … FSM-15)
     delay_until_ns: int = 0  # end of vrrp_startup_delay (FSM-9)
-    rogue_until_ns: int = 0  # FSM-36 from 2.3.3
+    rogue_adverts: int = 0  # own adverts until the watch for a rogue owner begins, FSM-36 from 2.3.3
+    rogue_until_ns: int = 0  # its end: another equal advert until then takes the ownership away
 
 
 def initial_state(rules: InstanceRules, source: Address | None) -> InstanceState:
@@ -113,6 +115,10 @@ class StartInFault(NamedTuple):
 
 class Expired(NamedTuple):
     """The deadline is reached and nothing holds the instance back."""
+
+
+class Overslept(NamedTuple):
+    """The daemon runs again after its timers were overdue for too long (K11); before anything else."""
 
 
 class HeldBack(NamedTuple):
@@ -182,6 +188,7 @@ Event = (
     Startup
     | StartInFault
     | Expired
+    | Overslept
     | HeldBack
     | Heard
     | Rejected
@@ -341,7 +348,7 @@ def _in_backup(
             return Step(state._replace(down_ns=down_ns, delay_until_ns=0), now_ns + down_ns)
         case SourceChanged(source=source):
             return Step(state._replace(source=source), deadline_ns)
-        case Startup() | StartInFault() | Recovered() | Forced() | AddressLost():
+        case Startup() | StartInFault() | Recovered() | Forced() | AddressLost() | Overslept():
             return Step(state, deadline_ns)
         case _:
             assert_never(event)
@@ -395,9 +402,12 @@ def _in_master(
     restarted_ns = now_ns + rules.advert_int_ns
     match event:
         case Expired():
-            if _descheduled_too_long(rules, state, deadline_ns, now_ns):  # K11
+            watched, logs = _watch_rogue(rules, state, now_ns)
+            return Step(watched, restarted_ns, (Advertise(state.priority, True), *logs))  # FSM-28
+        case Overslept():
+            if _descheduled_too_long(rules, state, deadline_ns, now_ns):
                 return _leave_master(rules, state, now_ns, Reason.TIMER_EXPIRED_BACKUP)
-            return Step(state, restarted_ns, (Advertise(state.priority, True),))  # FSM-28
+            return Step(state, deadline_ns)
         case Heard(advert=advert, source=source):
             return _master_hears(rules, state, deadline_ns, advert, source, now_ns)
         case Rejected():  # FSM-29, FSM-35
@@ -457,12 +467,7 @@ def _master_hears(
         if isinstance(conflict, Step):
             return conflict
         if conflict is not state:
-            log = Log(
-                "({}) CONFIGURATION ERROR: local instance and a remote instance are both configured as "
-                "address owner, please fix - reducing local priority",
-                (config.name,),
-            )
-            return _yield_to(rules, conflict, advert, source, now_ns, (log,))
+            return _yield_to(rules, conflict, advert, source, now_ns, (_conflict_log(rules),))
     is_twin = advert.priority == state.priority and source == state.source
     if is_twin and not rules.dialect.answers_own_source:  # FSM-32
         log = Log(
@@ -517,7 +522,6 @@ def _owner_conflict(
     now_ns: int,
 ) -> Step | InstanceState:
     """Another owner advertises (FSM-36): the final answer, or the state to go on with."""
-    config = rules.config
     match rules.dialect.owner_conflict:
         case OwnerConflict.DISCARD:
             return Step(state, deadline_ns)
@@ -527,14 +531,12 @@ def _owner_conflict(
             return state
         case OwnerConflict.ROGUE:
             if _beats(advert.priority, source, state):
-                return state
+                return _yield_to(rules, state, advert, source, now_ns, (_conflict_log(rules),))
             if now_ns < state.rogue_until_ns:
                 yielded = state._replace(base=OWNER_PRIORITY - 1, priority=OWNER_PRIORITY - 1)
-                return _yield_to(rules, yielded, advert, source, now_ns, ())
-            wait_ns = max(config.advert_int_ns, advert.interval_ns) * 6 // 5
-            suspicious = state._replace(rogue_until_ns=now_ns + wait_ns)
-            twice = (Advertise(state.priority), Advertise(state.priority))
-            return Step(suspicious, now_ns + config.advert_int_ns, twice)
+                return _yield_to(rules, yielded, advert, source, now_ns, (_conflict_log(rules),))
+            warned = state._replace(rogue_adverts=state.rogue_adverts or ROGUE_ADVERTS)
+            return _answer_lower(rules, warned, deadline_ns, advert, source, now_ns)
         case _:
             assert_never(rules.dialect.owner_conflict)
 
@@ -760,14 +762,42 @@ def _remember_remaining(
     return state._replace(down_ns=max(deadline_ns - now_ns, 0))
 
 
-def _descheduled_too_long(rules: InstanceRules, state: InstanceState, deadline_ns: int, now_ns: int) -> bool:
-    """K11: `timer_expired_backup P` with nopreempt: later than last advert + 3·adv + skew(P)."""
-    config = rules.config
+def _watch_rogue(
+    rules: InstanceRules, state: InstanceState, now_ns: int
+) -> tuple[InstanceState, tuple[Log, ...]]:
+    """FSM-36 from 2.3.3: two own adverts after a rogue owner's, then 1.2 intervals of silence."""
+    if state.rogue_adverts > 1:
+        return state._replace(rogue_adverts=state.rogue_adverts - 1), ()
+    if state.rogue_adverts:
+        interval_ns = max(rules.advert_int_ns, state.master_adver_interval_ns)
+        return state._replace(rogue_adverts=0, rogue_until_ns=now_ns + interval_ns * 6 // 5), ()
+    if not state.rogue_until_ns or now_ns < state.rogue_until_ns:
+        return state, ()
+    log = Log("({}): rogue address owner appears to have stopped advertising", (rules.config.name,))
+    return state._replace(rogue_until_ns=0), (log,)
+
+
+def _conflict_log(rules: InstanceRules) -> Log:
+    return Log(
+        "({}) CONFIGURATION ERROR: local instance and a remote instance are both configured as "
+        "address owner, please fix - reducing local priority",
+        (rules.config.name,),
+    )
+
+
+def oversleep_ns(config: InstanceConfig, rounding: SkewRounding) -> int:
+    """K11: timers overdue for longer than this make a Master doubt itself; `NEVER_NS` where none does."""
     if config.timer_expired_backup is None or config.preempt:
-        return False
-    expected = state._replace(priority=config.timer_expired_backup or state.priority)
-    patience_ns = 3 * config.advert_int_ns + rules.skew_ns(expected)
-    return now_ns > deadline_ns - config.advert_int_ns + patience_ns
+        return NEVER_NS
+    priority = config.timer_expired_backup or OWNER_PRIORITY - 1
+    interval_ns = config.advert_int_ns
+    return 2 * interval_ns + _skew_ns(config.version, priority, interval_ns, rounding)
+
+
+def _descheduled_too_long(rules: InstanceRules, state: InstanceState, deadline_ns: int, now_ns: int) -> bool:
+    """K11: `timer_expired_backup P` with nopreempt: last advert + 3·adv + skew(P), P 254 unless said."""
+    patience_ns = oversleep_ns(rules.config, rules.dialect.skew_rounding)
+    return patience_ns < NEVER_NS and now_ns >= deadline_ns + patience_ns
 
 
 def _timeout_log(rules: InstanceRules) -> Log:

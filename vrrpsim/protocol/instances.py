@@ -83,8 +83,8 @@ class Instance:
 
     @property
     def has_plain_rhythm(self) -> bool:
-        """Whether a Master's timer does nothing but send the same advert (no GA-3, no K11)."""
-        return not self.config.garp.master_refresh_ns and self.config.timer_expired_backup is None
+        """Whether a Master's timer does nothing but send the same advert (no GA-3)."""
+        return not self.config.garp.master_refresh_ns
 
     def hear_again(self, at_ns: int, times: int) -> None:
         """The advert of the memo was accepted so many times more, the last time at `at_ns`."""
@@ -107,9 +107,11 @@ class Instance:
         self.memo_state: fsm.InstanceState | None = None
         self.memo_ttl = self.memo_delay_ns = 0
 
-    def remember(self, source: Address, destination: Address, ttl: int, payload: bytes) -> None:
+    def remember(
+        self, interface: str, source: Address, destination: Address, ttl: int, payload: bytes
+    ) -> None:
         """Make the advert just accepted the memo: in this state it moves the deadline, no more."""
-        self.memo_interface = self.config.interface
+        self.memo_interface = interface
         self.memo_source, self.memo_destination, self.memo_ttl = source, destination, ttl
         self.memo_payload = payload
         self.memo_state, self.memo_delay_ns = self.state, self.state.down_ns

@@ -53,7 +53,7 @@ class Monitors:
     ) -> None:
         """What the daemon finds counts at once."""
         self._down_at_start = interfaces_down
-        self.files = dict(files)
+        self.files = {**_initial(config, overwrite=False), **files, **_initial(config, overwrite=True)}
         self._counts = {process.name: processes.get(process.name, 0) for process in config.processes}
         self.reload(config)
 
@@ -143,3 +143,9 @@ class Monitors:
 
     def _log(self, template: str, *arguments: object) -> None:
         self._emit(Log(template, arguments))
+
+
+def _initial(config: RouterConfig, overwrite: bool) -> dict[str, int]:
+    """What `init_file` writes: where there is no file, or in any case."""
+    wanted = (each for each in config.files if each.init_value is not None and each.overwrite is overwrite)
+    return {each.name: each.init_value or 0 for each in wanted}

@@ -23,12 +23,16 @@ class SendAdvert(NamedTuple):
 
 
 class AddAddresses(NamedTuple):
-    """Put these on the interface; `virtual_mac` says that it is the instance's macvlan."""
+    """Put these on the interface; `virtual_mac` says that it is the instance's macvlan.
+
+    Without `accept` a firewall rule comes first: the host drops what is sent to them (FSM-27).
+    """
 
     instance: str
     interface: str
     addresses: tuple[VirtualAddress, ...]
     virtual_mac: bytes | None
+    accept: bool = True
 
 
 class RemoveAddresses(NamedTuple):

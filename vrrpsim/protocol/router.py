@@ -9,14 +9,14 @@ tracking.py, announcements (§4) in announcements.py. What binds a sync group (�
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import fsm, tracking
 from .adverts import encoded
 from .announcements import Announcer
 from .configuration import Address, InstanceConfig, RouterConfig, VirtualAddress
 from .dialect import Dialect
-from .fsm import Log, State
+from .fsm import NEVER_NS, Log, State
 from .instances import Group, Instance, carriers, companions, identity, may_start_as_master, pick, places
 from .monitors import Monitors
 from .outputs import (
@@ -68,9 +68,10 @@ class VrrpRouter:
         self.groups: list[Group] = []
         self._scripts = Scripts(self._timers, dialect.runs_overlapping_scripts, self._emit, self._review)
         self._monitors = Monitors(self._timers, self._emit, self._review)
-        self._dispatch: dict[tuple[str, int, int], list[Instance]] = {}
+        self._dispatch: dict[tuple[str | Address, int, int], list[Instance]] = {}
         self._memos: dict[bytes, Instance] = {}  # by the advert last accepted
         self._delay_until_ns = 0
+        self._patience_ns = NEVER_NS  # K11: overdue for longer, timers make Masters doubt themselves
         self.running = False
 
     # --- what a shell asks
@@ -78,6 +79,13 @@ class VrrpRouter:
     def next_deadline_ns(self) -> int:
         """Wake me no later than this; `NEVER_NS` if nothing is pending."""
         return self._timers.wake_ns()
+
+    def elects_by(self, due_ns: int) -> bool:
+        """Whether a Backup gives up waiting no later than this: the moment in which rivals race."""
+        return any(
+            instance.timer.at_ns <= due_ns and instance.state.state is State.BACKUP
+            for instance in self.instances.values()
+        )
 
     def exact_deadline_ns(self, besides: Container[Timer] = ()) -> int:
         """The same without being early, for all timers or `besides` some."""
@@ -96,7 +104,7 @@ class VrrpRouter:
 
     def start(self, host: Host, now_ns: int) -> list[Output]:
         """The dispatcher starts: leftovers go, scripts run, every instance takes its first state."""
-        self._host = host
+        self._host = self._without_leftovers(host)
         self.running = True
         if self.config.startup_delay_ns:
             self._delay_until_ns = now_ns + self.config.startup_delay_ns
@@ -183,6 +191,8 @@ class VrrpRouter:
         timers = self._timers
         if due_ns is None:
             due_ns = now_ns
+        if self._patience_ns < NEVER_NS:
+            self._look_at_clock(now_ns)
         while (timer := timers.pop_due(due_ns)) is not None:
             timer.fire(now_ns)
         outputs, self._out = self._out, []
@@ -208,22 +218,22 @@ class VrrpRouter:
                 self._timers.arm(instance.timer, instance.timer.at_ns)
                 return []
             return NOTHING
+        if self._patience_ns < NEVER_NS:
+            self._look_at_clock(now_ns)
         if now_ns < self._delay_until_ns and self.dialect.startup_delay_discards:  # K4
             return NOTHING
         if len(payload) < 8:  # §5.2 #1
             self._log("IPv{} VRRP packet too short - {} bytes", source.version, len(payload))
             return self._take()
-        candidates = self._dispatch.get((interface, source.version, payload[1]))
+        candidates = self._listeners(interface, destination, payload[1])
         if not candidates:  # §5.2 #2
             if self.config.log_unknown_vrids:
                 self._log("Unknown VRID({}) received on interface({}). ignoring...", payload[1], interface)
             return self._take()
         instance = candidates[0] if len(candidates) == 1 else pick(candidates, source)
-        if instance is None:
-            return NOTHING
-        if instance.state.state in (State.INIT, State.FAULT):  # §5.2 #4, FSM-26
-            return NOTHING
-        self._hear(instance, source, destination, ttl, payload, now_ns)
+        if instance is None or instance.state.state in (State.INIT, State.FAULT):  # §5.2 #4, FSM-26
+            return self._take() if self._out else NOTHING
+        self._hear(instance, interface, source, destination, ttl, payload, now_ns)
         return self._take()
 
     def _recognised(
@@ -261,11 +271,18 @@ class VrrpRouter:
             sources.pop((interface, family), None)
         else:
             sources[interface, family] = address
-        self._host = Host(sources, self._host.addresses, self._host.interfaces_down)
-        for instance in self.instances.values():
-            if instance.config.interface == interface and instance.config.family == family:
-                instance.adverts.clear()
-                self._step(instance, fsm.SourceChanged(self._source_of(instance.config)), now_ns)
+        self._host = replace(self._host, sources=sources)
+        affected = [
+            instance
+            for instance in self.instances.values()
+            if instance.config.interface == interface and instance.config.family == family
+        ]
+        if address is None and (family == 4 or self.dialect.resigns_without_source):  # K17
+            self._review(now_ns, f"address of {interface}")
+        for instance in affected:
+            instance.adverts.clear()
+            self._step(instance, fsm.SourceChanged(self._source_of(instance.config)), now_ns)
+        self._open_sockets()
         self._review(now_ns, f"address of {interface}")
         return self._take()
 
@@ -324,7 +341,7 @@ class VrrpRouter:
             return instance
         if now_ns < self._delay_until_ns or len(payload) < 8:
             return True
-        candidates = self._dispatch.get((interface, source.version, payload[1]), [])
+        candidates = self._listeners(interface, destination, payload[1])
         return any(each.state.state not in (State.INIT, State.FAULT) for each in candidates)
 
     def rest(self, script: str, run: int, success: bool, now_ns: int) -> int | None:
@@ -370,10 +387,27 @@ class VrrpRouter:
                 member.group = group
             self.groups.append(group)
         self._memos.clear()
+        self._patience_ns = min(
+            (fsm.oversleep_ns(each.config, self.dialect.skew_rounding) for each in self.instances.values()),
+            default=NEVER_NS,
+        )
+        self._open_sockets()
+
+    def _open_sockets(self) -> None:
+        """Who hears what: a unicast socket is bound to its source, any other to its interface (§5.3)."""
         self._dispatch = {}
         for instance in self.instances.values():
             config = instance.config
-            self._dispatch.setdefault((config.interface, config.family, config.vrid), []).append(instance)
+            bound = self._source_of(config) if config.unicast else config.interface
+            if bound is not None:
+                self._dispatch.setdefault((bound, config.family, config.vrid), []).append(instance)
+
+    def _listeners(self, interface: str, destination: Address, vrid: int) -> list[Instance]:
+        """Whose sockets get a datagram that arrived on the interface."""
+        family = destination.version
+        by_interface = self._dispatch.get((interface, family, vrid), [])
+        by_address = self._dispatch.get((destination, family, vrid), [])
+        return [*by_interface, *by_address] if by_interface and by_address else by_interface or by_address
 
     def _start_instance(self, instance: Instance, now_ns: int) -> None:
         """FSM-2 … FSM-9, SG-1: a held member holds its whole group."""
@@ -406,8 +440,17 @@ class VrrpRouter:
         primary = self._host.sources.get((config.interface, config.family))
         if config.source is None:
             return primary
-        missing = config.source not in self._host.addresses
+        missing = config.unicast and config.source not in self._host.addresses
         return None if missing and self.dialect.missing_source_is_fault else config.source  # K15
+
+    def _without_leftovers(self, host: Host) -> Host:
+        """FSM-4: what is virtual here is nobody's own address, however the kernel came by it."""
+        virtual = {entry.address for each in self.config.instances for _, entry in places(each)}
+        return replace(
+            host,
+            addresses=host.addresses - virtual,
+            sources={key: source for key, source in host.sources.items() if source not in virtual},
+        )
 
     def _known(self) -> tracking.Known:
         return tracking.Known(
@@ -439,8 +482,22 @@ class VrrpRouter:
 
         return expired
 
+    def _look_at_clock(self, now_ns: int) -> None:
+        """K11: before packets and timers are served, the Masters of a daemon that overslept step down."""
+        if now_ns - self._timers.exact_wake_ns() > self._patience_ns:
+            for instance in self.instances.values():
+                if instance.state.state is State.MASTER:
+                    self._step(instance, fsm.Overslept(), now_ns)
+
     def _hear(
-        self, instance: Instance, source: Address, destination: Address, ttl: int, payload: bytes, now_ns: int
+        self,
+        instance: Instance,
+        interface: str,
+        source: Address,
+        destination: Address,
+        ttl: int,
+        payload: bytes,
+        now_ns: int,
     ) -> None:
         """§5.2 from row 6 on, then the state machine."""
         state = instance.state
@@ -490,7 +547,7 @@ class VrrpRouter:
             if after is state and not counted and not instance.config.preempt_delay_ns:
                 self._memos.pop(instance.memo_payload, None)
                 self._memos[payload] = instance
-                instance.remember(source, destination, ttl, payload)
+                instance.remember(interface, source, destination, ttl, payload)
 
     def _complain(self, instance: Instance, problem: DecodeError, once: bool) -> None:
         """Count and log; K2: `once` until the state or the Master is another one."""
@@ -583,7 +640,8 @@ class VrrpRouter:
             by_interface.setdefault(interface, []).append(entry)
         for interface, entries in by_interface.items():
             if kind is AddAddresses:
-                self._out.append(AddAddresses(name, interface, tuple(entries), instance.virtual_mac))
+                mac, accept = instance.virtual_mac, instance.config.accept
+                self._out.append(AddAddresses(name, interface, tuple(entries), mac, accept))
             else:
                 self._out.append(RemoveAddresses(name, interface, tuple(entries)))
 

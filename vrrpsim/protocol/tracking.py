@@ -141,11 +141,14 @@ def file_contribution(track: Track, value: int) -> int | None:
 
 
 def _essential_interfaces(config: InstanceConfig) -> tuple[str, ...]:
-    """FSM-3: the own interface, and those of the addresses unless `no_track`."""
+    """FSM-3: the own interface, and those of addresses, routes and rules unless `no_track`."""
     own = () if config.dont_track_primary else (config.interface,)
     others = (
-        address.interface
-        for address in (*config.addresses, *config.excluded)
-        if address.interface and not address.no_track and address.interface not in own
+        *(
+            each.interface
+            for each in (*config.addresses, *config.excluded)
+            if each.interface and not each.no_track
+        ),
+        *(name for route in config.routes for name in route.interfaces),
     )
     return tuple(dict.fromkeys((*own, *(name for name in others if name != config.vmac_interface))))

@@ -205,6 +205,16 @@ class Scenario:
     path: Path | None = None
     findings: tuple[Finding, ...] = field(default=(), compare=False)  # warnings and infos
 
+    def virtual_addresses(self) -> frozenset[Address]:
+        """Return all addresses that any instance takes."""
+        return frozenset(
+            entry.address
+            for node in self.nodes.values()
+            if node.keepalived is not None
+            for instance in node.keepalived.config.instances
+            for entry in (*instance.addresses, *instance.excluded)
+        )
+
     def dialect_of(self, node: str) -> str:
         """Return the dialect a node speaks."""
         return self.nodes[node].dialect or self.dialect

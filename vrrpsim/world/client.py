@@ -142,6 +142,8 @@ class Client:
             elsewhere = any(self.target in other.local for other in segment.ports)
             why = " (stale neighbour entry)" if elsewhere else ""
             return Way(None, f"{node.name} does not have the address{why}", cause=led, at=node.name)
+        if self.target in port.dropped:
+            return Way(node, f"{node.name} drops it: no accept", cause="host", at=node.name)
         if not node.serves(f"{self.target_port}/tcp"):
             reason = f"nothing serves port {self.target_port} on {node.name}"
             return Way(node, reason, cause="service", at=node.name)

@@ -36,6 +36,7 @@ class Context:
         self.origin_ns = scenario.age_ns  # where the run begins on the calendar, and 0 of its trace is
         self.fast_forward: FastForwards | None = None
         self.observers: list[Callable[[], None]] = []  # looked at once, after all else of an instant
+        self.virtual = scenario.virtual_addresses()
         self._reconsidering = False
         self._remarks: set[str] = set()
 

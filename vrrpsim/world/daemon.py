@@ -168,7 +168,8 @@ class Daemon:
             port.interface, frame.source, frame.destination, frame.ttl, frame.payload, self._calendar.now_ns
         )
         if outputs:
-            self.perform(outputs)
+            self.outputs.answer(outputs)
+            self.wakeups.arm()
         elif self.wakeups.drawn or outputs is not NOTHING:
             self.wakeups.arm()
 
@@ -182,7 +183,8 @@ class Daemon:
         """The same when the daemon comes to it."""
         if self.life is Life.RUNNING:
             heard = frame.source, frame.destination, frame.ttl, frame.payload
-            self.perform(self.router.receive(port.interface, *heard, self._calendar.now_ns))
+            self.outputs.answer(self.router.receive(port.interface, *heard, self._calendar.now_ns))
+            self.wakeups.arm()
 
     def interface_changed(self, interface: str, up: bool) -> None:
         """Netlink reports a change of carrier or IFF_UP."""
@@ -191,6 +193,10 @@ class Daemon:
     def address_removed(self, interface: str, address: Address) -> None:
         """Netlink reports that somebody removed an address."""
         self._netlink(lambda: self.router.address_removed(interface, address, self._calendar.now_ns))
+
+    def source_changed(self, interface: str, family: int, source: Address | None) -> None:
+        """Netlink reports that the interface sends from another address now."""
+        self._netlink(lambda: self.router.source_changed(interface, family, source, self._calendar.now_ns))
 
     def process_changed(self, process: str) -> None:
         """The kernel's process connector reports a start or an end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
 from vrrpsim.protocol.configuration import Address
@@ -21,6 +22,7 @@ from .process import RunningProcess
 from .segment import Segment
 
 Segments = Mapping[str, Segment[Port]]
+Network = IPv4Network | IPv6Network
 
 
 class Lives(Protocol):
@@ -41,15 +43,18 @@ class Machine:
         self.kernel_runs = True  # up and not paused: it sends, receives and answers
         self.starved: Distribution | None = None
         self.ports: dict[str, Port] = {}
-        self._own: dict[str, tuple[Address, ...]] = {}
+        self._own: dict[str, tuple[Address, ...]] = {}  # as configured, whether there or not
+        self._networks: dict[tuple[str, Address], Network] = {}  # that an address of an interface lies in
         for interface, attachment in model.interfaces.items():
             mac = card(context.scenario, name, interface)
             segment = segments[attachment.segment]
             port = Port(context, segment, f"{name}:{interface}", rank, mac, self, model.neighbours)
-            own = tuple(address.ip for address in own_addresses(attachment, mac))
+            networks = own_addresses(attachment, mac)
+            own = tuple(address.ip for address in networks)
             self._own[interface] = own
-            port.local.update((address, mac) for address in own)
+            self._networks.update({(interface, each.ip): each.network for each in networks})
             self.ports[interface] = port
+            self.configure(port)
         self.processes = {
             process: RunningProcess(context, name, rank, process, each, self.process_changed)
             for process, each in model.processes.items()
@@ -89,32 +94,82 @@ class Machine:
 
     # --- addresses
 
+    def configure(self, port: Port) -> None:
+        """The network configuration gives an interface its addresses."""
+        for address in self._own[port.interface]:
+            self.add_address(port, address, port.mac)
+
     def own_addresses(self, port: Port) -> tuple[Address, ...]:
-        """The configured addresses of an interface, without virtual ones."""
-        return self._own[port.interface]
+        """The configured addresses that an interface has now, without virtual ones."""
+        return tuple(address for address in self._own[port.interface] if address in port.local)
 
     def primary_address(self, port: Port, family: int) -> Address | None:
         """The source of adverts: the first IPv4 address, or the IPv6 link-local one (§5.1)."""
-        for address in self._own[port.interface]:
+        for address in self.own_addresses(port):
             if address.version == family and (family == 4 or address.is_link_local):
                 return address
         return None
 
-    def add_address(self, port: Port, address: Address, mac: bytes) -> None:
+    def route(self, destination: Address, usual: Port) -> Port | None:
+        """The card that unicast packets leave by: the nearest network's, else the usual way out.
+
+        None: an interface without an address has no way to anybody.
+        """
+        if destination.is_multicast or destination.is_link_local:
+            return usual
+        fitting = [
+            (network.prefixlen, interface)
+            for (interface, address), network in self._networks.items()
+            if address in self.ports[interface].local and destination in network
+        ]
+        if fitting:
+            nearest = max(prefix for prefix, _ in fitting)
+            names = [interface for prefix, interface in fitting if prefix == nearest]
+            return usual if usual.interface in names else self.ports[names[0]]
+        return usual if any(each.version == destination.version for each in usual.local) else None
+
+    def add_address(self, port: Port, address: Address, mac: bytes, network: Network | None = None) -> None:
         """The kernel has the address now; adding it again is not an error."""
+        if network is not None:
+            self._networks[port.interface, address] = network
+        source = self.primary_address(port, address.version)
         if address not in port.local:
             self._record_address(port, address, True)
         port.local[address] = mac
+        self._look_at_source(port, address.version, source)
         self.context.reconsider()
 
-    def remove_address(self, port: Port, address: Address) -> None:
-        """The kernel no longer has the address; a missing one is not an error."""
-        if address in port.local and address not in self._own[port.interface]:
-            del port.local[address]
-            self._record_address(port, address, False)
-            self.context.reconsider()
+    def remove_address(self, port: Port, address: Address) -> list[Address]:
+        """The kernel no longer has the address; a missing one is not an error. What is gone, in order.
+
+        The first IPv4 address of a network takes those added later with it (no `promote_secondaries`).
+        """
+        if address not in port.local:
+            return []
+        source = self.primary_address(port, address.version)
+        network, held = self._networks.get((port.interface, address)), list(port.local)
+        gone = [address]
+        if address.version == 4 and network is not None:
+            alike = [each for each in held if self._networks.get((port.interface, each)) == network]
+            gone = [*alike[1:], address] if alike[0] == address else gone
+        for each in gone:
+            del port.local[each]
+            self._record_address(port, each, False)
+        self._look_at_source(port, address.version, source)
+        self.context.reconsider()
+        return gone
+
+    def _look_at_source(self, port: Port, family: int, before: Address | None) -> None:
+        after = self.primary_address(port, family)
+        if after != before:
+            self.source_changed(port, family, after)
+
+    def source_changed(self, port: Port, family: int, source: Address | None) -> None:
+        """The interface sends from another address now, or from none."""
 
     def _record_address(self, port: Port, address: Address, present: bool) -> None:
+        if address in self._own[port.interface] and address not in self.context.virtual:
+            return  # its owner is no question
         now_ns = self.context.calendar.now_ns
         self.context.trace.add(AddressChange(now_ns, self.name, port.interface, str(address), present))
 

@@ -17,18 +17,23 @@ from .machine import Machine, Segments
 from .port import Port
 from .process import RunningProcess
 
+LINK_WATCH_NS = 1_000_000_000  # linkwatch_run_queue: one pass a second, but for a carrier that is back
+
 
 class Node(Machine):
     """One node of the scenario."""
 
     def __init__(self, context: Context, segments: Segments, name: str, rank: int, model: NodeModel) -> None:
+        self.daemon: Daemon | None = None
         super().__init__(context, segments, name, rank, model)
         self.paused = False
         self._changes = 0  # of the machine's state: each boot has a draw of its own
+        self._plugged = dict.fromkeys(self.ports, True)
+        self._set_down = dict.fromkeys(self.ports, False)
+        self._watched_ns = -LINK_WATCH_NS  # when the kernel looked at carriers last, or will
         self._reports = {  # of a carrier that is back
             interface: Alarm(context.calendar, Kind.KERNEL, rank) for interface in self.ports
         }
-        self.daemon: Daemon | None = None
         if model.keepalived is not None:
             self.daemon = Daemon(self, model.keepalived, DIALECTS[context.scenario.dialect_of(name)])
             self.table["keepalived"] = self.daemon
@@ -43,6 +48,7 @@ class Node(Machine):
         self._machine_is("on")
         for port in self.ports.values():
             port.reported = port.carrier
+            self.configure(port)
         self.start_processes()
         self.context.reconsider()
 
@@ -75,12 +81,14 @@ class Node(Machine):
         for process in self.processes.values():
             process.kill()
         for port in self.ports.values():
-            for address in [a for a in port.local if a not in self._own[port.interface]]:
+            for address in list(port.local):
                 self.remove_address(port, address)
             port.virtual_macs.clear()
+            port.dropped.clear()
             port.cache.clear()
         for report in self._reports.values():
             report.cancel()
+        self._watched_ns = -LINK_WATCH_NS
         self.context.reconsider()
 
     def power_on(self) -> None:
@@ -130,34 +138,83 @@ class Node(Machine):
     # --- interfaces and addresses
 
     def set_link(self, interface: str, up: bool) -> None:
-        """Carrier lost or back; down is known at once, up when the kernel's link watch says so."""
-        port = self.ports[interface]
-        if port.carrier == up:
+        """The cable or the switch's port: what is back is known at once, what is lost by link watch."""
+        self._set_port(interface, up, self._set_down[interface], at_once=up)
+
+    def set_interface(self, interface: str, up: bool) -> None:
+        """`ip link set down` is known at once, `up` by link watch; of IPv6 the link-local one returns."""
+        if self._set_down[interface] == (not up):
             return
-        port.carrier = up
-        self._reports[interface].cancel()
-        if not up:
-            port.cache.clear()  # neigh_carrier_down
-            self._report_link(port, False)
+        port = self.ports[interface]
+        self._set_port(interface, self._plugged[interface], not up, at_once=not up)
+        own = [address for address in self._own[interface] if address.version == 6]
+        if up:
+            for address in own:
+                if address.is_link_local:
+                    self._later(self.draw_ns(latencies.DAD, port), self._arrive, port, address)
         else:
-            purpose = f"carrier/{port.name}/{self._now_ns}"
-            delay_ns = self.context.streams.draw_ns(self.time(latencies.CARRIER_UP), purpose)
-            self._reports[interface].set(delay_ns, self._report_link, port, True)
+            for address in [each for each in port.local if each.version == 6]:
+                self.lose_address(port, address)
+
+    def _arrive(self, port: Port, address: Address) -> None:
+        if port.carrier and self.up and address not in port.local:
+            self.add_address(port, address, port.mac)
+            if self.daemon is not None:
+                self.daemon.outputs.routes_changed()
+
+    def _set_port(self, interface: str, plugged: bool, set_down: bool, at_once: bool) -> None:
+        port = self.ports[interface]
+        self._plugged[interface], self._set_down[interface] = plugged, set_down
+        carrier = plugged and not set_down
+        if port.carrier == carrier:
+            return
+        port.carrier = carrier
+        self._reports[interface].cancel()
+        delay_ns = 0 if at_once else self._link_watch_ns(port)
+        if delay_ns:
+            self._reports[interface].set(delay_ns, self._report_link, port, carrier)
+        else:
+            self._report_link(port, carrier)
         self.context.reconsider()
+
+    def _link_watch_ns(self, port: Port) -> int:
+        """When the kernel looks at carriers: at once, but for a second after it did so last (S6)."""
+        now_ns, last_ns = self._now_ns, self._watched_ns
+        if now_ns >= last_ns + LINK_WATCH_NS:
+            self._watched_ns = now_ns
+        elif now_ns > last_ns:
+            self._watched_ns = last_ns + LINK_WATCH_NS + self.draw_ns(latencies.LINK_WATCH_TICK, port)
+        return self._watched_ns - now_ns
+
+    def draw_ns(self, distribution: Distribution, port: Port) -> int:
+        """How long something takes the kernel at this instant."""
+        purpose = f"carrier/{port.name}/{self._now_ns}"
+        return self.context.streams.draw_ns(self.time(distribution), purpose)
 
     def _report_link(self, port: Port, up: bool) -> None:
         if port.reported != up and self.up:
             port.reported = up
+            if not up:
+                port.cache.clear()  # neigh_carrier_down
             if self.daemon is not None:
                 self.daemon.interface_changed(port.interface, up)
 
     def flush_address(self, address: Address) -> None:
         """Somebody else removes it, and keepalived hears of that by netlink."""
-        for interface, port in self.ports.items():
-            if address in port.local:
-                self.remove_address(port, address)
-                if self.daemon is not None:
-                    self.daemon.address_removed(interface, address)
+        for port in self.ports.values():
+            self.lose_address(port, address)
+
+    def lose_address(self, port: Port, address: Address) -> None:
+        """It is gone from the interface, and others that depend on it with it; keepalived hears of each."""
+        for each in self.remove_address(port, address):
+            if self.daemon is not None:
+                self.daemon.outputs.routes_changed()
+                self.daemon.address_removed(port.interface, each)
+
+    def source_changed(self, port: Port, family: int, source: Address | None) -> None:
+        """Netlink says so."""
+        if self.daemon is not None and self.up:
+            self.daemon.source_changed(port.interface, family, source)
 
     # --- what happens to it
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 from vrrpsim.protocol.configuration import RouterConfig
@@ -32,7 +33,14 @@ from .port import Port
 from .script_runner import ScriptRunner
 from .wakeups import Wakeups
 
-COSTLY = (AddAddresses, RemoveAddresses, SendGratuitous)  # the others take no time of their own
+
+class Work(NamedTuple):
+    """The daemon is busy for a while before it does what follows."""
+
+    lasts_ns: int
+
+
+COSTLY = (Work, AddAddresses, RemoveAddresses, SendGratuitous)  # the others take no time of their own
 FRAMES_KEPT = 4096  # an instance repeats a handful
 
 
@@ -56,10 +64,11 @@ class OutputQueue:
         self._wakeups = wakeups
         self._trace = machine.context.trace
         self._calendar = machine.context.calendar
-        self._todo: deque[Output] = deque()
+        self._todo: deque[Output | Work] = deque()
         self._busy = Alarm(self._calendar, Kind.TIMER, machine.rank)  # until this is done
         self._frames: dict[int, Prepared] = {}  # by the identity of their outputs
-        self._ways: dict[type[Output], Callable[[Any], None]] = {
+        self._ways: dict[type[Output | Work], Callable[[Any], None]] = {
+            Work: lambda work: None,
             **dict.fromkeys(LEVELS, self._record),
             SendAdvert: self._send,
             AddAddresses: self._add,
@@ -88,6 +97,12 @@ class OutputQueue:
             self._todo.extend(outputs)
             self.go_on()
 
+    def answer(self, outputs: Sequence[Output]) -> None:
+        """The same for what a packet asked for: an advert in it leaves when the packet was worked off."""
+        if any(type(output) is SendAdvert for output in outputs):
+            self._todo.append(Work(self._wakeups.draw_ns(latencies.ANSWER)))
+        self.do(outputs)
+
     def go_on(self) -> None:
         """Do what takes no time at once, and come back for the rest."""
         todo = self._todo
@@ -107,14 +122,20 @@ class OutputQueue:
             self._ways[type(output)](output)
             self.go_on()
 
+    def routes_changed(self) -> None:
+        """Frames may leave by another card."""
+        self._frames.clear()
+
     def forget(self) -> None:
         """The daemon died: what it had not done is left undone."""
         self._busy.cancel()
         self._todo.clear()
 
-    def _cost_ns(self, output: Output) -> int:
+    def _cost_ns(self, output: Output | Work) -> int:
         draw_ns = self._wakeups.draw_ns
         match output:
+            case Work(lasts_ns=lasts_ns):
+                return lasts_ns
             case AddAddresses(addresses=addresses):
                 count, first = len(addresses), latencies.ADD_ADDRESS
             case RemoveAddresses(addresses=addresses):
@@ -152,6 +173,8 @@ class OutputQueue:
         """What sending it takes. The router repeats the same output, so that is built once."""
         known = self._frames.get(id(output))
         port = self._port_of(output.instance, output.interface)
+        if known is None and port is not None and isinstance(output, SendAdvert):
+            port = self._machine.route(output.destination, port)
         if known is not None or port is None:
             return known
         mac = output.virtual_mac or port.mac
@@ -189,7 +212,10 @@ class OutputQueue:
         if output.virtual_mac is not None:
             port.virtual_macs[output.interface] = output.virtual_mac
         for entry in output.addresses:
-            self._machine.add_address(port, entry.address, output.virtual_mac or port.mac)
+            network = ip_network((entry.address, entry.prefix_length), strict=False)
+            if not output.accept:
+                port.dropped.add(entry.address)
+            self._machine.add_address(port, entry.address, output.virtual_mac or port.mac, network)
 
     def _remove(self, output: RemoveAddresses) -> None:
         port = self._port_of(output.instance, output.interface)
@@ -197,5 +223,6 @@ class OutputQueue:
             return
         for entry in output.addresses:
             self._machine.remove_address(port, entry.address)
+            port.dropped.discard(entry.address)
         if port.virtual_macs.get(output.interface) not in port.local.values():
             port.virtual_macs.pop(output.interface, None)

@@ -53,6 +53,7 @@ class Port:
         self.local: dict[Address, bytes] = {}
         self.martians: frozenset[Address] = frozenset()  # IPv4 sources that Linux drops: addresses of its own
         self.virtual_macs: dict[str, bytes] = {}  # by macvlan name
+        self.dropped: set[Address] = set()  # a firewall rule lets nothing through to these
         self.groups: set[bytes] = set()  # multicast MACs joined for VRRP
         self.cache = NeighbourCache(self, personality)
         segment.ports.append(self)

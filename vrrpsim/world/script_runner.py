@@ -20,7 +20,7 @@ from vrrpsim.scenario.random_streams import Numbered, bounds_ns
 
 from . import latencies
 from .calendar import Alarm, Kind
-from .checks import Check, check_of
+from .checks import Check, Limit, check_of, limit_of
 from .machine import Machine
 from .wakeups import Wakeups
 
@@ -40,6 +40,7 @@ class RunningCheck:
     script: str
     check: Check
     end: Alarm
+    began_ns: int
     hanging: bool = False
 
 
@@ -70,6 +71,7 @@ class ScriptRunner:
         self._longest_ns = bounds_ns(self._lasts)[1]
         self._draws: dict[str, Numbered] = {}
         self._checks: dict[str, Check] = {}
+        self._limits: dict[str, Limit | None] = {}
         self._periods_ns: dict[str, int] = {}  # what a run must be shorter than to rest
 
     def read(self, config: RouterConfig) -> None:
@@ -85,6 +87,7 @@ class ScriptRunner:
                 machine.context.remark(f"{machine.name}/{script.name}: '{command}' always succeeds here")
                 check = Check()
             self._checks[script.name] = check
+            self._limits[script.name] = limit_of(script.command)
             self._periods_ns[script.name] = min(script.interval_ns, script.effective_timeout_ns)
 
     def forget(self) -> None:
@@ -100,7 +103,7 @@ class ScriptRunner:
         self._counts[script] += 1
         verdict = self._verdict(script, self._checks[script])
         if not self._let_rest(script, number, verdict):
-            self._look_in(self._lasts_ns(script), script, number)
+            self._look_in(self._lasts_ns(script), script, number, self._wakeups.now_ns)
 
     def _verdict(self, script: str, check: Check) -> str:
         return self.forced.get(script) or self._machine.answer(check)
@@ -136,7 +139,7 @@ class ScriptRunner:
             left_ns = began_ns + self._lasts_ns(script) - now_ns
             if left_ns > 0:  # a run is under way and looks for itself
                 number = router.go_on(script, began_ns + interval_ns, began_ns)
-                self._look_in(left_ns, script, number)
+                self._look_in(left_ns, script, number, began_ns)
             else:
                 router.go_on(script, began_ns + interval_ns)
         return bool(resting)
@@ -145,8 +148,11 @@ class ScriptRunner:
         """Something that checks wait for may answer now: a thawed server works off its backlog."""
         for number, run in self._runs.items():
             if run.hanging:
-                run.hanging = False
-                run.end.set(self._wakeups.draw_ns(latencies.THAW_BACKLOG), self._look, number)
+                delay_ns = self._wakeups.draw_ns(latencies.THAW_BACKLOG)
+                limit = self._limits[run.script]
+                if limit is None or self._wakeups.now_ns + delay_ns < run.began_ns + limit.after_ns:
+                    run.hanging = False
+                    run.end.set(delay_ns, self._look, number)
 
     def kill(self, output: KillScript) -> None:
         """A signal: the run ends by it."""
@@ -154,10 +160,10 @@ class ScriptRunner:
         if run is not None:
             run.end.set(self._wakeups.draw_ns(latencies.NETLINK), self._end, output.run, None, 15)
 
-    def _look_in(self, delay_ns: int, script: str, number: int) -> None:
+    def _look_in(self, delay_ns: int, script: str, number: int, began_ns: int) -> None:
         end = Alarm(self._machine.context.calendar, Kind.TIMER, self._machine.rank)
         end.set(delay_ns, self._look, number)
-        self._runs[number] = RunningCheck(script, self._checks[script], end)
+        self._runs[number] = RunningCheck(script, self._checks[script], end, began_ns)
 
     def _look(self, number: int) -> None:
         run = self._runs.get(number)
@@ -166,6 +172,10 @@ class ScriptRunner:
         verdict = self._verdict(run.script, run.check)
         if verdict == "hang":
             run.hanging = True
+            limit = self._limits[run.script]
+            if limit is not None:
+                left_ns = max(run.began_ns + limit.after_ns - self._wakeups.now_ns, 0)
+                run.end.set(left_ns, self._end, number, limit.code, None)
         else:
             self._end(number, 0 if verdict == "pass" else 1, None)
 

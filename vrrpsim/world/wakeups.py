@@ -51,6 +51,7 @@ class Wakeups:
         self.call = Call(self._wake_up, ())
         self._wake_ns = NEVER_NS  # when it is to come; it is not scheduled at NEVER_NS
         self._due_ns = 0  # the deadline that the wake-up serves
+        self._raced_ns = -1  # the deadline that it served after an election's own lateness
         self.drawn = False  # the wake-up's lateness was drawn for it
         self._overdue = False  # it came while the daemon was blocked
         self._rivals_until_ns = 0
@@ -65,7 +66,7 @@ class Wakeups:
         self.drift_ns = streams.draw_ns(machine.time(slop.drift or latencies.DRIFT), f"drift/{name}")
         self._jitter = streams.draws(f"jitter/{name}")
         self._work = streams.draws(f"work/{name}")
-        self._coin = streams.draws(f"coin/{name}")
+        self._races = streams.draws(f"race/{name}")
         if slop.stalls is not None:
             self._stall_stream = streams.draws(f"stalls/{name}")
             self._next_stall(slop.stalls)
@@ -124,24 +125,17 @@ class Wakeups:
             function(*arguments)
 
     def resume(self) -> None:
-        """It runs again: overdue timers and what waited, in an order nobody can know (§1.7)."""
+        """It runs again: what waited in its sockets comes before the timers that are overdue (S3)."""
         self.refresh()
         if self.blocked or self._daemon.life is Life.DEAD:
             return
-        timer_first = self._coin.fraction() < 0.5
-        if timer_first:
-            self._serve_overdue()
         inbox, self._inbox = self._inbox, deque()
         for function, arguments in inbox:
             self.post(function, *arguments)
-        if not timer_first:
-            self._serve_overdue()
-        self._daemon.go_on()
-
-    def _serve_overdue(self) -> None:
         if self._overdue:
             self._overdue = False
             self._daemon.advance(self.now_ns - self.drift_ns)
+        self._daemon.go_on()
 
     def _next_stall(self, stalls: Stalls) -> None:
         self.later(self._stall_stream.ns(stalls.every), self._stall, stalls)
@@ -234,5 +228,19 @@ class Wakeups:
             self._overdue = True
             return
         leaper = self._context.fast_forward
-        if leaper is None or self._calendar.now_ns < leaper.not_before_ns or not leaper.leap():
+        if leaper is not None and self._calendar.now_ns >= leaper.not_before_ns and leaper.leap():
+            return
+        if self._due_ns > self._raced_ns and self._daemon.router.elects_by(self._due_ns):
+            self._race()
+        else:
             self._daemon.advance(self._due_ns)
+
+    def _race(self) -> None:
+        """Equal Backups that heard the same advert give up at once, and no two wake up as late (S4)."""
+        late_ns = self._races.ns(self._machine.time(latencies.ELECTION))
+        if not late_ns:
+            self._daemon.advance(self._due_ns)
+            return
+        self._raced_ns = self._due_ns
+        self._wake_at(self._due_ns, self.now_ns + late_ns)
+        self.drawn = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from vrrpsim.findings import Severity, did_you_mean
@@ -15,6 +17,7 @@ from vrrpsim.protocol.configuration import (
     Track,
     UnicastPeer,
     VirtualAddress,
+    VirtualRoute,
 )
 
 from .walker import Handler
@@ -123,6 +126,34 @@ def add_excluded(line: Line, draft: ParsedInstance) -> None:
     address = virtual_address(line)
     if address is not None:
         draft.excluded.append(address)
+
+
+def add_route(line: Line, draft: ParsedInstance) -> None:
+    """Add one line of `virtual_routes`: the interface behind `dev` counts unless `no_track`."""
+    draft.routes.append(_virtual_route(line, ("dev",)))
+
+
+def add_rule(line: Line, draft: ParsedInstance) -> None:
+    """Add one line of `virtual_rules`: the interfaces behind `iif` and `oif` count unless `no_track`."""
+    draft.routes.append(replace(_virtual_route(line, ("iif", "oif")), is_rule=True))
+
+
+def _virtual_route(line: Line, names: tuple[str, ...]) -> VirtualRoute:
+    words = line.texts
+    interfaces = [following for word, following in pairwise(words) if word in names]
+    return VirtualRoute(" ".join(words), tuple(interfaces) if "no_track" not in words else ())
+
+
+def interface(line: Line, draft: ParsedInstance) -> None:
+    """Take a name that Linux can have: at most 15 bytes."""
+    name = line.word(1).text
+    if len(name.encode("utf-8", "surrogatepass")) > INTERFACE_BYTES:
+        line.warn("LX-10", f"interface name {line.shown(1)} is too long; ignored", 1)
+    else:
+        draft.interface = name
+
+
+INTERFACE_BYTES = 15  # IFNAMSIZ
 
 
 def add_peer(line: Line, draft: ParsedInstance) -> None:

@@ -42,9 +42,12 @@ from .instance import (
     add_address,
     add_excluded,
     add_peer,
+    add_route,
+    add_rule,
     auth_pass,
     auth_type,
     check_unicast_src,
+    interface,
     multicast_destination,
     native_ipv6,
     old_unicast_checksum,
@@ -197,7 +200,7 @@ INSTANCE: Table = {
     **plain(
         {
             "state": state,
-            "interface": text("interface"),
+            "interface": interface,
             "virtual_router_id": integer("vrid", 1, 255, strict=True),
             "priority": priority,
             "advert_int": seconds("advert_int_ns", 10_000, 255_000_000, rule="N08"),
@@ -235,12 +238,13 @@ INSTANCE: Table = {
     "use_vmac": Keyword(use_vmac, most=3),
     "virtual_ipaddress": Keyword(most=1, entry=add_address),
     "virtual_ipaddress_excluded": Keyword(most=1, entry=add_excluded),
+    "virtual_routes": Keyword(most=1, entry=add_route),
+    "virtual_rules": Keyword(most=1, entry=add_rule),
     "unicast_peer": Keyword(most=1, entry=add_peer),
     **host(
         """
-        track_src_ip garp_extra_if vmac_garp_intvl use_vmac_addr use_ipvlan vrf virtual_routes
-        virtual_rules promote_secondaries kernel_rx_buf_size debug lvs_sync_daemon_interface
-        linkbeat_use_polling
+        track_src_ip garp_extra_if vmac_garp_intvl use_vmac_addr use_ipvlan vrf promote_secondaries
+        kernel_rx_buf_size debug lvs_sync_daemon_interface linkbeat_use_polling
         """
     ),
 }

@@ -134,6 +134,13 @@ class Walker:
         if self.secret or line.row.secret:
             line.warn("N20", "unknown keyword (not shown, it may be a password)")
             return
+        if line.keyword.startswith("\ufeff"):
+            line.warn(
+                "N20",
+                "a byte order mark is part of the first word, which is unknown so; its block is ignored",
+            )
+            self._skip_block()
+            return
         self.unknown += 1
         known = [name for name, keyword in table.items() if self._has(keyword)]
         hint = did_you_mean(line.keyword, known) if self.unknown <= MAX_HINTS else ""

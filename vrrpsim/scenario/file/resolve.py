@@ -289,7 +289,8 @@ class Resolver:
             if instance.source is not None and instance.source not in own:
                 word = "unicast_src_ip" if instance.unicast else "mcast_src_ip"
                 place = _place(compiled, "instance", instance.name, word)
-                self.tree.add(place, f"{label}: {name} has no address {instance.source}")
+                message = f"{label}: {name} has no address {instance.source}"
+                self.remarks.append(Finding(place, Severity.WARNING, "scenario", message))
             for track in instance.track_interfaces:
                 if track.name not in (*node.interfaces, instance.vmac_interface):
                     message = f"{label}: tracks interface '{track.name}', which {name} does not have"
