@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from vrrpsim.keepalived.keywords.tables import ROOT
 from vrrpsim.scenario.file import scalars
 from vrrpsim.scenario.file.fields import NAME_PATTERN
 from vrrpsim.scenario.file.inline_config import BLOCKS
@@ -234,9 +235,11 @@ def _inline(definitions: dict[str, Any]) -> Iterator[str]:
     yield BESIDE
     yield "| key | keepalived.conf | keywords |"
     yield "|---|---|---|"
-    for key, (keyword, keywords, named) in BLOCKS.items():
-        block = f"`{keyword} NAME {{}}`, by name" if named else f"`{keyword} {{}}`"
-        yield f"| `{key}` | {block} | {', '.join(sorted(keywords))} |"
+    for key, keyword in BLOCKS.items():
+        row = ROOT[keyword]
+        if row.table is not None:
+            block = f"`{keyword} NAME {{}}`, by name" if row.opens else f"`{keyword} {{}}`"
+            yield f"| `{key}` | {block} | {', '.join(sorted(row.table))} |"
     yield "| `interface_up_down_delays` | `interface_up_down_delays {}` | `{eth0: [DOWN, UP]}` |"
     yield ""
 

@@ -1,24 +1,22 @@
-"""Handlers that many keywords share: whole numbers, seconds, flags, texts."""
+"""Rows that many keywords share: whole numbers, seconds, flags, texts."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from vrrpsim.keepalived.arguments import Line
 from vrrpsim.keepalived.parsed import Parsed
 from vrrpsim.protocol.configuration import SECOND_NS
 
-from .walker import Handler
+from .walker import Keyword, Takes
 
 INT_MAX = 2**31 - 1
+ANY = 1000  # words
 SECONDS_MAX = 4294  # keepalived's limit: microseconds in 32 bits
 
 
-def nothing(line: Line, target: Any) -> None:
-    """Accept a keyword without effect on the protocol (class H)."""
-
-
-def integer(name: str, low: int, high: int, *, rule: str = "LX-10", strict: bool = False) -> Handler:
+def integer(name: str, low: int, high: int, *, rule: str = "LX-10", strict: bool = False) -> Keyword:
     """Store an integer; a refused one leaves what was there."""
 
     def handle(line: Line, target: Any) -> None:
@@ -26,10 +24,10 @@ def integer(name: str, low: int, high: int, *, rule: str = "LX-10", strict: bool
         if value is not None:
             setattr(target, name, value)
 
-    return handle
+    return Keyword(Takes.INT, handle)
 
 
-def at_least_one(name: str) -> Handler:
+def at_least_one(name: str) -> Keyword:
     """Store a count; 0 counts as 1."""
 
     def handle(line: Line, target: Any) -> None:
@@ -39,12 +37,12 @@ def at_least_one(name: str) -> Handler:
         if value is not None:
             setattr(target, name, max(value, 1))
 
-    return handle
+    return Keyword(Takes.INT, handle)
 
 
 def seconds(
     name: str, low_us: int = 0, high_us: int = SECONDS_MAX * 1_000_000, *, rule: str = "LX-10"
-) -> Handler:
+) -> Keyword:
     """Store a time with microsecond resolution."""
 
     def handle(line: Line, target: Any) -> None:
@@ -52,10 +50,10 @@ def seconds(
         if value is not None:
             setattr(target, name, value)
 
-    return handle
+    return Keyword(Takes.SECONDS, handle)
 
 
-def whole_seconds(name: str) -> Handler:
+def whole_seconds(name: str) -> Keyword:
     """Store a time in whole seconds."""
 
     def handle(line: Line, target: Any) -> None:
@@ -63,10 +61,10 @@ def whole_seconds(name: str) -> Handler:
         if value is not None:
             setattr(target, name, value * SECOND_NS)
 
-    return handle
+    return Keyword(Takes.SECONDS, handle)
 
 
-def flag(name: str, value: bool = True) -> Handler:
+def flag(name: str, value: bool = True, *, needs: str = "") -> Keyword:
     """Store a constant: the word alone says it."""
 
     def handle(line: Line, target: Any) -> None:
@@ -74,10 +72,10 @@ def flag(name: str, value: bool = True) -> Handler:
             line.warn("LX-6", f"{line.keyword} takes no value; {line.shown(1)} is ignored", 1)
         setattr(target, name, value)
 
-    return handle
+    return Keyword(Takes.FLAG, handle, needs=needs)
 
 
-def boolean(name: str) -> Handler:
+def boolean(name: str, *, needs: str = "") -> Keyword:
     """Store an optional boolean (LX-11)."""
 
     def handle(line: Line, target: Any) -> None:
@@ -85,35 +83,29 @@ def boolean(name: str) -> Handler:
         if value is not None:
             setattr(target, name, value)
 
-    return handle
+    return Keyword(Takes.BOOL, handle, needs=needs)
 
 
-def text(name: str) -> Handler:
+def text(name: str, takes: Takes = Takes.WORD) -> Keyword:
     """Store one word."""
 
     def handle(line: Line, target: Any) -> None:
         setattr(target, name, line.word().text)
 
-    return handle
+    return Keyword(takes, handle)
 
 
-def inner(name: str, handler: Handler) -> Handler:
-    """Apply a handler to an attribute of the draft."""
+def inner(name: str, row: Keyword) -> Keyword:
+    """Apply a row to an attribute of what is filled."""
 
     def handle(line: Line, target: Any) -> None:
-        handler(line, getattr(target, name))
+        assert row.handle is not None
+        row.handle(line, getattr(target, name))
 
-    return handle
-
-
-def version(line: Line, target: Any) -> None:
-    """`version` and `vrrp_version`."""
-    value = line.integer(1, 2, 3)
-    if value is not None:
-        target.version = value
+    return replace(row, handle=handle)
 
 
-def notify(kind: str) -> Handler:
+def notify(kind: str) -> Keyword:
     """Store a notify script; the first one wins (LX-9)."""
 
     def handle(line: Line, draft: Parsed) -> None:
@@ -124,4 +116,4 @@ def notify(kind: str) -> Handler:
             draft.notify_users[kind] = user
         draft.notify.setdefault(kind, command)
 
-    return handle
+    return Keyword(Takes.SCRIPT, handle, repeatable=True, most=ANY)

@@ -139,7 +139,7 @@ def add_rule(line: Line, draft: ParsedInstance) -> None:
 
 
 def _virtual_route(line: Line, names: tuple[str, ...]) -> VirtualRoute:
-    words = line.texts
+    words = [line.keyword, *line.texts]
     interfaces = [following for word, following in pairwise(words) if word in names]
     return VirtualRoute(" ".join(words), tuple(interfaces) if "no_track" not in words else ())
 

@@ -10,7 +10,7 @@ from vrrpsim.keepalived.parsed import Parsed, ParsedFile, ParsedProcess, ParsedR
 from vrrpsim.protocol.configuration import SECOND_NS, FileConfig, ProcessConfig, ScriptConfig
 
 from .handlers import INT_MAX, SECONDS_MAX
-from .walker import Handler
+from .walker import Keyword, Takes
 
 # --- vrrp_script
 
@@ -201,7 +201,7 @@ def param_match(line: Line, draft: ParsedProcess) -> None:
         line.warn("LX-10", f"param_match: {line.shown(1)} is unknown; ignored", 1)
 
 
-def process_delay(*names: str) -> Handler:
+def process_delay(*names: str) -> Keyword:
     """Store 1 µs to 3600 s in each of the fields."""
 
     def handle(line: Line, draft: ParsedProcess) -> None:
@@ -209,7 +209,7 @@ def process_delay(*names: str) -> Handler:
         for name in names if value is not None else ():
             setattr(draft, name, value)
 
-    return handle
+    return Keyword(Takes.SECONDS, handle)
 
 
 def close_process(line: Line, draft: ParsedProcess) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from vrrpsim.findings import Finding, Severity, did_you_mean
@@ -25,10 +26,29 @@ MAX_HINTS = 200  # looking for similar words is slow, and this is no configurati
 Handler = Callable[[Line, Any], None]
 
 
+class Takes(Enum):
+    """What stands after a keyword; scenarios with keywords in YAML are read, and described, by it."""
+
+    FLAG = "true"  # true: the bare keyword; false: nothing
+    BOOL = "true or false"  # true: the bare keyword; false: `keyword off`
+    INT = "a whole number"
+    SECONDS = "seconds"  # a number, or a duration such as 500ms
+    WORD = "a word"  # one word, taken as it is
+    WORDS = "words"  # split at blanks; or a list of words
+    SCRIPT = "a command"  # one quoted string
+    SECRET = "a password"  # digits only must be quoted
+    LINES = "entries"  # a value block with one entry per line: a list, a mapping or one entry
+    NAMES = "names"  # a value block in which every word is an entry
+
+
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """What follows a keyword: a value, a block of keywords (`table`), of entries, or one to skip."""
+    """What follows a keyword: a value, a block of keywords (`table`), of entries, or one to skip.
 
+    This row is all there is to know of it: the compiler, YAML and its JSON Schema read the same.
+    """
+
+    takes: Takes = Takes.WORDS
     handle: Handler | None = None
     opens: Callable[[Line, ParsedRouter], Parsed | None] | None = None  # None: skip the block (LX-9)
     closes: Handler | None = None
@@ -38,6 +58,7 @@ class Keyword:
     repeatable: bool = False  # saying it twice is normal, or has its own rule
     most: int = 2  # words that mean something; more are dropped (LX-6)
     needs: str = ""  # the dialect's switch without which the keyword is unknown
+    inline: str = ""  # a block of the root: its key in a scenario's `keepalived:`
 
 
 Table = Mapping[str, Keyword]
@@ -68,7 +89,7 @@ class Walker:
 
     def _stream(self, table: Table, draft: Parsed | None, *, nested: bool) -> None:
         """Read rows with one table up to the `}` that ends its block, whichever that is (LX-8)."""
-        seen: dict[str, Line] = {}
+        seen: set[str] = set()
         if nested:
             self._opening_brace()
         while (row := self._next()) is not None:
@@ -88,14 +109,14 @@ class Walker:
                 )
             self._keyword(line, table, draft, seen)
 
-    def _keyword(self, line: Line, table: Table, draft: Parsed | None, seen: dict[str, Line]) -> None:
+    def _keyword(self, line: Line, table: Table, draft: Parsed | None, seen: set[str]) -> None:
         keyword = table.get(line.keyword)
         if keyword is None or (keyword.needs and not getattr(self.router.dialect, keyword.needs)):
             self._unknown(line, table)
             return
         if line.keyword in seen and not (keyword.repeatable or keyword.opens or keyword.entry):
             line.warn("LX-9", f"{line.keyword} is repeated; the last one wins")
-        seen[line.keyword] = line
+        seen.add(line.keyword)
         if len(line.row.words) > keyword.most and not keyword.skip:
             line.warn(
                 "LX-6",

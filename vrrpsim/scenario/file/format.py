@@ -13,6 +13,8 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from vrrpsim.findings import did_you_mean
+from vrrpsim.keepalived.keywords.tables import ROOT
+from vrrpsim.keepalived.lexer import Statement
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
 from vrrpsim.scenario.events import InjectedAdvert, When
 from vrrpsim.scenario.model import (
@@ -54,7 +56,7 @@ from .fields import (
     one_of,
     whole,
 )
-from .inline_config import BESIDE_SCRIPT, BLOCKS, DELAYS, Keywords, Takes
+from .inline_config import BESIDE_SCRIPT, BLOCKS, Inline, shape
 from .scalars import (
     ADDRESS,
     ADDRESSES,
@@ -66,7 +68,6 @@ from .scalars import (
     FRACTION,
     GROUPS,
     INTERVAL,
-    KEYWORDS,
     MAC,
     PORT,
     PORTS,
@@ -140,12 +141,13 @@ PROBE = Fields(
 
 
 class Daemon(NamedTuple):
-    """A node's `keepalived:`. `file` None: the keywords stand in the scenario; so do `beside` its scripts."""
+    """A node's `keepalived:`: a `file`, or the scenario's `statements` and what it says `beside` scripts."""
 
     file: str | None = None
     config_id: str | None = None
     starts: Starts = ZERO
     probes: Mapping[str, Probe] = {}
+    statements: tuple[Statement, ...] = ()
     beside: Mapping[str, Probe] = {}
 
 
@@ -161,43 +163,30 @@ CONF = Fields(
     Daemon,
     {"file": Key(TEXT, "keepalived.conf, relative to this file.", required=True), **_DAEMON},
     "keepalived with a keepalived.conf.",
-    hints=dict.fromkeys((*BLOCKS, DELAYS), "'file:' and inline keywords exclude each other"),
+    hints=dict.fromkeys(BLOCKS, "'file:' and inline keywords exclude each other"),
 )
 
 
-def _block(name: str, keywords: Keywords) -> Fields:
-    keys = {
-        keyword: Key(_block(f"{name}_{keyword}", takes) if isinstance(takes, dict) else KEYWORDS[takes])
-        for keyword, takes in keywords.items()
-    }
-    return Fields(
-        name,
-        _as_given,
-        keys | ({BESIDE_SCRIPT: Key(PROBE, "What the script looks at.")} if name == "vrrp_script" else {}),
+def _inline(**given: Any) -> Daemon:
+    """Put the blocks into the order of their table, definitions before uses."""
+    own = {name: given.pop(name) for name in _DAEMON if name in given}
+    blocks = [given[key] for key in BLOCKS if key in given]
+    parts = [part for each in blocks for part in ([each] if isinstance(each, Inline) else each.values())]
+    scripts = given.get("vrrp_scripts", {})
+    return Daemon(
+        statements=tuple(line for part in parts for line in part.statements),
+        beside={name: script.probe for name, script in scripts.items() if script.probe},
+        **own,
     )
 
 
-def _as_given(**given: Any) -> Mapping[str, Any]:
-    return given
-
-
-def _inline(vrrp_scripts: Mapping[str, Mapping[str, Any]] | None = None, **given: Any) -> Daemon:
-    """Keep what is not keepalived's: the compiler reads the keywords where they stand."""
-    blocks = (vrrp_scripts or {}).items()
-    beside = {script: block[BESIDE_SCRIPT] for script, block in blocks if BESIDE_SCRIPT in block}
-    return Daemon(beside=beside, **{name: value for name, value in given.items() if name in _DAEMON})
-
-
+_BESIDE = {"vrrp_script": {BESIDE_SCRIPT: Key(PROBE, "What the script looks at.")}}
 INLINE = Fields(
     "KeepalivedInline",
     _inline,
     {
         **_DAEMON,
-        **{
-            key: Key(Named(_block(keyword, keywords), free=True) if named else _block(keyword, keywords))
-            for key, (keyword, keywords, named) in BLOCKS.items()
-        },
-        DELAYS: Key(KEYWORDS[Takes.LINES]),
+        **{key: Key(shape(word, ROOT[word], word, _BESIDE.get(word, {}))) for key, word in BLOCKS.items()},
     },
     "keepalived with keywords that stand in the scenario.",
     near=("file",),

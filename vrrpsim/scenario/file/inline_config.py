@@ -1,210 +1,187 @@
-"""keepalived's keywords in YAML: which there are, what they take, and the statements they become.
+"""keepalived's keywords in YAML: what they take, and the statements they become.
 
 `keepalived:` without `file:` holds the keywords of keepalived.conf one to one (DESIGN.md §5). This
 module only turns the mapping into the statements that the lexer would have read from a keepalived.conf,
-with YAML places; what they mean is the compiler's business alone. The tables follow keepalived.md §6.2.
+with YAML places; which keywords there are and what they mean is the compiler's business alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from enum import Enum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from vrrpsim.findings import Place
+from vrrpsim.keepalived.keywords.tables import ROOT
+from vrrpsim.keepalived.keywords.walker import Keyword, Takes
 from vrrpsim.keepalived.lexer import Statement, Word
-from vrrpsim.scenario.quantities import SECOND_NS, parse_duration_ns
+from vrrpsim.scenario.quantities import SECOND_NS, ValueSyntaxError, parse_duration_ns
 
+from .fields import BROKEN, Fields, Key, Named, Reading, Schema, Shape
+from .scalars import DURATION_SCHEMA
 from .yaml_tree import Keys, Tree
 
-
-class Takes(Enum):
-    """What stands after a keyword."""
-
-    FLAG = "true"  # true: the bare keyword; false: nothing
-    BOOL = "true or false"  # true: the bare keyword; false: `keyword off`
-    INT = "a whole number"
-    SECONDS = "seconds"  # a number, or a duration such as 500ms
-    WORD = "a word"  # one word, taken as it is
-    WORDS = "words"  # split at blanks; or a list of words
-    SCRIPT = "a command"  # one quoted string
-    SECRET = "a password"  # digits only must be quoted
-    LINES = "entries"  # a value block with one entry per line: a list, a mapping or one entry
-    NAMES = "names"  # a value block in which every word is an entry
-
-
-FLAG, BOOL, INT, SECONDS, WORD = Takes.FLAG, Takes.BOOL, Takes.INT, Takes.SECONDS, Takes.WORD
-WORDS, SCRIPT, SECRET, LINES, NAMES = Takes.WORDS, Takes.SCRIPT, Takes.SECRET, Takes.LINES, Takes.NAMES
-
-Keywords = dict[str, "Takes | Keywords"]
-
-
-def _all(takes: Takes, names: str) -> Keywords:
-    return dict.fromkeys(names.split(), takes)
-
-
-_TRACKERS = _all(LINES, "track_interface track_script track_file track_process track_bfd")
-_NOTIFY: Keywords = {
-    **_all(SCRIPT, "notify notify_master notify_backup notify_fault notify_stop notify_deleted"),
-    "notify_priority_changes": BOOL,
-    "smtp_alert": BOOL,
-}
-_GARP: Keywords = {
-    **_all(SECONDS, "garp_master_delay garp_master_refresh garp_lower_prio_delay"),
-    **_all(INT, "garp_master_repeat garp_master_refresh_repeat garp_lower_prio_repeat"),
-    "garp_extra_if": WORDS,
-}
-
-INSTANCE: Keywords = {
-    **_all(WORD, "state interface unicast_src_ip mcast_src_ip mcast_dst_ip vrf lvs_sync_daemon_interface"),
-    **_all(INT, "virtual_router_id priority version down_timer_adverts unicast_ttl kernel_rx_buf_size debug"),
-    **_all(SECONDS, "advert_int preempt_delay"),
-    **_all(FLAG, "nopreempt preempt track_src_ip unicast_fault_no_peer check_unicast_src native_ipv6"),
-    **_all(FLAG, "dont_track_primary no_virtual_ipaddress use_vmac_addr vmac_xmit_base"),
-    **_all(FLAG, "accept no_accept linkbeat_use_polling"),
-    **_all(BOOL, "v3_checksum_as_v2 skip_check_adv_addr strict_mode lower_prio_no_advert"),
-    **_all(BOOL, "higher_prio_send_advert owner_ignore_adverts promote_secondaries"),
-    **_all(WORDS, "old_unicast_checksum timer_expired_backup thread_timer_expired use_vmac use_ipvlan"),
-    **_all(LINES, "virtual_ipaddress virtual_ipaddress_excluded unicast_peer virtual_routes virtual_rules"),
-    "authentication": {"auth_type": WORD, "auth_pass": SECRET},
-    "notify_master_rx_lower_pri": SCRIPT,
-    **_GARP,
-    **_TRACKERS,
-    **_NOTIFY,
-}
-GROUP: Keywords = {
-    "group": NAMES,
-    **_all(FLAG, "global_tracking sync_group_tracking_weight"),
-    **_TRACKERS,
-    **_NOTIFY,
-}
-SCRIPT_BLOCK: Keywords = {
-    "script": SCRIPT,
-    **_all(SECONDS, "interval timeout"),
-    **_all(INT, "rise fall"),
-    **_all(WORDS, "weight user"),
-    "init_fail": FLAG,
-}
-PROCESS_BLOCK: Keywords = {
-    **_all(WORDS, "process param_match weight"),
-    **_all(INT, "quorum quorum_max"),
-    **_all(SECONDS, "delay fork_delay terminate_delay"),
-    "full_command": FLAG,
-}
-FILE_BLOCK: Keywords = {"file": WORD, "weight": WORDS, "init_file": WORDS}
-GARP_GROUP: Keywords = {
-    **_all(SECONDS, "garp_interval gna_interval"),
-    "interface": WORD,
-    "interfaces": NAMES,
-}
-GLOBAL_DEFS: Keywords = {
-    **_all(
-        INT,
-        "vrrp_version vrrp_garp_master_repeat vrrp_garp_master_refresh_repeat vrrp_garp_lower_prio_repeat "
-        "vrrp_down_timer_adverts vrrp_priority vrrp_rt_priority max_auto_priority random_seed",
-    ),
-    **_all(
-        SECONDS,
-        "vrrp_garp_master_delay vrrp_garp_master_refresh vrrp_garp_lower_prio_delay vrrp_garp_interval "
-        "vrrp_gna_interval vrrp_startup_delay vrrp_delay_after_boot",
-    ),
-    **_all(
-        BOOL,
-        "vrrp_min_garp vrrp_lower_prio_no_advert vrrp_higher_prio_send_advert vrrp_owner_ignore_adverts "
-        "vrrp_notify_priority_changes smtp_alert smtp_alert_vrrp",
-    ),
-    **_all(
-        FLAG,
-        "vrrp_check_unicast_src vrrp_skip_check_adv_addr vrrp_strict log_unknown_vrids vrrp_no_swap "
-        "fifo_write_vrrp_states_on_reload enable_script_security no_email_faults disable_local_igmp",
-    ),
-    **_all(
-        WORDS,
-        "router_id vrrp_mcast_group4 vrrp_mcast_group6 vrrp_garp_extra_if dynamic_interfaces "
-        "default_interface script_user notify_fifo vrrp_notify_fifo vrrp_cpu_affinity vrrp_rlimit_rttime "
-        "vrrp_iptables vrrp_ipsets nftables vrrp_rx_bufs_policy vrrp_rx_bufs_multiplier vmac_prefix "
-        "vmac_addr_prefix process_names",
-    ),
-    **_all(SCRIPT, "notify_fifo_script vrrp_notify_fifo_script startup_script shutdown_script"),
-}
-
-# YAML key -> (keyword, what its block knows, whether the mapping is NAME: block)
-BLOCKS: dict[str, tuple[str, Keywords, bool]] = {
-    "global_defs": ("global_defs", GLOBAL_DEFS, False),
-    "vrrp_scripts": ("vrrp_script", SCRIPT_BLOCK, True),
-    "vrrp_track_processes": ("vrrp_track_process", PROCESS_BLOCK, True),
-    "track_files": ("track_file", FILE_BLOCK, True),
-    "garp_groups": ("garp_group", GARP_GROUP, True),
-    "vrrp_sync_groups": ("vrrp_sync_group", GROUP, True),
-    "vrrp_instances": ("vrrp_instance", INSTANCE, True),
-}
-DELAYS = "interface_up_down_delays"  # a value block of its own: {eth0: [down, up]} or entries
+BLOCKS = {row.inline: keyword for keyword, row in ROOT.items() if row.inline}  # by key of `keepalived:`
 BESIDE_SCRIPT = "probe"  # ours, not keepalived's
 
 
-def statements_of(tree: Tree, path: Keys) -> tuple[Statement, ...]:
-    """Return the statements of the inline form that stands at `path` of the tree."""
-    return tuple(_roots(tree, path, tree.lookup(path)))
+class Inline(NamedTuple):
+    """What has been read: lines of a keepalived.conf, and what stood beside a script."""
+
+    statements: tuple[Statement, ...]
+    probe: Any = None
 
 
-def _roots(tree: Tree, path: Keys, mapping: dict[str, Any]) -> Iterator[Statement]:
-    for key, (keyword, keywords, named) in BLOCKS.items():  # in this order: definitions before uses
-        value = mapping.get(key)
-        if not isinstance(value, dict):
-            continue
-        if not named:
-            yield _block(tree, (*path, key), [keyword], keywords, value)
-            continue
-        for name, block in value.items():
-            words = [keyword] if keyword == "garp_group" else [keyword, name]
-            yield _block(tree, (*path, key, name), words, keywords, block or {})
-    if DELAYS in mapping:
-        where = (*path, DELAYS)
-        yield Statement(_words(tree.key_place(where), [DELAYS]), _lines(tree, where, mapping[DELAYS]))
+class Value(NamedTuple):
+    """A keyword with what stands behind it."""
+
+    keyword: str
+    takes: Takes
+
+    def read(self, value: Any, path: Keys, reading: Reading) -> Any:
+        """Judge the value, and write the line; none where a flag is not set."""
+        tree = reading.tree
+        try:
+            word = _FORMS[self.takes][0](value)
+        except ValueSyntaxError as error:
+            return reading.leave_out(path, str(error), error.path, at_key=error.at_key)
+        place = tree.value_place(path)
+        block: tuple[Statement, ...] | None = None
+        behind: tuple[Word, ...] = ()
+        if self.takes is Takes.LINES:
+            block = _lines(tree, path, value)
+        elif self.takes is Takes.NAMES:
+            block = (Statement(_words(place, _split(value)), None),)
+        elif value is False and self.takes is Takes.FLAG:
+            return Inline(())
+        elif value is False:
+            behind = _words(place, ["off"])
+        elif value is not None and value is not True:
+            one = self.takes in (Takes.SCRIPT, Takes.SECRET, Takes.WORD)
+            behind = _words(
+                place, [str(word)] if one else _split(word), quoted=one and isinstance(value, str)
+            )
+        return Inline((Statement((*_words(tree.key_place(path), [self.keyword]), *behind), block),))
+
+    def schema(self, definitions: dict[str, Schema]) -> Schema:
+        """Return the form of what it takes."""
+        return dict(_FORMS[self.takes][1])
 
 
-def _block(
-    tree: Tree, path: Keys, words: list[str], keywords: Keywords, mapping: dict[str, Any]
-) -> Statement:
-    body: list[Statement] = []
-    for key, value in mapping.items():
-        takes = keywords.get(key)
-        if isinstance(takes, dict):
-            body.append(_block(tree, (*path, key), [key], takes, value))
-        elif takes is not None:
-            body.extend(_keyword(tree, (*path, key), key, takes, value))
-    return Statement(_words(tree.key_place(path), words), tuple(body))
+class Block(Fields):
+    """A block of keywords; `named`: it bears the name that is its key."""
+
+    def __init__(self, keyword: str, row: Keyword, name: str, beside: Mapping[str, Key]) -> None:
+        keys = {word: Key(shape(word, each, f"{name}_{word}")) for word, each in (row.table or {}).items()}
+        super().__init__(name, _as_given, {**keys, **beside})
+        self.keyword, self.named = keyword, row.opens is not None
+
+    def read(self, value: Any, path: Keys, reading: Reading) -> Any:
+        """Read the lines and write the block."""
+        given = super().read(value, path, reading)
+        if given is BROKEN:
+            return BROKEN
+        probe = given.pop(BESIDE_SCRIPT, None)
+        body = tuple(line for read in given.values() for line in read.statements)
+        words = [self.keyword, str(path[-1])] if self.named else [self.keyword]
+        return Inline((Statement(_words(reading.tree.key_place(path), words), body),), probe)
 
 
-def _keyword(tree: Tree, path: Keys, key: str, takes: Takes, value: Any) -> Iterator[Statement]:
-    head = _words(tree.key_place(path), [key])
-    place = tree.value_place(path)
-    match takes:
-        case Takes.LINES:
-            yield Statement(head, _lines(tree, path, value))
-        case Takes.NAMES:
-            yield Statement(head, (Statement(_words(place, _split(value)), None),))
-        case _ if value is None or value is True:
-            yield Statement(head, None)
-        case Takes.FLAG if value is False:
-            return
-        case _ if value is False:
-            yield Statement((*head, *_words(place, ["off"])), None)
-        case Takes.SECONDS:
-            yield Statement((*head, *_words(place, [seconds(value)])), None)
-        case Takes.SCRIPT | Takes.SECRET | Takes.WORD:
-            yield Statement((*head, *_words(place, [str(value)], quoted=isinstance(value, str))), None)
-        case _:
-            yield Statement((*head, *_words(place, _split(value))), None)
+def _as_given(**given: Any) -> dict[str, Any]:
+    return given
 
 
-def seconds(value: Any) -> str:
-    """Write a number or a duration as keepalived does: decimal seconds. Text that is neither stays."""
-    if isinstance(value, str) and value[-1:].isalpha():
-        exact = Decimal(parse_duration_ns(value)) / SECOND_NS
-        return f"{exact:f}"
-    return str(value)
+def shape(keyword: str, row: Keyword, name: str, beside: Mapping[str, Key] = MappingProxyType({})) -> Shape:
+    """Return what stands behind a keyword in YAML; blocks go by `name` in the JSON Schema."""
+    if row.table is None:
+        return Value(keyword, row.takes)
+    block = Block(keyword, row, name, beside)
+    return Named(block, free=True) if block.named else block
+
+
+# --- what the kinds of keywords take
+
+
+def _flag(value: object) -> object:
+    if value is not None and not isinstance(value, bool):
+        raise ValueSyntaxError("must be true or false")
+    return value
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueSyntaxError("must be a whole number")
+    return value
+
+
+def _word(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or value == "":
+        raise ValueSyntaxError("must be a word")
+    return value
+
+
+def _command(value: object) -> object:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueSyntaxError("must be a string")
+    return value
+
+
+def _secret(value: object) -> object:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        raise ValueSyntaxError('a password of digits only must be quoted; quote it: "1234"')
+    return _command(value)
+
+
+def _words_or_list(value: object) -> object:
+    for item in value if isinstance(value, list) else [value]:
+        if item is not None and not isinstance(item, (str, int, float)):
+            raise ValueSyntaxError("must be words, or a list of words")
+    return value
+
+
+def _entries(value: object) -> object:
+    if not isinstance(value, dict):
+        return _words_or_list(value)
+    for name, options in value.items():
+        for key, option in options.items() if isinstance(options, dict) else [(None, options)]:
+            if isinstance(option, dict):
+                raise ValueSyntaxError("must be a word", name, *(() if key is None else (key,)))
+            _words_or_list(option)
+    return value
+
+
+def _seconds(value: Any) -> str:
+    """Write a number or a duration as keepalived does: decimal seconds."""
+    ns = parse_duration_ns(value)
+    return f"{Decimal(ns) / SECOND_NS:f}" if isinstance(value, str) and value[-1:].isalpha() else str(value)
+
+
+_SCALAR: Schema = {"type": ["string", "number", "boolean", "null"]}
+_WORDS_SCHEMA: Schema = {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}]}
+_OPTIONS_SCHEMA: Schema = {"type": "object", "additionalProperties": _WORDS_SCHEMA}
+_LINES_SCHEMA: Schema = {
+    "anyOf": [
+        *_WORDS_SCHEMA["anyOf"],
+        {"type": "object", "additionalProperties": {"anyOf": [*_WORDS_SCHEMA["anyOf"], _OPTIONS_SCHEMA]}},
+    ]
+}
+_FLAG_SCHEMA: Schema = {"type": ["boolean", "null"]}
+_TEXT_SCHEMA: Schema = {"type": "string", "pattern": r"\S"}
+_FORMS: dict[Takes, tuple[Callable[[Any], object], Schema]] = {
+    Takes.FLAG: (_flag, _FLAG_SCHEMA),
+    Takes.BOOL: (_flag, _FLAG_SCHEMA),
+    Takes.INT: (_whole, {"type": "integer"}),
+    Takes.SECONDS: (_seconds, DURATION_SCHEMA),
+    Takes.WORD: (_word, {"type": ["string", "number"], "minLength": 1}),
+    Takes.WORDS: (_words_or_list, _WORDS_SCHEMA),
+    Takes.SCRIPT: (_command, _TEXT_SCHEMA),
+    Takes.SECRET: (_secret, _TEXT_SCHEMA),
+    Takes.LINES: (_entries, _LINES_SCHEMA),
+    Takes.NAMES: (_words_or_list, _WORDS_SCHEMA),
+}
+
+# --- words and lines
 
 
 def _lines(tree: Tree, path: Keys, value: Any) -> tuple[Statement, ...]:

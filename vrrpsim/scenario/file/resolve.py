@@ -42,7 +42,7 @@ from .format import (
     Owners,
     ScenarioDocument,
 )
-from .inline_config import BESIDE_SCRIPT, statements_of
+from .inline_config import BESIDE_SCRIPT
 from .resolve_events import resolve_events
 from .yaml_tree import Keys, Tree
 
@@ -214,9 +214,7 @@ class Resolver:
             return None
         dialect = node.dialect or self.document.dialect
         if daemon.file is None:
-            compiled = self._take(
-                compile_statements(statements_of(self.tree, path), dialect=DIALECTS[dialect])
-            )
+            compiled = self._take(compile_statements(daemon.statements, dialect=DIALECTS[dialect]))
         else:
             compiled = self.read_conf(
                 daemon.file,

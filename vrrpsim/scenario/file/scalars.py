@@ -24,7 +24,6 @@ from vrrpsim.scenario.quantities import (
 )
 
 from .fields import Leaf, Schema
-from .inline_config import Takes
 
 TARGET_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*(\([^()/\s]+\))?(/[^/\s]+)?$"
 PORT_PATTERN = r"^[0-9]{1,5}/(tcp|udp)$"
@@ -238,78 +237,3 @@ TARGET = _texts(
 )
 TARGETS = _one_or_more(TARGET)
 GROUPS = Leaf(_groups, _list_of(_list_of(TARGET.form, 1), 2))
-
-# --- what keepalived's keywords take
-
-
-def _flag(value: object) -> object:
-    if value is not None and not isinstance(value, bool):
-        raise ValueSyntaxError("must be true or false")
-    return value
-
-
-def _whole(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueSyntaxError("must be a whole number")
-    return value
-
-
-def _word(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or value == "":
-        raise ValueSyntaxError("must be a word")
-    return value
-
-
-def _command(value: object) -> object:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueSyntaxError("must be a string")
-    return value
-
-
-def _secret(value: object) -> object:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        raise ValueSyntaxError('a password of digits only must be quoted; quote it: "1234"')
-    return _command(value)
-
-
-def _words(value: object) -> object:
-    for item in value if isinstance(value, list) else [value]:
-        if item is not None and not isinstance(item, (str, int, float)):
-            raise ValueSyntaxError("must be words, or a list of words")
-    return value
-
-
-def _lines(value: object) -> object:
-    if not isinstance(value, dict):
-        return _words(value)
-    for name, options in value.items():
-        for key, option in options.items() if isinstance(options, dict) else [(None, options)]:
-            if isinstance(option, dict):
-                raise ValueSyntaxError("must be a word", name, *(() if key is None else (key,)))
-            _words(option)
-    return value
-
-
-_SCALAR: Schema = {"type": ["string", "number", "boolean", "null"]}
-_WORDS_SCHEMA: Schema = {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}]}
-_OPTIONS_SCHEMA: Schema = {"type": "object", "additionalProperties": _WORDS_SCHEMA}
-_LINES_SCHEMA: Schema = {
-    "anyOf": [
-        *_WORDS_SCHEMA["anyOf"],
-        {"type": "object", "additionalProperties": {"anyOf": [*_WORDS_SCHEMA["anyOf"], _OPTIONS_SCHEMA]}},
-    ]
-}
-_FLAG_SCHEMA: Schema = {"type": ["boolean", "null"]}
-_TEXT_SCHEMA: Schema = {"type": "string", "pattern": r"\S"}
-KEYWORDS: dict[Takes, Leaf] = {
-    Takes.FLAG: Leaf(_flag, _FLAG_SCHEMA),
-    Takes.BOOL: Leaf(_flag, _FLAG_SCHEMA),
-    Takes.INT: Leaf(_whole, {"type": "integer"}),
-    Takes.SECONDS: Leaf(parse_duration_ns, DURATION_SCHEMA),
-    Takes.WORD: Leaf(_word, {"type": ["string", "number"], "minLength": 1}),
-    Takes.WORDS: Leaf(_words, _WORDS_SCHEMA),
-    Takes.SCRIPT: Leaf(_command, _TEXT_SCHEMA),
-    Takes.SECRET: Leaf(_secret, _TEXT_SCHEMA),
-    Takes.LINES: Leaf(_lines, _LINES_SCHEMA),
-    Takes.NAMES: Leaf(_words, _WORDS_SCHEMA),
-}
