@@ -20,6 +20,7 @@ from vrrpsim.lab.runner import MARK, clean_up
 from vrrpsim.scenario.addressing import link_local
 from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.scenario.random_streams import Streams
+from vrrpsim.scenario.verbs import VERBS
 from vrrpsim.trace import (
     AddressChange,
     Fault,
@@ -133,7 +134,7 @@ def test_events_fire_when_the_simulator_fires_them(path, monkeypatch):
             async def undo():
                 pass
 
-            return ("somebody",), undo if event.verb not in ("inject", "reload", "flush_address") else None
+            return ("somebody",), undo if VERBS[event.verb].lasts else None
 
         monkeypatch.setattr(asyncio, "sleep", run.sleep)
         monkeypatch.setattr(faults, "_apply", meet)

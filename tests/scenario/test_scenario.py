@@ -9,6 +9,8 @@ import pytest
 from vrrpsim.findings import InputError, Severity
 from vrrpsim.keepalived.compiler import compile_text
 from vrrpsim.scenario.events import (
+    NO_PARAMETERS,
+    AddAddress,
     FlushAddress,
     Impairment,
     Inject,
@@ -274,6 +276,12 @@ EVENTS = [
         "flush_address: lb1, address: 10.0.0.100",
         Target("lb1", node="lb1"),
         FlushAddress(ip_address("10.0.0.100")),
+    ),
+    ("set_down: lb1/eth0", Target("lb1/eth0", node="lb1", item="eth0"), NO_PARAMETERS),
+    (
+        "add_address: lb1/eth0, address: 10.0.0.9/24",
+        Target("lb1/eth0", node="lb1", item="eth0"),
+        AddAddress(ip_interface("10.0.0.9/24")),
     ),
     ("set: lb1/VI_1, priority: 50", Target("lb1/VI_1", node="lb1", item="VI_1"), SetPriority(50)),
 ]

@@ -164,6 +164,41 @@ def test_flush_address() -> None:
     assert owners(made, 20) == ["lb1"]
 
 
+def test_a_source_that_goes_and_comes_is_fault_and_recovery() -> None:
+    """field.md 3: FAULT and priority 0, BACKUP when it is back, Master again after the whole interval."""
+    own = "10.0.0.1"
+    gone, back = (
+        {"at": "10s", "flush_address": "lb1", "address": own},
+        {"at": "15s", "add_address": "lb1/eth0"},
+    )
+    made = run(pair(gone, {**back, "address": f"{own}/24"}, duration="25s"))
+    states = [(r.at_ns, r.new) for r in records(made, StateChange, node="lb1") if r.at_ns >= 10 * S]
+    assert [new for _, new in states] == ["FAULT", "BACKUP", "MASTER"]
+    assert states[0][0] == 10 * S
+    assert states[1][0] == 15 * S
+    assert 18_600 * MS < states[2][0] < 18_700 * MS
+    assert owners(made, 12) == ["lb2"]
+
+
+def test_secondary_addresses_go_with_the_first_of_their_network() -> None:
+    nodes = {f"lb{n}": node(n, 102 - n, virtual_ipaddress=[f"{VIP}/24"]) for n in (1, 2)}
+    made = run(
+        pair({"at": "10s", "flush_address": "lb1", "address": "10.0.0.1"}, nodes=nodes, duration="20s")
+    )
+    gone = [r.at_ns for r in records(made, AddressChange, node="lb1") if not r.present]
+    assert gone == [10 * S]
+
+
+def test_a_tracked_file_is_written_and_restored() -> None:
+    nodes = {f"lb{n}": node(n, 102 - n, track_file={"health": {"weight": -1}}) for n in (1, 2)}
+    for each in nodes.values():
+        each["keepalived"]["track_files"] = {"health": {"file": "/run/health", "init_file": 0}}
+    made = run(
+        pair({"at": "10s", "write": "lb1/health", "value": 20, "for": "10s"}, nodes=nodes, duration="30s")
+    )
+    assert [name for _, name in masters(made)] == ["lb1", "lb2", "lb1"]
+
+
 def test_set_priority_moves_the_master() -> None:
     made = run(pair({"at": "10s", "set": "lb2/VI_1", "priority": 150}, duration="20s"))
     assert [name for _, name in masters(made)] == ["lb1", "lb2"]

@@ -16,6 +16,7 @@ from vrrpsim.keepalived.compiler import read_keepalived
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.scenario.event_order import Ending, EventOrder, Firing
 from vrrpsim.scenario.events import (
+    AddAddress,
     Event,
     FlushAddress,
     Impairment,
@@ -24,8 +25,9 @@ from vrrpsim.scenario.events import (
     Reload,
     SetPriority,
     Target,
+    WriteFile,
 )
-from vrrpsim.scenario.verbs import INTERFACE, PROCESS, SCRIPT, VERBS, on
+from vrrpsim.scenario.verbs import PROCESS, SCRIPT, VERBS, on
 from vrrpsim.trace import Fault, FaultEnd, Remark
 
 from .context import LabContext
@@ -112,7 +114,10 @@ class LabFaults:
     DEEDS: ClassVar = {
         **dict.fromkeys(on(PROCESS), "_process"),
         **dict.fromkeys(("power_off", "power_on", "pause"), "_machine"),
-        **dict.fromkeys(on(INTERFACE), "_link"),
+        **dict.fromkeys(("link_down", "link_up"), "_link"),
+        **dict.fromkeys(("set_down", "set_up"), "_interface"),
+        "add_address": "_add_address",
+        "write": "_write",
         **dict.fromkeys(on(SCRIPT), "_script"),
         "reload": "_reload",
         "partition": "_partition",
@@ -160,6 +165,36 @@ class LabFaults:
 
         await plug(up)
         return (end,), lambda: plug(not up)
+
+    async def _interface(self, node: LabNode, item: str, event: Event, _number: int) -> Met:
+        up = event.verb == "set_up"
+
+        async def put(to_up: bool) -> None:
+            if node.machine is not None:
+                network = node.machine.network
+                await self.context.wire(self.context.network.set_interface, network, item, to_up)
+
+        await put(up)
+        return (f"{node.name}/{item}",), lambda: put(not up)
+
+    async def _add_address(self, node: LabNode, item: str, event: Event, _number: int) -> Met:
+        assert isinstance(event.parameters, AddAddress)
+        if node.machine is not None:
+            network, address = node.machine.network, event.parameters.address
+            await self.context.wire(self.context.network.add_address, network, item, address)
+        return (f"{node.name}/{item}",), None
+
+    async def _write(self, node: LabNode, file: str, event: Event, _number: int) -> Met:
+        assert isinstance(event.parameters, WriteFile)
+        if node.conf is None:
+            return NOBODY
+        conf, before = node.conf, node.conf.values.get(file, 0)
+        conf.write_file(file, event.parameters.value)
+
+        async def undo() -> None:
+            conf.write_file(file, before)
+
+        return (f"{node.name}/{file}",), undo
 
     async def _script(self, node: LabNode, script: str, event: Event, number: int) -> Met:
         assert node.conf is not None

@@ -131,6 +131,18 @@ class LabNetwork:
             for held in list(ipr.get_addr(address=str(address))):
                 ipr.addr("del", index=held["index"], address=str(address), prefixlen=held["prefixlen"])
 
+    def add_address(self, network: int, interface: str, address: IPv4Interface | IPv6Interface) -> None:
+        """Give an interface of a machine an address; one that is there already is not an error."""
+        flags = {"ifa_flags": 2} if address.version == 6 else {}  # IFA_F_NODAD
+        with self._netlink(network) as ipr:
+            index, prefix = _index(ipr, interface), address.network.prefixlen
+            ipr.addr("replace", index=index, address=str(address.ip), prefixlen=prefix, **flags)
+
+    def set_interface(self, network: int, interface: str, up: bool) -> None:
+        """What `ip link set up` and `down` do in a machine."""
+        with self._netlink(network) as ipr:
+            ipr.link("set", index=_index(ipr, interface), state="up" if up else "down")
+
     # --- frames
 
     def drop(self, cases: Iterable[str], reason: str = "", loss: float | None = None) -> list[str]:

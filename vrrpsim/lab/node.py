@@ -12,7 +12,7 @@ from vrrpsim.scenario.addressing import card, own_addresses
 from vrrpsim.scenario.model import PROCESS_STARTUP, ZERO, Process
 from vrrpsim.scenario.model import Node as NodeModel
 from vrrpsim.scenario.quantities import Distribution
-from vrrpsim.scenario.verbs import SCRIPT, on
+from vrrpsim.scenario.verbs import FILE, SCRIPT, on
 from vrrpsim.trace import NodeChange, ProcessChange
 
 from . import kernel, programs
@@ -46,8 +46,13 @@ class LabNode:
         self._starts: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         if model.keepalived is not None:
-            forced = [e.target.item for e in context.scenario.events if e.verb in on(SCRIPT) and e.target]
-            self.conf = programs.Conf(name, model.keepalived, [item for item in forced if item])
+            forced, written = (
+                [e.target.item for e in context.scenario.events if e.verb in on(kind) and e.target]
+                for kind in (SCRIPT, FILE)
+            )
+            self.conf = programs.Conf(
+                name, model.keepalived, [item for item in forced if item], [item for item in written if item]
+            )
 
     # --- what others ask
 

@@ -103,11 +103,17 @@ def keepalived_version() -> str:
 class Conf:
     """The configuration on a machine's disk, and the checks it names."""
 
-    def __init__(self, machine_name: str, model: Keepalived, forced: Collection[str]) -> None:
+    def __init__(
+        self, machine_name: str, model: Keepalived, forced: Collection[str], written: Collection[str] = ()
+    ) -> None:
         self._room = ROOM / machine_name
         self.config_id = model.config_id or machine_name
         self._model = model
         self._forced = frozenset(forced)
+        self._written = frozenset(written)  # tracked files that events write: each machine has its own
+        self.values: dict[str, int] = {
+            each.name: each.init_value for each in model.config.files if each.init_value is not None
+        }
         self._file: Path | None = model.file
         self.config = model.config
         self.priorities: dict[str, int] = {}  # set by events
@@ -125,7 +131,7 @@ class Conf:
     def _text(self) -> str:
         replaced = {script.name for script in self.config.scripts} & {*self._forced, *self._model.probes}
         prelude = [f"vrrp_notify_fifo {FIFO}"]
-        if self._file is not None and not replaced and not self.priorities:
+        if self._file is not None and not replaced and not self.priorities and not self._written:
             body = f"include {self._file.resolve()}"
         else:
             prelude.append("script_user root")
@@ -137,7 +143,13 @@ class Conf:
                 replace(each, priority=self.priorities.get(each.name, each.priority))
                 for each in self.config.instances
             )
-            config = replace(self.config, scripts=scripts, instances=instances, notify_fifo="")
+            files = tuple(
+                replace(each, path=f"/run/{self._file_name(each.name)}")
+                if each.name in self._written
+                else each
+                for each in self.config.files
+            )
+            config = replace(self.config, scripts=scripts, files=files, instances=instances, notify_fifo="")
             body = keepalived_conf(config, secrets=True)
         return "\n".join(["global_defs {", *(f"    {line}" for line in prelude), "}", body, ""])
 
@@ -168,6 +180,17 @@ class Conf:
             part = path.with_suffix(".part")
             part.write_text(verb)
             part.replace(path)
+
+    def write_file(self, file: str, value: int) -> None:
+        """Write a tracked file, at once as a whole."""
+        self.values[file] = value
+        part = self._room / "file.part"
+        part.write_text(f"{value}\n")
+        part.replace(self._room / self._file_name(file))
+
+    @staticmethod
+    def _file_name(file: str) -> str:
+        return "tracked-" + re.sub(r"[^\w.-]", "_", file)
 
     def words(self, daemon: str, machine: LabMachine, dialect: str) -> list[str]:
         """Make the machine ready for a start, and return the command."""

@@ -7,7 +7,7 @@ their target carry `NoParameters`. Targets that name a role are resolved when th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Literal, NamedTuple
 
 from vrrpsim.protocol.configuration import RouterConfig
@@ -95,6 +95,18 @@ class FlushAddress(NamedTuple):
     address: Address
 
 
+class AddAddress(NamedTuple):
+    """Somebody gives the interface this address."""
+
+    address: IPv4Interface | IPv6Interface
+
+
+class WriteFile(NamedTuple):
+    """Somebody writes this value to the tracked file."""
+
+    value: int
+
+
 class SetPriority(NamedTuple):
     """The operator changes the base priority of an instance at run time."""
 
@@ -124,7 +136,18 @@ class Inject(NamedTuple):
 
 
 NO_PARAMETERS = NoParameters()
-Parameters = NoParameters | Reload | Partition | Impairment | Starve | FlushAddress | SetPriority | Inject
+Parameters = (
+    NoParameters
+    | Reload
+    | Partition
+    | Impairment
+    | Starve
+    | FlushAddress
+    | AddAddress
+    | WriteFile
+    | SetPriority
+    | Inject
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +179,10 @@ def detail(event: Event) -> str:
             return _impairment_text(impairment)
         case SetPriority(priority=priority):
             return f"priority {priority}"
-        case FlushAddress(address=address):
+        case FlushAddress(address=address) | AddAddress(address=address):
             return str(address)
+        case WriteFile(value=value):
+            return f"value {value}"
         case Starve(delay=delay):
             return f"by {delay}"
         case Inject(advert=advert):

@@ -19,7 +19,8 @@ class Effect(Enum):
 
 
 PROCESS, NODE, INTERFACE, SCRIPT = "NODE/PROCESS", "NODE", "NODE/INTERFACE", "NODE/SCRIPT"
-INSTANCE, SEGMENT, PLACE, GROUPS = "NODE/INSTANCE", "SEGMENT", "SEGMENT or NODE/INTERFACE", "[[A…], [B…]]"
+FILE, INSTANCE, SEGMENT = "NODE/FILE", "NODE/INSTANCE", "SEGMENT"
+PLACE, GROUPS = "SEGMENT or NODE/INTERFACE", "[[A…], [B…]]"
 
 
 class Verb(NamedTuple):
@@ -112,6 +113,22 @@ ROWS = (
         "link_down",
     ),
     Verb(
+        "set_down",
+        INTERFACE,
+        "The node itself sets NODE/INTERFACE down, as `ip link set down` does: IPv6 addresses go.",
+        "sets its link down",
+        HARM,
+        "set_up",
+    ),
+    Verb(
+        "set_up",
+        INTERFACE,
+        "The node itself sets NODE/INTERFACE up; of IPv6 the link-local address returns.",
+        "sets its link up",
+        REPAIR,
+        "set_down",
+    ),
+    Verb(
         "partition",
         GROUPS,
         "Frames between the groups vanish silently.",
@@ -178,6 +195,23 @@ ROWS = (
         lasts=False,
         steers=True,
         hunted=14,
+    ),
+    Verb(
+        "add_address",
+        INTERFACE,
+        "Somebody gives NODE/INTERFACE an address, the one it is configured with or another.",
+        "gets an address from somebody else",
+        EITHER,
+        lasts=False,
+        steers=True,
+    ),
+    Verb(
+        "write",
+        FILE,
+        "Somebody writes a value to the track_file NODE/FILE.",
+        "gets another value in a tracked file",
+        EITHER,
+        steers=True,
     ),
     Verb(
         "set",

@@ -198,6 +198,10 @@ class Daemon:
         """Netlink reports that the interface sends from another address now."""
         self._netlink(lambda: self.router.source_changed(interface, family, source, self._calendar.now_ns))
 
+    def file_changed(self, name: str, value: int) -> None:
+        """Inotify reports another value of a tracked file."""
+        self._netlink(lambda: self.router.file_changed(name, value, self._calendar.now_ns))
+
     def process_changed(self, process: str) -> None:
         """The kernel's process connector reports a start or an end."""
         for tracked in self.config.processes:
@@ -267,6 +271,7 @@ class Daemon:
             },
             addresses=frozenset(a for port in machine.ports.values() for a in machine.own_addresses(port)),
             interfaces_down=frozenset(name for name, port in machine.ports.items() if not port.reported),
+            files=machine.files,
             processes={
                 tracked.name: machine.process_count(tracked.process.rpartition("/")[2])
                 for tracked in self.config.processes

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from vrrpsim.scenario.addressing import STRANGER_MAC, forged
 from vrrpsim.scenario.event_order import Ending, EventOrder, Firing
 from vrrpsim.scenario.events import (
+    AddAddress,
     Event,
     FlushAddress,
     Impairment,
@@ -16,8 +17,9 @@ from vrrpsim.scenario.events import (
     SetPriority,
     Starve,
     Target,
+    WriteFile,
 )
-from vrrpsim.scenario.verbs import INTERFACE, PROCESS, SCRIPT, VERBS, on
+from vrrpsim.scenario.verbs import PROCESS, SCRIPT, VERBS, on
 from vrrpsim.trace import Fault, FaultEnd
 
 from .calendar import Kind
@@ -32,6 +34,12 @@ from .segment import Segment
 Undo = Callable[[], None]
 Met = tuple[tuple[str, ...], Undo | None]  # whom a verb met, and how to undo it
 Deed = Callable[[Event, str], Met]
+LINK = {
+    "link_down": (Node.set_link, False),
+    "link_up": (Node.set_link, True),
+    "set_down": (Node.set_interface, False),
+    "set_up": (Node.set_interface, True),
+}
 MACHINE = {"power_off": Node.power_off, "power_on": Node.power_on, "pause": Node.pause}
 
 
@@ -54,13 +62,15 @@ class Faults:
         self.deeds: dict[str, Deed] = {
             **dict.fromkeys(on(PROCESS), self._process),
             **dict.fromkeys(MACHINE, self._machine),
-            **dict.fromkeys(on(INTERFACE), self._link),
+            **dict.fromkeys(LINK, self._link),
             **dict.fromkeys(on(SCRIPT), self._script),
             "reload": self._reload,
             "partition": self._partition,
             "impair": self._impair,
             "starve": self._starve,
             "flush_address": self._flush_address,
+            "add_address": self._add_address,
+            "write": self._write,
             "set": self._set_priority,
             "inject": self._inject,
         }
@@ -164,9 +174,10 @@ class Faults:
         node = self._node(event.target)
         if node is None or event.target is None or event.target.item is None:
             return (), None
-        interface, up = event.target.item, event.verb == "link_up"
-        node.set_link(interface, up)
-        return (f"{node.name}/{interface}",), lambda: node.set_link(interface, not up)
+        interface = event.target.item
+        change, up = LINK[event.verb]
+        change(node, interface, up)
+        return (f"{node.name}/{interface}",), lambda: change(node, interface, not up)
 
     def _partition(self, event: Event, _purpose: str) -> Met:
         """Frames between the groups vanish; one way: only those from the first group to the others."""
@@ -285,6 +296,23 @@ class Faults:
             return (), None
         node.flush_address(event.parameters.address)
         return (node.name,), None
+
+    def _add_address(self, event: Event, _purpose: str) -> Met:
+        node = self._node(event.target)
+        assert isinstance(event.parameters, AddAddress)
+        if node is None or event.target is None or event.target.item is None:
+            return (), None
+        node.give_address(event.target.item, event.parameters.address)
+        return (f"{node.name}/{event.target.item}",), None
+
+    def _write(self, event: Event, _purpose: str) -> Met:
+        node = self._node(event.target)
+        assert isinstance(event.parameters, WriteFile)
+        if node is None or event.target is None or event.target.item is None:
+            return (), None
+        file, before = event.target.item, node.files.get(event.target.item, 0)
+        node.write_file(file, event.parameters.value)
+        return (f"{node.name}/{file}",), lambda: node.write_file(file, before)
 
     def _set_priority(self, event: Event, _purpose: str) -> Met:
         node = self._node(event.target)

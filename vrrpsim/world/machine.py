@@ -43,7 +43,8 @@ class Machine:
         self.kernel_runs = True  # up and not paused: it sends, receives and answers
         self.starved: Distribution | None = None
         self.ports: dict[str, Port] = {}
-        self._own: dict[str, tuple[Address, ...]] = {}  # as configured, whether there or not
+        self._own: dict[str, tuple[Address, ...]] = {}  # given by others than keepalived, there or not
+        self.files: dict[str, int] = {}  # what tracked files hold, by name
         self._networks: dict[tuple[str, Address], Network] = {}  # that an address of an interface lies in
         for interface, attachment in model.interfaces.items():
             mac = card(context.scenario, name, interface)
@@ -55,6 +56,7 @@ class Machine:
             self._networks.update({(interface, each.ip): each.network for each in networks})
             self.ports[interface] = port
             self.configure(port)
+        self.configured = dict(self._own)  # by the network configuration
         self.processes = {
             process: RunningProcess(context, name, rank, process, each, self.process_changed)
             for process, each in model.processes.items()

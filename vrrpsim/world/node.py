@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Interface, IPv6Interface
+
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.protocol.fsm import NEVER_NS
@@ -48,6 +50,7 @@ class Node(Machine):
         self._machine_is("on")
         for port in self.ports.values():
             port.reported = port.carrier
+            self._own[port.interface] = self.configured[port.interface]
             self.configure(port)
         self.start_processes()
         self.context.reconsider()
@@ -203,6 +206,21 @@ class Node(Machine):
         """Somebody else removes it, and keepalived hears of that by netlink."""
         for port in self.ports.values():
             self.lose_address(port, address)
+
+    def give_address(self, interface: str, address: IPv4Interface | IPv6Interface) -> None:
+        """Somebody else adds it, until the machine boots anew."""
+        port = self.ports[interface]
+        if address.ip not in self._own[interface]:
+            self._own[interface] = (*self._own[interface], address.ip)
+        self.add_address(port, address.ip, port.mac, address.network)
+        if self.daemon is not None:
+            self.daemon.outputs.routes_changed()
+
+    def write_file(self, name: str, value: int) -> None:
+        """Somebody writes a tracked file."""
+        self.files[name] = value
+        if self.daemon is not None:
+            self.daemon.file_changed(name, value)
 
     def lose_address(self, port: Port, address: Address) -> None:
         """It is gone from the interface, and others that depend on it with it; keepalived hears of each."""

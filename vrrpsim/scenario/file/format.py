@@ -347,6 +347,8 @@ _WORDS: dict[str, dict[str, Key]] = {  # what a verb takes beyond its target
     },
     "starve": {"delay": Key(DISTRIBUTION, "How late.", required=True)},
     "flush_address": {"address": Key(ADDRESS, "Which.", required=True)},
+    "add_address": {"address": Key(WITH_PREFIX, "Which, with its prefix length.", required=True)},
+    "write": {"value": Key(whole(-(1 << 31), (1 << 31) - 1), "The number in the file.", required=True)},
     "set": {"priority": Key(whole(1, 255), "The new one.", required=True)},
     "inject": {"advert": Key(ADVERT, "What it says.", required=True)},
 }

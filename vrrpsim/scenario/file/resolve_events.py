@@ -10,6 +10,7 @@ from vrrpsim.findings import did_you_mean
 from vrrpsim.keepalived.compiler import Compiled
 from vrrpsim.scenario.events import (
     NO_PARAMETERS,
+    AddAddress,
     Event,
     FlushAddress,
     Impairment,
@@ -21,9 +22,10 @@ from vrrpsim.scenario.events import (
     SetPriority,
     Starve,
     Target,
+    WriteFile,
 )
 from vrrpsim.scenario.model import Node
-from vrrpsim.scenario.verbs import INSTANCE, INTERFACE, NODE, PLACE, PROCESS, SCRIPT, SEGMENT, VERBS
+from vrrpsim.scenario.verbs import FILE, INSTANCE, INTERFACE, NODE, PLACE, PROCESS, SCRIPT, SEGMENT, VERBS
 
 from .format import EventDocument, NodeDocument, ScenarioDocument
 from .yaml_tree import Keys, Tree
@@ -98,6 +100,10 @@ class _Events:
                 return Starve(words["delay"])
             case "flush_address":
                 return FlushAddress(words["address"])
+            case "add_address":
+                return AddAddress(words["address"])
+            case "write":
+                return WriteFile(words["value"])
             case "set":
                 return SetPriority(words["priority"])
             case "inject":
@@ -283,6 +289,10 @@ def _scripts(node: Node) -> list[str]:
     return [script.name for script in node.keepalived.config.scripts] if node.keepalived else []
 
 
+def _files(node: Node) -> list[str]:
+    return [file.name for file in node.keepalived.config.files] if node.keepalived else []
+
+
 def _instances(node: Node) -> list[str]:
     return [instance.name for instance in node.keepalived.config.instances] if node.keepalived else []
 
@@ -296,5 +306,6 @@ _ITEMS: dict[str, tuple[str, Callable[[Node], list[str]]]] = {
     INTERFACE: ("interface", _interfaces),
     PLACE: ("interface", _interfaces),
     SCRIPT: ("vrrp_script in use", _scripts),
+    FILE: ("track_file", _files),
     INSTANCE: ("vrrp_instance", _instances),
 }
