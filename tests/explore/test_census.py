@@ -96,6 +96,15 @@ def test_the_census_says_what_real_keepalived_did(fault, case, what, lasts_s):
     assert sum(within) >= 0.8 * len(ours), ours
 
 
+def test_a_written_cell_has_the_overrides_of_keepalived_conf(tmp_path):
+    study = vrrpsim.load(ROOT / "scenarios/haproxy-crash.yaml", {"*.VI_1.advert_int": "3", "seed": "4"})
+    done = study.census(only=["kill lb1/haproxy"], jobs=1)
+    [cell] = (path for path in done.write(tmp_path) if path.suffix == ".yaml")
+    swept = vrrpsim.load(cell).sweep(20, seed=done.outcome.seed, jobs=1).to_dict()
+    assert swept["measures"]["outage"]["max"] == done.to_dict()["cells"][0]["outage"]["max_s"]
+    assert swept["measures"]["outage"]["max"] > 9  # three adverts of 3 s
+
+
 def test_a_written_cell_gives_the_same_figures(tmp_path, capsys):
     name = "kill lb1/haproxy, then power off lb2"
     done = vrrpsim.census(*CONF, only=["kill lb1/haproxy", name], jobs=1)

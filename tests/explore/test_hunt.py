@@ -18,7 +18,7 @@ from vrrpsim.explore import fault_schedules as schedules
 from vrrpsim.explore.bounds import bounds_of
 from vrrpsim.explore.counterexample_file import same_run
 from vrrpsim.explore.exhaustive import exhaust
-from vrrpsim.explore.hunt import hunt, run_bounded
+from vrrpsim.explore.hunt import _without_local_constants, hunt, run_bounded
 from vrrpsim.explore.invariants import BUILT_IN, GROUP, Violation, both, longest, without
 from vrrpsim.protocol import fsm
 from vrrpsim.scenario.file.reader import load_scenario
@@ -164,6 +164,20 @@ def test_three_sound_nodes_survive_crashes(tmp_path):
     assert "no proof" in found.text()
 
 
+@pytest.mark.parametrize("missing", [(), ("_get_local_constants",), ("Constants",), ("CONSTANTS_CACHE",)])
+def test_constants_of_the_code_around_are_never_drawn(monkeypatch, missing):
+    """Hypothesis reads numbers in imported modules; releases that cannot have nothing to switch off."""
+    from hypothesis.internal.conjecture import providers
+
+    kept = getattr(providers, "_get_local_constants", None)
+    for name in missing:
+        monkeypatch.delattr(providers, name, raising=False)
+    with _without_local_constants():
+        if not missing:
+            assert len(providers._get_local_constants()) == 0
+    assert getattr(providers, "_get_local_constants", kept) is kept
+
+
 # --- the same seed
 
 
@@ -240,12 +254,19 @@ def test_every_fault_is_written_as_it_ran(tmp_path):
         assert load_scenario(file).events == events
 
 
-def test_files_with_keepalived_beside_them_and_overrides(tmp_path):
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"segments.lan.delay": "1ms"},
+        {"segments.lan.delay": "1ms", "*.VI_1.advert_int": "2"},  # keepalived.conf beside it
+    ],
+)
+def test_files_with_keepalived_beside_them_and_overrides(tmp_path, overrides):
     for name in ("haproxy-crash.yaml", "keepalived/lb1.conf", "keepalived/lb2.conf"):
         target = tmp_path / name
         target.parent.mkdir(exist_ok=True)
         target.write_text((ROOT / "scenarios" / name).read_text())
-    study = vrrpsim.load(tmp_path / "haproxy-crash.yaml", {"segments.lan.delay": "1ms"})
+    study = vrrpsim.load(tmp_path / "haproxy-crash.yaml", overrides)
     outcome = study.hunt(faults=["one_way"], max_examples=30).outcome
     [finding] = outcome.findings
     assert same_run(load_scenario(finding.path), finding.scenario)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
+from vrrpsim.scenario.file.rewrite import dumped, rewrite
+from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import exact_duration
 
 from .census import cell_events_yaml
 from .census_result import HARMLESS, CensusResult
-from .counterexample_file import WIDTH, assign
 from .narrative import flow_text
 
 REPLACED = ("version", "name", "description", "duration", "seed", "events", "expect")
@@ -26,7 +25,8 @@ def cell_files(
 
     `text` is the scenario of the cluster, its file references relative to the folder `beside`.
     """
-    cluster = _cluster_text(text, beside, folder, overrides)
+    cluster, confs = _cluster_text(text, beside, folder, overrides, result.scenario)
+    yield from (("", folder / name, conf) for name, conf in confs.items())
     for cell in result.cells:
         if cell.outcome == HARMLESS:
             continue
@@ -56,28 +56,17 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _cluster_text(text: str, beside: Path, folder: Path, overrides: Mapping[str, str]) -> str:
-    """Return what all cells have in common, with references that lead from `folder`."""
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = WIDTH
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    document = yaml.load(text)
-    for path, value in overrides.items():
-        assign(document, path.split("."), yaml.load(value))
+def _cluster_text(
+    text: str, beside: Path, folder: Path, overrides: Mapping[str, str], scenario: Scenario
+) -> tuple[str, dict[str, str]]:
+    """Return what all cells have in common, with references that lead from `folder`, and files it needs."""
+    document, confs = rewrite(text, overrides, scenario, "cluster")
     document.ca.comment = None
     for key in REPLACED:
         document.pop(key, None)
         document.ca.items.pop(key, None)
     for node in document.get("nodes", {}).values():
-        _lead(node.get("keepalived"), beside, folder)
-    out = StringIO()
-    yaml.dump(document, out)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
-
-
-def _lead(keepalived: Any, beside: Path, folder: Path) -> None:
-    if isinstance(keepalived, dict) and "file" in keepalived:
-        keepalived["file"] = os.path.relpath(beside / str(keepalived["file"]), folder)
+        keepalived = node.get("keepalived") or {}
+        if "file" in keepalived and keepalived["file"] not in confs:
+            keepalived["file"] = os.path.relpath(beside / str(keepalived["file"]), folder)
+    return "\n".join(dumped(document)), confs

@@ -7,12 +7,12 @@ another one is replaced: name, description, duration, seed, events and expectati
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from vrrpsim.scenario.file.rewrite import dumped, rewrite
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import exact_duration
 
@@ -20,7 +20,6 @@ from .fault_schedules import Schedule, event_yaml
 from .invariants import Violation
 
 MARK = "-hunt-"
-WIDTH = 150
 
 
 def found_beside(scenario: Scenario) -> tuple[Path, ...]:
@@ -37,25 +36,17 @@ def path_for(original: Path, violation: Violation, events: Schedule) -> Path:
     return original.with_name(f"{original.stem}{MARK}{code}.yaml")
 
 
-def as_text(
+def texts(
     scenario: Scenario,
     overrides: Mapping[str, str],
     name: str,
     violation: Violation,
     expect: Mapping[str, Any],
     header: Iterable[str],
-) -> str:
-    """Write a scenario that ran as YAML, on the text of its file."""
-    from ruamel.yaml import YAML
-
+) -> dict[str, str]:
+    """Return a scenario that ran as YAML on the text of its file, and what else it needs, by file name."""
     assert scenario.path is not None
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = WIDTH
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    document = yaml.load(scenario.path.read_text(encoding="utf-8"))
-    for path, text in overrides.items():
-        assign(document, path.split("."), yaml.load(text))
+    document, confs = rewrite(scenario.path.read_text(encoding="utf-8"), overrides, scenario, name)
     document.ca.comment = None  # the original's lesson is not this one's
     for key in ("events", "expect", "duration", "seed", "description"):
         document.ca.items.pop(key, None)
@@ -67,10 +58,8 @@ def as_text(
     document.pop("expect", None)
     if expect:
         document["expect"] = _block({key: _flow(value) for key, value in expect.items()})
-    out = StringIO()
-    yaml.dump(document, out)
-    lines = [*(f"# {line}" for line in header), *(line.rstrip() for line in out.getvalue().splitlines())]
-    return "".join(f"{line}\n" for line in lines)
+    lines = [*(f"# {line}" for line in header), *dumped(document)]
+    return {**confs, f"{name}.yaml": "".join(f"{line}\n" for line in lines)}
 
 
 def candidates(
@@ -85,25 +74,16 @@ def candidates(
 
 
 def same_run(one: Scenario, other: Scenario) -> bool:
-    """Whether two scenarios give the same run: what they are called and expect does not matter."""
-    plain = [
-        replace(each, name="", description="", expect=None, path=None, findings=()) for each in (one, other)
-    ]
-    return plain[0] == plain[1] and dict(plain[0].nodes) == dict(plain[1].nodes)
+    """Whether two scenarios give the same run: names, expectations and where things stand do not matter."""
+    return _bare(one) == _bare(other)
 
 
-def assign(document: Any, steps: Sequence[str], value: Any) -> None:
-    """Set the value at a dotted path of a YAML document; `*` means every key or element there."""
-    first, *rest = steps
-    keys: list[Any] = [int(first)] if first.isdecimal() and isinstance(document, list) else [first]
-    if first == "*":
-        keys = list(range(len(document))) if isinstance(document, list) else list(document)
-    for key in keys:
-        if not rest:
-            document[key] = value
-        else:
-            here = document[key] if isinstance(document, list) else document.setdefault(key, {})
-            assign(here, rest, value)
+def _bare(scenario: Scenario) -> Scenario:
+    nodes = {
+        name: replace(node, keepalived=node.keepalived and replace(node.keepalived, file=None))
+        for name, node in scenario.nodes.items()
+    }
+    return replace(scenario, name="", description="", expect=None, path=None, findings=(), nodes=nodes)
 
 
 def _flow(value: Any) -> Any:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from shlex import join
@@ -397,10 +398,11 @@ class _Hunter:
         measured = _measured(measure(finding.scenario, run_bounded(finding.scenario, self.bounds).trace))
         quiet = _measured(self.run(()).result)
         for expect in (*counterexample_file.candidates(finding.violation, measured, quiet), {}):
-            text = counterexample_file.as_text(
+            texts = counterexample_file.texts(
                 finding.scenario, overrides, path.stem, finding.violation, expect, header
             )
-            write_whole(path, text.encode())
+            for name, text in texts.items():
+                write_whole(path.with_name(name), text.encode())
             loaded = load_scenario(path)
             if not counterexample_file.same_run(loaded, finding.scenario):
                 raise RuntimeError(f"{path} does not say what ran")
@@ -524,12 +526,9 @@ def _without_local_constants() -> AbstractContextManager[object]:
     """
     from unittest.mock import patch
 
-    try:
-        providers = import_module("hypothesis.internal.conjecture.providers")
-        return patch.multiple(
-            providers,
-            _get_local_constants=providers.Constants,  # empty when made anew
-            CONSTANTS_CACHE=type(providers.CONSTANTS_CACHE)(1024),
-        )
-    except (ImportError, AttributeError):
+    name = "hypothesis.internal.conjecture.providers"
+    providers: Any = import_module(name) if find_spec(name) else None
+    if not all(hasattr(providers, each) for each in ("_get_local_constants", "Constants", "CONSTANTS_CACHE")):
         return nullcontext()
+    cache = type(providers.CONSTANTS_CACHE)(1024)
+    return patch.multiple(providers, _get_local_constants=providers.Constants, CONSTANTS_CACHE=cache)
