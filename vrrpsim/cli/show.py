@@ -137,13 +137,8 @@ def _trackers(daemon: DaemonRules, member: Member) -> Iterator[str]:
             f"script {track.name} every {short_s(script.interval_ns)} s, fall {script.fall}, "
             f"rise {script.rise}, timeout {short_s(script.effective_timeout_ns)} s: {_effect(track.weight)}"
         )
-    kinds = {
-        "interface": member.config.track_interfaces,
-        "process": member.config.track_processes,
-        "file": member.config.track_files,
-    }
-    for kind, tracks in kinds.items():
-        for track in tracks:
+    for kind in ("interface", "process", "file"):
+        for track in member.config.tracked[kind]:
             yield f"{kind} {track.name}: {_effect(track.weight)}"
 
 

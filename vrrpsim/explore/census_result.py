@@ -216,13 +216,7 @@ class _Judge:
                 continue
             config = dict(self._daemons())[record.node].config
             for instance in config.instances:
-                tracks = {
-                    "script": instance.track_scripts,
-                    "process": instance.track_processes,
-                    "interface": instance.track_interfaces,
-                    "file": instance.track_files,
-                }[record.tracker]
-                for track in tracks:
+                for track in instance.tracked[record.tracker]:
                     if track.name == record.name and any(node == record.node for node, _ in struck):
                         return f"{record.name} weight {track.weight}"
         for node, item in struck:

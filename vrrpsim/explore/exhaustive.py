@@ -155,16 +155,18 @@ class _Search:
         todo: list[tuple[bool, ...]] = [()]
         while todo:
             prefix = todo.pop()
-            fate = _Fate(World(scenario, scenario.seed, Level.STATES, fast_forward=False), self, prefix)
+            losses = _ChosenLosses(
+                World(scenario, scenario.seed, Level.STATES, fast_forward=False), self, prefix
+            )
             try:
-                fate.world.run()
+                world.run()
             except _Known:
                 self.known += 1
             else:
                 self.patterns += 1
-                history = RunHistory(scenario, fate.world.trace, self.bounds)
-                self._note(history, fate.losses() or "no loss")
-            todo += fate.alternatives
+                history = RunHistory(scenario, world.trace, self.bounds)
+                self._note(history, losses.text() or "no loss")
+            todo += losses.alternatives
             if self.progress:
                 self.progress(self.patterns + self.known, self.patterns + self.known + len(todo))
 
@@ -214,11 +216,11 @@ class _Search:
                     self.worst[name] = Worst(length_ns, how)
 
 
-class _Fate(ActiveImpairment):
+class _ChosenLosses(ActiveImpairment):
     """A loss of adverts on every path that decides of each one, instead of drawing, whether it arrives."""
 
     def __init__(self, world: World, search: _Search, prefix: tuple[bool, ...]) -> None:
-        super().__init__(world.context, "fate", Impairment(loss=1.0, only=("vrrp",)))
+        super().__init__(world.context, "chosen", Impairment(loss=1.0, only=("vrrp",)))
         self.world, self.search, self.prefix = world, search, prefix
         self.decided: list[tuple[bool, int, str, str]] = []  # lost, when, from, to
         self.alternatives: list[tuple[bool, ...]] = []
@@ -239,7 +241,7 @@ class _Fate(ActiveImpairment):
         self.decided.append((lost, self.world.calendar.now_ns, sender.name, receiver.name))
         return lost
 
-    def losses(self) -> str:
+    def text(self) -> str:
         """Say which adverts were lost."""
         shown = (f"{at_ns / 1e9:.3f} s {a} -> {b}" for lost, at_ns, a, b in self.decided if lost)
         return "adverts lost: " + ", ".join(shown) if any(each[0] for each in self.decided) else ""

@@ -21,7 +21,7 @@ from vrrpsim.measure.ownership import Ownership, ownerships
 from vrrpsim.measure.result import addresses, daemons
 from vrrpsim.protocol.configuration import InstanceConfig
 from vrrpsim.scenario.model import Scenario
-from vrrpsim.scenario.quantities import exact_duration, format_duration
+from vrrpsim.scenario.quantities import SECOND_NS, exact_duration, format_duration
 from vrrpsim.scenario.verbs import PROCESS, VERBS, on
 from vrrpsim.trace import (
     AddressChange,
@@ -38,7 +38,7 @@ from vrrpsim.trace import (
 from .bounds import Bounds
 
 GROUP = "vrrpsim.invariants"
-MS_NS, SECOND_NS = 1_000_000, 1_000_000_000
+MS_NS = 1_000_000
 HANDOVER_NS = 50 * MS_NS  # two owners at a clean hand-over: 0.2 to 7 ms in truth
 TAIL_NS = 2 * SECOND_NS  # watched after everything has settled
 
@@ -173,8 +173,8 @@ def _health(trace: Trace, running: Mapping[str, Any]) -> dict[tuple[str, str], l
     tracked = {
         (node, instance.name): {
             (kind, track.name)
-            for kind in ("script", "interface", "file", "process")
-            for track in getattr(instance, f"track_{kind}s" if kind != "process" else "track_processes")
+            for kind, tracks in instance.tracked.items()
+            for track in tracks
             if not track.reverse
         }
         for node, daemon in running.items()

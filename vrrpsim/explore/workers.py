@@ -90,26 +90,26 @@ class Workers:
         return 1 if self.jobs == 1 and self._foreign is None else 2 * self.jobs
 
     def submit(self, work: Work[Row], scenario: Scenario, seeds: Sequence[int]) -> Future[Batch[Row]]:
-        """Hand in one task."""
+        """Submit one task."""
         if self._foreign is not None:
             return self._foreign.submit(work, scenario, seeds)
         if self._own is None:
-            self._own = _Here() if self.jobs == 1 else _process_pool(self.jobs)
+            self._own = _SameProcess() if self.jobs == 1 else _process_pool(self.jobs)
         return self._own.submit(work, scenario, seeds)
 
     def renew(self) -> bool:
         """Replace a broken pool; False: it is not ours."""
-        self.dismiss()
+        self.shut_down()
         return self._foreign is None
 
-    def dismiss(self) -> None:
+    def shut_down(self) -> None:
         """Drop what has not begun, wait for what has."""
         if self._own is not None:
             self._own.shutdown(wait=True, cancel_futures=True)
             self._own = None
 
 
-class _Here(Executor):
+class _SameProcess(Executor):
     """Works in this process, at once."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -155,19 +155,19 @@ def collect(
 
     `progress` is told how many of `total` trials are done.
     """
-    ledger = _Pending(scenarios, seeds, workers, work)
+    pending = _Pending(scenarios, seeds, workers, work)
     try:
-        for _ in ledger.work_off():
+        for _ in pending.run():
             if progress:
-                progress(ledger.done, total)
+                progress(pending.done, total)
     except KeyboardInterrupt:
-        ledger.found.interrupted = True
+        pending.found.interrupted = True
         with suppress(KeyboardInterrupt):  # impatient: do not wait for what is under way
-            workers.dismiss()
-        ledger.collect_the_finished()
+            workers.shut_down()
+        pending.take_finished()
     finally:
-        workers.dismiss()
-    return ledger.found
+        workers.shut_down()
+    return pending.found
 
 
 class _Pending(Generic[Row]):
@@ -198,17 +198,17 @@ class _Pending(Generic[Row]):
             return 2
         return max(1, min(MOST, round(BATCH_S * self._timed / max(self._spent_s, 1e-9))))
 
-    def work_off(self) -> Iterator[None]:
+    def run(self) -> Iterator[None]:
         """Do all tasks; yield whenever some came back."""
-        while self._hand_in() or self._under_way:
+        while self._submit() or self._under_way:
             finished, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
-            broken = [self._bring_in(future) for future in finished]
+            broken = [self._take(future) for future in finished]
             if any(broken):
-                self._replace_the_dead()
+                self._renew_pool()
             yield
 
-    def _hand_in(self) -> bool:
-        """Fill the window; return whether anything was handed in."""
+    def _submit(self) -> bool:
+        """Fill the window; return whether anything was submitted."""
         before = len(self._under_way)
         while len(self._under_way) < (1 if self._suspects else self.workers.window):
             task = self._suspects.popleft() if self._suspects else next(self._fresh, None)
@@ -218,14 +218,14 @@ class _Pending(Generic[Row]):
                 future = self.workers.submit(self.work, self.scenarios[task.cell], task.seeds)
             except BrokenExecutor:
                 self._suspects.appendleft(task)
-                self._replace_the_dead()
+                self._renew_pool()
                 continue
             self._under_way[future] = task
             if task.suspect:
                 break
         return len(self._under_way) > before
 
-    def _bring_in(self, future: Future[Batch[Row]]) -> bool:
+    def _take(self, future: Future[Batch[Row]]) -> bool:
         """Take one finished task; True: its pool is broken."""
         task = self._under_way.pop(future)
         try:
@@ -248,10 +248,10 @@ class _Pending(Generic[Row]):
         self.found.repeated.update(task.seeds)
         self._suspects.extend(Task(task.cell, (seed,), True) for seed in task.seeds)
 
-    def _replace_the_dead(self) -> None:
+    def _renew_pool(self) -> None:
         self.found.deaths += 1
         for future in list(self._under_way):
-            self._bring_in(future)
+            self._take(future)
         if not self.workers.renew():
             self._give_up("the executor is broken")
         elif not any(self.found.rows) and self.found.deaths >= 3:
@@ -267,8 +267,8 @@ class _Pending(Generic[Row]):
             self.found.lost[task.cell].update(dict.fromkeys(task.seeds, why))
         self._suspects.clear()
 
-    def collect_the_finished(self) -> None:
+    def take_finished(self) -> None:
         """After an interruption: what workers still completed."""
         for future in list(self._under_way):
             if not future.cancel() and future.done() and future.exception() is None:
-                self._bring_in(future)
+                self._take(future)

@@ -169,6 +169,16 @@ class InstanceConfig:
         return self.priority == OWNER_PRIORITY
 
     @property
+    def tracked(self) -> dict[str, tuple[Track, ...]]:
+        """All trackers by kind: "script", "interface", "process", "file"."""
+        return {
+            "script": self.track_scripts,
+            "interface": self.track_interfaces,
+            "process": self.track_processes,
+            "file": self.track_files,
+        }
+
+    @property
     def unicast(self) -> bool:
         """At least one `unicast_peer` was accepted (keepalived.md §5.3)."""
         return bool(self.unicast_peers)
