@@ -155,9 +155,8 @@ class _Search:
         todo: list[tuple[bool, ...]] = [()]
         while todo:
             prefix = todo.pop()
-            losses = _ChosenLosses(
-                World(scenario, scenario.seed, Level.STATES, fast_forward=False), self, prefix
-            )
+            world = World(scenario, scenario.seed, Level.STATES, fast_forward=False)
+            losses = _ChosenLosses(world, self, prefix)
             try:
                 world.run()
             except _Known:
