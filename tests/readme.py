@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import shutil
+import subprocess
+import sys
+from contextlib import chdir
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import vrrpsim
 from vrrpsim.scenario.quantities import format_duration
@@ -28,7 +35,7 @@ SHOWN_CASES = (
 def sections() -> dict[str, dict[str, str]]:
     """Text of each generated part, by file and by the name in its markers."""
     return {
-        "README.md": {"report": _report(), "fidelity": _fidelity(), "lab": _lab()},
+        "README.md": {"report": _report(), "questions": _questions(), "fidelity": _fidelity(), "lab": _lab()},
         "scenarios/README.md": {"scenarios": _scenarios()},
     }
 
@@ -44,6 +51,33 @@ def filled(text: str, parts: dict[str, str]) -> str:
 def _report() -> str:
     shown = vrrpsim.load(ROOT / "scenarios/haproxy-crash.yaml").run().text(width=100)
     return f"```text\n$ vrrpsim run scenarios/haproxy-crash.yaml\n{shown.rstrip()}\n```\n"
+
+
+def _questions() -> str:
+    """The four questions as they are asked on a terminal, the beginning of each answer."""
+    with TemporaryDirectory() as folder, chdir(folder):
+        for name in ("lb1.conf", "lb2.conf"):
+            shutil.copy(ROOT / "scenarios" / "keepalived" / name, name)
+        blocks = [
+            _console(each)
+            for each in (
+                "vrrpsim check lb1.conf lb2.conf",
+                "vrrpsim census lb1.conf lb2.conf --no-pairs | head -9",
+                "vrrpsim advise lb1.conf lb2.conf --runs 2 | head -9",
+                "vrrpsim advise lb1.conf lb2.conf --runs 2 --row 5 --write new | head -9",
+                "vrrpsim diff lb1.conf lb2.conf -- new --no-pairs --top 2",
+            )
+        ]
+    return "```text\n" + "\n\n".join(blocks) + "\n```\n"
+
+
+def _console(line: str) -> str:
+    """A command line and what it prints; `| head -N` is done here."""
+    command, _, most = line.partition(" | head -")
+    words = [sys.executable, "-m", "vrrpsim", *shlex.split(command)[1:]]
+    environment = {**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
+    return "\n".join([f"$ {line}", *done.stdout.splitlines()[: int(most or 99)]])
 
 
 def _scenarios() -> str:

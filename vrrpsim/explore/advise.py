@@ -1,6 +1,7 @@
 """What to change in a cluster: small changes, each judged by the census and by its price.
 
-All variants meet the same faults at the same instants of the same seeds. What is judged:
+All variants meet the same faults at the same instants of the same seeds: every single one, and each check
+failing on two nodes. What is judged:
 
 - unhealed: faults that a configuration can mend and that end with nobody, two owners or never,
 - outage: the mean over these faults and their runs (all faults weigh the same),
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any
 
 from vrrpsim.measure.forecast import virtual_routers
@@ -25,7 +26,7 @@ from vrrpsim.protocol.configuration import AuthType, InstanceConfig, ScriptConfi
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import SECOND_NS
 
-from .census import cell_scenario, faults_of, plan_of, run_cells, seeds_of
+from .census import CensusFault, cell_scenario, faults_of, plan_of, run_cells, seeds_of
 from .census_result import OUTCOMES, CensusCell
 from .workers import Progress, Workers, collect
 
@@ -168,9 +169,9 @@ class _Judge:
             return {}
         plan = plan_of(self.scenario, *variants.values())
         cells = [
-            (key, (fault.name,), cell_scenario(variant, plan, (fault,)))
+            (key, tuple(fault.name for fault in faults), cell_scenario(variant, plan, faults))
             for key, variant in variants.items()
-            for fault in faults_of(variant)
+            for faults in _cells(variant)
         ]
         self.faults = self.faults or len(faults_of(self.scenario))
         collected = collect(
@@ -195,6 +196,17 @@ class _Judge:
             for key, found in taken.items()
             if whole[key]
         }
+
+
+def _cells(scenario: Scenario) -> Iterator[tuple[CensusFault, ...]]:
+    """Every single fault, and each check failing on two nodes: where it decides alone, nobody is left."""
+    faults = faults_of(scenario)
+    yield from ((fault,) for fault in faults)
+    for one, other in permutations(faults, 2):
+        first, second = (fault.events[0][1] for fault in (one, other))
+        if first.verb == second.verb == "fail" and first.target and second.target:
+            if first.target.item == second.target.item:
+                yield one, other
 
 
 def verdicts_of(scenario: Scenario, cells: Sequence[CensusCell]) -> Verdicts:

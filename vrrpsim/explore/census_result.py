@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vrrpsim.measure.failovers import Failover
+from vrrpsim.measure.failovers import Part
 from vrrpsim.measure.keywords import DaemonRules
+from vrrpsim.measure.outage_parts import OutagePart
 from vrrpsim.measure.ownership import Ownership, Tenure
 from vrrpsim.measure.result import Result, daemons, measure
 from vrrpsim.measure.seconds import optional_seconds, seconds, short_s, to_json
@@ -41,6 +42,7 @@ SPLIT_BRAIN_NS = 50_000_000  # two owners in one clean hand-over: 0.2 to 7 ms in
 OUTCOMES = ("never heals", "split brain", "nobody", "hands over", "no harm")  # the worst first
 DISABLING = ("kill", "stop", "freeze", "power_off", "pause", "link_down")  # what takes a node out
 HARMLESS = OUTCOMES[-1]
+UNNOTICED = ("", "its checks do not move the address", "no check looks at it")  # what outage parts say then
 LIMIT = re.compile(r"(outage|two-owners)\s*(>=|>)\s*(\S.*)")
 Step = tuple[int, str]
 
@@ -173,27 +175,23 @@ class _Judge:
         """Name what decides how long the worst of it took, or what is missing for it to end sooner."""
         if outcome == HARMLESS:
             return ""
-        answer = self._answer(longest) if longest else self._takeover()
-        if outcome == "hands over":
-            return _longest_part(answer) if answer else ""
-        if outcome == "split brain" and (longest is None or overlap_ns > longest.end_ns - longest.start_ns):
+        length_ns = longest.end_ns - longest.start_ns if longest else 0
+        if overlap_ns > max(length_ns, SPLIT_BRAIN_NS):
             return self._two_owners(overlap_ns)
-        return self._unanswered() or (_longest_part(answer) if answer else "")
+        keywords = Counter[str]()
+        for part in self._parts(longest):
+            keywords[part.keyword] += part.length_ns or 0
+        keyword = max(keywords, key=lambda each: keywords[each], default="")
+        return self._unnoticed() or keyword if keyword in UNNOTICED else keyword
 
-    def _answer(self, longest: Span) -> Failover | None:
-        """The change of owner that ended the longest outage."""
-        found = [
-            each
-            for each in self.result.failovers
-            if each.address == longest.address
-            and self.from_ns <= each.fault_ns <= longest.end_ns
-            and each.owner_ns >= longest.start_ns
-        ]
-        return max(found, key=lambda each: each.length_ns, default=None)
-
-    def _takeover(self) -> Failover | None:
+    def _parts(self, longest: Span | None) -> Sequence[OutagePart | Part]:
+        """The parts of the longest outage; where no client asks, of the failover that took longest."""
+        if longest and longest.who in self.result.clients:
+            outages = self.result.clients[longest.who].outages
+            which = next(at for at, each in enumerate(outages) if each.start_ns == longest.start_ns)
+            return self.result.why[longest.who][which]
         later = [each for each in self.result.failovers if each.fault_ns >= self.from_ns]
-        return max(later, key=lambda each: each.length_ns, default=None)
+        return max(later, key=lambda each: each.length_ns).parts if later else ()
 
     def _two_owners(self, overlap_ns: int) -> str:
         if any(each.verb == "partition" for each in self.faults):
@@ -208,8 +206,8 @@ class _Judge:
     def _daemons(self) -> Iterable[tuple[str, DaemonRules]]:
         return daemons(self.scenario).items()
 
-    def _unanswered(self) -> str:
-        """Why nobody answered the fault: a weight too small, a check that sees nothing, or no check."""
+    def _unnoticed(self) -> str:
+        """Why no check moved the address: a weight too small, a check that sees nothing, or no check."""
         struck = {(node, item) for each in self.faults for node, _, item in map(_parts, each.resolved)}
         for record in self.trace.records:
             if not isinstance(record, TrackerChange) or record.ok or record.at_ns < self.from_ns:
@@ -245,11 +243,6 @@ def _met(fault: Fault) -> str:
 
 def _is_daemon(fault: Fault) -> bool:
     return any(each.endswith("/keepalived") for each in fault.resolved)
-
-
-def _longest_part(answer: Failover) -> str:
-    known = [part for part in answer.parts if part.length_ns is not None]
-    return max(known, key=lambda part: part.length_ns or 0).keyword if known else ""
 
 
 # --- cells

@@ -45,7 +45,8 @@ def verdict_line(document: Document) -> str:
 
 def _row(number: str, each: Document) -> Iterator[str]:
     times = (short(each["outage_s"]), short(each["worst_s"]), short(each["pause_s"]))
-    first, *more = textwrap.wrap(each["change"], LABEL)
+    parts = (part.replace(" ", "\u00a0") for part in each["change"].split(", "))  # kept together
+    first, *more = (line.replace("\u00a0", " ") for line in textwrap.wrap(", ".join(parts), LABEL))
     yield (
         f"{number:>3}  {first:{LABEL}} {each['unhealed']:>8}{times[0]:>8}{times[1]:>8}{times[2]:>8}"
         f"{each['burst']:>6}{each['packets_per_s']:>7.3g}"
