@@ -44,6 +44,8 @@ expect:
 
 `vrrpsim init lb1.conf lb2.conf -o my.yaml` writes such a file for your own cluster. `--set PATH=VALUE` changes one
 value of it for a run: `--set segments.lan.loss=10%`, `--set nodes.lb1.processes.haproxy.startup=12s`.
+Keywords of keepalived.conf are reached by node, block and keyword, in a file as inline: `--set lb1.VI_1.advert_int=0.5`,
+`--vary '*.chk_haproxy.fall=1,2,3'`.
 
 ## Values
 

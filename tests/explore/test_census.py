@@ -200,3 +200,15 @@ def test_a_scenario_keeps_its_cluster_and_loses_its_events():
 def test_any_number_of_workers_gives_the_same_census():
     names = ["kill lb1/haproxy", "pause lb1, then cut lb1 | lb2"]
     assert len({vrrpsim.census(*CONF, only=names, jobs=jobs).to_json() for jobs in (1, 2)}) == 1
+
+
+def test_an_interrupted_census_keeps_what_is_finished():
+    def interrupt(done, total):
+        if done > 40:
+            raise KeyboardInterrupt
+
+    done = vrrpsim.census(*CONF, phases=2, pair_phases=2, jobs=1, progress=interrupt)
+    assert done.outcome.interrupted
+    assert done.verdict == "unknown"
+    assert 0 < len(done.outcome.cells) < 31
+    assert "interrupted" in done.text().splitlines()[-1]
