@@ -204,9 +204,9 @@ def _cells(scenario: Scenario) -> Iterator[tuple[CensusFault, ...]]:
     yield from ((fault,) for fault in faults)
     for one, other in permutations(faults, 2):
         first, second = (fault.events[0][1] for fault in (one, other))
-        if first.verb == second.verb == "fail" and first.target and second.target:
-            if first.target.item == second.target.item:
-                yield one, other
+        checks = {each.target.item for each in (first, second) if each.target}
+        if first.verb == second.verb == "fail" and len(checks) == 1:
+            yield one, other
 
 
 def verdicts_of(scenario: Scenario, cells: Sequence[CensusCell]) -> Verdicts:
