@@ -240,6 +240,13 @@ def test_what_is_wrong_between_two_nodes_is_found_at_its_place(confs):
     assert f"{confs[1]}:5:3: error X09: advert_int 3 here, 1 in {confs[0]}:5:3" in shown.stdout
 
 
+def test_what_is_wrong_between_the_nodes_of_a_scenario_is_a_warning_at_its_place():
+    shown = vrrpsim("check", Path(__file__).parents[1] / "scenarios" / "auth-mismatch.yaml")
+    assert shown.returncode == 0
+    assert "auth-mismatch.yaml:32:51: warning X12: auth_pass differs from the one in " in shown.stdout
+    assert "auth-mismatch.yaml:24:51; each rejects the other" in shown.stdout
+
+
 def test_check_json_has_the_keys_of_the_design(confs, pair):
     document = json.loads(vrrpsim("check", "--json", *confs, pair).stdout)
     assert [each["kind"] for each in document["files"]] == ["keepalived.conf", "keepalived.conf", "scenario"]

@@ -482,7 +482,7 @@ def test_all_errors_of_all_files_at_once(tmp_path):
     assert "virtual_router_id must be set" in made.stderr
     assert "two.conf:1:" in made.stderr
     assert "interface must be set" in made.stderr
-    assert "missing.conf:1:1: cannot be read: No such file" in made.stderr
+    assert "missing.conf:1:1: no such file" in made.stderr
     assert "Traceback" not in made.stderr
     assert not out.exists()
 

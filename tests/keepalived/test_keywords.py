@@ -4,10 +4,12 @@ import pytest
 
 from vrrpsim.keepalived.compiler import compile_text
 from vrrpsim.keepalived.keywords.tables import ROOT
+from vrrpsim.keepalived.lexer import Lexer
 from vrrpsim.keepalived.writer import keepalived_conf
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.scenario.file.inline_config import BLOCKS
 from vrrpsim.scenario.file.json_schema import scenario_schema
+from vrrpsim.starter.machines import read_machines
 
 LATEST = DIALECTS["keepalived-2.3.3"]
 # a value for every keyword with effect that differs from what CONF says; a block is written in braces
@@ -179,3 +181,16 @@ def test_the_schema_offers_what_the_compiler_knows(block):
     if table is not None:
         offered = set(scenario_schema()["$defs"][block]["properties"])
         assert offered - {"probe"} == set(table)
+
+
+@pytest.mark.parametrize(("line", "names"), [("router_id a", ["a", "b"]), ("@b router_id c", ["a", "b"])])
+def test_a_file_is_read_again_only_if_it_depends_on_the_name_of_its_node(line, names, tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        Lexer, "read_file", lambda self, path, was=Lexer.read_file: read.append(path) or was(self, path)
+    )
+    for name in names:
+        text = "".join(conf.replace("@", "") for conf in CONF.values())
+        (tmp_path / f"{name}.conf").write_text(f"global_defs {{\n{line}\n}}\n{text}")
+    read_machines([tmp_path / f"{name}.conf" for name in names], LATEST)
+    assert len(read) == len(names) * (2 if "@" in line else 1)

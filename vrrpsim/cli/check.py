@@ -72,7 +72,12 @@ def command(
     Several keepalived.conf files are compared as the nodes of one cluster. Findings go to stdout with
     their place. Exit: 0 clean or only warnings, 1 errors, 3 a file cannot be read.
     """
-    checked = _compared([_check(file, _dialect(name), config_id) for file in files])
+    checked = _compared(
+        [
+            _scenario(file) if file.suffix in SCENARIOS else _conf(file, _dialect(name), config_id)
+            for file in files
+        ]
+    )
     if as_json or form == "json":
         click.echo(_json(checked))
     else:
@@ -93,57 +98,39 @@ def _dialect(name: str | None) -> Dialect:
     return DIALECTS[name]
 
 
-def _check(file: Path, dialect: Dialect, config_id: str | None) -> Checked:
-    from vrrpsim.findings import Finding, Place, Severity
-
-    try:
-        file.read_bytes()
-    except OSError as error:
-        place = Place(str(file), 1, 1)
-        finding = Finding(place, Severity.ERROR, "file", f"cannot be read: {error.strerror}")
-        return Checked(str(file), "unknown", (finding,), readable=False)
-    if file.suffix in SCENARIOS:
-        return _scenario(file)
-    return _conf(file, dialect, config_id)
-
-
 def _scenario(file: Path) -> Checked:
     from vrrpsim.keepalived.lint import lint, members_of
     from vrrpsim.protocol.dialect import DIALECTS
-    from vrrpsim.scenario.file.reader import load_scenario
+    from vrrpsim.scenario.file.reader import read_scenario
     from vrrpsim.scenario.file.yaml_tree import read_tree
 
+    tree = None
     try:
-        read_tree(file)
+        tree = read_tree(file)
+        scenario, places = read_scenario(tree)
     except InputError as error:
-        return Checked(str(file), "scenario", error.findings, readable=False)
-    try:
-        scenario = load_scenario(file)
-    except InputError as error:
-        return Checked(str(file), "scenario", error.findings)
+        return Checked(str(file), "scenario", error.findings, readable=tree is not None)
     configs = {name: node.keepalived.config for name, node in scenario.nodes.items() if node.keepalived}
     members = [
         member
         for name, config in configs.items()
-        for member in members_of(name, config, DIALECTS[scenario.dialect_of(name)])
+        for member in members_of(name, config, DIALECTS[scenario.dialect_of(name)], places[name])
     ]
     return Checked(
         str(file),
         "scenario",
-        (*scenario.findings, *(_softer(finding, str(file)) for finding in lint(members))),
+        (*scenario.findings, *map(_softer, lint(members))),
         instances=_names(config.instances for config in configs.values()),
         scripts=_names(config.scripts for config in configs.values()),
         groups=_names(config.groups for config in configs.values()),
     )
 
 
-def _softer(finding: Finding, file: str) -> Finding:
+def _softer(finding: Finding) -> Finding:
     """A scenario may show a broken cluster on purpose: what is wrong between its nodes is a warning."""
-    from vrrpsim.findings import Place, Severity
+    from vrrpsim.findings import Severity
 
-    severity = Severity.WARNING if finding.severity is Severity.ERROR else finding.severity
-    message = f"{finding.place.file}: {finding.message}".replace(":1:1;", ";")
-    return replace(finding, place=Place(file, 1, 1), severity=severity, message=message)
+    return replace(finding, severity=Severity.WARNING) if finding.severity is Severity.ERROR else finding
 
 
 def _conf(file: Path, dialect: Dialect, config_id: str | None) -> Checked:

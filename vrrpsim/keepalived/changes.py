@@ -13,18 +13,14 @@ from typing import NamedTuple
 
 from vrrpsim.findings import Finding, Place, Severity, did_you_mean
 
+from .keywords.tables import ALL_TABLES, ROOT
+from .keywords.walker import Takes
 from .lexer import Row, Statement, Word
 
-NAMED = (
-    "vrrp_instance",
-    "vrrp_script",
-    "vrrp_sync_group",
-    "vrrp_track_process",
-    "vrrp_track_file",
-    "track_file",
-    "garp_group",
-)
-COMMANDS = ("script", "process", "notify", "notify_master", "notify_backup", "notify_fault", "notify_stop")
+NAMED = {word for word, row in ROOT.items() if row.opens}
+COMMANDS = {word for table in ALL_TABLES for word, row in table.items() if row.takes is Takes.SCRIPT} | {
+    "process"
+}
 COMMENT = re.compile(r"""\s*[!#][^"]*$""")
 
 

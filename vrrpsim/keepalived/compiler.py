@@ -22,6 +22,7 @@ from .defaults import Completion
 from .lexer import Lexer, Row, Statement, flatten
 
 MAX_FINDINGS = 1000
+Places = Mapping[tuple[str, ...], Place]  # see `Compiled`
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,9 @@ class Compiled:
     groups: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
     unused_scripts: tuple[str, ...] = ()
-    places: Mapping[tuple[str, ...], Place] = field(default_factory=dict)
+    places: Places = field(default_factory=dict)
+    rows: Sequence[Row] = field(default=(), repr=False)  # what the lexer made of it
+    depends_on_id: bool = False  # another `config_id` may mean another configuration
     missed: tuple[Change, ...] = ()  # changes for whichever node has their block, which this one has not
 
 
@@ -62,6 +65,7 @@ def read_keepalived(
         lexer.finish()
     rows, wrong, missed = changed(lexer.rows, changes if usable else ())
     done = _compile(rows, lexer.findings, dialect, usable=usable)
+    done = replace(done, depends_on_id=lexer.asks_id)
     if not changes:
         return done
     places = {change.place for change in changes}
@@ -127,6 +131,7 @@ def _compile(rows: Sequence[Row], findings: list[Finding], dialect: Dialect, *, 
         scripts=tuple(draft.scripts),
         unused_scripts=completion.unused_scripts,
         places=draft.places,
+        rows=rows,
     )
 
 

@@ -131,6 +131,7 @@ class Lexer:
     seed: int | str = 0
     rows: list[Row] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    asks_id: bool = False  # an `@id` line or `${_INSTANCE}` was met
     _definitions: dict[str, str] = field(default_factory=dict)
     _open_definition: str | None = None  # LX-14: the name being continued
     _open_files: list[Path] = field(default_factory=list)
@@ -282,6 +283,7 @@ class Lexer:
         """LX-16: what is left of `@id rest`, empty if the line is not for this id."""
         match = re.match(r"@(\^?)([^ \t\r\f\v]*)", text.chars)
         assert match is not None
+        self.asks_id = True
         rest = text.cut(match.end()).strip()
         if (match[2] == self.config_id) != bool(match[1]):
             return rest
@@ -355,6 +357,7 @@ class Lexer:
             case "_PWD":
                 return None if self._file.base is None else str(self._file.base)
             case "_INSTANCE":
+                self.asks_id = True
                 return self.config_id or ""
             case "_HASH":
                 return "#"

@@ -9,7 +9,7 @@ from pathlib import Path
 from vrrpsim.findings import Finding, InputError, Place, Severity
 from vrrpsim.keepalived.arguments import parse_address
 from vrrpsim.keepalived.compiler import read_keepalived
-from vrrpsim.keepalived.lexer import Lexer, Row
+from vrrpsim.keepalived.lexer import Row
 from vrrpsim.protocol.configuration import AuthType, InstanceConfig, RouterConfig
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.protocol.packet import effective_authentication
@@ -53,12 +53,10 @@ def load(path: Path, dialect: Dialect, config_id: str | None = None) -> Loaded:
     if ah := [each.name for each in compiled.config.instances if _wants_ah(each, dialect)]:
         raise InputError((_error(path, f"{', '.join(ah)}: auth_type AH is not spoken on a real wire"),))
     remarks = [str(finding) for finding in compiled.findings if finding.severity is not Severity.INFO]
-    lexer = Lexer(config_id)
-    lexer.read_file(path)
-    remarks += _undone(lexer.rows, compiled.config)
-    security = read_security(lexer.rows)
+    remarks += _undone(compiled.rows, compiled.config)
+    security = read_security(compiled.rows)
     config, disabled = usable_scripts(_with_vmacs(compiled.config, dialect), security)
-    fifos, unread = read_fifos(lexer.rows, security)
+    fifos, unread = read_fifos(compiled.rows, security)
     if config.scripts and not security.enabled:
         remarks.append(
             "SECURITY VIOLATION - scripts are being executed but script_security not enabled."

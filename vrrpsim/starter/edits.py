@@ -8,7 +8,6 @@ from pathlib import Path
 from vrrpsim.findings import InputError
 from vrrpsim.keepalived.changes import CannotEdit, edited
 from vrrpsim.keepalived.compiler import compile_text
-from vrrpsim.keepalived.lexer import Lexer
 from vrrpsim.protocol.dialect import Dialect
 
 from .machines import SourceNode, changes_of, read_machines
@@ -29,19 +28,17 @@ def edited_files(
     texts: dict[Path, str] = {machine.file: machine.file.read_text("utf-8") for machine in machines}
     new = dict(texts)
     for machine in machines:
-        lexer = Lexer(machine.config_id or machine.name, 0)
-        lexer.read_file(machine.file)
-        lexer.finish()
+        rows = machine.compiled.rows
         mine = [
             change
             for change in changes.get(machine.name, [])
             if not change.anywhere or any(change.path.startswith(f"{each}.") for each in _blocks(machine))
         ]
         file = str(machine.file)
-        if any(row.words[0].place.file != file for row in lexer.rows):
+        if any(row.words[0].place.file != file for row in rows):
             raise CannotEdit(f"{file}: includes other files")
         if new[machine.file] == texts[machine.file]:  # else another node has changed the same file
-            new[machine.file] = edited({file: texts[machine.file]}, lexer.rows, mine)[file]
+            new[machine.file] = edited({file: texts[machine.file]}, rows, mine)[file]
         meant = compile_text(
             new[machine.file],
             file=file,

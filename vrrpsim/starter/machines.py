@@ -52,19 +52,15 @@ def read_machines(
     named = [source_of(source) for source in sources]
     broken: list[Finding] = []
     machines = []
-    names = _names(named, dialect)
+    read = [read_keepalived(file, config_id=config_id, dialect=dialect) for file, config_id in named]
+    names = _names(named, [each.config.router_id if each.config else "" for each in read])
     changes, wrong = changes_of(names, overrides)
     broken += wrong
     missed: Counter[Place] = Counter()
-    for (file, config_id), name in zip(named, names, strict=True):
-        try:
-            file.read_bytes()
-        except OSError as error:
-            place = Place(str(file), 1, 1)
-            broken.append(Finding(place, Severity.ERROR, "file", f"cannot be read: {error.strerror}"))
-            continue
+    for (file, config_id), name, compiled in zip(named, names, read, strict=True):
         mine = changes.get(name, [])
-        compiled = read_keepalived(file, config_id=config_id or name, dialect=dialect, changes=mine)
+        if mine or (compiled.depends_on_id and config_id is None):
+            compiled = read_keepalived(file, config_id=config_id or name, dialect=dialect, changes=mine)
         missed.update(change.place for change in compiled.missed)
         if compiled.fatal:
             errors = [finding for finding in compiled.findings if finding.severity is Severity.ERROR]
@@ -122,9 +118,8 @@ def source_of(source: str | Path) -> tuple[Path, str | None]:
     return Path(text), None
 
 
-def _names(sources: Sequence[tuple[Path, str | None]], dialect: Dialect) -> list[str]:
+def _names(sources: Sequence[tuple[Path, str | None]], router_ids: Sequence[str]) -> list[str]:
     """Name the nodes: by `@ID`, by router_id where it tells them apart, by file, by folder."""
-    router_ids = [_router_id(file, config_id, dialect) for file, config_id in sources]
     names: list[str] = []
     for (file, config_id), router_id in zip(sources, router_ids, strict=True):
         telling = router_id if router_ids.count(router_id) == 1 else ""
@@ -137,13 +132,6 @@ def _names(sources: Sequence[tuple[Path, str | None]], dialect: Dialect) -> list
             name = f"{name.removesuffix(f'-{number - 1}')}-{number}"
         names.append(name)
     return names
-
-
-def _router_id(file: Path, config_id: str | None, dialect: Dialect) -> str:
-    if not file.is_file():
-        return ""
-    compiled = read_keepalived(file, config_id=config_id, dialect=dialect)
-    return compiled.config.router_id if compiled.config else ""
 
 
 def clean(text: str) -> str:

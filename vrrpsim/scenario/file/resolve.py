@@ -14,7 +14,7 @@ from typing import Any, cast, get_args
 
 from vrrpsim.findings import Finding, Place, Severity, did_you_mean
 from vrrpsim.keepalived.changes import Change
-from vrrpsim.keepalived.compiler import Compiled, compile_statements, read_keepalived
+from vrrpsim.keepalived.compiler import Compiled, Places, compile_statements, read_keepalived
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.scenario.model import (
     Address,
@@ -60,6 +60,7 @@ class Resolver:
         self.addresses: dict[Any, Keys] = {}  # who has it: for duplicates
         self.macs: dict[str, Keys] = {}
         self.remarks: list[Finding] = []
+        self.places: dict[str, Places] = {}  # of each node's keywords
         self.missed = list(tree.missed)  # changes for any node that found no block in one
 
     def resolve(self) -> Scenario:
@@ -225,6 +226,7 @@ class Resolver:
             )
         if compiled is None or compiled.config is None:
             return None
+        self.places[name] = compiled.places
         self.check_config(name, node, compiled)
         return Keepalived(
             config=compiled.config,
