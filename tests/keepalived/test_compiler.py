@@ -594,7 +594,7 @@ def test_global_switches():
     )
     whole = config(text + conf())
     assert (whole.startup_delay_ns, whole.log_unknown_vrids) == (2_500 * MS, True)
-    assert (whole.notify_priority_changes, whole.notify_fifo) == (True, "/run/f")
+    assert (whole.notify_priority_changes, whole.vrrp_notify_fifo) == (True, "/run/f")
     assert (whole.instances[0].down_timer_adverts, whole.instances[0].check_unicast_src) == (4, True)
 
 

@@ -197,7 +197,7 @@ def test_a_file_is_read_by_the_daemon_as_it_is(room):
     programs.Conf("lb1", model, []).write()
     assert f"\ninclude {model.file.resolve()}\n" in written(room)
     config = compile_text(written(room), base=room).config
-    assert config.notify_fifo == programs.FIFO
+    assert config.vrrp_notify_fifo == programs.FIFO
     assert config.instances == model.config.instances
     assert (room / "keepalived.conf").stat().st_mode & 0o077 == 0
 

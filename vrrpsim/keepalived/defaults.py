@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv6Address
 
 from vrrpsim.findings import Finding, Severity, did_you_mean
 from vrrpsim.protocol.configuration import (
+    CENTISECOND_NS,
+    GROUP4,
+    GROUP6,
     OWNER_PRIORITY,
     SECOND_NS,
     Address,
@@ -29,12 +31,10 @@ from vrrpsim.protocol.configuration import (
     VirtualAddress,
 )
 
-from .parsed import TRACKERS, Parsed, ParsedGroup, ParsedInstance, ParsedRouter
+from .parsed import TRACKERS, Parsed, ParsedGroup, ParsedInstance, ParsedRouter, as_written
 
 MAX_ADVERTISED = 255  # addresses in one packet (§5.1)
-CENTISECOND_NS = 10_000_000
 MAX_V3_INTERVAL_NS = 4095 * CENTISECOND_NS  # 12 bits on the wire
-GROUP4, GROUP6 = IPv4Address("224.0.0.18"), IPv6Address("ff02::12")
 
 Tracks = dict[str, dict[str, Track]]
 
@@ -68,8 +68,9 @@ class Completion:
             garp_interval_ns=router.garp_interval_ns, gna_interval_ns=router.gna_interval_ns
         )
         intervals = router.garp_interval_ns or router.gna_interval_ns
-        return RouterConfig(
-            router_id=router.router_id,
+        return as_written(
+            RouterConfig,
+            router,
             instances=instances,
             groups=groups,
             scripts=tuple(
@@ -79,12 +80,8 @@ class Completion:
             ),
             files=tuple(router.files.values()),
             processes=tuple(router.processes.values()),
-            startup_delay_ns=router.startup_delay_ns,
             interface_delays=tuple(self._debounce(delay, instances) for delay in router.interface_delays),
             garp_groups=(*router.garp_groups, *((everywhere,) if intervals else ())),
-            log_unknown_vrids=router.log_unknown_vrids,
-            notify_priority_changes=router.notify_priority_changes,
-            notify_fifo=router.notify_fifo,
         )
 
     # --- findings
@@ -121,9 +118,9 @@ class Completion:
         nopreempt, preempt_delay_ns = self._preemption(draft, state, owner, strict)
         self._require(draft, version, strict)
         addresses, excluded = self._addresses(draft)
-        return InstanceConfig(
-            name=draft.name,
-            interface=draft.interface,
+        return as_written(
+            InstanceConfig,
+            draft,
             vrid=draft.vrid or 0,  # 0 only if fatal
             priority=base,
             version=version,
@@ -137,25 +134,20 @@ class Completion:
             preempt_delay_ns=preempt_delay_ns,
             down_timer_adverts=self._down_timer_adverts(draft, strict),
             authentication=authentication,
-            source=draft.source,
             unicast_peers=tuple(draft.unicast_peers),
             multicast_group=self._multicast_group(draft, family),
             ttl=self._ttl(draft),
-            checksum=draft.checksum,
             check_unicast_src=_either(draft.check_unicast_src, router.check_unicast_src),
             skip_check_adv_addr=_either(draft.skip_check_adv_addr, router.skip_check_adv_addr),
             lower_prio_no_advert=strict or _either(draft.lower_prio_no_advert, router.lower_prio_no_advert),
             higher_prio_send_advert=not strict
             and _either(draft.higher_prio_send_advert, router.higher_prio_send_advert),
             owner_ignore_adverts=self._owner_ignores(draft, strict),
-            timer_expired_backup=draft.timer_expired_backup,
             accept=self._accept(draft, strict, owner),
             strict=strict,
             garp=self._garp(draft, strict),
-            use_vmac=draft.use_vmac,
             vmac_interface=self._vmac_interface(draft),
             vmac_xmit_base=draft.vmac_xmit_base and draft.use_vmac,
-            dont_track_primary=draft.dont_track_primary,
             config_faults=self._config_faults(draft),
             notify=_notify(draft),
             **_by_field(self._own_tracks(draft, owner)),

@@ -1,14 +1,17 @@
 """What has been read of each block so far: None means "not written", so that defaults can be told apart.
 
-Drafts live only while a configuration is read; `completion` turns them into the frozen model.
+They live only while a configuration is read; `defaults` turns them into the frozen model. A keyword whose
+value is taken as it stands needs no field here: its row names the frozen model's.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
 from vrrpsim.findings import Place
 from vrrpsim.protocol.configuration import (
+    SECOND_NS,
     Address,
     AuthType,
     ChecksumMode,
@@ -28,7 +31,7 @@ from vrrpsim.protocol.dialect import Dialect
 TRACKERS = ("interface", "script", "file", "process")
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Parsed:
     """What every block has: its name, its place and where its keywords stood."""
 
@@ -43,7 +46,7 @@ class Parsed:
     notify_priority_changes: bool | None = None
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class ParsedGarp:
     """The GARP keywords of `global_defs` or of an instance."""
 
@@ -55,7 +58,7 @@ class ParsedGarp:
     lower_prio_repeat: int | None = None
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class ParsedInstance(Parsed):
     """A `vrrp_instance`."""
 
@@ -97,7 +100,7 @@ class ParsedInstance(Parsed):
     dont_track_primary: bool = False
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class ParsedGroup(Parsed):
     """A `vrrp_sync_group`."""
 
@@ -105,22 +108,20 @@ class ParsedGroup(Parsed):
     tracking_weight: bool = False
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class ParsedScript(Parsed):
     """A `vrrp_script`; `track_file` and `vrrp_track_process` share the common fields."""
 
     command: str | None = None
     words: tuple[str, ...] = ()
-    interval_ns: int = 1_000_000_000
+    interval_ns: int = SECOND_NS
     timeout_ns: int = 0
     weight: int | None = None
     reverse: bool = False
-    rise: int = 1
-    fall: int = 1
     user: str = ""
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class ParsedFile(Parsed):
     """A `track_file`."""
 
@@ -131,23 +132,18 @@ class ParsedFile(Parsed):
     overwrite: bool = False
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class ParsedProcess(Parsed):
     """A `vrrp_track_process`."""
 
     process: str = ""
     parameters: tuple[str, ...] = ()
     param_match: str = ""
-    full_command: bool = False
     weight: int | None = None
     reverse: bool = False
-    quorum: int = 1
-    quorum_max: int | None = None
-    fork_delay_ns: int = 0
-    terminate_delay_ns: int = 0
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class ParsedGarpGroup(Parsed):
     """A `garp_group`."""
 
@@ -156,7 +152,7 @@ class ParsedGarpGroup(Parsed):
     gna_interval_ns: int = 0
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class ParsedRouter:
     """Everything read so far; trackers are looked up here while parsing (N10)."""
 
@@ -174,19 +170,24 @@ class ParsedRouter:
     garp: ParsedGarp = field(default_factory=ParsedGarp)
     garp_interval_ns: int = 0
     gna_interval_ns: int = 0
-    router_id: str = ""
     version: int | None = None
     multicast_group4: Address | None = None
     multicast_group6: Address | None = None
     down_timer_adverts: int = 3
-    startup_delay_ns: int = 0
     lower_prio_no_advert: bool = False
     higher_prio_send_advert: bool = False
     check_unicast_src: bool = False
     skip_check_adv_addr: bool = False
     strict: bool = False
     owner_ignore_adverts: bool | None = None
-    log_unknown_vrids: bool = False
-    notify_priority_changes: bool = False
-    notify_fifo: str = ""
     script_user: str = ""
+
+
+Frozen = TypeVar("Frozen")
+
+
+def as_written(kind: type[Frozen], parsed: object, **decided: Any) -> Frozen:
+    """Make the frozen value: what was decided, else what was written under that name, else its default."""
+    names = {each.name for each in fields(kind) if each.name not in decided}  # type: ignore[arg-type]
+    written = {name: value for name, value in vars(parsed).items() if name in names and value is not None}
+    return kind(**written, **decided)

@@ -7,11 +7,14 @@ Reading the text gives the same configuration again. A password is `MASK` unless
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from decimal import Decimal
-from ipaddress import ip_address
+from typing import Any
 
 from vrrpsim.protocol.configuration import (
+    GROUP4,
+    GROUP6,
     AuthType,
     ChecksumMode,
     FileConfig,
@@ -27,6 +30,9 @@ from vrrpsim.protocol.configuration import (
     VirtualAddress,
 )
 from vrrpsim.redaction import MASK, masked
+
+from .keywords.tables import GARP_GROUP, GLOBAL_DEFS, INSTANCE, TRACK_PROCESS, VRRP_SCRIPT
+from .keywords.walker import Table, Takes
 
 INDENT = "    "
 Lines = Iterator[str]
@@ -73,28 +79,38 @@ def _weight(weight: int, reverse: bool) -> str:
     return f"weight {weight}" + " reverse" * reverse
 
 
+def _plain(table: Table, each: Any, written: str = "") -> Lines:
+    """Write the keywords whose values stand in a field as they are, where it has not its default."""
+    defaults = {field.name: field.default for field in fields(each)}
+    for name in written.split():
+        del defaults[name]
+    for word, row in table.items():
+        if row.field in defaults and (value := getattr(each, row.field)) != defaults.pop(row.field):
+            yield f"{word} {_WRITE[row.takes](value)}".rstrip()
+
+
+_WRITE: dict[Takes, Callable[[Any], str]] = {
+    Takes.FLAG: lambda value: "",
+    Takes.BOOL: lambda value: "on" if value else "off",
+    Takes.INT: str,
+    Takes.SECONDS: lambda value: _s(value),
+    Takes.WORD: lambda value: _word(value),
+    Takes.WORDS: lambda value: _word(value),
+}
+
+
 def _global(config: RouterConfig) -> Lines:
-    if config.router_id:
-        yield f"router_id {_word(config.router_id)}"
-    if config.startup_delay_ns:
-        yield f"vrrp_startup_delay {_s(config.startup_delay_ns)}"
+    yield from _plain(GLOBAL_DEFS, config)
     for each in config.garp_groups:
         if not each.interfaces:
             yield f"vrrp_garp_interval {_s(each.garp_interval_ns)}"
             yield f"vrrp_gna_interval {_s(each.gna_interval_ns)}"
-    if config.log_unknown_vrids:
-        yield "log_unknown_vrids"
-    if config.notify_priority_changes:
-        yield "vrrp_notify_priority_changes on"
-    if config.notify_fifo:
-        yield f"vrrp_notify_fifo {_word(config.notify_fifo)}"
 
 
 def _script(each: ScriptConfig) -> Lines:
     yield f'script "{each.command}"'
     yield f"interval {_s(each.interval_ns)}"
-    if each.timeout_ns:
-        yield f"timeout {_s(each.timeout_ns)}"
+    yield from _plain(VRRP_SCRIPT, each)
     yield f"fall {each.fall}"
     yield f"rise {each.rise}"
     yield _weight(each.weight, each.reverse)
@@ -113,24 +129,13 @@ def _process(each: ProcessConfig) -> Lines:
     yield " ".join(["process", each.process, *each.parameters])
     if each.param_match:
         yield f"param_match {each.param_match}"
-    if each.full_command:
-        yield "full_command"
     yield _weight(each.weight, each.reverse)
-    yield f"quorum {each.quorum}"
-    if each.quorum_max is not None:
-        yield f"quorum_max {each.quorum_max}"
-    if each.fork_delay_ns:
-        yield f"fork_delay {_s(each.fork_delay_ns)}"
-    if each.terminate_delay_ns:
-        yield f"terminate_delay {_s(each.terminate_delay_ns)}"
+    yield from _plain(TRACK_PROCESS, each)
 
 
 def _garp_group(each: GarpGroup) -> Lines:
     yield from _block("interfaces", iter(each.interfaces))
-    if each.garp_interval_ns:
-        yield f"garp_interval {_s(each.garp_interval_ns)}"
-    if each.gna_interval_ns:
-        yield f"gna_interval {_s(each.gna_interval_ns)}"
+    yield from _plain(GARP_GROUP, each)
 
 
 TRACKERS = {
@@ -178,11 +183,11 @@ def _instance(each: InstanceConfig, config: RouterConfig, secrets: bool) -> Line
     yield f"state {each.initial_state.value}"
     if each.interface:
         yield f"interface {each.interface}"
-    yield f"virtual_router_id {each.vrid}"
     yield f"priority {each.priority}"
     yield f"version {each.version}"
     yield f"advert_int {_s(each.advert_int_ns)}"
     yield f"down_timer_adverts {each.down_timer_adverts}"
+    yield from _plain(INSTANCE, each, "version advert_int_ns down_timer_adverts " + _DECIDED)
     yield from _switches(each)
     yield from _garp(each)
     yield from _network(each)
@@ -203,15 +208,15 @@ def _instance(each: InstanceConfig, config: RouterConfig, secrets: bool) -> Line
     yield from _notify(each.notify)
 
 
+_DECIDED = "strict lower_prio_no_advert owner_ignore_adverts accept"  # `_switches` knows more of them
+
+
 def _switches(each: InstanceConfig) -> Lines:
     flags = {
         "nopreempt": not each.preempt,
         "strict_mode on": each.strict,
         "lower_prio_no_advert on": each.lower_prio_no_advert and not each.strict,
-        "higher_prio_send_advert on": each.higher_prio_send_advert,
         "owner_ignore_adverts on": each.owner_ignore_adverts and not each.strict,
-        "skip_check_adv_addr": each.skip_check_adv_addr,
-        "dont_track_primary": each.dont_track_primary,
         "accept": each.accept and each.strict,
         "no_accept": not each.accept and not each.strict,
         "v3_checksum_as_v2 on": each.checksum is ChecksumMode.AS_V2,
@@ -219,15 +224,11 @@ def _switches(each: InstanceConfig) -> Lines:
         "old_unicast_checksum never": each.checksum is ChecksumMode.NEVER_OLD,
         "unicast_fault_no_peer": bool(each.config_faults),
     }
-    if each.preempt_delay_ns:
-        yield f"preempt_delay {_s(each.preempt_delay_ns)}"
     yield from (flag for flag, is_set in flags.items() if is_set)
     if each.timer_expired_backup is not None:
         yield f"timer_expired_backup {each.timer_expired_backup or ''}".rstrip()
     if each.use_vmac:
         yield f"use_vmac {each.vmac_interface}"
-    if each.vmac_xmit_base:
-        yield "vmac_xmit_base"
 
 
 def _garp(each: InstanceConfig) -> Lines:
@@ -255,7 +256,7 @@ def _network(each: InstanceConfig) -> Lines:
         for peer in each.unicast_peers
     )
     yield from _block("unicast_peer", peers)
-    if each.multicast_group != ip_address("224.0.0.18" if each.family == 4 else "ff02::12"):
+    if each.multicast_group != (GROUP4 if each.family == 4 else GROUP6):
         yield f"mcast_dst_ip {each.multicast_group}"
     if each.ttl != 255:
         yield f"unicast_ttl {each.ttl}"

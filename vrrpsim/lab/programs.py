@@ -149,7 +149,8 @@ class Conf:
                 else each
                 for each in self.config.files
             )
-            config = replace(self.config, scripts=scripts, files=files, instances=instances, notify_fifo="")
+            config = replace(self.config, scripts=scripts, files=files, instances=instances)
+            config = replace(config, notify_fifo="", vrrp_notify_fifo="")
             body = keepalived_conf(config, secrets=True)
         return "\n".join(["global_defs {", *(f"    {line}" for line in prelude), "}", body, ""])
 

@@ -14,6 +14,8 @@ from ipaddress import IPv4Address, IPv6Address
 Address = IPv4Address | IPv6Address
 
 SECOND_NS = 1_000_000_000
+CENTISECOND_NS = 10_000_000
+GROUP4, GROUP6 = IPv4Address("224.0.0.18"), IPv6Address("ff02::12")  # RFC 9568 §5.1.1.2, §5.1.2.2
 OWNER_PRIORITY = 255  # RFC 9568 §5.2.4: the address owner
 
 
@@ -140,7 +142,7 @@ class InstanceConfig:
     authentication: Authentication = Authentication()
     source: Address | None = None  # `unicast_src_ip` / `mcast_src_ip`; None: the interface's own
     unicast_peers: tuple[UnicastPeer, ...] = ()
-    multicast_group: Address = IPv4Address("224.0.0.18")
+    multicast_group: Address = GROUP4
     ttl: int = 255
     checksum: ChecksumMode = ChecksumMode.DIALECT
     check_unicast_src: bool = False
@@ -286,3 +288,4 @@ class RouterConfig:
     log_unknown_vrids: bool = False
     notify_priority_changes: bool = False
     notify_fifo: str = ""
+    vrrp_notify_fifo: str = ""

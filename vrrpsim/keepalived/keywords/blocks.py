@@ -6,7 +6,7 @@ from typing import Any
 
 from vrrpsim.findings import Severity
 from vrrpsim.keepalived.arguments import Line
-from vrrpsim.keepalived.parsed import ParsedGarpGroup, ParsedGroup, ParsedRouter
+from vrrpsim.keepalived.parsed import ParsedGarpGroup, ParsedGroup, ParsedRouter, as_written
 from vrrpsim.protocol.configuration import GarpGroup, InterfaceDelay
 
 from .walker import Handler
@@ -109,13 +109,7 @@ def close_garp_group(line: Line, draft: ParsedGarpGroup) -> None:
     if not draft.interfaces or not (draft.garp_interval_ns or draft.gna_interval_ns):
         line.warn("GA-6", "garp_group without interfaces or interval; ignored")
         return
-    draft.router.garp_groups.append(
-        GarpGroup(
-            interfaces=tuple(draft.interfaces),
-            garp_interval_ns=draft.garp_interval_ns,
-            gna_interval_ns=draft.gna_interval_ns,
-        )
-    )
+    draft.router.garp_groups.append(as_written(GarpGroup, draft, interfaces=tuple(draft.interfaces)))
 
 
 def bfd_instance(line: Line, router: ParsedRouter) -> None:

@@ -24,7 +24,7 @@ def integer(name: str, low: int, high: int, *, rule: str = "LX-10", strict: bool
         if value is not None:
             setattr(target, name, value)
 
-    return Keyword(Takes.INT, handle)
+    return Keyword(Takes.INT, handle, field=name)
 
 
 def at_least_one(name: str) -> Keyword:
@@ -37,7 +37,7 @@ def at_least_one(name: str) -> Keyword:
         if value is not None:
             setattr(target, name, max(value, 1))
 
-    return Keyword(Takes.INT, handle)
+    return Keyword(Takes.INT, handle, field=name)
 
 
 def seconds(
@@ -50,7 +50,7 @@ def seconds(
         if value is not None:
             setattr(target, name, value)
 
-    return Keyword(Takes.SECONDS, handle)
+    return Keyword(Takes.SECONDS, handle, field=name)
 
 
 def whole_seconds(name: str) -> Keyword:
@@ -61,7 +61,7 @@ def whole_seconds(name: str) -> Keyword:
         if value is not None:
             setattr(target, name, value * SECOND_NS)
 
-    return Keyword(Takes.SECONDS, handle)
+    return Keyword(Takes.SECONDS, handle, field=name)
 
 
 def flag(name: str, value: bool = True, *, needs: str = "") -> Keyword:
@@ -72,7 +72,7 @@ def flag(name: str, value: bool = True, *, needs: str = "") -> Keyword:
             line.warn("LX-6", f"{line.keyword} takes no value; {line.shown(1)} is ignored", 1)
         setattr(target, name, value)
 
-    return Keyword(Takes.FLAG, handle, needs=needs)
+    return Keyword(Takes.FLAG, handle, field=name if value else "", needs=needs)
 
 
 def boolean(name: str, *, needs: str = "") -> Keyword:
@@ -83,7 +83,7 @@ def boolean(name: str, *, needs: str = "") -> Keyword:
         if value is not None:
             setattr(target, name, value)
 
-    return Keyword(Takes.BOOL, handle, needs=needs)
+    return Keyword(Takes.BOOL, handle, field=name, needs=needs)
 
 
 def text(name: str, takes: Takes = Takes.WORD) -> Keyword:
@@ -92,7 +92,7 @@ def text(name: str, takes: Takes = Takes.WORD) -> Keyword:
     def handle(line: Line, target: Any) -> None:
         setattr(target, name, line.word().text)
 
-    return Keyword(takes, handle)
+    return Keyword(takes, handle, field=name)
 
 
 def inner(name: str, row: Keyword) -> Keyword:
@@ -102,7 +102,7 @@ def inner(name: str, row: Keyword) -> Keyword:
         assert row.handle is not None
         row.handle(line, getattr(target, name))
 
-    return replace(row, handle=handle)
+    return replace(row, handle=handle, field="")
 
 
 def notify(kind: str) -> Keyword:

@@ -6,7 +6,14 @@ from typing import Any
 
 from vrrpsim.findings import Severity
 from vrrpsim.keepalived.arguments import Line, split_command
-from vrrpsim.keepalived.parsed import Parsed, ParsedFile, ParsedProcess, ParsedRouter, ParsedScript
+from vrrpsim.keepalived.parsed import (
+    Parsed,
+    ParsedFile,
+    ParsedProcess,
+    ParsedRouter,
+    ParsedScript,
+    as_written,
+)
 from vrrpsim.protocol.configuration import SECOND_NS, FileConfig, ProcessConfig, ScriptConfig
 
 from .handlers import INT_MAX, SECONDS_MAX
@@ -101,18 +108,7 @@ def close_script(line: Line, draft: ParsedScript) -> None:
         line.warn("N11", f"script {name} is already defined; this one is never used")
         return
     _remember(router, "script", draft)
-    router.scripts[name] = ScriptConfig(
-        name=name,
-        command=draft.command,
-        words=draft.words,
-        interval_ns=draft.interval_ns,
-        timeout_ns=draft.timeout_ns,
-        weight=draft.weight or 0,
-        reverse=draft.reverse,
-        rise=draft.rise,
-        fall=draft.fall,
-        user=draft.user,
-    )
+    router.scripts[name] = as_written(ScriptConfig, draft)
 
 
 def _remember(router: ParsedRouter, kind: str, draft: Parsed) -> None:
@@ -166,14 +162,7 @@ def close_file(line: Line, draft: ParsedFile) -> None:
         line.warn("LX-9", f"track_file {draft.name} is already defined; ignored")
     else:
         _remember(router, "file", draft)
-        router.files[draft.name] = FileConfig(
-            name=draft.name,
-            path=draft.path,
-            weight=1 if draft.weight is None else draft.weight,
-            reverse=draft.reverse,
-            init_value=draft.init_value,
-            overwrite=draft.overwrite,
-        )
+        router.files[draft.name] = as_written(FileConfig, draft)
 
 
 def open_process(line: Line, router: ParsedRouter) -> ParsedProcess:
@@ -209,7 +198,7 @@ def process_delay(*names: str) -> Keyword:
         for name in names if value is not None else ():
             setattr(draft, name, value)
 
-    return Keyword(Takes.SECONDS, handle)
+    return Keyword(Takes.SECONDS, handle, field=names[0] if len(names) == 1 else "")
 
 
 def close_process(line: Line, draft: ParsedProcess) -> None:
@@ -222,16 +211,6 @@ def close_process(line: Line, draft: ParsedProcess) -> None:
     else:
         _remember(router, "process", draft)
         exact = bool(draft.parameters) and not draft.param_match
-        router.processes[draft.name] = ProcessConfig(
-            name=draft.name,
-            process=draft.process,
-            parameters=draft.parameters,
-            param_match="exact" if exact else draft.param_match,
-            full_command=draft.full_command,
-            weight=draft.weight or 0,
-            reverse=draft.reverse,
-            quorum=draft.quorum,
-            quorum_max=draft.quorum_max,
-            fork_delay_ns=draft.fork_delay_ns,
-            terminate_delay_ns=draft.terminate_delay_ns,
+        router.processes[draft.name] = as_written(
+            ProcessConfig, draft, param_match="exact" if exact else draft.param_match
         )

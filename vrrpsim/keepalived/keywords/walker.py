@@ -57,6 +57,7 @@ class Keyword:
     skip: bool = False
     repeatable: bool = False  # saying it twice is normal, or has its own rule
     most: int = 2  # words that mean something; more are dropped (LX-6)
+    field: str = ""  # of the frozen configuration, if the value stands there as it is read: the writer's too
     needs: str = ""  # the dialect's switch without which the keyword is unknown
     inline: str = ""  # a block of the root: its key in a scenario's `keepalived:`
 
