@@ -115,6 +115,7 @@ GLOBAL_DEFS: Table = {
         checker_process_name lvs_process_name bfd_process_name startup_script_timeout
         shutdown_script_timeout snmp_socket dbus_service_name lvs_timeouts lvs_flush_on_stop
         lvs_notify_fifo checker_cpu_affinity checker_rlimit_rttime bfd_cpu_affinity bfd_rlimit_rttime umask
+        bfd_rlimit_rtime checker_rlimit_rtime lvs_flush_onstop
         reload_check_config reload_time_file reload_file include_check config_save_dir
         tmp_config_directory json_dump_file state_dump_file stats_dump_file iproute_usr_dir
         iproute_etc_dir snmp_vrrp_update_interval snmp_checker_update_interval net_namespace
