@@ -413,7 +413,9 @@ def test_routes_and_rules_name_the_interfaces_that_they_need():
         "virtual_routes {\n 10.1.0.0/16 via 10.0.0.9 dev eth1\n 10.2.0.0/16 dev eth2 no_track\n"
         " 10.3.0.0/16 via 10.0.0.9\n}\nvirtual_rules {\n from 10.0.0.1 iif eth3 table 5\n}"
     )
-    assert [route.interfaces for route in instance(body).routes] == [("eth1",), (), (), ("eth3",)]
+    routes = instance(body).routes
+    assert [route.interfaces for route in routes] == [("eth1",), (), (), ("eth3",)]
+    assert routes[0].text == "10.1.0.0/16 via 10.0.0.9 dev eth1"
 
 
 def test_a_name_that_is_too_long_is_no_interface():

@@ -34,6 +34,7 @@ Examples:
   vrrpsim lab haproxy-crash
   vrrpsim lab haproxy-crash --runs 10 --parallel 5 --compare
   vrrpsim lab power-loss --daemon gw-a=vrrpsim,gw-b=keepalived
+  vrrpsim lab --random 20 --runs 3 --parallel 3
   vrrpsim lab --cleanup
 """
 )
@@ -49,6 +50,13 @@ Examples:
 )
 @click.option("-p", "--parallel", type=click.IntRange(min=1), default=1, help="How many at a time.")
 @click.option("--compare", is_flag=True, help=f"Simulate it {SIMULATIONS} times, too: do both agree?")
+@click.option(
+    "--random",
+    "clusters",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Draw N clusters and operations, run and compare each; --seed is the first one's.",
+)
 @click.option("--cleanup", is_flag=True, help="Remove what labs that were killed have left behind.")
 @seed_option
 @set_option
@@ -68,6 +76,7 @@ def command(
     runs: int,
     parallel: int,
     compare: bool,
+    clusters: int | None,
     cleanup: bool,
     seed: int | None,
     overrides: dict[str, str],
@@ -86,6 +95,10 @@ def command(
 
         click.echo(f"{clean_up()} processes of labs that are gone were ended")
         return GOOD
+    if clusters is not None:
+        if file is not None or trace_file or overrides:
+            raise click.UsageError("--random draws its scenarios: no SCENARIO, --set or --trace")
+        return _random(range(seed or 1, (seed or 1) + clusters), runs, parallel, as_json, quiet, verbose)
     if file is None:
         raise click.UsageError("Missing argument 'SCENARIO'.")
     if trace_file and runs > 1:
@@ -123,6 +136,44 @@ def command(
             click.echo("\n".join([] if quiet else ["", *lines[:-1]]) + ("" if quiet else "\n") + lines[-1])
         return GOOD if verdict(comparison) == "agrees" else BAD
     return worst([GOOD if run.verdict == "pass" else BAD for run in done])
+
+
+def _random(seeds: range, runs: int, parallel: int, as_json: bool, quiet: bool, verbose: bool) -> int:
+    """Run and compare a drawn cluster for each seed; say which disagree, and how to see that again."""
+    from tempfile import TemporaryDirectory
+
+    from vrrpsim.api import load
+    from vrrpsim.explore.comparison import told, verdict
+    from vrrpsim.explore.random_cluster import random_scenario
+    from vrrpsim.measure.seconds import to_json
+
+    found: list[dict[str, Any]] = []
+    with TemporaryDirectory(prefix="vrrpsim-random-") as folder:
+        for seed in seeds:
+            path = Path(folder) / f"random-{seed}.yaml"
+            path.write_text(random_scenario(seed), encoding="utf-8")
+            study = load(path)
+            study = _installed(study, dict.fromkeys(study.scenario.nodes, "keepalived"))
+            comparison = _compare(list(study.lab(runs, parallel=parallel)), verbose)
+            said = verdict(comparison)
+            command = f"vrrpsim lab --random 1 --seed {seed} --runs {runs} --verbose"
+            found.append({"seed": seed, "verdict": said, "command": command})
+            if not as_json and not quiet:
+                click.echo(f"seed {seed}: {said}; {_operations(study.scenario)}")
+            if verbose:
+                click.echo(path.read_text(encoding="utf-8"), err=True)
+                click.echo("\n".join(told(comparison, runs, SIMULATIONS)), err=True)
+    bad = [each for each in found if each["verdict"] != "agrees"]
+    if as_json:
+        click.echo(to_json({"clusters": found, "agree": len(found) - len(bad)}))
+    else:
+        again = "".join(f"\n  {each['verdict']}: {each['command']}" for each in bad)
+        click.echo(f"{len(found) - len(bad)} of {len(found)} clusters agree{again}")
+    return BAD if bad else GOOD
+
+
+def _operations(scenario: Scenario) -> str:
+    return ", ".join(f"{event.verb} {event.target or ''}".strip() for event in scenario.events)
 
 
 def _daemons(text: str, scenario: Scenario) -> dict[str, str]:

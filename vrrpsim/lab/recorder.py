@@ -16,6 +16,7 @@ from vrrpsim.protocol import frames
 from vrrpsim.protocol.configuration import Address, InstanceConfig, RouterConfig
 from vrrpsim.protocol.packet import HEADER_BYTES, PROTOCOL_VRRP
 from vrrpsim.protocol.reasons import Reason
+from vrrpsim.scenario.events import AddAddress
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import (
     AddressChange,
@@ -67,6 +68,11 @@ class Recorder:
             name: {a.ip for i in node.interfaces.values() for a in i.addresses}
             for name, node in scenario.nodes.items()
         }
+        for event in scenario.events:  # what others add is no virtual address either
+            if isinstance(event.parameters, AddAddress):
+                for own in self._own.values():
+                    own.add(event.parameters.address.ip)
+        self._virtual = scenario.virtual_addresses()
         self._names: dict[tuple[str, int], str] = {}  # of interfaces
         self._held: set[tuple[str, str, Address]] = set()
         self._segments = segment_of_ends(scenario)
@@ -121,7 +127,7 @@ class Recorder:
         for change in taps.changes(monitor):
             if not isinstance(change, taps.AddressReport):
                 self._names[node, change[0]] = change[1]
-            elif change.address not in self._own[node] and self._is_virtual(node, change.address):
+            elif self._is_virtual(node, change.address):
                 name = self._names.get((node, change.interface), "")
                 held = (node, name, change.address)
                 if change.present != (held in self._held):
@@ -130,8 +136,11 @@ class Recorder:
 
     def _is_virtual(self, node: str, address: Address) -> bool:
         instances = self.configs[node].instances if node in self.configs else ()
-        known = any(address == each.address for i in instances for each in (*i.addresses, *i.excluded))
-        return known or not (address.is_link_local or address.is_loopback)
+        if address in self._virtual or any(
+            address == each.address for i in instances for each in (*i.addresses, *i.excluded)
+        ):
+            return True
+        return not (address in self._own[node] or address.is_link_local or address.is_loopback)
 
     # --- packets
 

@@ -112,7 +112,7 @@ class Machine:
                 return address
         return None
 
-    def route(self, destination: Address, usual: Port) -> Port | None:
+    def route(self, destination: Address, usual: Port | None) -> Port | None:
         """The card that unicast packets leave by: the nearest network's, else the usual way out.
 
         None: an interface without an address has no way to anybody.
@@ -127,8 +127,12 @@ class Machine:
         if fitting:
             nearest = max(prefix for prefix, _ in fitting)
             names = [interface for prefix, interface in fitting if prefix == nearest]
-            return usual if usual.interface in names else self.ports[names[0]]
-        return usual if any(each.version == destination.version for each in usual.local) else None
+            return usual if usual is not None and usual.interface in names else self.ports[names[0]]
+        return (
+            usual
+            if usual is not None and any(each.version == destination.version for each in usual.local)
+            else None
+        )
 
     def add_address(self, port: Port, address: Address, mac: bytes, network: Network | None = None) -> None:
         """The kernel has the address now; adding it again is not an error."""

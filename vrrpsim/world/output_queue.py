@@ -173,7 +173,7 @@ class OutputQueue:
         """What sending it takes. The router repeats the same output, so that is built once."""
         known = self._frames.get(id(output))
         port = self._port_of(output.instance, output.interface)
-        if known is None and port is not None and isinstance(output, SendAdvert):
+        if known is None and isinstance(output, SendAdvert):
             port = self._machine.route(output.destination, port)
         if known is not None or port is None:
             return known

@@ -1,0 +1,24 @@
+"""Clusters drawn by a seed can be read, run and drawn again."""
+
+from vrrpsim.explore.random_cluster import random_scenario
+from vrrpsim.findings import Severity
+from vrrpsim.measure.result import measure
+from vrrpsim.scenario.file.reader import load_scenario
+from vrrpsim.trace import AddressChange, Level
+from vrrpsim.world import simulate
+
+
+def test_drawn_clusters_are_sound_and_elect_somebody(tmp_path):
+    verbs = set()
+    for seed in range(1, 121):
+        assert random_scenario(seed) == random_scenario(seed)
+        path = tmp_path / f"{seed}.yaml"
+        path.write_text(random_scenario(seed))
+        scenario = load_scenario(path)
+        assert all(finding.severity is not Severity.ERROR for finding in scenario.findings), seed
+        trace = simulate(scenario, level=Level.STATES)
+        assert trace.digest() == simulate(scenario, level=Level.STATES, fast_forward=False).digest()
+        assert any(isinstance(record, AddressChange) and record.present for record in trace.records), seed
+        measure(scenario, trace)
+        verbs |= {event.verb for event in scenario.events}
+    assert len(verbs) >= 11

@@ -1,0 +1,178 @@
+"""Small inputs with right answers: what 2.2.7 did with each, in tests/cases (its README says where).
+
+A row is who has the address at the end, `+` between several, "" nobody; or that nobody is ever answered. What
+is not right yet stands in `NOT_YET` with its reason; messages of `check` are tested where the rules are.
+"""
+
+import shutil
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import vrrpsim
+from vrrpsim.findings import InputError
+from vrrpsim.trace import AdvertSent, Level, StateChange
+
+CASES = Path(__file__).parents[1] / "cases"
+
+OWNERS = {
+    "bug-1465-address-removed/s.yaml": "b",
+    "bug-1719-unicast-other-if/s.yaml": "a",
+    "bug-2091-vip-is-own-address/own.yaml": "b",
+    "bug-2156-all-links-down/s.yaml": "b",
+    "bug-2164-vmac-cable/s.yaml": "a",
+    "bug-2202-ifdown-backup/s.yaml": "a+b",
+    "bug-2237-late-address/s.yaml": "b",
+    "bug-2319-strict-drops/s.yaml": "a",
+    "bug-2645-strict-unicast/s.yaml": "a",
+    "bug-truenas-v6-unicast/s.yaml": "a+b",
+    "kind-dev-and-weight/s.yaml": "b",
+    "kind-mcsrc/s.yaml": "a",
+    "kind-noaddr/s.yaml": "b",
+    "kind-routes-no-dev/s.yaml": "a",
+    "kind-unisrc/s.yaml": "b",
+    "kind-v6-link/s.yaml": "a",
+    "kind-vmac-none/s.yaml": "a",
+    "lab/a-check-that-gives-up.yaml": "a",
+    "lab/a-tracked-file.yaml": "a",
+    "lab/a-unicast-source-that-comes-late.yaml": "b",
+    "lab/a-virtual-address-of-its-own.yaml": "b",
+    "lab/an-address-that-comes-back.yaml": "a",
+    "lab/an-address-that-comes-late.yaml": "a",
+    "lab/an-owner-stops.yaml": "b",
+    "lab/backup-loses-its-unicast-source.yaml": "a+b",
+    "lab/ipv6-unicast-without-source.yaml": "a+b",
+    "lab/master-loses-its-address.yaml": "b",
+    "lab/peers-with-a-prefix.yaml": "b",
+    "lab/routes-track-their-interface.yaml": "b",
+    "lab/set-down-and-up.yaml": "a",
+    "lab/strict-drops-requests.yaml": "a",
+    "lab/strict-with-unicast.yaml": "b",
+    "lab/unicast-over-another-interface.yaml": "b",
+}
+UNANSWERED = (
+    "bug-2319-strict-drops/s.yaml",
+    "bug-2645-strict-unicast/s.yaml",
+    "lab/strict-drops-requests.yaml",
+    "lab/strict-with-unicast.yaml",
+)
+DRAFTS = {  # configurations alone, through `vrrpsim init`: the owner at the end
+    "dual-plain": "a",
+    "dual-vmac": "a",
+    "no-accept-drops": "a",
+    "peers-one-way": "a+b",
+    "same-vrid-on-two-interfaces": "a",
+    "strict-drops": "a",
+    "unicast-with-prefix": "a",
+    "vip-is-node-address": "b",
+    "vmac4": "a",
+    "vmac6": "a",
+}
+REFUSED = {  # keepalived exits
+    "bug-2270-unicast-no-interface/s.yaml": "interface must be set",
+}
+NOT_YET = {
+    "bug-1675-check-asks-vip": "checks across the network",
+    "bug-2393-pidof-symlink": "pidof through a symlink",
+    "bug-2485-notify-starts-service": "notify scripts with effects",
+    "bug-2087-notify-drift": "what a notify script said last",
+    "bug-1940-track-bfd": "track_bfd",
+    "bug-2190-interface-recreated": "an interface that is deleted and created",
+    "bug-2275-v6-vmac-down-at-start": "a macvlan's own link-local address",
+    "bug-2573-same-ll-two-ifs": "one link-local address on two interfaces",
+    "kind-no-such-if": "dynamic_interfaces",
+    "same-peer-list-no-source": "init: addresses come from all files together",
+    "source-of-the-other": "init: a source belongs to one node",
+    "equal-backups": "init: the tie is expected by name",
+}
+
+
+@cache
+def ran(path):
+    return vrrpsim.load(CASES / path).run()
+
+
+def last_owners(run):
+    [owned, *_] = run.result.ownerships
+    return "+".join(sorted(owned.line.owners[-1]))
+
+
+@pytest.mark.parametrize(("path", "owners"), OWNERS.items(), ids=list(OWNERS))
+def test_who_has_the_address_in_the_end(path, owners):
+    assert last_owners(ran(path)) == owners
+
+
+@pytest.mark.parametrize("path", sorted({*OWNERS} - {*UNANSWERED} - {"bug-2091-vip-is-own-address/own.yaml"}))
+def test_clients_are_answered_unless_the_host_drops(path):
+    assert all(client.answered for client in ran(path).result.clients.values())
+
+
+@pytest.mark.parametrize("path", UNANSWERED)
+def test_a_host_that_drops_never_answers(path):
+    assert not any(client.answered for client in ran(path).result.clients.values())
+    assert "drops requests" in ran(path).text()
+
+
+@pytest.mark.parametrize(("folder", "owners"), DRAFTS.items(), ids=list(DRAFTS))
+def test_what_init_makes_of_configurations(folder, owners, tmp_path):
+    files = sorted((CASES / folder).glob("*.conf"))
+    vrrpsim.init(*files, out=tmp_path / "my.yaml")
+    run = vrrpsim.load(tmp_path / "my.yaml").run()
+    assert last_owners(run) == owners
+    answered = any(client.answered for client in run.result.clients.values())
+    assert answered is (folder not in ("strict-drops", "no-accept-drops"))
+
+
+@pytest.mark.parametrize(("path", "message"), REFUSED.items(), ids=list(REFUSED))
+def test_what_keepalived_does_not_start_with(path, message):
+    with pytest.raises(InputError, match=message):
+        vrrpsim.load(CASES / path)
+    for version, owners in (("2.2.8", "a"), ("2.3.3", "a")):  # mended there
+        assert last_owners(vrrpsim.load(CASES / path, {"dialect": f"keepalived-{version}"}).run()) == owners
+
+
+def test_peers_with_a_prefix_are_unicast():
+    run = vrrpsim.load(CASES / "bug-2702-peer-with-prefix/s.yaml").run(level=Level.ADVERTS)
+    sent = {record.destination for record in run.trace.records if isinstance(record, AdvertSent)}
+    assert sent <= {"192.0.2.11", "192.0.2.12"}
+
+
+def test_an_interface_of_a_route_or_a_rule_is_tracked(tmp_path):
+    """field.md 5: FAULT, priority 0, the peer in 0.6 s; without `dev`, or with no_track, nothing."""
+    text = (CASES / "lab/routes-track-their-interface.yaml").read_text()
+    route = '"203.0.113.0/24 via 198.51.100.1 dev eth1"'
+    rows = {
+        f"virtual_routes: [{route}]": "b",
+        'virtual_routes: ["203.0.113.0/24 via 198.51.100.1"]': "a",
+        'virtual_routes: ["203.0.113.0/24 dev eth1 no_track"]': "a",
+        'virtual_rules: ["from 192.0.2.200 iif eth1 table 9"]': "b",
+    }
+    for row, owners in rows.items():
+        path = tmp_path / "s.yaml"
+        path.write_text(text.replace(f"virtual_routes: [{route}]", row))
+        assert last_owners(vrrpsim.load(path).run()) == owners, row
+
+
+def test_a_unicast_source_is_missed_for_ever():
+    """field.md 17: FAULT, and still FAULT after the address has come."""
+    run = ran("lab/a-unicast-source-that-comes-late.yaml")
+    states = [r.new for r in run.trace.records if isinstance(r, StateChange) and r.node == "a"]
+    assert states == ["FAULT"]
+
+
+def test_init_file_counts_at_the_start(tmp_path):
+    """field.md 15: `init_file 60 overwrite` on a (150 against 140): b is Master."""
+    for name in ("a", "b"):
+        shutil.copy(CASES / f"bug-2114-track-file/{name}.conf", tmp_path)
+    conf = tmp_path / "a.conf"
+    conf.write_text(conf.read_text().replace("init_file 0 overwrite", "init_file 60 overwrite"))
+    scenario = (CASES / "bug-2114-track-file/s.yaml").read_text()
+    (tmp_path / "s.yaml").write_text(scenario[: scenario.index("events:")])
+    assert last_owners(vrrpsim.load(tmp_path / "s.yaml").run()) == "b"
+
+
+def test_every_input_has_its_row_or_its_reason():
+    rows = {Path(path).parts[0] for path in (*OWNERS, *REFUSED)} | {*DRAFTS, *NOT_YET}
+    about_runs = {path.parent.name for path in CASES.glob("*/*.yaml")} - {"fidelity", "kind-fatal"}
+    assert about_runs - {"bug-2114-track-file", "bug-2702-peer-with-prefix"} <= rows
