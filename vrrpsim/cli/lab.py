@@ -246,10 +246,14 @@ def _json(done: list[Run], comparison: Mapping[str, Any], *, single: bool) -> st
 
 def _compare(done: list[Run], verbose: bool) -> list[Comparison]:
     """Simulate what was run and compare; expectations are left out of it."""
-    from vrrpsim.explore.comparison import compare, shown, simulated
+    from vrrpsim.explore.comparison import at_its_instants, compare, shown, simulated
 
     scenario = replace(done[0].scenario, expect=None)
     if verbose:
-        click.echo(f"simulating it {SIMULATIONS} times", err=True)
-    ours = simulated(scenario, range(scenario.seed, scenario.seed + SIMULATIONS))
+        click.echo(f"simulating it {SIMULATIONS} times, at the instants of the real runs", err=True)
+    ours = [
+        each
+        for number in range(SIMULATIONS)
+        for each in simulated(at_its_instants(scenario, done[number % len(done)].seed), [number])
+    ]
     return compare([shown(scenario, run.trace) for run in done], ours)

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from vrrpsim.measure.result import measure
 from vrrpsim.measure.seconds import optional_seconds
+from vrrpsim.scenario.event_order import drawn_ns
 from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.quantities import Distribution
+from vrrpsim.scenario.random_streams import Streams
 from vrrpsim.trace import Level, Trace
 from vrrpsim.world import simulate
 
@@ -66,6 +69,23 @@ def shown(scenario: Scenario, trace: Trace) -> Shown:
     owners = ("+".join(sorted(each.line.owners[-1])) or "nobody" for each in result.ownerships)
     moves = values.get("moves")
     return Shown(times, str(moves.value if moves else 0), ", ".join(owners))
+
+
+def at_its_instants(scenario: Scenario, seed: int) -> Scenario:
+    """The scenario with the starts and events of one seed: what is alike in each run of it."""
+    streams = Streams(seed)
+    events = tuple(
+        replace(event, at=event.at._replace(plus=Distribution.fixed(drawn_ns(streams, event))))
+        for event in scenario.events
+    )
+    nodes = {}
+    for name, node in scenario.nodes.items():
+        daemon = node.keepalived
+        if daemon is not None and isinstance(daemon.starts, Distribution):
+            starts_ns = streams.draw_ns(daemon.starts, f"starts/{name}/keepalived")
+            daemon = replace(daemon, starts=Distribution.fixed(starts_ns))
+        nodes[name] = replace(node, keepalived=daemon)
+    return replace(scenario, events=events, nodes=nodes)
 
 
 def simulated(scenario: Scenario, seeds: Iterable[int]) -> list[Shown]:
