@@ -178,12 +178,13 @@ class LabNode:
         if self.machine is None or not self.paused:
             return
         frozen = {pid for name in self._frozen for pid in self.programs[name].members()}
+        # The network first: what a daemon sends when it wakes up is not lost.
+        await self.context.wire(self.context.network.allow, self._stalled)
         self.paused = False
         self._machine_is("on")
         for pid in self._everything():
             if pid not in frozen:
                 kernel.send(pid, signal.SIGCONT)
-        await self.context.wire(self.context.network.allow, self._stalled)
 
     def _everything(self) -> Iterator[int]:
         assert self.machine is not None
