@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vrrpsim.api import Run, Study, load
+    from vrrpsim.api import Study, load
     from vrrpsim.review import Advising, Census, Diff, advise, census, diff
+    from vrrpsim.run import Run
     from vrrpsim.starter import Draft, init
 
 __version__ = "0.1.0"

@@ -9,131 +9,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from vrrpsim.trace import Level, Trace
+from vrrpsim.command_lines import NOTHING, command_line
+from vrrpsim.run import Run, run_scenario
+from vrrpsim.trace import Level
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from vrrpsim.explore import hunt as hunting
-    from vrrpsim.explore.sweep import SweepResult
-    from vrrpsim.measure import Result
+    from vrrpsim.explore.hunt_result import HuntResult
+    from vrrpsim.explore.sweep_result import SweepResult
     from vrrpsim.report.notebook import Progress
     from vrrpsim.report.picture import Picture
     from vrrpsim.review import Census
     from vrrpsim.scenario.model import Scenario
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
 NO_VALUES: Mapping[str, Sequence[str]] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run: what was asked, what happened, what was measured."""
-
-    scenario: Scenario
-    seed: int
-    trace: Trace
-    result: Result
-    overrides: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def verdict(self) -> str:
-        """`pass`, `fail` or `unknown`."""
-        return self.result.verdict
-
-    @property
-    def command(self) -> str:
-        """The command line that repeats this run; "" if the scenario came from no file."""
-        return replay_command(self.scenario, self.seed, self.overrides)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON document as plain values."""
-        return self.result.to_dict()
-
-    def to_json(self) -> str:
-        """Return what `vrrpsim run --json` prints."""
-        return self.result.to_json()
-
-    def text(self, width: int = 80) -> str:
-        """Return the report that `vrrpsim run` prints."""
-        from vrrpsim.report.text import Terminal, report
-
-        return report(self.scenario, self.trace, self.result, command=self.command, look=Terminal(width))
-
-    def plot(self) -> Picture:
-        """Return a figure of states, owners, clients and faults over time, and the main failover below."""
-        from vrrpsim.report.figure import figure
-
-        return figure(self.scenario, self.trace, self.result)
-
-    def topology(self, at_s: float | None = None) -> Picture:
-        """Return a figure of who owns what and what is cut at an instant in seconds; None: at the end."""
-        from vrrpsim.report.topology import topology
-
-        at_ns = self.trace.end_ns if at_s is None else round(at_s * 1e9)
-        return topology(self.scenario, self.trace, self.result, at_ns)
-
-    def sequence(self, start_s: float | None = None, end_s: float | None = None) -> Picture:
-        """Return a ladder of the packets and changes between two instants in seconds.
-
-        Without instants: around the main failover, from the last advert before its fault.
-        """
-        from vrrpsim.report.sequence import around, sequence
-
-        first_ns, last_ns = around(self.trace, self.result)
-        start_ns = first_ns if start_s is None else round(start_s * 1e9)
-        end_ns = last_ns if end_s is None else round(end_s * 1e9)
-        return sequence(self.scenario, self.trace, self.result, start_ns, end_ns)
-
-    def pcap(self, path: str | Path | None = None) -> bytes:
-        """Return the run as pcapng for Wireshark, and write it to `path`. Takes the time of the run again."""
-        from vrrpsim.atomic_write import write_whole
-        from vrrpsim.capture import capture
-
-        trace, content = capture(self.scenario, self.seed)
-        assert trace.digest() == self.trace.digest(), "the same seed gave another run"
-        if path is not None:
-            write_whole(path, content)
-        return content
-
-    def perfetto(self, path: str | Path | None = None) -> bytes:
-        """Return the run as Chrome's trace format for ui.perfetto.dev, and write it to `path`."""
-        from vrrpsim.atomic_write import write_whole
-        from vrrpsim.report.perfetto import perfetto
-
-        content = perfetto(self.scenario, self.trace, self.result)
-        if path is not None:
-            write_whole(path, content)
-        return content
-
-    def html(self, path: str | Path | None = None) -> bytes:
-        """Return the run as one offline HTML page, and write it to `path`. Quotes the scenario's file."""
-        from vrrpsim.atomic_write import write_whole
-        from vrrpsim.report.html.run import run_page
-
-        content = run_page(self.scenario, self.trace, self.result, self.command)
-        if path is not None:
-            write_whole(path, content)
-        return content
-
-    def to_pandas(self, table: str = "failovers") -> Any:
-        """Return one table as a DataFrame, times as floats in seconds; `ImportError` without pandas.
-
-        `failovers`, `tenures`, `dual_master`, `vacancies`, `events`, `expectations` are the lists of the
-        JSON document, `clients` and `outages` have a row for each client and outage, and any record of
-        the trace can be asked for by its name: `StateChange`, `TrackerChange`, `AdvertSent`, ….
-        """
-        from vrrpsim.report.tables import run_table
-
-        return run_table(table, self.to_dict(), self.trace)
-
-    def __str__(self) -> str:
-        return self.text()
-
-    def _repr_html_(self) -> str:
-        from vrrpsim.report.cards import run_card
-
-        return run_card(self.scenario, self.trace, self.result, self.command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +102,7 @@ class Sweep:
 class Hunt:
     """A search for fault schedules that break an invariant: what was found, or what was covered."""
 
-    outcome: hunting.HuntResult
+    outcome: HuntResult
 
     @property
     def found(self) -> bool:
@@ -231,9 +121,9 @@ class Hunt:
 
     def text(self) -> str:
         """Return the report that `vrrpsim hunt` prints."""
-        from vrrpsim.explore.narrative import report
+        from vrrpsim.report.hunt import report
 
-        return report(self.outcome)
+        return report(self.to_dict())
 
     def to_pandas(self, table: str = "findings") -> Any:
         """Return `findings`, a row each, or `coverage`: how often which fault met nodes in which role."""
@@ -245,10 +135,10 @@ class Hunt:
         return self.text()
 
     def _repr_html_(self) -> str:
-        from vrrpsim.explore.narrative import verdict_line
         from vrrpsim.report.cards import hunt_card
+        from vrrpsim.report.hunt import verdict_line
 
-        return hunt_card(self.to_dict(), verdict_line(self.outcome), self.outcome.scenario.name)
+        return hunt_card(self.to_dict(), verdict_line(self.to_dict()), self.outcome.scenario.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,12 +156,7 @@ class Study:
         `fast_forward` passes over quiet stretches with the same result: a year takes a second, but its
         adverts are counted, not kept. None: keep them if `level` asks for adverts, as it does by default.
         """
-        from vrrpsim.measure import measure
-        from vrrpsim.world import simulate
-
-        used = self.scenario.seed if seed is None else seed
-        trace = simulate(self.scenario, seed=used, level=level, fast_forward=fast_forward)
-        return Run(self.scenario, used, trace, measure(self.scenario, trace, seed=used), self.overrides)
+        return run_scenario(self.scenario, seed, self.overrides, level=level, fast_forward=fast_forward)
 
     def sweep(
         self,
@@ -292,7 +177,8 @@ class Study:
         pool needs `if __name__ == "__main__":`. `progress` is told the trials done and of how many;
         without it a notebook shows a bar, unless it is False.
         """
-        from vrrpsim.explore.sweep import Variant, sweep
+        from vrrpsim.explore.sweep import sweep
+        from vrrpsim.explore.sweep_result import Variant
         from vrrpsim.explore.thresholds import parse_threshold
         from vrrpsim.explore.workers import Workers
         from vrrpsim.report import notebook
@@ -402,7 +288,7 @@ class Study:
         from vrrpsim.review import Cluster, take_census
 
         return take_census(
-            Cluster.of_study(self),
+            Cluster.of_scenario(self.scenario, self.overrides),
             phases=phases,
             pair_phases=pair_phases,
             only=only,
@@ -434,25 +320,6 @@ class Study:
             varied = dict(zip(vary, values, strict=True))
             overrides = {**self.overrides, **varied}
             yield load(self.scenario.path, overrides).scenario, varied, overrides
-
-
-def replay_command(scenario: Scenario, seed: int, overrides: Mapping[str, str] = NOTHING) -> str:
-    """Return the command line that repeats a run; "" if the scenario came from no file."""
-    changes = (("--set", f"{path}={value}") for path, value in overrides.items())
-    return command_line("run", scenario, ("--seed", str(seed)), *changes)
-
-
-def command_line(command: str, scenario: Scenario, *options: Sequence[str]) -> str:
-    """Return the command line that does something with a scenario; "" if it came from no file."""
-    from shlex import join
-
-    from vrrpsim.examples import name_of
-
-    if scenario.path is None:
-        return ""
-    return join(
-        ["vrrpsim", command, name_of(scenario.path), *(word for option in options for word in option)]
-    )
 
 
 def load(path: str | Path, overrides: Mapping[str, str] = NOTHING) -> Study:

@@ -8,7 +8,8 @@ from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Any
 
-from .api import NOTHING, Run, Study, load
+from vrrpsim.command_lines import NOTHING
+from vrrpsim.run import Run, run_scenario
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -34,10 +35,10 @@ class Cluster:
     overrides: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of_study(cls, study: Study) -> Cluster:
-        """Take the cluster of a scenario that was loaded."""
-        path = study.scenario.path
-        return cls(study.scenario, () if path is None else (str(path),), None, study.overrides)
+    def of_scenario(cls, scenario: Scenario, overrides: Mapping[str, str]) -> Cluster:
+        """Take the cluster of a scenario that was loaded with these overrides."""
+        path = scenario.path
+        return cls(scenario, () if path is None else (str(path),), None, overrides)
 
     def text(self, beside: Path) -> tuple[str, Path]:
         """Return its scenario as text, and the folder from which file references in it lead."""
@@ -91,12 +92,14 @@ def read_cluster(
 
     A source is as `init` takes it, or a folder with such files.
     """
+    from vrrpsim.examples import find
+    from vrrpsim.scenario.file.reader import load_scenario
     from vrrpsim.starter import cluster_of
 
     names = sources_in(sources)
     if len(names) == 1 and Path(names[0]).suffix in SCENARIOS:
         overrides = {**overrides, "dialect": dialect} if dialect else overrides
-        return Cluster(load(names[0], overrides).scenario, names, None, overrides)
+        return Cluster(load_scenario(find(names[0]), overrides=overrides), names, None, overrides)
     return Cluster(cluster_of(*names, dialect=dialect, overrides=overrides), names, dialect, overrides)
 
 
@@ -121,7 +124,7 @@ class Census:
     def run(self, name: str) -> Run:
         """Return the worst run of a cell, such as `kill lb1/haproxy`; raise `KeyError` without it."""
         cell = self.outcome.cell(name)
-        return Study(cell.scenario).run(cell.worst.seed)
+        return run_scenario(cell.scenario, cell.worst.seed)
 
     def command(self, cell: CensusCell, seed: int) -> str:
         """Return the command line that shows the worst run of a cell."""

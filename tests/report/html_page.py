@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 
-from vrrpsim.api import Run, load
+from vrrpsim.api import load
 from vrrpsim.measure import measure
+from vrrpsim.run import Run
 from vrrpsim.trace import (
     AddressChange,
     AdvertSent,

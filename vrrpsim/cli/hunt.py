@@ -17,7 +17,7 @@ from ._options import InputFile, json_option, look, quiet_option, seed_option
 
 if TYPE_CHECKING:
     from vrrpsim.api import Study
-    from vrrpsim.explore.hunt import HuntResult
+    from vrrpsim.explore.hunt_result import HuntResult
 
 Progress = Callable[[int, int], None]
 
@@ -175,9 +175,9 @@ def _exhaust(study: Study, seed: int | None, adverts: int, as_json: bool, quiet:
 
 
 def _verdict(outcome: HuntResult) -> str:
-    from vrrpsim.explore.narrative import verdict_line
+    from vrrpsim.report.hunt import verdict_line
 
-    return verdict_line(outcome)
+    return verdict_line(outcome.to_dict())
 
 
 @contextmanager

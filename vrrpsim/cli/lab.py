@@ -17,8 +17,9 @@ from . import BAD, GOOD, worst
 from ._options import InputFile, json_option, look, quiet_option, seed_option, set_option, verbose_option
 
 if TYPE_CHECKING:
-    from vrrpsim.api import Run, Study
+    from vrrpsim.api import Study
     from vrrpsim.explore.comparison import Comparison
+    from vrrpsim.run import Run
     from vrrpsim.scenario.model import Scenario
 
 DAEMONS = ("keepalived", "vrrpsim")

@@ -16,7 +16,7 @@ from ._options import file_arguments, json_option, look, quiet_option, seed_opti
 from ._pictures import draw, plot_option
 
 if TYPE_CHECKING:
-    from vrrpsim.api import Run
+    from vrrpsim.run import Run
 
 
 HOUR_NS = 3_600_000_000_000

@@ -20,7 +20,7 @@ from ._tables import check_files, table_option, write_table
 
 if TYPE_CHECKING:
     from vrrpsim.api import Sweep
-    from vrrpsim.explore.sweep import SweepResult
+    from vrrpsim.explore.sweep_result import SweepResult
 
 
 def _grid(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, list[str]]:

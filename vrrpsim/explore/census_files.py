@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vrrpsim.scenario.file.rewrite import dumped, rewrite
+from vrrpsim.scenario.flow_yaml import flow_text
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import exact_duration
 
 from .census import cell_events_yaml
 from .census_result import HARMLESS, CensusResult
-from .narrative import flow_text
 
 REPLACED = ("version", "name", "description", "duration", "seed", "events", "expect")
 

@@ -4,7 +4,7 @@ Outcomes, the worst first; the worst of its runs is a cell's:
 
 - never heals: all faults are undone and the bounds of the formulas have passed, and still an address has no
   owner or two, or a client no answer,
-- split brain: two owners of an address at a stretch for longer than `SPLIT_BRAIN_NS`,
+- split brain: two owners of an address at a stretch for longer than `ownership.HAND_OVER_NS`,
 - nobody: no answer, and no other node took over before the fault was undone,
 - hands over: another node took the address,
 - no harm: nothing that a client or a watcher of the addresses could see.
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from vrrpsim.measure.failovers import Part
 from vrrpsim.measure.keywords import DaemonRules
 from vrrpsim.measure.outage_parts import OutagePart
-from vrrpsim.measure.ownership import Ownership, Tenure
+from vrrpsim.measure.ownership import HAND_OVER_NS, Ownership, Tenure
 from vrrpsim.measure.result import Result, daemons, measure
 from vrrpsim.measure.seconds import optional_seconds, seconds, short_s, to_json
 from vrrpsim.scenario.model import Scenario
@@ -38,7 +38,6 @@ from .trial import Sample
 if TYPE_CHECKING:
     import networkx
 
-SPLIT_BRAIN_NS = 50_000_000  # two owners in one clean hand-over: 0.2 to 7 ms in truth
 OUTCOMES = ("never heals", "split brain", "nobody", "hands over", "no harm")  # the worst first
 DISABLING = ("kill", "stop", "freeze", "power_off", "pause", "link_down")  # what takes a node out
 HARMLESS = OUTCOMES[-1]
@@ -162,7 +161,7 @@ class _Judge:
             len(owned.line.owners[-1]) != 1 for owned in self.result.ownerships
         ):
             return "never heals"
-        if overlap_ns > SPLIT_BRAIN_NS:
+        if overlap_ns > HAND_OVER_NS:
             return "split brain"
         lasted = any(span.start_ns < self.undone_ns <= span.end_ns for span in self.spans if self.lasting)
         if lasted or (self.spans and not moves):

@@ -16,6 +16,7 @@ from typing import Any
 
 from vrrpsim.measure.seconds import seconds
 from vrrpsim.scenario.events import Impairment
+from vrrpsim.scenario.flow_yaml import flow_text
 from vrrpsim.scenario.model import HostLatency, Scenario, Segment
 from vrrpsim.scenario.quantities import SECOND_NS, Distribution, format_duration
 from vrrpsim.trace import Level
@@ -27,7 +28,6 @@ from .bounds import Bounds, bounds_of
 from .fault_schedules import event_yaml, given, in_order, menu_of, timed
 from .hunt import run_bounded
 from .invariants import BUILT_IN, RunHistory
-from .narrative import flow_text
 
 MOST_NODES = 3
 PHASES = 10  # of the advert interval

@@ -12,10 +12,9 @@ import gc
 import signal
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,7 +29,7 @@ from vrrpsim.measure import Result, measure
 from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import SECOND_NS
-from vrrpsim.trace import Fault, Level, Record, StateChange, TooManyRecords
+from vrrpsim.trace import Level, TooManyRecords
 from vrrpsim.world.world import World
 
 from . import counterexample_file
@@ -38,7 +37,6 @@ from .bounds import Bounds, bounds_of
 from .fault_schedules import (
     KINDS,
     Schedule,
-    event_yaml,
     given,
     in_order,
     is_given,
@@ -46,6 +44,7 @@ from .fault_schedules import (
     menu_of,
     schedules,
 )
+from .hunt_result import Counterexample, Coverage, HuntResult
 from .invariants import (
     BUILT_IN,
     TAIL_NS,
@@ -56,101 +55,11 @@ from .invariants import (
     outage_below,
     user_invariants,
 )
-from .narrative import ROLES, tell
+from .narrative import tell
 
 GRID_NS = 100_000_000
 RECORDS = 1_000  # that any run may write within a second
 GARBAGE = 100_000  # objects, some 10 MB
-
-
-@dataclass(frozen=True, slots=True)
-class Counterexample:
-    """A schedule that breaks an invariant; no event of it can be removed."""
-
-    violation: Violation
-    events: Schedule
-    scenario: Scenario
-    story: tuple[str, ...]
-    tried: int  # the schedules until it was met; 0: no fault is needed, or an earlier hunt found it
-    shrunk_from: int  # events
-    path: Path | None = None
-    replayed: Path | None = None  # the file of an earlier hunt that still fails
-    alone: bool = True  # `vrrpsim run` fails on the written file
-    also: tuple[str, ...] = ()  # further invariants that these events break
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return {
-            "invariant": self.violation.invariant,
-            "text": self.violation.text,
-            "scenario": str(self.path) if self.path else None,
-            "events": [event_yaml(event) for event in self.events],
-            "story": list(self.story),
-            "also": list(self.also),
-        }
-
-
-@dataclass(slots=True)
-class Coverage:
-    """Which faults were tried, and in which role they met a node."""
-
-    fired: Counter[str] = field(default_factory=Counter)
-    met: Counter[tuple[str, str]] = field(default_factory=Counter)  # (kind, role)
-
-    def add(self, scenario: Scenario, records: Sequence[Record]) -> None:
-        """Count the faults of one run."""
-        roles: dict[str, dict[str, str]] = {}
-        kinds = iter(sorted(scenario.events, key=lambda event: (event.at.plus.low_ns, event.index)))
-        for record in records:
-            if isinstance(record, StateChange):
-                roles.setdefault(record.node, {})[record.instance] = record.new
-            elif isinstance(record, Fault):
-                kind = kind_of(next(kinds))
-                self.fired[kind] += 1
-                for target in record.resolved:
-                    for role in roles.get(target.partition("/")[0], {"": "INIT"}).values():
-                        self.met[kind, role] += 1
-
-
-@dataclass(frozen=True, slots=True)
-class HuntResult:
-    """What a hunt found, or what it covered finding nothing."""
-
-    scenario: Scenario
-    seed: int
-    invariants: tuple[str, ...]
-    kinds: tuple[str, ...]
-    examples: int  # schedules drawn
-    distinct: int  # of them different, with those that shrinking tried
-    simulated_ns: int
-    findings: tuple[Counterexample, ...]
-    healed: tuple[Path, ...]  # files of earlier hunts that no longer fail
-    coverage: Coverage
-    ended: str = ""  # "interrupted" or "time": before the budget was spent
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the document of `--json`; the keys of the gravest finding stand at the top."""
-        found = [finding.to_dict() for finding in self.findings]
-        first = found[0] if found else dict.fromkeys(("invariant", "text", "scenario"), None)
-        return {
-            "found": bool(found),
-            "examples": self.examples,
-            "invariant": first["invariant"],
-            "seed": self.seed,
-            "scenario": first["scenario"],
-            "events": first.get("events", []),
-            "story": first.get("story", []),
-            "text": first["text"],
-            "also": first.get("also", []),
-            "others": found[1:],
-            "invariants": list(self.invariants),
-            "faults": {kind: self.coverage.fired[kind] for kind in self.kinds},
-            "covered": {
-                kind: {role: self.coverage.met[kind, role] for role in ROLES if self.coverage.met[kind, role]}
-                for kind in self.kinds
-            },
-            "ended": self.ended or "budget",
-        }
 
 
 class _Spent(KeyboardInterrupt):

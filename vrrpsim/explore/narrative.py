@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from shlex import quote
-from typing import TYPE_CHECKING, Any
 
 from vrrpsim.protocol.reasons import in_words
-from vrrpsim.scenario.quantities import SECOND_NS, format_duration
+from vrrpsim.scenario.quantities import format_duration
 from vrrpsim.scenario.verbs import VERBS
 from vrrpsim.trace import PriorityChange, Record, StateChange, TrackerChange
 
-from .fault_schedules import event_yaml
 from .invariants import RunHistory, Violation, Window
 
-if TYPE_CHECKING:
-    from .hunt import Counterexample, HuntResult
-
-ROLES = ("MASTER", "BACKUP", "FAULT", "INIT")
 LINKS = 4  # of the causal chain that are told
 NEAR_NS = 50_000_000  # what ends something happens within this of the end
 
@@ -33,98 +26,6 @@ def tell(history: RunHistory, violation: Violation) -> tuple[str, ...]:
         + (f"; {violation.because}." if violation.because else "."),
         _after(history, violation),
     )
-
-
-def report(outcome: HuntResult) -> str:
-    """Return what `vrrpsim hunt` prints: the findings with their stories, what was covered, the verdict."""
-    blocks = [[f"{outcome.scenario.name}: hunting with seed {outcome.seed}"]]
-    blocks += [list(_found(finding)) for finding in outcome.findings]
-    if outcome.healed:
-        blocks.append([f"  no longer fails: {path}" for path in outcome.healed])
-    if outcome.coverage.fired:
-        blocks.append(list(_coverage(outcome)))
-    blocks.append([verdict_line(outcome)])
-    return "\n\n".join("\n".join(block) for block in blocks)
-
-
-def verdict_line(outcome: HuntResult) -> str:
-    """Return the last line: what was found, or how much was tried for nothing."""
-    early = {"": "", "time": ", time over", "interrupted": ", interrupted"}[outcome.ended]
-    tried = f"{outcome.examples} schedules tried{early}"
-    if outcome.findings:
-        names = ", ".join(finding.violation.invariant for finding in outcome.findings)
-        return f"found {len(outcome.findings)}: {names} ({tried})"
-    days = format_duration(outcome.simulated_ns // SECOND_NS * SECOND_NS)
-    return (
-        f"nothing found: {tried}, {outcome.distinct} of them different, {days} simulated."
-        " That is no proof: other schedules were not tried."
-    )
-
-
-def _found(finding: Counterexample) -> Iterator[str]:
-    violation, count = finding.violation, len(finding.events)
-    if finding.replayed:
-        how = f"still fails: {finding.replayed}"
-    elif not finding.tried:
-        how = "without any fault"
-    else:
-        how = f"schedule {finding.tried}, shrunk from {_events(finding.shrunk_from)} to {count}"
-    yield f"{violation.invariant}: {violation.text} ({how})"
-    if finding.also:
-        yield f"  the same breaks {_names(finding.also)}"
-    yield from (f"  - {flow_text(event_yaml(event))}" for event in finding.events)
-    if finding.tried:
-        yield f"  {_needed(count)}"
-    yield ""
-    yield from (f"  {number}. {sentence}" for number, sentence in enumerate(finding.story, 1))
-    if finding.path is not None:
-        yield ""
-        yield f"  written: {finding.path}" if not finding.replayed else f"  file:    {finding.path}"
-        if finding.alone:
-            yield f"  replay:  vrrpsim run {quote(str(finding.path))}"
-        else:
-            yield "  no expectation says this: only the hunt, which tries the file first, shows it again"
-
-
-def _events(count: int) -> str:
-    return "1 event" if count == 1 else f"{count} events"
-
-
-def _needed(count: int) -> str:
-    if count == 1:
-        return "this event cannot be removed: without it the invariant holds"
-    return f"none of these {count} events can be removed: without any one of them the invariant holds"
-
-
-def flow_text(value: Any) -> str:
-    """Write plain values as YAML on one line, as scenario files do."""
-    match value:
-        case dict():
-            return f"{{{', '.join(f'{key}: {flow_text(item)}' for key, item in value.items())}}}"
-        case list():
-            return f"[{', '.join(map(flow_text, value))}]"
-        case bool():
-            return str(value).lower()
-    return str(value)
-
-
-def _coverage(outcome: HuntResult) -> Iterator[str]:
-    """Which kind of fault met nodes in which role how often."""
-    met = outcome.coverage.met
-    width = max(len(kind) for kind in outcome.kinds)
-    columns = [role for role in ROLES if any(met[kind, role] for kind in outcome.kinds)]
-    yield "  faults by the role of the nodes they met (a segment has none)"
-    yield f"  {'':{width}}  {'fired':>7}" + "".join(f"  {role:>7}" for role in columns)
-    for kind in outcome.kinds:
-        counts = "".join(f"  {met[kind, role] or '–':>7}" for role in columns)
-        yield f"  {kind:{width}}  {outcome.coverage.fired[kind]:>7}{counts}"
-    pairs = len({pair for pair in met if pair[1] in ROLES})
-    yield f"  {pairs} of {len(ROLES) * len(outcome.kinds)} pairs of fault and role; held: {_held(outcome)}"
-
-
-def _held(outcome: HuntResult) -> str:
-    broken = {name for each in outcome.findings for name in (each.violation.invariant, *each.also)}
-    return ", ".join(name for name in outcome.invariants if name not in broken) or "none"
 
 
 def _before(history: RunHistory, at_ns: int) -> str:

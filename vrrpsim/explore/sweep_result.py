@@ -1,0 +1,390 @@
+"""What a sweep found: cells with their measures, verdicts and worst runs, as values and as JSON.
+
+A run is a *split brain* if several nodes owned one address at a stretch for longer than a hand-over takes
+(`ownership.HAND_OVER_NS`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median_low
+from typing import Any
+
+from vrrpsim.command_lines import replay_command
+from vrrpsim.measure.expectations import SINGLE_RUN, Verdict, overall, owner_measure
+from vrrpsim.measure.ownership import HAND_OVER_NS
+from vrrpsim.measure.seconds import optional_seconds, seconds, to_json
+from vrrpsim.scenario.events import Event
+from vrrpsim.scenario.model import Bound, Scenario
+
+from .statistics import (
+    PERCENTS,
+    Curve,
+    Difference,
+    Quantile,
+    Rate,
+    Summary,
+    difference,
+    distribution,
+    rate,
+    summarize,
+)
+from .thresholds import RATES, Threshold, ThresholdError
+from .trial import COUNTS, Sample, TrialRow, measures
+
+WORST = 3  # seeds named for each measure
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A scenario, what `--vary` changed in it, and all that was changed."""
+
+    scenario: Scenario
+    varied: Mapping[str, str]
+    overrides: Mapping[str, str]
+
+    def command(self, seed: int) -> str:
+        """The command line that replays one run; "" if the scenario came from no file."""
+        return replay_command(self.scenario, seed, self.overrides)
+
+    @property
+    def label(self) -> str:
+        """`loss=1%`: what was varied, each path by its last name."""
+        return ", ".join(f"{path.rpartition('.')[2]}={value}" for path, value in self.varied.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An expectation or a threshold, judged over all runs; `seed` is the one to look at."""
+
+    measure: str
+    statistic: str
+    text: str
+    bound: int | float | str
+    measured: int | float | None
+    ok: bool | None
+    note: str = ""
+    at_ns: int | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The runs of one variant, in the order of their seeds."""
+
+    variant: Variant
+    rows: tuple[TrialRow, ...]
+    errors: Mapping[int, str]
+    lost: Mapping[int, str]
+    thresholds: tuple[Threshold, ...]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What was measured."""
+        return measures(self.variant.scenario)
+
+    def samples(self, name: str) -> list[Sample | None]:
+        """Return one measure, run by run. With a single client `outage.NAME` is `outage`."""
+        if name not in self.names and name.startswith("outage."):
+            if name.removeprefix("outage.") not in self.variant.scenario.clients:
+                raise ThresholdError(f"{name}: there is no such client in the scenario")
+            name = "outage"
+        if name not in self.names:
+            return [None] * len(self.rows)
+        column = self.names.index(name)
+        return [row.values[column] for row in self.rows]
+
+    @cached_property
+    def summaries(self) -> dict[str, Summary]:
+        """Every measure over all runs."""
+        return {name: summarize(self.samples(name)) for name in self.names}
+
+    @cached_property
+    def split_brain(self) -> Rate:
+        """How many runs had two owners of one address for longer than a hand-over takes."""
+        return rate(sum(row.overlap_ns > HAND_OVER_NS for row in self.rows), len(self.rows))
+
+    @cached_property
+    def failed_over(self) -> Rate:
+        """How many runs had a failover: where no machine was ill, a false one."""
+        samples = self.samples("failover")
+        return rate(sum(sample is not None for sample in samples), len(samples))
+
+    @property
+    def censored(self) -> int:
+        """Runs of which the horizon cut something."""
+        return sum(any(sample and sample.cut for sample in row.values) for row in self.rows)
+
+    def worst(self, name: str, count: int = WORST) -> list[tuple[Sample, int]]:
+        """Return the runs with the largest values, above the median, and their seeds."""
+        samples = self.samples(name)
+        usual = median_low([sample.value for sample in samples if sample] or [0])
+        found = [
+            (sample, row.seed)
+            for sample, row in zip(samples, self.rows, strict=True)
+            if sample and sample.value > usual
+        ]
+        return sorted(found, key=lambda each: (-each[0].value, each[1]))[:count]
+
+    @cached_property
+    def expectations(self) -> tuple[Judged, ...]:
+        """What the scenario expects: of each run, and with p50, p95, p99 of all."""
+        expect = self.variant.scenario.expect
+        if not expect:
+            return ()
+        single = [bound for bound in expect.bounds if bound.statistic in SINGLE_RUN]
+        verdicts = [
+            *(
+                Judged(owner_measure(each), "at", "", each.node, None, None, at_ns=_at(self, each.at))
+                for each in expect.owner
+            ),
+            *(Judged(_name(bound), bound.statistic, "", bound.limit, None, None) for bound in single),
+        ]
+        of_runs = (_of_each_run(verdict, self.rows, at) for at, verdict in enumerate(verdicts))
+        of_all = (bound for bound in expect.bounds if bound not in single)
+        return (*of_runs, *(self._ask(_as_threshold(bound)) for bound in of_all))
+
+    @cached_property
+    def asked(self) -> tuple[Judged, ...]:
+        """The thresholds of the command line."""
+        return tuple(map(self._ask, self.thresholds))
+
+    def _ask(self, threshold: Threshold) -> Judged:
+        split = threshold.measure == "split_brain"
+        name = "dual_master" if split else threshold.measure
+        measured = (
+            summarize(self.samples(name))
+            if threshold.statistic not in RATES
+            else self.split_brain
+            if split
+            else self.failed_over
+        )
+        value, ok = threshold.asked_of(measured)
+        note = ""
+        if isinstance(measured, Summary) and value is None:
+            note = "nothing was measured" if not measured.n else "beyond what the horizon lets see"
+        return Judged(
+            measure=threshold.measure,
+            statistic=threshold.statistic,
+            text=threshold.text,
+            bound=threshold.limit,
+            measured=value,
+            ok=ok,
+            note=note,
+            seed=self._longest(name) if ok is False else None,
+        )
+
+    def _longest(self, name: str) -> int | None:
+        """The first seed with the largest value."""
+        pairs = zip(self.samples(name), self.rows, strict=True)
+        values = [(sample, -row.seed) for sample, row in pairs if sample]
+        return -max(values)[1] if values else None
+
+    @property
+    def verdict(self) -> str:
+        """`pass`, `fail` or `unknown`."""
+        each = (*self.expectations, *self.asked)
+        return overall([Verdict(e.measure, e.statistic, 0, None, e.ok) for e in each])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the cell's part of the JSON document; times are `Decimal` seconds."""
+        return {
+            "scenario": self.variant.scenario.name,
+            "vary": dict(self.variant.varied),
+            "runs": len(self.rows),
+            "censored": self.censored,
+            "measures": {name: _summary(name, each) for name, each in self.summaries.items()},
+            "split_brain": {"longer_than_s": seconds(HAND_OVER_NS), **_rate(self.split_brain)},
+            "failed_over": _rate(self.failed_over),
+            "worst": [
+                {
+                    "seed": seed,
+                    "measure": name,
+                    **_valued(name, sample.value),
+                    "cut": sample.cut,
+                    "command": self.variant.command(seed),
+                }
+                for name in self.names
+                for sample, seed in self.worst(name)
+            ],
+            "expectations": [self._judged(each) for each in self.expectations],
+            "thresholds": [self._judged(each) for each in self.asked],
+            "errors": [{"seed": seed, "why": why} for seed, why in self.errors.items()],
+            "lost": [{"seed": seed, "why": why} for seed, why in self.lost.items()],
+            "verdict": self.verdict,
+        }
+
+    def _judged(self, each: Judged) -> dict[str, Any]:
+        plain = each.measure in COUNTS or each.statistic in ("at", *RATES)
+        return {
+            "measure": each.measure,
+            "statistic": each.statistic,
+            **({"threshold": each.text} if each.text else {}),
+            **({"at_s": seconds(each.at_ns)} if each.at_ns is not None else {}),
+            "bound": each.bound if plain or not isinstance(each.bound, int) else seconds(each.bound),
+            "measured": each.measured
+            if plain or not isinstance(each.measured, int)
+            else seconds(each.measured),
+            "ok": each.ok,
+            "note": each.note,
+            "command": "" if each.seed is None else self.variant.command(each.seed),
+        }
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A finished sweep, or what is finished of it."""
+
+    cells: tuple[Cell, ...]
+    asked: int  # runs of each cell
+    stratified: Event | None
+    repeated: tuple[int, ...]  # seeds under way when a worker died
+    deaths: int
+    interrupted: bool
+
+    @property
+    def verdict(self) -> str:
+        """The worst of the cells: `fail`, `unknown` or `pass`."""
+        verdicts = {cell.verdict for cell in self.cells}
+        return next((each for each in ("fail", "unknown") if each in verdicts), "pass")
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether something was varied."""
+        return bool(self.cells[0].variant.varied)
+
+    def difference(self, cell: Cell, name: str) -> Difference | None:
+        """Return how a measure of a cell differs from the first cell's, paired by seed; None for that one."""
+        first = self.cells[0]
+        if cell is first or name not in first.names or name not in cell.names:
+            return None
+        mine = dict(zip((row.seed for row in cell.rows), cell.samples(name), strict=True))
+        pairs = (
+            (sample, mine.get(row.seed)) for row, sample in zip(first.rows, first.samples(name), strict=True)
+        )
+        return difference(pairs, len(self.cells) - 1)
+
+    def curves(self, name: str) -> list[Curve]:
+        """Return the distribution of a measure, one curve for each cell that has it."""
+        curves = (distribution(cell.variant.label, cell.samples(name)) for cell in self.cells)
+        return [curve for curve in curves if curve]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON document as plain values."""
+        stratified = self.stratified.name if self.stratified else None
+        head = {"asked": self.asked, "interrupted": self.interrupted, "stratified": stratified}
+        if not self.is_grid:
+            document = self.cells[0].to_dict()
+            del document["vary"]
+            return document | head
+        cells = [cell.to_dict() | {"differences": dict(self._differences(cell))} for cell in self.cells]
+        return {"cells": cells, **head, "verdict": self.verdict}
+
+    def _differences(self, cell: Cell) -> Iterator[tuple[str, dict[str, Any]]]:
+        for name in cell.names:
+            found = self.difference(cell, name)
+            if found is not None:
+                yield (
+                    name,
+                    {
+                        "longer": found.longer,
+                        "shorter": found.shorter,
+                        "equal": found.equal,
+                        **_valued(name, found.median, "median"),
+                        "p": found.p,
+                        "significant": found.significant,
+                    },
+                )
+
+    def to_json(self) -> str:
+        """Return the document that `vrrpsim sweep --json` prints, without a final newline."""
+        return to_json(self.to_dict())
+
+    def columns(self) -> dict[str, list[Any]]:
+        """Return all runs as a table by columns: what was varied, the seed, times in seconds.
+
+        `NAME_cut` says that the horizon came first and the value is a lower bound.
+        """
+        cells = [(cell, row) for cell in self.cells for row in cell.rows]
+        table: dict[str, list[Any]] = {
+            path: [cell.variant.varied[path] for cell, _ in cells] for path in self.cells[0].variant.varied
+        }
+        table["seed"] = [row.seed for _, row in cells]
+        for name in dict.fromkeys(name for cell in self.cells for name in cell.names):
+            samples = [sample for cell in self.cells for sample in cell.samples(name)]
+            unit = "" if name in COUNTS else "_s"
+            table[f"{name}{unit}"] = [_quantity(name, each and each.value) for each in samples]
+            if name not in COUNTS:
+                table[f"{name}_cut"] = [each and each.cut for each in samples]
+        table["split_brain"] = [row.overlap_ns > HAND_OVER_NS for _, row in cells]
+        return table
+
+
+def _at(cell: Cell, at: int | str) -> int:
+    return at if isinstance(at, int) else cell.variant.scenario.duration_ns
+
+
+def _name(bound: Bound) -> str:
+    return f"{bound.measure}.{bound.client}" if bound.client else bound.measure
+
+
+def _as_threshold(bound: Bound) -> Threshold:
+    return Threshold("", _name(bound), bound.statistic, "<=", bound.limit)
+
+
+def _of_each_run(asked: Judged, rows: Sequence[TrialRow], at: int) -> Judged:
+    """Every run must keep it; a run in which nothing exercised it says nothing, if others do."""
+    broken = [row for row in rows if row.judged[at][0] is False]
+    silent = sum(row.judged[at][0] is None for row in rows)
+    pick = min if asked.statistic == "min" else max
+    values = [(value, row.seed) for row in rows if (value := row.judged[at][1]) is not None]
+    measured, worst = pick(values, key=lambda each: (each[0], -each[1]), default=(None, None))
+    ok: bool | None = not broken
+    if not broken and (silent == len(rows) or (silent and asked.measure.startswith("outage"))):
+        ok = None
+    notes = []
+    if broken:
+        notes.append(f"broken in {len(broken)} of {len(rows)} runs")
+        worst = broken[0].seed if measured is None else worst
+    if silent:
+        notes.append(f"nothing to judge in {silent} of {len(rows)} runs")
+    return Judged(
+        asked.measure,
+        asked.statistic,
+        "",
+        asked.bound,
+        measured,
+        ok,
+        "; ".join(notes),
+        asked.at_ns,
+        None if ok else worst,
+    )
+
+
+def _quantity(name: str, value: int | None) -> Any:
+    return value if name in COUNTS else optional_seconds(value)
+
+
+def _valued(name: str, value: int | None, word: str = "value") -> dict[str, Any]:
+    return {word if name in COUNTS else f"{word}_s": _quantity(name, value)}
+
+
+def _rate(found: Rate) -> dict[str, Any]:
+    return {"runs": found.count, "rate": found.rate, "ci": [found.low, found.high]}
+
+
+def _summary(name: str, summary: Summary) -> dict[str, Any]:
+    def interval(quantile: Quantile) -> list[Any]:
+        return [_quantity(name, quantile.low), _quantity(name, quantile.high)]
+
+    quantiles = {f"p{percent}": summary.quantiles[percent] for percent in PERCENTS}
+    return {
+        "n": summary.n,
+        "censored": summary.censored,
+        **{key: _quantity(name, each.value) for key, each in quantiles.items()},
+        "max": _quantity(name, summary.largest),
+        "max_cut": summary.largest_cut,
+        "ci": {key: interval(each) for key, each in quantiles.items()},
+    }

@@ -1,0 +1,143 @@
+"""One run of a scenario: what was asked, what happened, what was measured, and every way to show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vrrpsim.command_lines import NOTHING, replay_command
+from vrrpsim.trace import Level, Trace
+
+if TYPE_CHECKING:
+    from vrrpsim.measure import Result
+    from vrrpsim.report.picture import Picture
+    from vrrpsim.scenario.model import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: what was asked, what happened, what was measured."""
+
+    scenario: Scenario
+    seed: int
+    trace: Trace
+    result: Result
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """`pass`, `fail` or `unknown`."""
+        return self.result.verdict
+
+    @property
+    def command(self) -> str:
+        """The command line that repeats this run; "" if the scenario came from no file."""
+        return replay_command(self.scenario, self.seed, self.overrides)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON document as plain values."""
+        return self.result.to_dict()
+
+    def to_json(self) -> str:
+        """Return what `vrrpsim run --json` prints."""
+        return self.result.to_json()
+
+    def text(self, width: int = 80) -> str:
+        """Return the report that `vrrpsim run` prints."""
+        from vrrpsim.report.text import Terminal, report
+
+        return report(self.scenario, self.trace, self.result, command=self.command, look=Terminal(width))
+
+    def plot(self) -> Picture:
+        """Return a figure of states, owners, clients and faults over time, and the main failover below."""
+        from vrrpsim.report.figure import figure
+
+        return figure(self.scenario, self.trace, self.result)
+
+    def topology(self, at_s: float | None = None) -> Picture:
+        """Return a figure of who owns what and what is cut at an instant in seconds; None: at the end."""
+        from vrrpsim.report.topology import topology
+
+        at_ns = self.trace.end_ns if at_s is None else round(at_s * 1e9)
+        return topology(self.scenario, self.trace, self.result, at_ns)
+
+    def sequence(self, start_s: float | None = None, end_s: float | None = None) -> Picture:
+        """Return a ladder of the packets and changes between two instants in seconds.
+
+        Without instants: around the main failover, from the last advert before its fault.
+        """
+        from vrrpsim.report.sequence import around, sequence
+
+        first_ns, last_ns = around(self.trace, self.result)
+        start_ns = first_ns if start_s is None else round(start_s * 1e9)
+        end_ns = last_ns if end_s is None else round(end_s * 1e9)
+        return sequence(self.scenario, self.trace, self.result, start_ns, end_ns)
+
+    def pcap(self, path: str | Path | None = None) -> bytes:
+        """Return the run as pcapng for Wireshark, and write it to `path`. Takes the time of the run again."""
+        from vrrpsim.atomic_write import write_whole
+        from vrrpsim.capture import capture
+
+        trace, content = capture(self.scenario, self.seed)
+        assert trace.digest() == self.trace.digest(), "the same seed gave another run"
+        if path is not None:
+            write_whole(path, content)
+        return content
+
+    def perfetto(self, path: str | Path | None = None) -> bytes:
+        """Return the run as Chrome's trace format for ui.perfetto.dev, and write it to `path`."""
+        from vrrpsim.atomic_write import write_whole
+        from vrrpsim.report.perfetto import perfetto
+
+        content = perfetto(self.scenario, self.trace, self.result)
+        if path is not None:
+            write_whole(path, content)
+        return content
+
+    def html(self, path: str | Path | None = None) -> bytes:
+        """Return the run as one offline HTML page, and write it to `path`. Quotes the scenario's file."""
+        from vrrpsim.atomic_write import write_whole
+        from vrrpsim.report.html.run import run_page
+
+        content = run_page(self.scenario, self.trace, self.result, self.command)
+        if path is not None:
+            write_whole(path, content)
+        return content
+
+    def to_pandas(self, table: str = "failovers") -> Any:
+        """Return one table as a DataFrame, times as floats in seconds; `ImportError` without pandas.
+
+        `failovers`, `tenures`, `dual_master`, `vacancies`, `events`, `expectations` are the lists of the
+        JSON document, `clients` and `outages` have a row for each client and outage, and any record of
+        the trace can be asked for by its name: `StateChange`, `TrackerChange`, `AdvertSent`, ….
+        """
+        from vrrpsim.report.tables import run_table
+
+        return run_table(table, self.to_dict(), self.trace)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        from vrrpsim.report.cards import run_card
+
+        return run_card(self.scenario, self.trace, self.result, self.command)
+
+
+def run_scenario(
+    scenario: Scenario,
+    seed: int | None = None,
+    overrides: Mapping[str, str] = NOTHING,
+    *,
+    level: Level = Level.ADVERTS,
+    fast_forward: bool | None = None,
+) -> Run:
+    """Run a scenario once in the simulated world and measure it; what the arguments mean says `Study.run`."""
+    from vrrpsim.measure import measure
+    from vrrpsim.world import simulate
+
+    used = scenario.seed if seed is None else seed
+    trace = simulate(scenario, seed=used, level=level, fast_forward=fast_forward)
+    return Run(scenario, used, trace, measure(scenario, trace, seed=used), overrides)
