@@ -2,8 +2,11 @@
 
 import ast
 import sys
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
+import networkx
 import pytest
 
 ROOT = Path(__file__).parents[1] / "vrrpsim"
@@ -77,9 +80,9 @@ def layer(module):
     return "scenario.file" if parts[:2] == ["scenario", "file"] else "".join(parts[:1])
 
 
-def imports(name):
-    """Every module that one of ours imports, anywhere in it."""
-    for node in ast.walk(tree(name)):
+def imports(name, parsed=None):
+    """Every module that one of ours imports, anywhere in it: for types only and within functions, too."""
+    for node in ast.walk(parsed or tree(name)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -90,18 +93,79 @@ def imports(name):
             yield from (each if each in MODULES else module for each in deeper)
 
 
+@cache
+def text(name):
+    return MODULES[name].read_text(encoding="utf-8")
+
+
+@cache
 def tree(name):
-    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    return ast.parse(text(name))
 
 
-def ours(name):
+def ours(name, parsed=None):
     """Without the bare package, which is only asked for its version."""
-    return {each for each in imports(name) if each.split(".")[0] == "vrrpsim"} - {"vrrpsim"}
+    return {each for each in imports(name, parsed) if each.split(".")[0] == "vrrpsim"} - {"vrrpsim"}
+
+
+def upward(name, parsed=None):
+    return {each for each in ours(name, parsed) if layer(each) not in BELOW[layer(name)]}
+
+
+def cycles(changed=()):
+    """The sets of modules that import each other; `changed` are sources instead of the written ones."""
+    changed = {name: ast.parse(source) for name, source in dict(changed).items()}
+    graph = networkx.DiGraph()
+    for name in MODULES.keys() - {"vrrpsim"}:
+        graph.add_edges_from((name, each) for each in ours(name, changed.get(name)) if each != name)
+    return [each for each in networkx.strongly_connected_components(graph) if len(each) > 1]
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if layer(name) in BELOW])
 def test_arrows_point_down(name):
-    assert {each for each in ours(name) if layer(each) not in BELOW[layer(name)]} == set()
+    assert upward(name) == set()
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    assert cycles() == []
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "from .world import World",
+        "if TYPE_CHECKING:\n    from vrrpsim.world.world import World",
+        "def later():\n    import vrrpsim.world.world",
+    ],
+    ids=["at import", "for types only", "within a function"],
+)
+def test_a_planted_cycle_is_found(planted):
+    [found] = cycles({"vrrpsim.world.port": f"{text('vrrpsim.world.port')}\n{planted}\n"})
+    assert {"vrrpsim.world.port", "vrrpsim.world.world"} <= found
+
+
+def test_a_planted_arrow_up_is_found():
+    name = "vrrpsim.protocol.fsm"
+    assert upward(name, ast.parse(f"{text(name)}\nfrom vrrpsim.trace import Trace\n")) == {"vrrpsim.trace"}
+
+
+SAME_NAME = {  # public classes of one name, and why it is the right one for both
+    "Client": "a client as the scenario says it, and the one in the world that plays it",
+    "Node": "the same of a node",
+    "Segment": "the same of a segment",
+}
+
+
+def test_no_two_public_classes_share_a_name():
+    homes = defaultdict(list)
+    for name in MODULES:
+        for node in tree(name).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes[node.name].append(name)
+    shared = {name: found for name, found in homes.items() if len(found) > 1}
+    assert {name: found for name, found in shared.items() if name not in SAME_NAME} == {}
+    assert all(len(shared.get(name, ())) == 2 for name in SAME_NAME), "an exception that is none any more"
+    assert len(SAME_NAME) <= 5
 
 
 @pytest.mark.parametrize(
