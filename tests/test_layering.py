@@ -15,56 +15,29 @@ MODULES = {
     for path in sorted(ROOT.rglob("*.py"))
 }
 PACKAGES = {name for name, path in MODULES.items() if path.name == "__init__.py"}
-GROUND = ("findings", "redaction", "atomic_write")  # what every layer above the engine may use
-BELOW = {  # each layer and those of ours that it may import
-    "protocol": {"protocol"},
-    "trace": set(),
-    "findings": set(),
-    "redaction": set(),
-    "atomic_write": set(),
-    "recording": {"trace", "protocol"},
-    "keepalived": {"keepalived", "protocol", *GROUND},
-    "scenario": {"scenario", "protocol", *GROUND},
-    "scenario.file": {"scenario.file", "scenario", "keepalived", "protocol", *GROUND},
-    "measure": {"measure", "trace", "keepalived", "scenario", "protocol", *GROUND},
-    "world": {"world", "recording", "trace", "scenario", "protocol", *GROUND},
-    "live": {"live", "recording", "trace", "keepalived", "protocol", *GROUND},
-    "lab": {
-        "lab",
-        "live",
-        "trace",
-        "measure",
-        "keepalived",
-        "scenario.file",
-        "scenario",
-        "protocol",
-        *GROUND,
-    },
-    "report": {"report", "measure", "trace", "keepalived", "scenario", "protocol", *GROUND},
-    "explore": {
-        "explore",
-        "measure",
-        "world",
-        "trace",
-        "scenario.file",
-        "scenario",
-        "protocol",
-        "api",
-        *GROUND,
-    },
-    "starter": {
-        "starter",
-        "report",
-        "explore",
-        "measure",
-        "world",
-        "keepalived",
-        "scenario.file",
-        "scenario",
-        "protocol",
-        *GROUND,
-    },
+GROUND = ("findings", "redaction", "atomic_write", "examples")  # what every layer above the engine may use
+BELOW = {  # each layer and those of ours below it; it may import itself and the ground, too
+    "protocol": "",
+    "trace": "",
+    "findings": "",
+    "redaction": "",
+    "atomic_write": "",
+    "examples": "",
+    "recording": "trace protocol",
+    "keepalived": "protocol",
+    "scenario": "protocol",
+    "scenario.file": "scenario keepalived protocol",
+    "command_lines": "scenario protocol",
+    "measure": "trace keepalived scenario protocol",
+    "world": "recording trace scenario protocol",
+    "live": "recording trace keepalived protocol",
+    "lab": "live trace measure keepalived scenario.file scenario protocol",
+    "report": "measure trace keepalived scenario protocol",
+    "explore": "measure world trace command_lines scenario.file scenario protocol",
+    "starter": "report explore measure world keepalived scenario.file scenario protocol",
 }
+ENGINE = ("protocol", "trace", *GROUND)  # what stands on nothing of ours
+BELOW = {name: {name, *below.split(), *(() if name in ENGINE else GROUND)} for name, below in BELOW.items()}
 ONLY = {  # a library and the layers that may import it
     "simpy": {"world"},
     "asyncio": {"live", "lab"},
