@@ -285,10 +285,10 @@ class Study:
         `phases` and `pair_phases` are the runs of a single fault and of a pair (0: no pairs), `only` names
         of cells, `fail_on` limits such as `split-brain,never-heals,outage>10s`.
         """
-        from vrrpsim.review import Cluster, take_census
+        from vrrpsim.review import CensusSubject, take_census
 
         return take_census(
-            Cluster.of_scenario(self.scenario, self.overrides),
+            CensusSubject.of_scenario(self.scenario, self.overrides),
             phases=phases,
             pair_phases=pair_phases,
             only=only,

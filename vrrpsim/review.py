@@ -26,7 +26,7 @@ SCENARIOS = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class CensusSubject:
     """What a census is taken of, and how a command line names it."""
 
     scenario: Scenario
@@ -35,7 +35,7 @@ class Cluster:
     overrides: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of_scenario(cls, scenario: Scenario, overrides: Mapping[str, str]) -> Cluster:
+    def of_scenario(cls, scenario: Scenario, overrides: Mapping[str, str]) -> CensusSubject:
         """Take the cluster of a scenario that was loaded with these overrides."""
         path = scenario.path
         return cls(scenario, () if path is None else (str(path),), None, overrides)
@@ -87,7 +87,7 @@ def sources_in(words: Sequence[str | Path]) -> tuple[str, ...]:
 
 def read_cluster(
     *sources: str | Path, dialect: str | None = None, overrides: Mapping[str, str] = NOTHING
-) -> Cluster:
+) -> CensusSubject:
     """Read a scenario, or the keepalived.conf files of a cluster; raise `InputError`.
 
     A source is as `init` takes it, or a folder with such files.
@@ -99,8 +99,8 @@ def read_cluster(
     names = sources_in(sources)
     if len(names) == 1 and Path(names[0]).suffix in SCENARIOS:
         overrides = {**overrides, "dialect": dialect} if dialect else overrides
-        return Cluster(load_scenario(find(names[0]), overrides=overrides), names, None, overrides)
-    return Cluster(cluster_of(*names, dialect=dialect, overrides=overrides), names, dialect, overrides)
+        return CensusSubject(load_scenario(find(names[0]), overrides=overrides), names, None, overrides)
+    return CensusSubject(cluster_of(*names, dialect=dialect, overrides=overrides), names, dialect, overrides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Census:
     """Every fault that a cluster can meet, alone and in pairs, and what comes of it."""
 
     outcome: CensusResult
-    cluster: Cluster
+    cluster: CensusSubject
     limits: tuple[Limit, ...] = ()
 
     @property
@@ -212,7 +212,7 @@ class Census:
 
 
 def take_census(
-    cluster: Cluster,
+    cluster: CensusSubject,
     *,
     phases: int,
     pair_phases: int,
@@ -344,7 +344,7 @@ class Advising:
     """What to change in a cluster: the variants that nothing beats, each with its files."""
 
     outcome: Advice
-    cluster: Cluster
+    cluster: CensusSubject
 
     def files(self, row: int) -> dict[Path, tuple[str, str]]:
         """Return the old and the new text of each file of a row, the first is 1."""

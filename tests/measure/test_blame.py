@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import vrrpsim
-from vrrpsim.measure.failovers import Kind
+from vrrpsim.measure.failovers import FailoverKind
 from vrrpsim.measure.keywords import LATE_NS
 
 ROOT = Path(__file__).parents[2]
@@ -48,15 +48,15 @@ def test_a_healed_partition_has_its_stale_neighbour_entry():
     assert str(parts[0].event) == "end of partition lb1 | lb2"
     assert parts[0].keyword == "neighbour cache, garp_master_refresh 0"
     assert parts[0].length_ns > 0.99 * result.clients["web"].longest_ns
-    assert [each.kind for each in result.failovers] == [Kind.TAKEOVER, Kind.HEAL]
+    assert [each.kind for each in result.failovers] == [FailoverKind.TAKEOVER, FailoverKind.HEAL]
 
 
 @pytest.mark.parametrize(
     ("name", "kinds"),
     [
-        ("haproxy-crash", [Kind.TAKEOVER, Kind.RETURN]),
-        ("packet-loss", [Kind.FALSE_TAKEOVER, Kind.FALSE_TAKEOVER, Kind.HEAL]),
-        ("one-way-partition", [Kind.TAKEOVER, Kind.HEAL]),
+        ("haproxy-crash", [FailoverKind.TAKEOVER, FailoverKind.RETURN]),
+        ("packet-loss", [FailoverKind.FALSE_TAKEOVER, FailoverKind.FALSE_TAKEOVER, FailoverKind.HEAL]),
+        ("one-way-partition", [FailoverKind.TAKEOVER, FailoverKind.HEAL]),
     ],
 )
 def test_kinds_are_told_apart(name, kinds):
@@ -65,5 +65,5 @@ def test_kinds_are_told_apart(name, kinds):
 
 def test_a_false_takeover_counts_from_the_last_advert_that_came():
     for each in run("packet-loss").failovers:
-        if each.kind is Kind.FALSE_TAKEOVER:
+        if each.kind is FailoverKind.FALSE_TAKEOVER:
             assert each.length_ns < 4_000_000_000

@@ -6,7 +6,7 @@ import pytest
 from pair import MS, VIP, S, scenario, trace
 
 from vrrpsim.measure import measure
-from vrrpsim.measure.failovers import Kind
+from vrrpsim.measure.failovers import FailoverKind
 from vrrpsim.measure.seconds import fixed_s, seconds, short_s, to_json
 from vrrpsim.scenario.model import Bound, Expect, Owns
 from vrrpsim.trace import (
@@ -68,7 +68,7 @@ def test_a_daemon_that_starts_again_is_noticed_when_it_takes_part():
         if not (isinstance(r, PriorityChange) and r.at_ns > 30 * S)
     ]
     [_, back] = measure(scenario(), run).failovers
-    assert (back.new, back.kind, back.parts[0].length_ns) == ("lb1", Kind.RETURN, 1400 * MS)
+    assert (back.new, back.kind, back.parts[0].length_ns) == ("lb1", FailoverKind.RETURN, 1400 * MS)
 
 
 def test_the_first_election_is_no_failover():

@@ -60,7 +60,7 @@ class CensusRow(NamedTuple):
     outages: tuple[tuple[str, int, int], ...]  # client or address, from, to
 
 
-class Span(NamedTuple):
+class UnservedSpan(NamedTuple):
     """A stretch in which a client had no answer, or an address that nobody asks had no owner."""
 
     start_ns: int
@@ -124,19 +124,19 @@ class _Judge:
             tuple((span.who, span.start_ns, span.end_ns) for span in self.spans[:8]),
         )
 
-    def _spans(self) -> Iterator[Span]:
+    def _spans(self) -> Iterator[UnservedSpan]:
         asked = set()
         for name, view in self.result.clients.items():
             address = str(self.scenario.clients[name].target[0])
             asked.add(address)
             for each in view.outages:
                 if each.end_ns > self.from_ns:
-                    yield Span(each.start_ns, each.end_ns, each.ended, address, name)
+                    yield UnservedSpan(each.start_ns, each.end_ns, each.ended, address, name)
         for owned in self.result.ownerships:
             first_ns = owned.line.first_owned_ns or 0
             for span in owned.vacancies:
                 if owned.address not in asked and span.end_ns > max(self.from_ns, first_ns):
-                    yield Span(span.start_ns, span.end_ns, span.ended, owned.address, owned.address)
+                    yield UnservedSpan(span.start_ns, span.end_ns, span.ended, owned.address, owned.address)
 
     def _taken(self, owned: Ownership) -> list[Tenure]:
         """The tenures that an election after the first fault began, on another node than the last."""
@@ -170,12 +170,12 @@ class _Judge:
 
     # --- what to blame
 
-    def _blame(self, outcome: str, longest: Span | None, overlap_ns: int) -> str:
+    def _blame(self, outcome: str, longest: UnservedSpan | None, overlap_ns: int) -> str:
         """Name what decides how long the worst of it took, or what is missing for it to end sooner."""
         if outcome == HARMLESS:
             return ""
         length_ns = longest.end_ns - longest.start_ns if longest else 0
-        if overlap_ns > max(length_ns, SPLIT_BRAIN_NS):
+        if overlap_ns > max(length_ns, HAND_OVER_NS):
             return self._two_owners(overlap_ns)
         keywords = Counter[str]()
         for part in self._parts(longest):
@@ -183,7 +183,7 @@ class _Judge:
         keyword = max(keywords, key=lambda each: keywords[each], default="")
         return self._unnoticed() or keyword if keyword in UNNOTICED else keyword
 
-    def _parts(self, longest: Span | None) -> Sequence[OutagePart | Part]:
+    def _parts(self, longest: UnservedSpan | None) -> Sequence[OutagePart | Part]:
         """The parts of the longest outage; where no client asks, of the failover that took longest."""
         if longest and longest.who in self.result.clients:
             outages = self.result.clients[longest.who].outages

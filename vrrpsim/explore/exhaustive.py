@@ -21,7 +21,7 @@ from vrrpsim.scenario.model import HostLatency, Scenario, Segment
 from vrrpsim.scenario.quantities import SECOND_NS, Distribution, format_duration
 from vrrpsim.trace import Level
 from vrrpsim.world.frame import Frame
-from vrrpsim.world.impairment import ActiveImpairment, Named
+from vrrpsim.world.impairment import ActiveImpairment, PathEnd
 from vrrpsim.world.world import World
 
 from .bounds import Bounds, bounds_of
@@ -226,7 +226,9 @@ class _ChosenLosses(ActiveImpairment):
         for segment in world.segments.values():
             segment.impair(self)
 
-    def strikes(self, what: str, chance: float | None, sender: Named, receiver: Named, frame: Frame) -> bool:
+    def strikes(
+        self, what: str, chance: float | None, sender: PathEnd, receiver: PathEnd, frame: Frame
+    ) -> bool:
         """Decide, once the cluster has settled: as the prefix says, then for delivery, the loss later."""
         settled = self.world.calendar.now_ns >= self.search.bounds.warm_up_ns
         if what != "loss" or not settled or len(self.decided) >= self.search.adverts:

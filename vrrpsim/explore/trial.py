@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from vrrpsim.measure.causes import causes
-from vrrpsim.measure.failovers import Kind
+from vrrpsim.measure.failovers import FailoverKind
 from vrrpsim.measure.ownership import Ownership, Span, Tenure
 from vrrpsim.measure.result import Result, measure
 from vrrpsim.scenario.model import Scenario
@@ -105,7 +105,10 @@ def row(scenario: Scenario, trace: Trace, result: Result) -> dict[str, Sample | 
 def _values(scenario: Scenario, trace: Trace, result: Result) -> Iterator[tuple[str, Sample | None]]:
     done = [Sample(each.length_ns) for each in result.failovers if each.is_takeover]
     yield "failover", _worst([*done, *_cut_failovers(scenario, trace, result)])
-    yield "return", _worst(Sample(each.length_ns) for each in result.failovers if each.kind is Kind.RETURN)
+    yield (
+        "return",
+        _worst(Sample(each.length_ns) for each in result.failovers if each.kind is FailoverKind.RETURN),
+    )
     outages = {
         name: _worst(Sample(each.length_ns, not each.ended) for each in view.outages) or Sample(0)
         for name, view in result.clients.items()

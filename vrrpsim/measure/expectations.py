@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from vrrpsim.scenario.model import Bound, Expect, Owns
 
-from .failovers import Failover, Kind
+from .failovers import Failover, FailoverKind
 from .outages import ClientView, Outage
 from .ownership import Ownership
 
@@ -81,7 +81,7 @@ def _bound(
         case "failover":
             return _failover(bound, [each for each in found if each.is_takeover])
         case "return":
-            return _failover(bound, [each for each in found if each.kind is Kind.RETURN])
+            return _failover(bound, [each for each in found if each.kind is FailoverKind.RETURN])
         case "outage":
             return _outage(bound, clients)
         case "moves":

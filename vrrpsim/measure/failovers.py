@@ -49,7 +49,7 @@ PARTS = ("detect", "elect", "claim", "relearn", "serve")
 NO_EVENT = -1  # the number of a cause that no event of the scenario is
 
 
-class Kind(Enum):
+class FailoverKind(Enum):
     """What a change of owner is to the people who are served."""
 
     TAKEOVER = "takeover"
@@ -79,7 +79,7 @@ class Failover:
     address: str
     old: str
     new: str
-    kind: Kind
+    kind: FailoverKind
     cause: Cause
     fault_ns: int  # when the event happened; where it goes on, when its harm began
     owner_ns: int
@@ -94,7 +94,7 @@ class Failover:
     @property
     def is_takeover(self) -> bool:
         """Whether it answers harm: what `failover` is in expectations and sweeps."""
-        return self.kind in (Kind.TAKEOVER, Kind.FALSE_TAKEOVER)
+        return self.kind in (FailoverKind.TAKEOVER, FailoverKind.FALSE_TAKEOVER)
 
 
 def failovers(
@@ -130,7 +130,7 @@ def _takeovers(seen: _Seen, ownership: Ownership, events: Sequence[Cause]) -> It
         if cause is None or (cause.goes_on and (heard_ns or 0) > cause.at_ns):
             if heard_ns is None or not (kept or cause):
                 continue
-            kind, fault_ns = Kind.FALSE_TAKEOVER, heard_ns
+            kind, fault_ns = FailoverKind.FALSE_TAKEOVER, heard_ns
             cause = cause or Cause(fault_ns, NO_EVENT, "no advert accepted", (), ())
         elif cause in answered:
             continue
@@ -146,15 +146,15 @@ def _cause(events: Sequence[Cause], old: Tenure, new: Tenure) -> Cause | None:
     return next((event for event in reversed(before) if event.explains(old.node, new.node)), None)
 
 
-def _kind(cause: Cause, old: str) -> Kind:
+def _kind(cause: Cause, old: str) -> FailoverKind:
     match cause.effect:
         case Effect.HARM:
-            return Kind.TAKEOVER
+            return FailoverKind.TAKEOVER
         case Effect.REPAIR:
-            return Kind.RETURN
+            return FailoverKind.RETURN
         case Effect.EITHER:
             wanted = cause.verb in ("set", "reload") and old not in cause.nodes  # somebody prefers the other
-            return Kind.RETURN if cause.undone or wanted else Kind.TAKEOVER
+            return FailoverKind.RETURN if cause.undone or wanted else FailoverKind.TAKEOVER
 
 
 class _Index:
@@ -231,14 +231,20 @@ class _Seen:
 
 
 def _change(
-    seen: _Seen, old: str, tenure: Tenure, won: StateChange | None, kind: Kind, cause: Cause, fault_ns: int
+    seen: _Seen,
+    old: str,
+    tenure: Tenure,
+    won: StateChange | None,
+    kind: FailoverKind,
+    cause: Cause,
+    fault_ns: int,
 ) -> Failover:
     """Measure one change of owner."""
     new, address, daemons = tenure.node, tenure.address, seen.daemons
     reactions = _between(seen.reactions, fault_ns, tenure.start_ns)
     master_ns = won.at_ns if won and won.at_ns >= fault_ns else tenure.start_ns
     reacts = (r for r in reactions if r.at_ns <= master_ns and _reacts(r, cause, old, new))
-    first = None if kind is Kind.FALSE_TAKEOVER else next(reacts, None)
+    first = None if kind is FailoverKind.FALSE_TAKEOVER else next(reacts, None)
     heard_ns = won.last_advert_ns if won else None
     detected_ns = first.at_ns if first else min(max(fault_ns, heard_ns or 0), master_ns)
     since = [each for each in reactions if detected_ns < each.at_ns and each.node in (old, new)]
@@ -297,14 +303,14 @@ def _heal(seen: _Seen, span: Span, ownership: Ownership, events: Sequence[Cause]
     end_ns = next(t.end_ns for t in mine if t.start_ns <= span.end_ns <= t.end_ns)
     blames = (blame, Blame("steps down", 0, max(LATE_NS, span.end_ns - heard_ns)))
     instants = (fault_ns, heard_ns, span.end_ns)
-    return _failover(seen, old, new, Kind.HEAL, cause, instants, blames, span.end_ns, end_ns)
+    return _failover(seen, old, new, FailoverKind.HEAL, cause, instants, blames, span.end_ns, end_ns)
 
 
 def _failover(
     seen: _Seen,
     old: str,
     new: str,
-    kind: Kind,
+    kind: FailoverKind,
     cause: Cause,
     instants: tuple[int, int, int],
     blames: tuple[Blame, Blame],
@@ -313,9 +319,11 @@ def _failover(
 ) -> Failover:
     """Add what all kinds have alike: the claim, and the clients that follow it."""
     fault_ns, _, master_ns = instants
-    burst = seen.burst(new, owner_ns if kind is not Kind.HEAL else fault_ns, end_ns - 1)
+    burst = seen.burst(new, owner_ns if kind is not FailoverKind.HEAL else fault_ns, end_ns - 1)
     after = [at for at in burst if at >= master_ns]
-    claimed_ns = after[0] if after and (kind is not Kind.HEAL or after[0] - master_ns < LATE_NS) else owner_ns
+    claimed_ns = (
+        after[0] if after and (kind is not FailoverKind.HEAL or after[0] - master_ns < LATE_NS) else owner_ns
+    )
     relearnt_ns, served_ns = seen.clients_back(new, claimed_ns, end_ns)
     daemon, address = seen.daemons.get(new), seen.address
     watched = bool(seen.watchers)

@@ -11,7 +11,7 @@ from .context import Context
 from .frame import Frame, VrrpFrame
 
 
-class Named(Protocol):
+class PathEnd(Protocol):
     """What an impairment asks of the ports at both ends of a path."""
 
     name: str
@@ -44,7 +44,7 @@ class ActiveImpairment:
         only = self.impairment.only
         return not only or any(kind in only for kind in kinds)
 
-    def matches(self, sender: Named, receiver: Named, kinds: tuple[str, ...]) -> bool:
+    def matches(self, sender: PathEnd, receiver: PathEnd, kinds: tuple[str, ...]) -> bool:
         """Whether it touches a frame of these kinds on this path."""
         return (
             self.meets(kinds)
@@ -52,11 +52,13 @@ class ActiveImpairment:
             and (self._receivers is None or receiver.name in self._receivers)
         )
 
-    def strikes(self, what: str, chance: float | None, sender: Named, receiver: Named, frame: Frame) -> bool:
+    def strikes(
+        self, what: str, chance: float | None, sender: PathEnd, receiver: PathEnd, frame: Frame
+    ) -> bool:
         """Whether this frame is the one: losses, duplicates … each have their own gaps per path and flow."""
         return bool(chance) and self.gaps(what, chance or 0.0, sender, receiver, frame).hit()
 
-    def gaps(self, what: str, chance: float, sender: Named, receiver: Named, frame: Frame) -> Gaps:
+    def gaps(self, what: str, chance: float, sender: PathEnd, receiver: PathEnd, frame: Frame) -> Gaps:
         """Which frames of this path and flow it strikes."""
         key = (what, sender.name, receiver.name, frame.flow)
         gaps = self._gaps.get(key)
@@ -67,7 +69,7 @@ class ActiveImpairment:
             gaps = self._gaps[key] = Gaps(chance, burst, draws)
         return gaps
 
-    def extra_ns(self, sender: Named, receiver: Named, frame: Frame, number: int) -> int:
+    def extra_ns(self, sender: PathEnd, receiver: PathEnd, frame: Frame, number: int) -> int:
         """How much later the n-th frame of its sender and flow arrives."""
         delay, jitter = self.impairment.delay, self.impairment.jitter
         if delay is None and jitter is None:
@@ -76,7 +78,7 @@ class ActiveImpairment:
         extra_ns = draws.draw_ns(delay, 3 * number) if delay is not None else 0
         return extra_ns + draws.draw_ns(jitter, 3 * number + 1) if jitter is not None else extra_ns
 
-    def damaged(self, sender: Named, receiver: Named, frame: Frame, number: int) -> Frame | None:
+    def damaged(self, sender: PathEnd, receiver: PathEnd, frame: Frame, number: int) -> Frame | None:
         """An advert with one bit of its payload flipped, as netem's corrupt does; others are dropped."""
         if not isinstance(frame, VrrpFrame):
             return None
@@ -88,7 +90,7 @@ class ActiveImpairment:
         copy.dst_mac = frame.dst_mac
         return copy
 
-    def _numbered(self, sender: Named, receiver: Named, frame: Frame) -> Numbered:
+    def _numbered(self, sender: PathEnd, receiver: PathEnd, frame: Frame) -> Numbered:
         key = (sender.name, receiver.name, frame.flow)
         draws = self._draws.get(key)
         if draws is None:

@@ -140,7 +140,7 @@ PROBE = Fields(
 )
 
 
-class Daemon(NamedTuple):
+class KeepalivedDocument(NamedTuple):
     """A node's `keepalived:`: a `file`, or the scenario's `statements` and what it says `beside` scripts."""
 
     file: str | None = None
@@ -160,20 +160,20 @@ _DAEMON = {
 }
 CONF = Fields(
     "KeepalivedFile",
-    Daemon,
+    KeepalivedDocument,
     {"file": Key(TEXT, "keepalived.conf, relative to this file.", required=True), **_DAEMON},
     "keepalived with a keepalived.conf.",
     hints=dict.fromkeys(BLOCKS, "'file:' and inline keywords exclude each other"),
 )
 
 
-def _inline(**given: Any) -> Daemon:
+def _inline(**given: Any) -> KeepalivedDocument:
     """Put the blocks into the order of their table, definitions before uses."""
     own = {name: given.pop(name) for name in _DAEMON if name in given}
     blocks = [given[key] for key in BLOCKS if key in given]
     parts = [part for each in blocks for part in ([each] if isinstance(each, Inline) else each.values())]
     scripts = given.get("vrrp_scripts", {})
-    return Daemon(
+    return KeepalivedDocument(
         statements=tuple(line for part in parts for line in part.statements),
         beside={name: script.probe for name, script in scripts.items() if script.probe},
         **own,
@@ -234,7 +234,7 @@ class NodeDocument(NamedTuple):
 
     interfaces: Mapping[str, Interface] = {}
     processes: Mapping[str, Process] = {}
-    keepalived: Daemon | None = None
+    keepalived: KeepalivedDocument | None = None
     dialect: str | None = None
     slop: HostLatency = HostLatency()
     boots: Distribution = ZERO

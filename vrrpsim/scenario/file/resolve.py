@@ -36,8 +36,8 @@ from vrrpsim.scenario.quantities import format_duration
 from .fields import Reading
 from .format import (
     CLIENT_OUTAGE,
-    Daemon,
     ExpectDocument,
+    KeepalivedDocument,
     NodeDocument,
     Owners,
     ScenarioDocument,
@@ -257,7 +257,7 @@ class Resolver:
         self.remarks.extend(compiled.findings)
         return compiled
 
-    def _probes(self, node: str, daemon: Daemon, compiled: Compiled) -> dict[str, Probe]:
+    def _probes(self, node: str, daemon: KeepalivedDocument, compiled: Compiled) -> dict[str, Probe]:
         path = ("nodes", node, "keepalived")
         for script, probe in daemon.probes.items():
             self._check_probe(node, script, compiled, (*path, "probes", script), probe)
