@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from vrrpsim.explore.advise import Advice
     from vrrpsim.explore.census_diff import CensusDiff
-    from vrrpsim.explore.census_result import CensusCell, CensusResult, Limit
+    from vrrpsim.explore.census_result import CensusCell, CensusResult, FailOn
     from vrrpsim.report.notebook import Progress
     from vrrpsim.scenario.model import Scenario
 
@@ -109,7 +109,7 @@ class Census:
 
     outcome: CensusResult
     cluster: CensusSubject
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[FailOn, ...] = ()
 
     @property
     def failing(self) -> list[tuple[CensusCell, str]]:

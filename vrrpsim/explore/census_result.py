@@ -390,7 +390,7 @@ class CensusResult:
         """Return the cell of this name; raise `KeyError` if it has none."""
         return {cell.name: cell for cell in self.cells}[name]
 
-    def failing(self, limits: Sequence[Limit]) -> list[tuple[CensusCell, str]]:
+    def failing(self, limits: Sequence[FailOn]) -> list[tuple[CensusCell, str]]:
         """Return the cells that break a limit, and which one; those that VRRP cannot mend are let off."""
         return [
             (cell, limit.text)
@@ -480,7 +480,7 @@ class LimitError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class FailOn:
     """What a cell must not show: an outcome, or more than so long of something."""
 
     text: str
@@ -497,15 +497,15 @@ class Limit:
         return self.compare(value, self.bound_ns)
 
 
-def parse_limits(text: str) -> list[Limit]:
+def parse_limits(text: str) -> list[FailOn]:
     """Read `split-brain,never-heals,outage>10s`; raise `LimitError`."""
     return [_limit(word.strip()) for word in text.split(",")]
 
 
-def _limit(word: str) -> Limit:
+def _limit(word: str) -> FailOn:
     outcomes = {each.replace(" ", "-"): each for each in OUTCOMES[:-1]}
     if word in outcomes:
-        return Limit(word, outcome=outcomes[word])
+        return FailOn(word, outcome=outcomes[word])
     found = LIMIT.fullmatch(word)
     try:
         bound_ns = parse_duration_ns(found[3]) if found else 0
@@ -514,4 +514,4 @@ def _limit(word: str) -> Limit:
     if found is None:
         known = ", ".join((*outcomes, "outage>10s", "two-owners>1s"))
         raise LimitError(f"{word!r} is no limit; there are {known}")
-    return Limit(word, "", found[1], operator.ge if found[2] == ">=" else operator.gt, bound_ns)
+    return FailOn(word, "", found[1], operator.ge if found[2] == ">=" else operator.gt, bound_ns)
