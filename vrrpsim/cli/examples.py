@@ -59,10 +59,9 @@ def command(name: tuple[str, ...], out: Path | None, force: bool) -> None:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    from difflib import get_close_matches
+    from vrrpsim.findings import did_you_mean
 
-    near = get_close_matches(name, known, n=1)
-    return f"there is no example {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    return f"there is no example {name!r}{did_you_mean(name, known)}"
 
 
 def _list(chosen: tuple[str, ...] | list[str]) -> None:

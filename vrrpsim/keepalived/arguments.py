@@ -12,7 +12,7 @@ from decimal import Decimal
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from vrrpsim.findings import Finding, Place, Severity
-from vrrpsim.protocol.configuration import Address
+from vrrpsim.protocol.configuration import SECOND_NS, Address
 
 from .lexer import Row, Word
 
@@ -149,6 +149,12 @@ class Line:
         """Return `U [G]` behind a command, as `notify*` lines may have it."""
         words = split_command(self.row.raw) if self.row.raw is not None else ["", *self.texts]
         return " ".join(words[2:4])
+
+
+def short_s(ns: int) -> str:
+    """Write seconds as keepalived.conf does: `1`, `0.25`."""
+    whole, rest = divmod(ns, SECOND_NS)
+    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
 
 
 def parse_address(text: str) -> Address | None:

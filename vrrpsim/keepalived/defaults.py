@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 
 from vrrpsim.findings import Finding, Severity, did_you_mean
 from vrrpsim.protocol.configuration import (
-    CENTISECOND_NS,
     GROUP4,
     GROUP6,
     OWNER_PRIORITY,
@@ -30,6 +29,7 @@ from vrrpsim.protocol.configuration import (
     Track,
     VirtualAddress,
 )
+from vrrpsim.protocol.timers import CENTISECOND_NS
 
 from .parsed import TRACKERS, Parsed, ParsedGroup, ParsedInstance, ParsedRouter, as_written
 

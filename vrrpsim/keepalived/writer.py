@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
-from decimal import Decimal
 from typing import Any
 
 from vrrpsim.protocol.configuration import (
@@ -31,6 +30,7 @@ from vrrpsim.protocol.configuration import (
 )
 from vrrpsim.redaction import MASK, masked
 
+from .arguments import short_s
 from .keywords.tables import GARP_GROUP, GLOBAL_DEFS, INSTANCE, TRACK_PROCESS, VRRP_SCRIPT
 from .keywords.walker import Table, Takes
 
@@ -48,7 +48,10 @@ def keepalived_conf(config: RouterConfig, *, secrets: bool = False) -> str:
         *(_block("garp_group", _garp_group(each)) for each in config.garp_groups if each.interfaces),
         _block(
             "interface_up_down_delays",
-            (f"{each.interface} {_s(each.down_ns)} {_s(each.up_ns)}" for each in config.interface_delays),
+            (
+                f"{each.interface} {short_s(each.down_ns)} {short_s(each.up_ns)}"
+                for each in config.interface_delays
+            ),
         ),
         *(_block(f"vrrp_sync_group {_word(each.name)}", _group(each, config)) for each in config.groups),
         *(
@@ -64,11 +67,6 @@ def _block(head: str, body: Lines) -> list[str]:
     """Return the lines of a block; none if it is empty."""
     lines = [INDENT + line for line in body]
     return [f"{head} {{", *lines, "}"] if lines else []
-
-
-def _s(ns: int) -> str:
-    """Write seconds as keepalived.conf does: `1`, `0.25`."""
-    return f"{Decimal(ns).scaleb(-9).normalize():f}"
 
 
 def _word(text: str) -> str:
@@ -93,7 +91,7 @@ _WRITE: dict[Takes, Callable[[Any], str]] = {
     Takes.FLAG: lambda value: "",
     Takes.BOOL: lambda value: "on" if value else "off",
     Takes.INT: str,
-    Takes.SECONDS: lambda value: _s(value),
+    Takes.SECONDS: short_s,
     Takes.WORD: lambda value: _word(value),
     Takes.WORDS: lambda value: _word(value),
 }
@@ -103,13 +101,13 @@ def _global(config: RouterConfig) -> Lines:
     yield from _plain(GLOBAL_DEFS, config)
     for each in config.garp_groups:
         if not each.interfaces:
-            yield f"vrrp_garp_interval {_s(each.garp_interval_ns)}"
-            yield f"vrrp_gna_interval {_s(each.gna_interval_ns)}"
+            yield f"vrrp_garp_interval {short_s(each.garp_interval_ns)}"
+            yield f"vrrp_gna_interval {short_s(each.gna_interval_ns)}"
 
 
 def _script(each: ScriptConfig) -> Lines:
     yield f'script "{each.command}"'
-    yield f"interval {_s(each.interval_ns)}"
+    yield f"interval {short_s(each.interval_ns)}"
     yield from _plain(VRRP_SCRIPT, each)
     yield f"fall {each.fall}"
     yield f"rise {each.rise}"
@@ -185,7 +183,7 @@ def _instance(each: InstanceConfig, config: RouterConfig, secrets: bool) -> Line
         yield f"interface {each.interface}"
     yield f"priority {each.priority}"
     yield f"version {each.version}"
-    yield f"advert_int {_s(each.advert_int_ns)}"
+    yield f"advert_int {short_s(each.advert_int_ns)}"
     yield f"down_timer_adverts {each.down_timer_adverts}"
     yield from _plain(INSTANCE, each, "version advert_int_ns down_timer_adverts " + _DECIDED)
     yield from _switches(each)
@@ -233,13 +231,13 @@ def _switches(each: InstanceConfig) -> Lines:
 
 def _garp(each: InstanceConfig) -> Lines:
     garp, default = each.garp, Garp()
-    yield f"garp_master_delay {_s(garp.master_delay_ns)}"
+    yield f"garp_master_delay {short_s(garp.master_delay_ns)}"
     yield f"garp_master_repeat {garp.master_repeat}"
     if garp.master_refresh_ns:
-        yield f"garp_master_refresh {_s(garp.master_refresh_ns)}"
+        yield f"garp_master_refresh {short_s(garp.master_refresh_ns)}"
         yield f"garp_master_refresh_repeat {garp.master_refresh_repeat}"
     if garp.lower_prio_delay_ns != default.lower_prio_delay_ns and not each.strict:
-        yield f"garp_lower_prio_delay {_s(garp.lower_prio_delay_ns)}"
+        yield f"garp_lower_prio_delay {short_s(garp.lower_prio_delay_ns)}"
     if garp.lower_prio_repeat != default.lower_prio_repeat and not each.strict:
         yield f"garp_lower_prio_repeat {garp.lower_prio_repeat}"
 

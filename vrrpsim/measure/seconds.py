@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-SECOND_NS = 1_000_000_000
+from vrrpsim.keepalived.arguments import short_s as short_s
+from vrrpsim.protocol.configuration import SECOND_NS as SECOND_NS
 
 
 def seconds(ns: int) -> Decimal:
@@ -18,12 +19,6 @@ def seconds(ns: int) -> Decimal:
 def optional_seconds(ns: int | None) -> Decimal | None:
     """Return seconds, or None for what was not measured."""
     return None if ns is None else seconds(ns)
-
-
-def short_s(ns: int) -> str:
-    """Write seconds as keepalived.conf would: `1`, `0.25`."""
-    whole, rest = divmod(ns, SECOND_NS)
-    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
 
 
 def fixed_s(ns: int, digits: int = 3) -> str:

@@ -14,7 +14,6 @@ from ipaddress import IPv4Address, IPv6Address
 Address = IPv4Address | IPv6Address
 
 SECOND_NS = 1_000_000_000
-CENTISECOND_NS = 10_000_000
 GROUP4, GROUP6 = IPv4Address("224.0.0.18"), IPv6Address("ff02::12")  # RFC 9568 §5.1.1.2, §5.1.2.2
 OWNER_PRIORITY = 255  # RFC 9568 §5.2.4: the address owner
 

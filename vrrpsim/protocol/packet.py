@@ -16,7 +16,7 @@ from enum import Enum
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address
 
-from .configuration import SECOND_NS, Address, Authentication, AuthType, ChecksumMode, InstanceConfig
+from .configuration import GROUP4, SECOND_NS, Address, Authentication, AuthType, ChecksumMode, InstanceConfig
 from .dialect import Checksum, Dialect
 from .timers import CENTISECOND_NS
 
@@ -25,7 +25,7 @@ ADVERTISEMENT = 1  # the only message type
 HEADER_BYTES = 8
 AUTH_BYTES = 8
 REQUIRED_TTL = 255  # RFC 9568 §5.1.1.3, §5.1.2.3
-OLD_UNICAST_DESTINATION = IPv4Address("224.0.0.18")  # what old keepalived put into the pseudo-header
+OLD_UNICAST_DESTINATION = GROUP4  # what old keepalived put into the pseudo-header
 
 _ADDRESS_BYTES = {4: 4, 6: 16}
 _MAX_INTERVAL = {2: 0xFF, 3: 0xFFF}

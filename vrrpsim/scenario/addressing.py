@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import NamedTuple
 
-from vrrpsim.protocol.configuration import Address, Authentication, AuthType
+from vrrpsim.protocol.configuration import GROUP4, GROUP6, Address, Authentication, AuthType
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.protocol.packet import Advertisement, authentication_data, encode
 
@@ -91,8 +91,7 @@ def forged(scenario: Scenario, segment: str, advert: InjectedAdvert) -> Forged:
         if v6
         else _free(scenario, segment, 4, STRANGER, set(client_addresses(scenario).values()))
     )
-    group: Address = IPv6Address("ff02::12") if source.version == 6 else IPv4Address("224.0.0.18")
-    destination = advert.destination or group
+    destination = advert.destination or (GROUP6 if source.version == 6 else GROUP4)
     kind = {"none": AuthType.NONE, "pass": AuthType.PASS, "ah": AuthType.AH}[advert.auth_type]
     payload = encode(
         Advertisement(

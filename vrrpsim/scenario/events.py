@@ -7,14 +7,13 @@ their target carry `NoParameters`. Targets that name a role are resolved when th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from ipaddress import IPv4Interface, IPv6Interface
 from typing import Literal, NamedTuple
 
-from vrrpsim.protocol.configuration import RouterConfig
+from vrrpsim.protocol.configuration import Address, RouterConfig
 
 from .quantities import Distribution
 
-Address = IPv4Address | IPv6Address
 Role = Literal["master", "backup"]
 Traffic = Literal["vrrp", "arp", "garp", "nd", "icmp", "app"]
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from vrrpsim.protocol.configuration import Address as Address
 from vrrpsim.protocol.configuration import RouterConfig
 
 from .events import Event, Target, When
@@ -40,7 +41,6 @@ __all__ = [
     "When",
 ]
 
-Address = IPv4Address | IPv6Address
 AddressWithPrefix = IPv4Interface | IPv6Interface
 Network = IPv4Network | IPv6Network
 Starts = Distribution | Literal["manual"]

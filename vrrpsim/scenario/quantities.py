@@ -14,8 +14,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, cast, get_args
 
 from vrrpsim.findings import did_you_mean
+from vrrpsim.protocol.configuration import SECOND_NS as SECOND_NS
 
-SECOND_NS = 1_000_000_000
 MAX_DURATION_NS = 366 * 86_400 * SECOND_NS  # a year: longer times are a slip of the unit
 UNIT_NS = {
     "ns": 1,

@@ -8,15 +8,15 @@ with YAML places; which keywords there are and what they mean is the compiler's 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from vrrpsim.findings import Place
+from vrrpsim.keepalived.arguments import short_s
 from vrrpsim.keepalived.keywords.tables import ROOT
 from vrrpsim.keepalived.keywords.walker import Keyword, Takes
 from vrrpsim.keepalived.lexer import Statement, Word
-from vrrpsim.scenario.quantities import SECOND_NS, ValueSyntaxError, parse_duration_ns
+from vrrpsim.scenario.quantities import ValueSyntaxError, parse_duration_ns
 
 from .fields import BROKEN, Fields, Key, Named, Reading, Schema, Shape
 from .scalars import DURATION_SCHEMA
@@ -154,7 +154,7 @@ def _entries(value: object) -> object:
 def _seconds(value: Any) -> str:
     """Write a number or a duration as keepalived does: decimal seconds."""
     ns = parse_duration_ns(value)
-    return f"{Decimal(ns) / SECOND_NS:f}" if isinstance(value, str) and value[-1:].isalpha() else str(value)
+    return short_s(ns) if isinstance(value, str) and value[-1:].isalpha() else str(value)
 
 
 _SCALAR: Schema = {"type": ["string", "number", "boolean", "null"]}
