@@ -166,11 +166,16 @@ class Census:
 
         return report(self.to_dict(), Terminal(width), top=top)
 
+    def columns(self) -> dict[str, list[Any]]:
+        """Return the table by columns, a row a cell, the worst first, with the command that replays it."""
+        ranked = self.outcome.ranked
+        return self.outcome.columns() | {"command": [self.command(each, each.worst.seed) for each in ranked]}
+
     def to_pandas(self) -> Any:
         """Return one row a cell as a DataFrame, the worst first, times as floats in seconds."""
         from vrrpsim.report.tables import frame
 
-        columns = self.outcome.columns()
+        columns = self.columns()
         rows = zip(*columns.values(), strict=True)
         return frame(tuple(columns), [dict(zip(columns, row, strict=True)) for row in rows])
 

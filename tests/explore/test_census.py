@@ -12,7 +12,7 @@ import pytest
 import vrrpsim
 from vrrpsim.cli import main
 from vrrpsim.explore.census import cell_scenario, faults_of, plan_of, run_cells, seeds_of
-from vrrpsim.explore.census_result import OUTCOMES, LimitError, parse_limits
+from vrrpsim.explore.census_result import OUTCOMES, LimitError, classify, parse_limits
 
 ROOT = Path(__file__).parents[2]
 CONF = [ROOT / "scenarios" / "keepalived" / f"{name}.conf" for name in ("lb1", "lb2")]
@@ -177,6 +177,8 @@ def test_the_table_and_the_text(singles, tmp_path, capsys):
     assert main(["census", *map(str, CONF), "--no-pairs", "-n", "2", "-j", "1", "-q", "-o", str(table)]) == 0
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert len(rows) == len(singles.outcome.cells)
+    frozen = next(row for row in rows if row["first"] == "freeze lb1/haproxy")
+    assert shlex.split(frozen["command"])[-4:] == ["--cell", "freeze lb1/haproxy", "--runs", "2"]
     ranks = [OUTCOMES.index(row["outcome"]) for row in rows]
     assert ranks == sorted(ranks)
 
@@ -212,3 +214,19 @@ def test_an_interrupted_census_keeps_what_is_finished():
     assert done.verdict == "unknown"
     assert 0 < len(done.outcome.cells) < 31
     assert "interrupted" in done.text().splitlines()[-1]
+
+
+def test_ctrl_c_prints_what_is_finished(monkeypatch, capsys):
+    ran = []
+
+    def tired(scenario, seed):
+        ran.append(seed)
+        if len(ran) > 50:
+            raise KeyboardInterrupt
+        return classify(scenario, seed)
+
+    monkeypatch.setattr("vrrpsim.explore.census.classify", tired)
+    assert main(["census", *map(str, CONF), "-n", "2", "-j", "1"]) == 130
+    shown = capsys.readouterr().out.splitlines()
+    assert "interrupted, so far" in shown[0]
+    assert any("kill lb1/haproxy" in line for line in shown)

@@ -144,7 +144,7 @@ def _print(done: Census, cells: tuple[str, ...], as_json: bool, quiet: bool, top
 
 def _write(done: Census, output: Path | None, html: Path | None, folder: Path | None) -> None:
     if output:
-        write_table(output, done.outcome.columns())
+        write_table(output, done.columns())
     if html:
         done.html(html)
     if folder:

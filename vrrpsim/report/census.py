@@ -84,7 +84,7 @@ def _row(cell: Document) -> Iterator[str]:
     """One cell; what does not fit stands on a line of its own, as does what is to blame."""
     name, outage = cell["cell"], cell["outage"]
     if len(name) > NAME:
-        yield f"  {name}"
+        yield from textwrap.wrap(name, 78, initial_indent="  ", subsequent_indent="    ")
         name = ""
     happens = cell["outcome"]
     cut = ">" if outage["max_cut"] else ""
