@@ -7,15 +7,15 @@ are those of the values that they make.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
 from typing import Any, Literal, NamedTuple
 
 from vrrpsim.findings import did_you_mean
 from vrrpsim.keepalived.keywords.tables import ROOT
 from vrrpsim.keepalived.lexer import Statement
-from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
+from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.scenario.events import InjectedAdvert, When
 from vrrpsim.scenario.model import (
     ZERO,
@@ -23,8 +23,10 @@ from vrrpsim.scenario.model import (
     HostLatency,
     Interface,
     Neighbours,
+    Node,
     Probe,
     Process,
+    Scenario,
     Segment,
     Stalls,
     Starts,
@@ -229,21 +231,25 @@ NEIGHBOURS = Fields(
 )
 
 
-class NodeDocument(NamedTuple):
-    """A machine whose keepalived is not compiled yet."""
+class Pending(NamedTuple):
+    """A model as far as it can be made without looking elsewhere, and what `resolve` has yet to add."""
 
-    interfaces: Mapping[str, Interface] = {}
-    processes: Mapping[str, Process] = {}
-    keepalived: KeepalivedDocument | None = None
-    dialect: str | None = None
-    slop: HostLatency = HostLatency()
-    boots: Distribution = ZERO
-    neighbours: Neighbours = Neighbours()
+    model: Any
+    rest: Mapping[str, Any]
+
+
+def _pending(model: Callable[..., Any], *names: str) -> Callable[..., Pending]:
+    @wraps(model)  # whose signature has the defaults
+    def make(**given: Any) -> Pending:
+        rest = {name: given.pop(name) for name in names if name in given}
+        return Pending(model(**given), rest)
+
+    return make
 
 
 NODE = Fields(
     "Node",
-    NodeDocument,
+    _pending(Node, "keepalived"),
     {
         "interfaces": Key(Named(INTERFACE), "By name, as in keepalived.conf."),
         "processes": Key(Named(PROCESS), "What checks look for and clients ask, by name."),
@@ -482,23 +488,6 @@ EXPECT = Fields(
 # --- the file
 
 
-class ScenarioDocument(NamedTuple):
-    """A file whose references are not checked yet."""
-
-    duration: int
-    segments: Mapping[str, Segment]
-    nodes: Mapping[str, NodeDocument]
-    clients: Mapping[str, Client] = {}
-    events: Mapping[int, EventDocument] = {}
-    expect: ExpectDocument | None = None
-    version: int = 1
-    name: str = ""
-    description: str = ""
-    age: int = 0
-    seed: int = 1
-    dialect: str = DEFAULT_DIALECT.name
-
-
 def _version(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueSyntaxError("must be 1")
@@ -509,15 +498,19 @@ def _version(value: object) -> int:
 
 SCENARIO = Fields(
     "Scenario",
-    ScenarioDocument,
+    _pending(Scenario, "nodes", "events", "expect"),
     {
         "version": Key(
             Leaf(_version, {"const": 1}), "The version of this format: 1.", required=True, instead=1
         ),
         "name": Key(TEXT, "For reports; the file's name if not given."),
         "description": Key(TEXT, "What happens, in one sentence."),
-        "duration": Key(POSITIVE, "How long the run lasts.", required=True, instead=MAX_DURATION_NS),
-        "age": Key(DURATION, "How long everything has run, undisturbed, when the run begins: `30d`."),
+        "duration": Key(
+            POSITIVE, "How long the run lasts.", required=True, to="duration_ns", instead=MAX_DURATION_NS
+        ),
+        "age": Key(
+            DURATION, "How long everything has run, undisturbed, when the run begins: `30d`.", to="age_ns"
+        ),
         "seed": Key(whole(0, 2**63 - 1), "Decides every draw; `--seed` overrides it."),
         "dialect": Key(DIALECT, "Whose behaviour is simulated; a node may differ."),
         "segments": Key(Named(SEGMENT, least=1), "Shared L2 domains, by name.", required=True),
@@ -530,7 +523,7 @@ SCENARIO = Fields(
 )
 
 
-def read_document(tree: Tree) -> tuple[ScenarioDocument | None, Reading]:
+def read_document(tree: Tree) -> tuple[Pending | None, Reading]:
     """Judge the tree; errors go to its findings. No document where too little is left to look further."""
     reading = Reading(tree)
     document = SCENARIO.read(tree.root, (), reading)

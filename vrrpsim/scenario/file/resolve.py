@@ -38,9 +38,8 @@ from .format import (
     CLIENT_OUTAGE,
     ExpectDocument,
     KeepalivedDocument,
-    NodeDocument,
     Owners,
-    ScenarioDocument,
+    Pending,
 )
 from .inline_config import BESIDE_SCRIPT
 from .resolve_events import resolve_events
@@ -54,8 +53,15 @@ STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 class Resolver:
     """Builds the scenario from a document; keeps what the parts need to know of each other."""
 
-    def __init__(self, tree: Tree, document: ScenarioDocument, reading: Reading, path: Path) -> None:
-        self.tree, self.document, self.path = tree, document, path
+    def __init__(self, tree: Tree, document: Pending, reading: Reading, path: Path) -> None:
+        self.tree, self.path = tree, path
+        self.scenario: Scenario = document.model
+        self.rest = document.rest
+        pending: Mapping[str, Pending] = document.rest["nodes"]
+        self.nodes: dict[str, Node] = {name: each.model for name, each in pending.items()}
+        self.daemons: dict[str, KeepalivedDocument | None] = {
+            name: each.rest.get("keepalived") for name, each in pending.items()
+        }
         self.is_damaged = reading.is_damaged
         self.addresses: dict[Any, Keys] = {}  # who has it: for duplicates
         self.macs: dict[str, Keys] = {}
@@ -65,28 +71,23 @@ class Resolver:
 
     def resolve(self) -> Scenario:
         """Check everything and build the scenario."""
-        document = self.document
+        scenario = self.scenario
         self._check_names()
-        nodes = {name: self._node(name, node) for name, node in document.nodes.items()}
+        nodes = {name: self._node(name, node) for name, node in self.nodes.items()}
         misses = Counter(change.place for change in self.missed)
         for change in dict.fromkeys(self.missed):
             if misses[change.place] == self.tree.tried[change.place]:
                 self.tree.add(change.place, f"{change.path}: no node has a block of that name")
-        clients = {name: self._client(name, client) for name, client in document.clients.items()}
+        clients = {name: self._client(name, client) for name, client in scenario.clients.items()}
         self._check_targets(nodes, clients)
-        return Scenario(
-            version=document.version,
-            name=document.name or self.path.stem,
-            description=document.description,
-            duration_ns=document.duration,
-            age_ns=document.age,
-            seed=document.seed,
-            dialect=document.dialect,
-            segments=document.segments,
+        expect: ExpectDocument | None = self.rest.get("expect")
+        return replace(
+            scenario,
+            name=scenario.name or self.path.stem,
             nodes=nodes,
             clients=clients,
-            events=resolve_events(self, nodes),
-            expect=self._expect(document.expect, nodes) if document.expect else None,
+            events=resolve_events(self, nodes, self.rest.get("events", {})),
+            expect=self._expect(expect, nodes) if expect else None,
             path=self.path,
             findings=tuple(self.remarks),
         )
@@ -130,7 +131,7 @@ class Resolver:
 
     # --- nodes and clients
 
-    def _node(self, name: str, node: NodeDocument) -> Node:
+    def _node(self, name: str, node: Node) -> Node:
         path = ("nodes", name)
         interfaces = {}
         for label, interface in node.interfaces.items():
@@ -142,19 +143,11 @@ class Resolver:
             if interface.mac:
                 self._claim(self.macs, interface.mac, (*where, "mac"))
             interfaces[label] = replace(interface, addresses=addresses)
-        return Node(
-            interfaces=interfaces,
-            processes=node.processes,
-            keepalived=self._keepalived(name, node),
-            dialect=node.dialect,
-            slop=node.slop,
-            boots=node.boots,
-            neighbours=node.neighbours,
-        )
+        return replace(node, interfaces=interfaces, keepalived=self._keepalived(name, node))
 
     def _subnet(self, segment: str, path: Keys) -> Network | None:
         self.known(segment, "segments", (*path, "segment"))
-        found = self.document.segments.get(segment)
+        found = self.scenario.segments.get(segment)
         return found.subnet if found else None
 
     def _address(self, address: AddressWithPrefix, subnet: Network | None, path: Keys) -> AddressWithPrefix:
@@ -182,7 +175,7 @@ class Resolver:
         """Whether these are addresses of two nodes on one segment: reality allows that, and suffers."""
         if {one[0], other[0]} != {"nodes"} or "mac" in (one[-1], other[-1]) or one[1] == other[1]:
             return False
-        first, second = (self.document.nodes[str(path[1])].interfaces[str(path[3])] for path in (one, other))
+        first, second = (self.nodes[str(path[1])].interfaces[str(path[3])] for path in (one, other))
         return first.segment == second.segment
 
     def _client(self, name: str, client: Client) -> Client:
@@ -208,12 +201,12 @@ class Resolver:
 
     # --- keepalived
 
-    def _keepalived(self, name: str, node: NodeDocument) -> Keepalived | None:
-        daemon = node.keepalived
+    def _keepalived(self, name: str, node: Node) -> Keepalived | None:
+        daemon = self.daemons[name]
         path = ("nodes", name, "keepalived")
         if daemon is None or self.is_damaged(*path):
             return None
-        dialect = node.dialect or self.document.dialect
+        dialect = node.dialect or self.scenario.dialect
         if daemon.file is None:
             compiled = self._take(compile_statements(daemon.statements, dialect=DIALECTS[dialect]))
         else:
@@ -275,7 +268,7 @@ class Resolver:
             hint = did_you_mean(script, compiled.scripts)
             self.tree.error(path, f"no vrrp_script '{script}'{hint}", at_key=True)
 
-    def check_config(self, name: str, node: NodeDocument, compiled: Compiled) -> None:
+    def check_config(self, name: str, node: Node, compiled: Compiled) -> None:
         """Compare what the configuration names with what the node has; the places are the configuration's."""
         if self.is_damaged("nodes", name, "interfaces") or compiled.config is None:
             return
@@ -305,7 +298,7 @@ class Resolver:
         return Expect(owner=tuple(owners), bounds=tuple(self._bounds(expect)))
 
     def _owners(self, key: str, wanted: Owners, nodes: Mapping[str, Node]) -> Iterator[Owns]:
-        horizon, address = self.document.duration, key.removeprefix("owner").removeprefix(".")
+        horizon, address = self.scenario.duration_ns, key.removeprefix("owner").removeprefix(".")
         virtual = {str(each): each for each in _virtual(nodes)}
         if address and address not in virtual and not self.is_damaged("nodes"):
             message = f"no virtual address '{address}'{did_you_mean(address, virtual)}"

@@ -24,10 +24,10 @@ from vrrpsim.scenario.events import (
     Target,
     WriteFile,
 )
-from vrrpsim.scenario.model import Node
+from vrrpsim.scenario.model import Node, Scenario
 from vrrpsim.scenario.verbs import FILE, INSTANCE, INTERFACE, NODE, PLACE, PROCESS, SCRIPT, SEGMENT, VERBS
 
-from .format import EventDocument, NodeDocument, ScenarioDocument
+from .format import EventDocument, KeepalivedDocument
 from .yaml_tree import Keys, Tree
 
 _TARGET = re.compile(r"^(?P<head>[^(/]+)(?:\((?P<instance>[^)]+)\))?(?:/(?P<item>.+))?$")
@@ -38,7 +38,9 @@ class Surrounding(Protocol):
     """What events need to know of the rest of the file, and where their errors go."""
 
     tree: Tree
-    document: ScenarioDocument
+    scenario: Scenario  # what else the file says
+    nodes: dict[str, Node]
+    daemons: dict[str, KeepalivedDocument | None]
 
     def is_damaged(self, *path: str | int) -> bool:
         """Whether this part of the file was wrong already."""
@@ -52,14 +54,16 @@ class Surrounding(Protocol):
     def read_conf(self, file: str, config_id: str, dialect: str, path: Keys) -> Compiled | None:
         """Read a keepalived.conf; None if it cannot be used."""
 
-    def check_config(self, name: str, node: NodeDocument, compiled: Compiled) -> None:
+    def check_config(self, name: str, node: Node, compiled: Compiled) -> None:
         """Compare a configuration with the node that is to run it."""
 
 
-def resolve_events(resolver: Surrounding, nodes: Mapping[str, Node]) -> tuple[Event, ...]:
+def resolve_events(
+    resolver: Surrounding, nodes: Mapping[str, Node], documents: Mapping[int, EventDocument]
+) -> tuple[Event, ...]:
     """Build the events in the order of the file; errors go to the tree."""
     events = _Events(resolver, nodes)
-    built = tuple(events.build(index, event) for index, event in resolver.document.events.items())
+    built = tuple(events.build(index, event) for index, event in documents.items())
     events.check_names(built)
     return built
 
@@ -115,13 +119,14 @@ class _Events:
         if config is None:
             return Reload()
         where = (*path, "config")
-        node = self.resolver.document.nodes.get(name)
+        node = self.resolver.nodes.get(name)
         if node is None:
             if name in ("master", "backup"):
                 self.tree.error(where, "needs a node by name, not a role: its interfaces are checked")
             return Reload()
-        dialect = node.dialect or self.resolver.document.dialect
-        config_id = (node.keepalived and node.keepalived.config_id) or name
+        dialect = node.dialect or self.resolver.scenario.dialect
+        daemon = self.resolver.daemons[name]
+        config_id = (daemon and daemon.config_id) or name
         compiled = self.resolver.read_conf(config, config_id, dialect, where)
         if compiled is None:
             return Reload()
@@ -222,8 +227,12 @@ class _Events:
             self.tree.error(path, f"'{target.text}': {shown}")
 
     def check_daemon(self, target: Target, path: Keys) -> None:
-        node = self.resolver.document.nodes.get(target.node or "")
-        if node is not None and node.keepalived is None and not self.resolver.is_damaged("nodes"):
+        name = target.node or ""
+        if (
+            name in self.resolver.nodes
+            and self.resolver.daemons[name] is None
+            and not self.resolver.is_damaged("nodes")
+        ):
             self.tree.error(path, f"{target.node} runs no keepalived")
 
     # --- names and chains
@@ -251,7 +260,7 @@ class _Events:
                 self.tree.error(where, f"'{event.at.after}' waits for this event: a loop")
 
     def check_horizon(self, event: Event) -> None:
-        duration = self.resolver.document.duration
+        duration = self.resolver.scenario.duration_ns
         if event.at.plus.low_ns > duration and not self.resolver.is_damaged("duration"):
             message = f"events[{event.index}]: happens after the end of the run"
             self.resolver.warn(("events", event.index, "at"), message)
