@@ -178,3 +178,10 @@ def test_a_capture_of_an_old_cluster_begins_with_the_run(tmp_path):
     packets = read_pcapng(study.run().pcap()).packets
     assert 0 <= min(packet.at_ns for packet in packets) < 1.1e9
     assert max(packet.at_ns for packet in packets) < study.scenario.duration_ns
+
+
+@pytest.mark.parametrize("name", ["haproxy-crash", "partition-multicast", "garp-lost", "packet-loss"])
+def test_only_what_arrives_more_often_than_it_left_is_a_duplicate(name):
+    """A burst of gratuitous frames sends the same bytes several times; nothing on the way copied them."""
+    packets = read_pcapng(vrrpsim.load(ROOT / "scenarios" / f"{name}.yaml").run().pcap()).packets
+    assert not [packet for packet in packets if "duplicated on the way" in packet.comments]

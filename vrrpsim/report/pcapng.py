@@ -23,6 +23,7 @@ The recorder knows nothing of the simulator: whoever has frames and cards can fe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -95,10 +96,9 @@ class PacketRecorder:
         self.packets: list[Packet] = []
         self.cards: dict[str, bytes] = {}  # name -> MAC
         self._trace = trace
-        self._left: dict[
-            int, tuple[RecordedFrame, Packet]
-        ] = {}  # by id; the frame is kept so that the id is its own
-        self._arrived: set[tuple[int, str]] = set()
+        # by id, kept with the frame so that the id is its own: a burst sends one frame several times
+        self._left: dict[int, tuple[RecordedFrame, list[Packet]]] = {}
+        self._arrived: Counter[tuple[int, str]] = Counter()  # of a frame at a card, lost ones included
         # by card and VRID: the instant and the identification of the last advert, and the peers that have it
         self._advert_of: dict[tuple[str, bytes], tuple[int, int, frozenset[bytes]]] = {}
         self._records_read = 0
@@ -118,26 +118,29 @@ class PacketRecorder:
             data = frame.encode(self._identification(now_ns, card.name, data))
         packet = Packet(now_ns, card.name, OUT, data)
         self.packets.append(packet)
-        self._left[id(frame)] = frame, packet
+        self._left.setdefault(id(frame), (frame, []))[1].append(packet)
 
     def heard(self, now_ns: int, card: Card, frame: RecordedFrame) -> None:
         """A card took a frame from the wire."""
-        _, left = self._left.get(id(frame), (frame, None))
-        if left is None:  # only a damaged frame is not the one that left
+        _, packets = self._left.get(id(frame), (frame, []))
+        if not packets:  # only a damaged frame is not the one that left
             self.packets.append(Packet(now_ns, card.name, IN, frame.encode(), [CORRUPTED]))
             return
+        arrivals = self._arrived[id(frame), card.name]
+        left = packets[min(arrivals, len(packets) - 1)]
         packet = Packet(now_ns, card.name, IN, left.data, of=left)
-        if (id(left), card.name) in self._arrived:
+        if arrivals >= len(packets):  # more often than it left
             packet.comments.append("duplicated on the way")
-        self._arrived.add((id(left), card.name))
+        self._arrived[id(frame), card.name] += 1
         self.packets.append(packet)
 
     def _lost(self, frame: RecordedFrame, reason: str) -> None:
         """Comment the frame that left. One that never did (no carrier, no MAC) is in no capture."""
-        _, packet = self._left.get(id(frame), (frame, None))
+        _, packets = self._left.get(id(frame), (frame, []))
         lost = self._trace.records[-1] if self._trace.records else None
-        if packet is not None and isinstance(lost, FrameLost) and lost.destination:
-            packet.comments.append(f"lost: {reason}, never reached {lost.destination}")
+        if packets and isinstance(lost, FrameLost) and lost.destination:
+            packets[-1].comments.append(f"lost: {reason}, never reached {lost.destination}")
+            self._arrived[id(frame), lost.destination] += 1  # the next to arrive there is a later one
 
     def _identification(self, now_ns: int, card: str, data: bytes) -> int:
         """Count adverts by instance: the copies for several peers are one (keepalived.md §5.1)."""

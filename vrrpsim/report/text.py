@@ -26,6 +26,7 @@ from vrrpsim.trace import (
     AdvertSent,
     Fault,
     FaultEnd,
+    FrameLost,
     NodeChange,
     PriorityChange,
     Reachability,
@@ -148,7 +149,7 @@ def told(lines: Sequence[StoryLine]) -> Iterator[str]:
 
 
 def _shape(line: StoryLine) -> str:
-    return line.who + re.sub(r"\d+(\.\d+)?( [mun]?s\b)?", "0", line.text)
+    return line.who + re.sub(r"(?<![\w.])\d+(\.\d+)?( [mun]?s\b)?(?![\w.])", "0", line.text)
 
 
 Merged = Record | tuple[TrackerChange, PriorityChange]
@@ -188,13 +189,18 @@ def _record_lines(trace: Trace) -> Iterator[StoryLine]:
         match record:
             case AdvertSent(priority=0):
                 resigned[record.instance] = record.at_ns
+            case FrameLost(kind="vrrp", reason="carrier"):  # through a dead link nothing leaves
+                resigned = {name: at_ns for name, at_ns in resigned.items() if at_ns != record.at_ns}
             case (TrackerChange() as tracker, PriorityChange() as moved):
-                text = f"{_tracker(tracker)}: effective priority {moved.old} -> {moved.new}"
+                whose = f"{moved.instance} " if moved.node in several else ""
+                text = f"{_tracker(tracker)}: {whose}effective priority {moved.old} -> {moved.new}"
                 yield StoryLine(tracker.at_ns, tracker.node, text)
             case TrackerChange():
                 yield StoryLine(record.at_ns, record.node, _tracker(record))
             case PriorityChange(reason=reason):
-                text = f"effective priority {record.old} -> {record.new}" + (f"  {reason}" if reason else "")
+                whose = f"{record.instance} " if record.node in several else ""
+                text = f"{whose}effective priority {record.old} -> {record.new}"
+                text += f"  {reason}" if reason else ""
                 yield StoryLine(record.at_ns, record.node, text)
             case StateChange():
                 who = f"{record.instance} " if record.node in several else ""
