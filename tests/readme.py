@@ -1,4 +1,4 @@
-"""The generated parts of the READMEs; `python tests/readme.py` writes them, test_readme.py compares them."""
+"""Generated parts of tutorial and scenarios; `python tests/readme.py` writes, test_readme.py compares."""
 
 from __future__ import annotations
 
@@ -16,26 +16,13 @@ import vrrpsim
 from vrrpsim.scenario.quantities import format_duration
 
 ROOT = Path(__file__).parent.parent
-SHOWN_CASES = (
-    "01-haproxy-crash",
-    "03a-ka-kill9-all",
-    "04-ka-term",
-    "05-power-loss",
-    "08-partition",
-    "08b-partition-mcast",
-    "13-no-weight",
-    "20a-v3-crash",
-    "26a-sync-group",
-    "27b-garp-filtered",
-    "34c-vmac-crash",
-    "46-startup-delay",
-)
 
 
 def sections() -> dict[str, dict[str, str]]:
     """Text of each generated part, by file and by the name in its markers."""
     return {
-        "README.md": {"report": _report(), "questions": _questions(), "fidelity": _fidelity(), "lab": _lab()},
+        "docs/tutorial/2-one-run.md": {"report": _report()},
+        "docs/tutorial/5-a-better-change.md": {"questions": _questions()},
         "scenarios/README.md": {"scenarios": _scenarios()},
     }
 
@@ -50,7 +37,7 @@ def filled(text: str, parts: dict[str, str]) -> str:
 
 def _report() -> str:
     shown = vrrpsim.load(ROOT / "scenarios/haproxy-crash.yaml").run().text(width=100)
-    return f"```text\n$ vrrpsim run scenarios/haproxy-crash.yaml\n{shown.rstrip()}\n```\n"
+    return f"```text\n$ vrrpsim run haproxy-crash\n{shown.rstrip()}\n```\n"
 
 
 def _questions() -> str:
@@ -96,21 +83,6 @@ def _scenarios() -> str:
 
 def _shown(ns: int) -> str:
     return format_duration((ns + 500_000) // 1_000_000 * 1_000_000)
-
-
-def _fidelity() -> str:
-    lines = (ROOT / "docs/fidelity.md").read_text(encoding="utf-8").splitlines()
-    head = [line for line in lines if line.startswith(("| case", "|---"))]
-    rows = [line for line in lines if line.startswith(tuple(f"| {case}:" for case in SHOWN_CASES))]
-    return "\n".join([*head, *rows]) + "\n\nAll 99 are in [docs/fidelity.md](docs/fidelity.md).\n"
-
-
-def _lab() -> str:
-    """The scenarios that agree, of the table measured by hand."""
-    lines = (ROOT / "docs/lab.md").read_text(encoding="utf-8").splitlines()
-    head = next(place for place, line in enumerate(lines) if line.startswith("| scenario | failover"))
-    rows = [line for line in lines[head + 2 :] if line.endswith("| agrees |")]
-    return "\n".join([*lines[head : head + 2], *rows]) + "\n"
 
 
 if __name__ == "__main__":

@@ -23,14 +23,17 @@ def test_the_generated_parts_are_current() -> None:
 def examples() -> list[str]:
     """The `vrrpsim …` lines of the shell blocks.
 
-    Not those that name files of the reader, need a terminal (test_watch.py) or real time (tests/lab).
+    Not those that name files of the reader, need a terminal (test_watch.py), a browser (tests/playground)
+    or real time (tests/lab).
     """
     lines = [
         line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()
     ]
     commands = [line.partition("#")[0].strip() for line in lines if line.startswith("vrrpsim ")]
     return [
-        command for command in commands if not re.search(r"lb1\.conf|/etc/|^vrrpsim (watch|lab) ", command)
+        command
+        for command in commands
+        if not re.search(r"lb1\.conf|/etc/|^vrrpsim (watch|lab|playground)\b", command)
     ]
 
 

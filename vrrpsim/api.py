@@ -143,7 +143,7 @@ class Hunt:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A scenario to be asked questions; `overrides` are the `--set`s it was read with."""
+    """A scenario to be asked questions; `overrides` are the `--set` options that it was read with."""
 
     scenario: Scenario
     overrides: Mapping[str, str] = field(default_factory=dict)

@@ -32,7 +32,12 @@ def names() -> list[str]:
 def find(path: str | Path) -> Path:
     """Return `path`; if there is no such file but an example of that name, the example's file."""
     asked = Path(path)
-    if asked.suffix or asked.is_absolute() or ".." in asked.parts or asked.exists():
+    if (
+        asked.suffix in (".yaml", ".yml", ".conf")
+        or asked.is_absolute()
+        or ".." in asked.parts
+        or asked.exists()
+    ):
         return asked
     try:
         example = folder() / f"{asked.as_posix()}.yaml"

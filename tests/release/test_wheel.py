@@ -10,8 +10,12 @@ import pytest
 from installed import ROOT, build, examples_of
 
 COMMANDS = sorted(path.stem for path in (ROOT / "vrrpsim/cli").glob("*.py") if path.name[0] != "_")
-ELSEWHERE = ("lab", "live", "watch")  # need capabilities, real time or a terminal: tests/lab, tests/live
-QUICK = {"sweep": "-n 8", "hunt": "--max-examples 8", "census": ""}  # the last option of a name wins
+ELSEWHERE = ("lab", "live", "watch", "playground")  # need capabilities, real time, a terminal, a browser
+QUICK = {
+    "sweep": "-n 8",
+    "hunt": "--max-examples 8",
+    "census": "-n 1 --no-pairs",
+}  # the last option of a name wins
 
 
 def test_it_comes_from_the_wheel(installed):

@@ -4,23 +4,21 @@ Needs Debian's chromium and chromium-driver and the package selenium; nothing is
 """
 
 import base64
-import os
 import re
-import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
+import browser
 import pytest
 from html_page import ROOT, long_run
 from reading import document_of, run_of
 
 import vrrpsim
 
-webdriver = pytest.importorskip("selenium.webdriver")
-PROGRAMS = [shutil.which(name) for name in ("chromium", "chromedriver")]
+pytest.importorskip("selenium.webdriver")
 pytestmark = pytest.mark.skipif(
-    None in PROGRAMS, reason="a real browser: needs the programs chromium and chromedriver"
+    None in browser.PROGRAMS, reason="a real browser: needs the programs chromium and chromedriver"
 )
 CASES = [ROOT / "scenarios" / f"{name}.yaml" for name in ("haproxy-crash", "partition", "sync-group")]
 HERE = Path(__file__).parent / "browser"
@@ -55,20 +53,8 @@ def pages(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory):
-    home = tmp_path_factory.mktemp("home")
-    options = webdriver.ChromeOptions()
-    options.binary_location = PROGRAMS[0]
-    switches = ["headless=new", "disable-gpu", "disable-dev-shm-usage", "hide-scrollbars", "no-first-run"]
-    switches += ["no-sandbox", f"user-data-dir={home}/profile", "disable-background-networking"]
-    for switch in switches:
-        options.add_argument(f"--{switch}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    environment = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_CACHE_HOME": str(home)}
-    service = webdriver.ChromeService(PROGRAMS[1], env=environment)
-    driver = webdriver.Chrome(options, service)
-    driver.set_script_timeout(60)
-    yield driver
-    driver.quit()
+    with browser.chromium(tmp_path_factory.mktemp("home")) as driver:
+        yield driver
 
 
 class Screen:

@@ -26,8 +26,8 @@ What VRRP cannot mend, such as a cut between the nodes, breaks none of them.
 
 \b
 Examples:
-  vrrpsim census lb1.conf lb2.conf --fail-on split-brain,never-heals,outage>10s
-  vrrpsim census scenarios/haproxy-crash.yaml --cell 'kill lb1/haproxy'
+  vrrpsim census lb1.conf lb2.conf --fail-on 'split-brain,never-heals,outage>10s'
+  vrrpsim census haproxy-crash --cell 'kill lb1/haproxy'
   vrrpsim census lb1.conf lb2.conf --html census.html --write cells
 """
 )
@@ -91,6 +91,7 @@ def command(
     FILE is the keepalived.conf of each node of a cluster (FILE@ID as in `vrrpsim init`), or one scenario,
     whose own events give way. Ctrl-C prints what is finished.
     """
+    from vrrpsim.examples import find
     from vrrpsim.explore.census_result import parse_limits
     from vrrpsim.protocol.dialect import DIALECTS
     from vrrpsim.review import read_cluster, take_census
@@ -101,7 +102,7 @@ def command(
         parse_limits(fail_on)
     check_files(output, html)
     began = time.perf_counter()
-    cluster = read_cluster(*files, dialect=dialect, overrides=overrides)
+    cluster = read_cluster(*(str(find(file)) for file in files), dialect=dialect, overrides=overrides)
     for finding in cluster.scenario.findings:
         click.echo(str(finding), err=True)
     with progress_bar(quiet) as progress:
