@@ -151,8 +151,8 @@ function show() {
   $("name").textContent = run.name;
   $("about").textContent = run.about;
   $("seed").value = state.seed ?? run.seed;
-  $("verdict").className = `badge ${run.verdict}`;
-  $("verdict").textContent = { pass: "✓ ", fail: "✗ ", unknown: "? " }[run.verdict] + run.verdict_line;
+  $("verdict").className = `badge ${run.badge}`;
+  $("verdict").textContent = { pass: "✓ ", fail: "✗ ", unknown: "? ", shown: "◆ " }[run.badge] + run.verdict_line;
   $("figures").replaceChildren(...run.figures.map(([name, value, why]) => el("div", {}, el("span", {}, name), el("b", {}, value), el("small", {}, why))));
   $("instant").max = run.duration;
   $("instant").step = Math.max(1, Math.round(run.duration / 2000));

@@ -17,6 +17,11 @@ from .outages import ClientView, Outage
 from .ownership import Ownership
 
 SINGLE_RUN = ("max", "min")
+HARM = (
+    "dual_master",
+    "vacancy",
+    "outage",
+)  # a least of one of these is damage that a scenario is there to show
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,11 @@ class Verdict:
     at_ns: int | None = None  # of an owner
     span: tuple[int, int] | None = None
     note: str = ""
+
+    @property
+    def shows_harm(self) -> bool:
+        """Whether damage was expected, and came: a `min` of an outage, an overlap or a vacancy."""
+        return self.ok is True and self.statistic == "min" and self.measure.partition(".")[0] in HARM
 
 
 def overall(verdicts: Sequence[Verdict]) -> str:

@@ -23,7 +23,16 @@ from .sweep import headline as sweep_headline
 from .sweep import label_of, quantity
 from .sweep import measured_words as measured_of
 from .sweep import verdict_line as sweep_verdict
-from .text import OK_WORDS, bound_words, brief, failovers_alike, headline, measured_words, verdict_line
+from .text import (
+    OK_WORDS,
+    answer_word,
+    bound_words,
+    brief,
+    failovers_alike,
+    headline,
+    measured_words,
+    verdict_line,
+)
 
 VERDICTS = {  # background and text: either contrast is above 4.5
     "pass": ("#00664F", "#ffffff"),
@@ -68,7 +77,7 @@ def run_card(scenario: Scenario, trace: Trace, result: Result, command: str) -> 
     for owned in result.ownerships[:ROWS]:
         figures.append((f"two owners of {owned.address}", brief(owned.dual_master_ns)))
         figures.append((f"no owner of {owned.address}", brief(owned.vacancy_ns)))
-    wanted = [(OK_WORDS[each.ok], bound_words(each), measured_words(each)) for each in result.expectations]
+    wanted = [(answer_word(each), bound_words(each), measured_words(each)) for each in result.expectations]
     blocks = [
         _p(scenario.description),
         timeline(scenario, trace, result),

@@ -43,7 +43,7 @@ from .lanes import alike
 LIKE = 4  # lines of one shape that a story tells before it says "… n more"
 BAR = 30  # columns of a waterfall
 ASCII = str.maketrans({"×": "x", "…": "...", "≤": "<=", "≥": ">=", "█": "#", "–": "-"})
-COLOURS = {"ok": 32, "passed": 32, "FAIL": 31, "failed": 31, "unknown": 33}
+COLOURS = {"ok": 32, "passed": 32, "shown": 33, "FAIL": 31, "failed": 31, "unknown": 33}
 OK_WORDS = {True: "ok", False: "FAIL", None: "unknown"}  # of an expectation
 
 
@@ -102,12 +102,28 @@ def verdict_line(result: Result) -> str:
     match result.verdict:
         case _ if not total:
             return "done: nothing was expected"
+        case "pass" if harm := harm_shown(result):
+            return f"shown: {harm}, as described; {total} of {total} {noun}"
         case "pass":
             return f"passed: {total} of {total} {noun}"
         case "fail":
             return f"failed: {answers[False]} of {total} {noun}"
         case _:
             return f"unknown: nothing exercised {answers[None]} of {total} {noun}"
+
+
+HARM_WORDS = {"dual_master": "split brain", "vacancy": "no owner", "outage": "outage"}
+
+
+def harm_shown(result: Result) -> str:
+    """Write the damage that the scenario is there to show, the most telling first; "" if it shows none."""
+    found: dict[str, int] = {}
+    for each in result.expectations:
+        if each.shows_harm and isinstance(each.measured, int):
+            name = each.measure.partition(".")[0]
+            found[name] = max(found.get(name, 0), each.measured)
+    words = [f"{HARM_WORDS[name]} of {brief(found[name])}" for name in HARM_WORDS if name in found]
+    return " and ".join(words)
 
 
 # --- story ----------------------------------------------------------------------------------------
@@ -338,7 +354,7 @@ def expectations(verdicts: Sequence[Verdict], command: str) -> Iterator[str]:
     rows = [(verdict, bound_words(verdict)) for verdict in verdicts]
     wide = max(len(wanted) for _, wanted in rows)
     for verdict, wanted in rows:
-        word = OK_WORDS[verdict.ok]
+        word = answer_word(verdict)
         yield f"  {word:7}  {wanted:{wide}}  {measured_words(verdict)}".rstrip()
         if verdict.ok is False and command:
             yield f"           {command}"
@@ -351,6 +367,11 @@ def _for_a_sweep(scenario: Scenario) -> Iterator[str]:
             measure = f"{bound.measure}.{bound.client}" if bound.client else bound.measure
             wanted = f"{bound.statistic} of {measure} ≤ {format_duration(bound.limit)}"
             yield f"  not asked  {wanted}: it takes a sweep"
+
+
+def answer_word(verdict: Verdict) -> str:
+    """Write whether an expectation held; damage that was expected is not ok, it is shown."""
+    return "shown" if verdict.shows_harm else OK_WORDS[verdict.ok]
 
 
 def bound_words(verdict: Verdict) -> str:

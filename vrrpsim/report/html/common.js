@@ -107,11 +107,11 @@ function command(text) {
   } }, "Copy");
   return el("div", { class: "command" }, code, copy);
 }
-const WORDS_OF = new Map([[true, ["✓ ok", "pass"]], [false, ["✗ FAIL", "fail"]], [null, ["? unknown", "unknown"]]]);
+const WORDS_OF = new Map([[true, ["✓ ok", "pass"]], [false, ["✗ FAIL", "fail"]], [null, ["? unknown", "unknown"]], ["shown", ["◆ shown", "shown"]]]);
 const answer = (ok) => el("span", { class: WORDS_OF.get(ok)[1] }, el("b", {}, WORDS_OF.get(ok)[0]));
 
 function header(about) {
-  const sign = { pass: "✓ ", fail: "✗ ", unknown: "? " }[DATA.verdict];
+  const sign = { pass: "✓ ", fail: "✗ ", unknown: "? ", shown: "◆ " }[DATA.badge ?? DATA.verdict];
   const dark = () => getComputedStyle(document.documentElement).colorScheme === "dark"
     || (getComputedStyle(document.documentElement).colorScheme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
   const theme = el("button", { type: "button", class: "theme", onclick: () => {
@@ -120,7 +120,7 @@ function header(about) {
   } }, dark() ? "Light" : "Dark");
   theme.setAttribute("aria-label", "Switch between light and dark");
   return el("header", {}, el("div", { class: "row" }, el("h1", {}, DATA.name),
-    el("span", { class: `badge ${DATA.verdict}` }, sign + DATA.verdict_line), el("span", { class: "push" }), theme),
+    el("span", { class: `badge ${DATA.badge ?? DATA.verdict}` }, sign + DATA.verdict_line), el("span", { class: "push" }), theme),
     el("p", {}, about), el("p", { class: "dim" }, DATA.headline.replace(`${DATA.name}: `, "")));
 }
 function footer(...lines) {

@@ -17,6 +17,7 @@ from vrrpsim.report.text import (
     bound_words,
     brief,
     failovers_alike,
+    harm_shown,
     headline,
     measured_words,
     report,
@@ -61,6 +62,7 @@ def data(scenario: Scenario, trace: Trace, result: Result, command: str) -> dict
         "duration": max(result.duration_ns, 1),
         "verdict": result.verdict,
         "verdict_line": verdict_line(result),
+        "badge": "shown" if result.verdict == "pass" and harm_shown(result) else result.verdict,
         "command": command,
         "digest": result.digest,
         "version": __version__,
@@ -133,7 +135,12 @@ def _expectation(each: Verdict) -> dict[str, Any]:
     measured = measured_words(each) or str(
         each.measured or ""
     )  # an owner who is the right one is left out there
-    return {"ok": each.ok, "wanted": bound_words(each), "measured": measured, "span": span}
+    return {
+        "ok": "shown" if each.shows_harm else each.ok,
+        "wanted": bound_words(each),
+        "measured": measured,
+        "span": span,
+    }
 
 
 def _configuration(scenario: Scenario) -> Iterator[tuple[str, str]]:
