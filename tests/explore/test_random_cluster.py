@@ -1,10 +1,11 @@
 """Clusters drawn by a seed can be read, run and drawn again."""
 
+from vrrpsim.explore.comparison import at_its_instants
 from vrrpsim.explore.random_cluster import random_scenario
 from vrrpsim.findings import Severity
 from vrrpsim.measure.result import measure
 from vrrpsim.scenario.file.reader import load_scenario
-from vrrpsim.trace import AddressChange, Level
+from vrrpsim.trace import AddressChange, Fault, Level
 from vrrpsim.world import simulate
 
 
@@ -22,3 +23,16 @@ def test_drawn_clusters_are_sound_and_elect_somebody(tmp_path):
         measure(scenario, trace)
         verbs |= {event.verb for event in scenario.events}
     assert len(verbs) >= 11
+
+
+def test_runs_of_one_seed_share_its_instants(tmp_path):
+    path = tmp_path / "s.yaml"
+    for seed in (3, 9):
+        path.write_text(random_scenario(seed))
+        scenario = load_scenario(path)
+        fixed = at_its_instants(scenario, seed)
+        mine, others = (
+            {tuple(r.at_ns for r in simulate(each, seed=s).records if isinstance(r, Fault)) for s in seeds}
+            for each, seeds in ((scenario, [seed]), (fixed, range(5)))
+        )
+        assert others == mine

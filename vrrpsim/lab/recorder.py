@@ -81,9 +81,11 @@ class Recorder:
         self._fifos: list[int] = []
 
     def start(self) -> None:
-        """The run begins now."""
+        """The run begins now; what machines hold already is theirs from the beginning."""
         self.epoch_ns = time.monotonic_ns()
         self.records.clear()
+        for node, interface, address in sorted(self._held, key=str):
+            self.add(AddressChange(0, node, interface, str(address), True))
 
     def now_ns(self) -> int:
         """Since the start of the run."""

@@ -73,6 +73,7 @@ class Dialect:
     answers_own_source: bool = False  # FSM-32; RFC 9568 §6.4.3 to the letter: True (rfc.md §4.4 S2)
     lower_advert_restarts_timer: bool = True  # rfc.md §4.4 S4: False
     fault_priority_zero_adverts: int = 2  # FSM-38
+    stop_keeps_addresses: bool = False  # FRR: they are on a macvlan of the network configuration
     resigns_without_source: bool = False  # K17: priority 0 although the IPv6 source is gone
     owner_starts_as_master: bool = True  # FSM-5, RFC 9568 §6.4.1
     owner_needs_wanted_state: bool = True  # FSM-5, FSM-43; the RFCs have no wanted state
@@ -191,6 +192,7 @@ FRR_8_4 = replace(
     name="frr-8.4",
     padded_short_ok=False,
     skew_rounding=SkewRounding.CENTISECONDS,
+    stop_keeps_addresses=True,
     garp_target_is_sender_mac=False,
 )
 

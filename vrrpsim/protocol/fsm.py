@@ -432,7 +432,7 @@ def _in_master(
                 (
                     Advertise(0),
                     Log("({}) sent 0 priority", (rules.config.name,), True),
-                    Release(),
+                    *(() if rules.dialect.stop_keeps_addresses else (Release(),)),
                     Enter(State.INIT, Reason.STOP, True),
                 ),
             )
