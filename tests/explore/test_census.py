@@ -199,6 +199,15 @@ def test_a_scenario_keeps_its_cluster_and_loses_its_events():
     )
 
 
+def test_a_cell_is_written_with_what_was_set(tmp_path):
+    overrides = {"*.VI_1.advert_int": "3"}
+    done = vrrpsim.census(*CONF, overrides=overrides, only=["power off lb1"], jobs=1)
+    path = next(each for each in done.write(tmp_path) if each.suffix == ".yaml")
+    worst = done.outcome.cell("power off lb1").worst
+    assert worst.outage.value > 7e9
+    assert vrrpsim.load(path).run().result.clients["client"].longest_ns == worst.outage.value
+
+
 def test_any_number_of_workers_gives_the_same_census():
     names = ["kill lb1/haproxy", "pause lb1, then cut lb1 | lb2"]
     assert len({vrrpsim.census(*CONF, only=names, jobs=jobs).to_json() for jobs in (1, 2)}) == 1

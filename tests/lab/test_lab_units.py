@@ -202,6 +202,14 @@ def test_a_file_is_read_by_the_daemon_as_it_is(room):
     assert (room / "keepalived.conf").stat().st_mode & 0o077 == 0
 
 
+def test_a_file_in_which_a_keyword_is_set_is_not_read_as_it_is(room):
+    overrides = {"lb1.VI_1.advert_int": "3"}
+    model = load_scenario(SCENARIOS / "haproxy-crash.yaml", overrides=overrides).nodes["lb1"].keepalived
+    programs.Conf("lb1", model, []).write()
+    assert compile_text(written(room), base=room).config.instances == model.config.instances
+    assert model.config.instances[0].advert_int_ns == 3_000_000_000
+
+
 def test_inline_configuration_comes_back_as_it_was(room):
     for path in sorted(SCENARIOS.glob("*.yaml")):
         scenario = load_scenario(path)

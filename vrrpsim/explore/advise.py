@@ -103,7 +103,7 @@ class Advice:
     base: Advised
     front: tuple[Advised, ...]
     tried: int
-    refused: int  # that `check` complains of
+    refused: int  # that `check` complains of, or that no line of the files can say
     faults: int
     interrupted: bool
 
@@ -302,7 +302,8 @@ def _of_instance(path: str, one: InstanceConfig) -> Iterator[Overrides]:
             yield {**plain, f"{path}.advert_int": value}
     if one.preempt:
         yield {f"{path}.nopreempt": "true", f"{path}.state": "BACKUP"}
-        yield from _other(f"{path}.preempt_delay", one.preempt_delay_ns, (5, 30))
+        for change in _other(f"{path}.preempt_delay", one.preempt_delay_ns, (5, 30)):
+            yield {**change, f"{path}.state": "BACKUP"}  # with MASTER it would be ignored
     else:
         yield {f"{path}.nopreempt": "false"}
     yield from _other(f"{path}.garp_master_refresh", one.garp.master_refresh_ns, (5, 30))

@@ -32,6 +32,7 @@ from vrrpsim.trace import Fault, FaultEnd, Level, Trace, TrackerChange
 from vrrpsim.world import simulate
 from vrrpsim.world.checks import check_of
 
+from .bounds import bounds_of
 from .statistics import Summary, summarize
 from .trial import Sample
 
@@ -87,7 +88,7 @@ class _Judge:
             if isinstance(record, Fault) and record.name.partition("-")[0] in ("first", "second")
         ]
         self.ends = {record.number: record.at_ns for record in trace.records if isinstance(record, FaultEnd)}
-        self.from_ns = self.faults[0].at_ns if self.faults else 0
+        self.from_ns = self.faults[0].at_ns if self.faults else bounds_of(scenario).warm_up_ns
         self.undone_ns = min((self.ends.get(each.number, trace.end_ns) for each in self.lasting), default=0)
         self.spans = sorted(self._spans(), key=lambda span: (span.start_ns - span.end_ns, span.start_ns))
 

@@ -114,7 +114,7 @@ class Conf:
         self.values: dict[str, int] = {
             each.name: each.init_value for each in model.config.files if each.init_value is not None
         }
-        self._file: Path | None = model.file
+        self._file: Path | None = None if model.changed else model.file
         self.config = model.config
         self.priorities: dict[str, int] = {}  # set by events
 

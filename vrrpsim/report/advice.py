@@ -29,7 +29,7 @@ def report(document: Document, look: Terminal = PLAIN, *, top: int | None = 8) -
 
 def headline(document: Document) -> str:
     """Say what was tried."""
-    refused = f", {document['refused']} of them refused by check" if document["refused"] else ""
+    refused = f" ({document['refused']} left out: check complains)" if document["refused"] else ""
     part = "interrupted, so far " if document["interrupted"] else ""
     return f"{document['cluster']}: {part}{document['tried']} changes on {document['faults']} faults{refused}"
 

@@ -95,13 +95,14 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keepalived:
-    """The daemon of a node. `file` is None for the inline form."""
+    """The daemon of a node. `file` is None for the inline form; `changed`: `--set` made `config` another."""
 
     config: RouterConfig
     starts: Starts = ZERO
     config_id: str | None = None
     file: Path | None = None
     probes: Mapping[str, Probe] = field(default_factory=dict, hash=False)  # by script name
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

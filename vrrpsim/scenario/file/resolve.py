@@ -227,6 +227,7 @@ class Resolver:
             config_id=daemon.config_id,
             file=None if daemon.file is None else self.path.parent / daemon.file,
             probes=self._probes(name, daemon, compiled),
+            changed=daemon.file is not None and name in self.tree.changes,
         )
 
     def read_conf(
