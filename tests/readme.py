@@ -50,8 +50,8 @@ def _questions() -> str:
             for each in (
                 "vrrpsim check lb1.conf lb2.conf",
                 "vrrpsim census lb1.conf lb2.conf --no-pairs | head -9",
-                "vrrpsim advise lb1.conf lb2.conf --runs 2 | head -9",
-                "vrrpsim advise lb1.conf lb2.conf --runs 2 --row 5 --write new | head -9",
+                "vrrpsim advise lb1.conf lb2.conf | head -9",
+                "vrrpsim advise lb1.conf lb2.conf --row 7 --write new | head -9",
                 "vrrpsim diff lb1.conf lb2.conf -- new --no-pairs --top 2",
             )
         ]

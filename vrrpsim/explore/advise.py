@@ -15,7 +15,7 @@ A variant is kept if no other is at least as good in all of these and better in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 from typing import Any
 
@@ -167,7 +167,8 @@ class _Judge:
         """Judge what could be finished."""
         if not variants or self.interrupted:
             return {}
-        plan = plan_of(self.scenario, *variants.values())
+        longest = plan_of(self.scenario, *variants.values()).duration_ns  # a slow variant settles later …
+        plan = replace(plan_of(self.scenario), duration_ns=longest)  # … but must cope as soon as the cluster
         cells = [
             (key, tuple(fault.name for fault in faults), cell_scenario(variant, plan, faults))
             for key, variant in variants.items()
