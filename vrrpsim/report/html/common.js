@@ -89,6 +89,8 @@ const tip = el("div", { id: "tip", role: "tooltip", hidden: true });
 const heard = el("div", { class: "heard", "aria-live": "polite" });
 /* Show lines, the first as a title, beside a point of the window; `say` also for screen readers. */
 function showTip(lines, x, y, say) {
+  stays = say && [scrollX, scrollY];
+  tip.style.translate = "";
   tip.replaceChildren(...lines.filter(Boolean).map((line, number) => el(number ? "span" : "b", {}, line)));
   tip.hidden = false;
   const box = tip.getBoundingClientRect(), room = document.documentElement.clientWidth;
@@ -96,6 +98,7 @@ function showTip(lines, x, y, say) {
   tip.style.top = `${y + 18 + box.height > window.innerHeight ? Math.max(4, y - box.height - 12) : y + 18}px`;
   if (say) heard.textContent = lines.filter(Boolean).join(", ");
 }
+let stays = null;  // where the page stood when a key asked for the tip: that one moves with the page
 const hideTip = () => { tip.hidden = true; };
 
 function command(text) {
@@ -129,5 +132,5 @@ function footer(...lines) {
 function open(...children) {
   PAGE.append(...children.flat().filter(Boolean), hatches(), tip, heard);
   addEventListener("beforeprint", () => { hideTip(); document.querySelectorAll("details").forEach((each) => { each.open = true; }); });
-  addEventListener("scroll", hideTip, { passive: true });
+  addEventListener("scroll", () => { if (stays) tip.style.translate = `${stays[0] - scrollX}px ${stays[1] - scrollY}px`; else hideTip(); }, { passive: true });
 }
