@@ -2,7 +2,7 @@ import pytest
 from measure.pair import S, scenario, trace
 
 from vrrpsim.measure import measure
-from vrrpsim.report.text import StoryLine, Terminal, report, told, verdict_line
+from vrrpsim.report.text import StoryLine, Terminal, abridged, report, verdict_line
 from vrrpsim.scenario.model import Bound, Expect
 from vrrpsim.trace import StateChange, Trace
 
@@ -58,7 +58,7 @@ def test_the_same_run_gives_the_same_bytes():
 
 def test_many_lines_of_one_shape_collapse():
     lines = [StoryLine(number * S, "lb1", f"effective priority {number} -> 7") for number in range(20)]
-    shown = list(told(lines))
+    shown = list(abridged(lines))
     assert len(shown) == 5
     assert "16 more like this until 19.000" in shown[-1]
 

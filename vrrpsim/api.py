@@ -76,17 +76,12 @@ class Sweep:
 
     def html(self, path: str | Path | None = None) -> bytes:
         """Return the sweep as one offline HTML page, and write it to `path`."""
-        from vrrpsim.atomic_write import write_whole
+        from vrrpsim.atomic_write import written
         from vrrpsim.report.html.sweep import sweep_page
 
         names = dict.fromkeys(name for cell in self.outcome.cells for name in cell.names if name != "moves")
-        curves = {name: self.outcome.curves(name) for name in names}
-        content = sweep_page(
-            self.to_dict(), {name: found for name, found in curves.items() if found}, self.command
-        )
-        if path is not None:
-            write_whole(path, content)
-        return content
+        curves = {name: found for name in names if (found := self.outcome.curves(name))}
+        return written(sweep_page(self.to_dict(), curves, self.command), path)
 
     def __str__(self) -> str:
         return self.text()

@@ -36,3 +36,10 @@ def write_whole(path: str | Path, content: bytes | Iterable[str]) -> None:
             return
         with part.open("w", encoding="utf-8", newline="\n") as out:
             out.writelines(f"{line}\n" for line in content)
+
+
+def written(content: bytes, path: str | Path | None) -> bytes:
+    """Return the content; a path makes it a file, too."""
+    if path is not None:
+        write_whole(path, content)
+    return content

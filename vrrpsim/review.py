@@ -185,13 +185,10 @@ class Census:
 
     def html(self, path: str | Path | None = None) -> bytes:
         """Return the census as one offline HTML page, and write it to `path`."""
-        from vrrpsim.atomic_write import write_whole
+        from vrrpsim.atomic_write import written
         from vrrpsim.report.html.census import census_page
 
-        content = census_page(self.to_dict(), self.cluster.command("census"))
-        if path is not None:
-            write_whole(path, content)
-        return content
+        return written(census_page(self.to_dict(), self.cluster.command("census")), path)
 
     def write(self, folder: str | Path) -> list[Path]:
         """Write each cell that does harm as a scenario; `vrrpsim run FILE` alone shows its worst run."""

@@ -77,34 +77,26 @@ class Run:
 
     def pcap(self, path: str | Path | None = None) -> bytes:
         """Return the run as pcapng for Wireshark, and write it to `path`. Takes the time of the run again."""
-        from vrrpsim.atomic_write import write_whole
+        from vrrpsim.atomic_write import written
         from vrrpsim.capture import capture
 
         trace, content = capture(self.scenario, self.seed)
         assert trace.digest() == self.trace.digest(), "the same seed gave another run"
-        if path is not None:
-            write_whole(path, content)
-        return content
+        return written(content, path)
 
     def perfetto(self, path: str | Path | None = None) -> bytes:
         """Return the run as Chrome's trace format for ui.perfetto.dev, and write it to `path`."""
-        from vrrpsim.atomic_write import write_whole
+        from vrrpsim.atomic_write import written
         from vrrpsim.report.perfetto import perfetto
 
-        content = perfetto(self.scenario, self.trace, self.result)
-        if path is not None:
-            write_whole(path, content)
-        return content
+        return written(perfetto(self.scenario, self.trace, self.result), path)
 
     def html(self, path: str | Path | None = None) -> bytes:
         """Return the run as one offline HTML page, and write it to `path`. Quotes the scenario's file."""
-        from vrrpsim.atomic_write import write_whole
+        from vrrpsim.atomic_write import written
         from vrrpsim.report.html.run import run_page
 
-        content = run_page(self.scenario, self.trace, self.result, self.command)
-        if path is not None:
-            write_whole(path, content)
-        return content
+        return written(run_page(self.scenario, self.trace, self.result, self.command), path)
 
     def to_pandas(self, table: str = "failovers") -> Any:
         """Return one table as a DataFrame, times as floats in seconds; `ImportError` without pandas.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ._complete import inputs, settings
+from ._complete import dialects, inputs, settings
 
 if TYPE_CHECKING:
     from vrrpsim.report.text import Terminal
@@ -63,6 +63,37 @@ set_option = _option(
 json_option = _option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 quiet_option = _option("-q", "--quiet", is_flag=True, help="Print the verdict only.")
 verbose_option = _option("-v", "--verbose", is_flag=True, help="Say on stderr what is going on.")
+
+
+def _dialect(_: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
+    from vrrpsim.protocol.dialect import DIALECTS
+
+    if name is not None and name not in DIALECTS:
+        hint = parameter.opts[0]
+        raise click.BadParameter(f"{name!r} is none of {', '.join(DIALECTS)}", param_hint=hint)
+    return name
+
+
+def dialect_option(says: str, name: str = "--dialect") -> Callable[[Decorated], Decorated]:
+    """Take the name of a dialect that there is."""
+    return _option(name, shell_complete=dialects, callback=_dialect, help=says)
+
+
+def file_option(name: str, metavar: str, says: str) -> Callable[[Decorated], Decorated]:
+    """Take the path of a file to write."""
+    return _option(name, metavar=metavar, type=click.Path(path_type=Path), help=says)
+
+
+jobs_option = _option(
+    "-j", "--jobs", type=click.IntRange(min=1), help="Worker processes; all processors if not given."
+)
+trace_option = _option(
+    "--trace",
+    "trace_file",
+    metavar="F.jsonl",
+    type=click.Path(path_type=Path),
+    help="Write every record of the run, one JSON object a line.",
+)
 
 
 def file_arguments(name: str) -> Callable[[Decorated], Decorated]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from . import GOOD, INTERRUPTED
-from ._complete import dialects, inputs
-from ._options import json_option, look, quiet_option, seed_option
+from ._complete import inputs
+from ._options import dialect_option, jobs_option, json_option, look, quiet_option, seed_option
 from ._progress import progress_bar
 
 
@@ -33,10 +33,8 @@ Examples:
     help="Write the files with the change of --row, of the first row if not given.",
 )
 @click.option("--top", type=click.IntRange(min=0), default=8, show_default=True, help="Rows to print.")
-@click.option("--dialect", shell_complete=dialects, help="Whose behaviour.  [default: keepalived-2.2.7]")
-@click.option(
-    "-j", "--jobs", type=click.IntRange(min=1), help="Worker processes; all processors if not given."
-)
+@dialect_option("Whose behaviour.  [default: keepalived-2.2.7]")
+@jobs_option
 @seed_option
 @json_option
 @quiet_option
@@ -57,12 +55,9 @@ def command(
     Each is judged by every single fault, and by its price: how long a pause and how many lost adverts the
     cluster forgives, and packets a second. FILE is as in `vrrpsim init`.
     """
-    from vrrpsim.protocol.dialect import DIALECTS
     from vrrpsim.report.advice import report, verdict_line
     from vrrpsim.review import advise
 
-    if dialect is not None and dialect not in DIALECTS:
-        raise click.BadParameter(f"{dialect!r} is none of {', '.join(DIALECTS)}", param_hint="--dialect")
     with progress_bar(quiet) as progress:
         done = advise(*files, dialect=dialect, phases=runs, seed=seed, jobs=jobs, progress=progress or False)
     count = len(done.outcome.front)
@@ -71,7 +66,7 @@ def command(
     if as_json:
         click.echo(done.to_json())
     elif quiet:
-        click.echo(look().dress(verdict_line(done.to_dict())))
+        click.echo(look().styled(verdict_line(done.to_dict())))
     elif row:
         click.echo(done.diff(row), nl=False)
     else:

@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING
 import click
 
 from . import BAD, ENVIRONMENT, GOOD, INTERRUPTED, worst
-from ._complete import dialects, inputs
-from ._options import json_option, look, quiet_option, seed_option, set_option, verbose_option
+from ._complete import inputs
+from ._options import (
+    dialect_option,
+    file_option,
+    jobs_option,
+    json_option,
+    look,
+    quiet_option,
+    seed_option,
+    set_option,
+    verbose_option,
+)
 from ._progress import progress_bar
 from ._tables import check_files, table_option, write_table
 
@@ -44,18 +54,15 @@ Examples:
 )
 @click.option("--fail-on", metavar="LIMITS", default="", help="Exit 1 if a row breaks one of these.")
 @click.option("--top", type=click.IntRange(min=0), default=5, show_default=True, help="Pairs to print.")
-@click.option("--dialect", shell_complete=dialects, help="Whose behaviour.  [default: keepalived-2.2.7]")
-@click.option(
-    "-j", "--jobs", type=click.IntRange(min=1), help="Worker processes; all processors if not given."
-)
+@dialect_option("Whose behaviour.  [default: keepalived-2.2.7]")
+@jobs_option
 @seed_option
 @set_option
 @table_option("Write the table, one row a fault or pair.")
-@click.option(
+@file_option(
     "--html",
     metavar="F.html",
-    type=click.Path(path_type=Path),
-    help="Write one offline page: the table, the heat map of pairs, the worst run of each.",
+    says="Write one offline page: the table, the heat map of pairs, the worst run of each.",
 )
 @click.option(
     "--write",
@@ -93,11 +100,8 @@ def command(
     """
     from vrrpsim.examples import find
     from vrrpsim.explore.census_result import parse_limits
-    from vrrpsim.protocol.dialect import DIALECTS
     from vrrpsim.review import read_cluster, take_census
 
-    if dialect is not None and dialect not in DIALECTS:
-        raise click.BadParameter(f"{dialect!r} is none of {', '.join(DIALECTS)}", param_hint="--dialect")
     if fail_on:
         parse_limits(fail_on)
     check_files(output, html)
@@ -136,7 +140,7 @@ def _print(done: Census, cells: tuple[str, ...], as_json: bool, quiet: bool, top
         click.echo(done.to_json())
         return
     if quiet:
-        click.echo(look().dress(verdict_line(done.to_dict())))
+        click.echo(look().styled(verdict_line(done.to_dict())))
         return
     for name in dict.fromkeys(cells):
         click.echo(done.run(name).text(look().width) + "\n")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from . import BAD, GOOD, INTERRUPTED, worst
-from ._complete import dialects, inputs
-from ._options import json_option, look, quiet_option, seed_option
+from ._complete import inputs
+from ._options import dialect_option, jobs_option, json_option, look, quiet_option, seed_option
 from ._progress import progress_bar
 
 BETWEEN = "\0"  # what stands for `--`, which click would swallow
@@ -67,8 +67,8 @@ Examples:
     callback=_fraction,
     help="What differs by no more than this, or by a tenth of a second, is the same.",
 )
-@click.option("--old-dialect", shell_complete=dialects, help="Whose behaviour the old one has.")
-@click.option("--new-dialect", shell_complete=dialects, help="Whose behaviour the new one has.")
+@dialect_option("Whose behaviour the old one has.", "--old-dialect")
+@dialect_option("Whose behaviour the new one has.", "--new-dialect")
 @click.option(
     "-n", "--runs", type=click.IntRange(min=1), default=20, show_default=True, help="Runs of each fault."
 )
@@ -77,9 +77,7 @@ Examples:
 )
 @click.option("--no-pairs", is_flag=True, help="Single faults only.")
 @click.option("--top", type=click.IntRange(min=0), default=10, show_default=True, help="Rows to print.")
-@click.option(
-    "-j", "--jobs", type=click.IntRange(min=1), help="Worker processes; all processors if not given."
-)
+@jobs_option
 @seed_option
 @click.option(
     "--format", "form", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True
@@ -105,13 +103,9 @@ def command(
 
     OLD and NEW are folders, keepalived.conf files or scenarios. Exit 1 if anything got worse.
     """
-    from vrrpsim.protocol.dialect import DIALECTS
     from vrrpsim.report.census_diff import report, verdict_line
     from vrrpsim.review import diff
 
-    for option, name in (("--old-dialect", old_dialect), ("--new-dialect", new_dialect)):
-        if name is not None and name not in DIALECTS:
-            raise click.BadParameter(f"{name!r} is none of {', '.join(DIALECTS)}", param_hint=option)
     with progress_bar(quiet) as progress:
         done = diff(
             *sides,
@@ -129,7 +123,7 @@ def command(
     elif form == "markdown":
         click.echo(done.markdown())
     elif quiet:
-        click.echo(look().dress(verdict_line(done.to_dict())))
+        click.echo(look().styled(verdict_line(done.to_dict())))
     else:
         click.echo(report(done.to_dict(), look(), top=top))
     interrupted = done.outcome.old.interrupted or done.outcome.new.interrupted

@@ -152,7 +152,7 @@ def command(
     if as_json:
         click.echo(found.to_json())
     else:
-        click.echo(look().dress(_verdict(found.outcome) if quiet else found.text()))
+        click.echo(look().styled(_verdict(found.outcome) if quiet else found.text()))
     if found.outcome.ended == "interrupted":
         return INTERRUPTED
     return BAD if found.outcome.findings else GOOD
@@ -170,7 +170,7 @@ def _exhaust(study: Study, seed: int | None, adverts: int, as_json: bool, quiet:
         checked = exhaust(scenario, adverts=adverts, progress=progress)
     text = checked.text()
     shown = to_json(checked.to_dict()) if as_json else text.splitlines()[-1] if quiet else text
-    click.echo(look().dress(shown))
+    click.echo(look().styled(shown))
     return BAD if checked.broken else GOOD
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from ._complete import dialects, inputs
-from ._options import quiet_option
+from ._complete import inputs
+from ._options import dialect_option, quiet_option
 
 
 @click.command(
@@ -22,9 +22,7 @@ Examples:
     "-o", "--out", metavar="F.yaml", help="Write the scenario here; to stdout if not given, or if -."
 )
 @click.option("--force", is_flag=True, help="Overwrite the file.")
-@click.option(
-    "--dialect", shell_complete=dialects, help="Whose behaviour is simulated.  [default: keepalived-2.2.7]"
-)
+@dialect_option("Whose behaviour is simulated.  [default: keepalived-2.2.7]")
 @quiet_option
 def command(files: tuple[str, ...], out: str | None, force: bool, dialect: str | None, quiet: bool) -> None:
     """Write a first scenario from keepalived.conf files, one for each node.
@@ -32,11 +30,8 @@ def command(files: tuple[str, ...], out: str | None, force: bool, dialect: str |
     FILE@ID is the node that `keepalived -i ID` makes of FILE. What the files do not say is guessed or
     invented, and a comment says so. stderr has what `vrrpsim check` finds in the files.
     """
-    from vrrpsim.protocol.dialect import DIALECTS
     from vrrpsim.starter import init
 
-    if dialect is not None and dialect not in DIALECTS:
-        raise click.BadParameter(f"{dialect!r} is none of {', '.join(DIALECTS)}", param_hint="--dialect")
     target = None if out in (None, "-") else Path(str(out))
     try:
         draft = init(*files, out=target, dialect=dialect, force=force)

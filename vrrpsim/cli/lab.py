@@ -14,7 +14,16 @@ import click
 from vrrpsim.atomic_write import write_whole
 
 from . import BAD, GOOD, worst
-from ._options import InputFile, json_option, look, quiet_option, seed_option, set_option, verbose_option
+from ._options import (
+    InputFile,
+    json_option,
+    look,
+    quiet_option,
+    seed_option,
+    set_option,
+    trace_option,
+    verbose_option,
+)
 
 if TYPE_CHECKING:
     from vrrpsim.api import Study
@@ -62,13 +71,7 @@ Examples:
 @seed_option
 @set_option
 @json_option
-@click.option(
-    "--trace",
-    "trace_file",
-    metavar="F.jsonl",
-    type=click.Path(path_type=Path),
-    help="Write every record of the run, one JSON object a line.",
-)
+@trace_option
 @quiet_option
 @verbose_option
 def command(
@@ -228,7 +231,7 @@ def _print(run: Run, *, many: bool, quiet: bool) -> None:
     from vrrpsim.report.text import report, verdict_line
 
     if many or quiet:
-        click.echo(f"seed {run.seed}: " * many + look().dress(verdict_line(run.result)))
+        click.echo(f"seed {run.seed}: " * many + look().styled(verdict_line(run.result)))
         return
     click.echo(report(run.scenario, run.trace, run.result, look=look(), time="in real time"))
 

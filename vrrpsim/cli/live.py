@@ -6,18 +6,14 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from vrrpsim import __version__
 
 from . import GOOD
-from ._complete import dialects, inputs
-from ._options import verbose_option
-
-if TYPE_CHECKING:
-    from vrrpsim.protocol.dialect import Dialect
+from ._complete import inputs
+from ._options import dialect_option, verbose_option
 
 
 @click.command(
@@ -39,9 +35,7 @@ Examples:
 @click.option("--trace", type=click.Path(path_type=Path), metavar="F.jsonl", help="Write the trace.")
 @click.option("--dump", type=click.Path(path_type=Path), metavar="F.json", help="Where SIGUSR1 writes.")
 @click.option("--node", help="Name of this node in the trace.  [default: the host's]")
-@click.option(
-    "--dialect", "name", shell_complete=dialects, help="Whom to be like.  [default: keepalived-2.2.7]"
-)
+@dialect_option("Whom to be like.  [default: keepalived-2.2.7]")
 @click.option("--config-id", help="keepalived's -i: decides lines with @ID.")
 @verbose_option
 def command(
@@ -53,7 +47,7 @@ def command(
     trace: Path | None,
     dump: Path | None,
     node: str | None,
-    name: str | None,
+    dialect: str | None,
     config_id: str | None,
     verbose: bool,
 ) -> int:
@@ -62,10 +56,11 @@ def command(
     Needs CAP_NET_RAW and CAP_NET_ADMIN (packaging/ has a systemd unit). Log lines go to stderr.
     """
     from vrrpsim.live import loading, service
+    from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
 
     options = service.Options(
         path=conf,
-        dialect=_dialect(name),
+        dialect=DIALECTS[dialect] if dialect else DEFAULT_DIALECT,
         node=node or os.uname().nodename,
         config_id=config_id,
         trace=trace,
@@ -85,14 +80,6 @@ def command(
     if observe:
         return service.observe(loaded, _say_on_stdout)
     return service.run(options, loaded, _say_on_stderr)
-
-
-def _dialect(name: str | None) -> Dialect:
-    from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
-
-    if name is not None and name not in DIALECTS:
-        raise click.BadParameter(f"{name!r} is none of {', '.join(DIALECTS)}", param_hint="--dialect")
-    return DIALECTS[name] if name else DEFAULT_DIALECT
 
 
 def _address(text: str) -> tuple[str, int]:

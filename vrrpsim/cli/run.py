@@ -12,7 +12,17 @@ from vrrpsim.atomic_write import write_whole
 from vrrpsim.findings import InputError
 
 from . import BAD, GOOD, INPUT, worst
-from ._options import file_arguments, json_option, look, quiet_option, seed_option, set_option, verbose_option
+from ._options import (
+    file_arguments,
+    file_option,
+    json_option,
+    look,
+    quiet_option,
+    seed_option,
+    set_option,
+    trace_option,
+    verbose_option,
+)
 from ._pictures import draw, plot_option
 
 if TYPE_CHECKING:
@@ -34,32 +44,11 @@ Examples:
 @seed_option
 @set_option
 @json_option
-@click.option(
-    "--trace",
-    "trace_file",
-    metavar="F.jsonl",
-    type=click.Path(path_type=Path),
-    help="Write every record of the run, one JSON object a line.",
-)
+@trace_option
 @plot_option("Draw states, owners, clients and events over time, and the main failover.")
-@click.option(
-    "--pcap",
-    metavar="F.pcapng",
-    type=click.Path(path_type=Path),
-    help="Write every frame for Wireshark, with comments.",
-)
-@click.option(
-    "--perfetto",
-    metavar="F.json",
-    type=click.Path(path_type=Path),
-    help="Write the run for ui.perfetto.dev.",
-)
-@click.option(
-    "--html",
-    metavar="F.html",
-    type=click.Path(path_type=Path),
-    help="Write one offline page: lanes, sequence, waterfalls, configuration.",
-)
+@file_option("--pcap", "F.pcapng", "Write every frame for Wireshark, with comments.")
+@file_option("--perfetto", "F.json", "Write the run for ui.perfetto.dev.")
+@file_option("--html", "F.html", "Write one offline page: lanes, sequence, waterfalls, configuration.")
 @click.option(
     "--fast-forward/--no-fast-forward",
     default=True,
@@ -164,7 +153,7 @@ def _print(run: Run, quiet: bool, *, several: bool, first: bool) -> None:
 
     if quiet:
         name = f"{run.scenario.path}: " if several else ""
-        click.echo(name + look().dress(verdict_line(run.result)))
+        click.echo(name + look().styled(verdict_line(run.result)))
         return
     if not first:
         click.echo()

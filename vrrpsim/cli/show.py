@@ -55,7 +55,7 @@ def command(
         lines = list(topology_text(scenario))
     else:
         lines = [*_routers(scenario), "TOPOLOGY", *topology_text(scenario)]
-    click.echo(look().dress("\n".join(lines)))
+    click.echo(look().styled("\n".join(lines)))
 
 
 def _plot(scenario: Scenario, file: Path, at: str | None) -> None:

@@ -13,7 +13,17 @@ import click
 
 from . import BAD, BUG, ENVIRONMENT, GOOD, INTERRUPTED, worst
 from ._complete import inputs
-from ._options import InputFile, json_option, look, quiet_option, seed_option, set_option, verbose_option
+from ._options import (
+    InputFile,
+    file_option,
+    jobs_option,
+    json_option,
+    look,
+    quiet_option,
+    seed_option,
+    set_option,
+    verbose_option,
+)
 from ._pictures import draw, plot_option
 from ._progress import progress_bar
 from ._tables import check_files, table_option, write_table
@@ -73,9 +83,7 @@ Examples:
 @click.option(
     "-n", "--runs", type=click.IntRange(min=1), default=1000, show_default=True, help="Runs per cell."
 )
-@click.option(
-    "-j", "--jobs", type=click.IntRange(min=1), help="Worker processes; all processors if not given."
-)
+@jobs_option
 @seed_option
 @set_option
 @click.option(
@@ -94,12 +102,7 @@ Examples:
 )
 @table_option("Write every run, one a row.")
 @plot_option("Draw the distributions of failovers and outages.")
-@click.option(
-    "--html",
-    metavar="F.html",
-    type=click.Path(path_type=Path),
-    help="Write one offline page: quantiles, distributions, worst seeds.",
-)
+@file_option("--html", "F.html", "Write one offline page: quantiles, distributions, worst seeds.")
 @click.option(
     "--scheduler", metavar="tcp://…", help="Work on a Dask cluster (pip install 'vrrpsim[cluster]')."
 )
@@ -185,7 +188,7 @@ def _print(done: Sweep, as_json: bool, quiet: bool) -> None:
     if as_json:
         click.echo(done.to_json())
     elif quiet:
-        click.echo(look().dress(verdict_line(done.to_dict())))
+        click.echo(look().styled(verdict_line(done.to_dict())))
     else:
         click.echo(report(done.to_dict(), look()))
 

@@ -24,7 +24,7 @@ def report(document: Document, look: Terminal = PLAIN, *, top: int | None = 8) -
     if top is not None and len(front) > top:
         rows.append(f"     … {len(front) - top} more")
     blocks = [[headline(document)], rows, list(_about(document)), [verdict_line(document)]]
-    return look.dress("\n\n".join("\n".join(block) for block in blocks if block))
+    return look.styled("\n\n".join("\n".join(block) for block in blocks if block))
 
 
 def headline(document: Document) -> str:

@@ -38,7 +38,7 @@ def report(document: Document, look: Terminal = PLAIN, *, top: int | None = 5) -
         list(_missing(document)),
         [replay_line(document), verdict_line(document)],
     ]
-    return look.dress("\n\n".join("\n".join(filter(None, block)) for block in blocks if block))
+    return look.styled("\n\n".join("\n".join(filter(None, block)) for block in blocks if block))
 
 
 def headline(document: Document) -> str:

@@ -17,7 +17,7 @@ def report(document: Document, look: Terminal = PLAIN, *, top: int | None = 10) 
     blocks = [list(_part(key, document[key], top)) for key in ("worse", "better")]
     blocks.append(list(_missing(document)))
     blocks.append([verdict_line(document)])
-    return look.dress("\n\n".join("\n".join(block) for block in blocks if block))
+    return look.styled("\n\n".join("\n".join(block) for block in blocks if block))
 
 
 def verdict_line(document: Document) -> str:

@@ -36,7 +36,7 @@ def report(document: Document, look: Terminal = PLAIN) -> str:
         *(list(_missing(cell)) for cell in cells),
         [verdict_line(document)],
     ]
-    return look.dress("\n\n".join("\n".join(block) for block in blocks if block))
+    return look.styled("\n\n".join("\n".join(block) for block in blocks if block))
 
 
 def headline(document: Document) -> str:

@@ -55,7 +55,7 @@ class Terminal:
     unicode: bool = True
     colour: bool = False
 
-    def dress(self, text: str) -> str:
+    def styled(self, text: str) -> str:
         """Fit finished text to what the terminal can show."""
         if not self.unicode:
             text = text.translate(ASCII)
@@ -76,7 +76,7 @@ def report(
     blocks = [
         [headline(scenario, result, time)],
         list(timeline(scenario, trace, result, look.width)),
-        list(told(story(trace, result))),
+        list(abridged(story(trace, result))),
         list(longest_outage(result)),
         *(list(waterfall(*each)) for each in together[:LIKE]),
         [f"  … {len(together) - LIKE} more failovers"] if len(together) > LIKE else [],
@@ -84,7 +84,7 @@ def report(
         [f"digest {result.digest}"],
         [verdict_line(result)],
     ]
-    return look.dress("\n\n".join("\n".join(block) for block in blocks if block))
+    return look.styled("\n\n".join("\n".join(block) for block in blocks if block))
 
 
 def headline(scenario: Scenario, result: Result, time: str = "simulated") -> str:
@@ -146,7 +146,7 @@ def story(trace: Trace, result: Result) -> list[StoryLine]:
     return sorted(lines, key=lambda line: line.at_ns)
 
 
-def told(lines: Sequence[StoryLine]) -> Iterator[str]:
+def abridged(lines: Sequence[StoryLine]) -> Iterator[str]:
     """Write the lines; of one shape only the first few, then how many more there are and until when."""
     who = max((len(line.who) for line in lines), default=0)
     at = max((len(fixed_s(line.at_ns)) for line in lines), default=0)
