@@ -342,8 +342,7 @@ def test_a_sweep_says_what_its_document_says(sweep):
     judged = [each for cell in document["cells"] for each in (*cell["expectations"], *cell["thresholds"])]
     assert [each["ok"] for each in data["expectations"]] == [each["ok"] for each in judged]
     assert data["command"] == (
-        f"vrrpsim sweep {ROOT}/scenarios/haproxy-crash.yaml -n 8 -s 1 --vary segments.lan.loss=0%,20% "
-        "--threshold 'outage.p50 < 1s'"
+        "vrrpsim sweep haproxy-crash -n 8 -s 1 --vary segments.lan.loss=0%,20% --threshold 'outage.p50 < 1s'"
     )
     commands = {each["command"] for cell in document["cells"] for each in cell["worst"]}
     assert {each["command"] for each in data["worst"]} == commands

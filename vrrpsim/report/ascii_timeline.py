@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
 from vrrpsim.measure.causes import Cause, causes
@@ -13,9 +13,10 @@ from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import format_duration
 from vrrpsim.trace import Fault, FaultEnd, Trace
 
-from .lanes import Slice, alike, state_slices
+from .lanes import Slice, lanes
 
 GLYPHS = {"MASTER": "#", "BACKUP": "=", "INIT": "-", "FAULT": "x", "off": ".", "paused": "~"}
+GLYPHS |= {"several": "!", "nobody": ".", "before": "."}
 LEGEND = "# MASTER  = BACKUP  - INIT  x FAULT  . off  ~ paused"
 NUMBERS = "123456789abcdefghijklmnopqrstuvwxyz"  # the owners in the address rows
 CARET_ROWS = 5
@@ -24,46 +25,33 @@ CARET_ROWS = 5
 def timeline(scenario: Scenario, trace: Trace, result: Result, width: int) -> Iterator[str]:
     """Draw one strip for each instance and each address, scaled to the width, with the faults below."""
     names = list(scenario.nodes)
-    strips = list(_instance_strips(state_slices(scenario, trace)))
-    owners = list(_address_strips(result, names))
-    label = max((len(name) for name, *_ in (*strips, *owners)), default=3)
+    numbers = dict(zip(names, NUMBERS, strict=False))
+    rows = [lane for lane in lanes(scenario, trace, result) if lane.kind != "clients"]
+    states = Counter(lane.key[0] for lane in rows if lane.kind == "states")
+    labels = [
+        lane.key[0] if lane.kind == "states" and states[lane.key[0]] == 1 else lane.label for lane in rows
+    ]
+    label = max(map(len, labels), default=3)
     columns = max(20, min(width, 200) - label - 5)
     end_ns = max(result.duration_ns, 1)
     indent = " " * (label + 4)
     yield indent + _axis(end_ns, columns)
-    for name, instants, glyphs in (*strips, *owners):
-        yield f"  {name:{label}}  {_strip(instants, glyphs, end_ns, columns)}"
+    for name, lane in zip(labels, rows, strict=True):
+        instants = [each.start_ns for each in lane.slices]
+        glyphs = [_glyph(each, numbers) for each in lane.slices]
+        yield f"  {name:{label}}  {_strip(instants or [0], glyphs or [' '], end_ns, columns)}"
     faults = (record for record in trace.records if isinstance(record, (Fault, FaultEnd)))
     for row in _carets(causes(faults, names), end_ns, columns):
         yield indent + row
     yield f"  {LEGEND}"
-    if owners:
-        numbered = ", ".join(f"{number} {name}" for number, name in zip(NUMBERS, names, strict=False))
+    if result.ownerships:
+        numbered = ", ".join(f"{number} {name}" for name, number in numbers.items())
         yield f"  owner: {numbered}, ! several, . nobody"
 
 
-Strip = tuple[str, list[int], list[str]]  # label, instants, the glyph from each on
-
-
-def _instance_strips(states: dict[tuple[str, str], list[Slice]]) -> Iterator[Strip]:
-    several = Counter(node for node, _ in states)
-    for (node, instance), held in states.items():
-        label = f"{node} {instance}" if several[node] > 1 else node
-        yield (
-            label,
-            [0, *(each.start_ns for each in held)],
-            ["-", *(GLYPHS.get(each.what, "?") for each in held)],
-        )
-
-
-def _address_strips(result: Result, names: Sequence[str]) -> Iterator[Strip]:
-    numbers = dict(zip(names, NUMBERS, strict=False))
-    for label, owned in alike(result.ownerships):
-        glyphs = [
-            "!" if len(owners) > 1 else numbers.get(owners[0], "?") if owners else "."
-            for owners in owned.line.owners
-        ]
-        yield label, list(owned.line.instants), glyphs
+def _glyph(each: Slice, numbers: Mapping[str, str]) -> str:
+    """A state's, or the number of the owner."""
+    return GLYPHS.get(each.tone) or numbers.get(each.what, "?")
 
 
 def _strip(instants: Sequence[int], glyphs: Sequence[str], end_ns: int, columns: int) -> str:

@@ -7,19 +7,19 @@ its id in the SVG. The same run gives the same bytes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from textwrap import shorten, wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vrrpsim.measure.result import EventSeen, Result
 from vrrpsim.measure.seconds import fixed_s
 from vrrpsim.scenario.model import Scenario
-from vrrpsim.trace import PriorityChange, Trace
+from vrrpsim.trace import Trace
 
-from .lanes import NOBODY, Slice, alike, client_slices, owner_slices, slices, state_slices
+from .lanes import BAD, Slice, answering, lanes, priority_points, slices
+from .lanes import Lane as Slices
 from .style import (
-    BAD,
     FAINT,
     INK,
     NONE,
@@ -29,11 +29,11 @@ from .style import (
     SILENT,
     SMALL,
     STATES,
-    UNKNOWN,
     Paint,
     event_text,
     inches,
     node_paints,
+    paint_of,
     plain_style,
     rectangle,
 )
@@ -63,13 +63,16 @@ Rows = Sequence[tuple[int, bool, Sequence[EventSeen]]]  # row, whether its text 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar in a lane, in ns. `texts` are tried in order; the first that fits is written."""
+    """One bar in a lane. `texts` are tried in order; the first that fits is written."""
 
-    start_ns: int
-    end_ns: int
-    paint: Paint
-    gid: str
+    shown: Slice
+    gid: str  # empty: only there to hold a text
     texts: tuple[str, ...] = ()
+
+    @property
+    def paint(self) -> Paint:
+        """How it looks."""
+        return paint_of(self.shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +91,14 @@ class _Picture:
         self.result = result
         self.end_ns = max(result.duration_ns, 1)
         self.paints = node_paints(scenario)
+        points = priority_points(scenario, trace)
+        found: dict[str, list[Slices]] = {"states": [], "owners": [], "clients": []}
+        for lane in lanes(scenario, trace, result):
+            found[lane.kind].append(lane)
         self.groups = [
-            _capped(list(_states(scenario, trace))),
-            _capped([self._owners(label, owned) for label, owned in alike(result.ownerships)]),
-            _capped([self._client(name, trace) for name in scenario.clients]),
+            _capped([_states(lane, points.get(lane.key, [(0, 0, "")])) for lane in found["states"]]),
+            _capped([self._owners(lane) for lane in found["owners"]]),
+            _capped([self._client(lane) for lane in found["clients"]]),
         ]
         self.groups = [group for group in self.groups if group]
         self.scenario = scenario
@@ -136,35 +143,26 @@ class _Picture:
 
     # --- lanes
 
-    def _owners(self, label: str, owned: Any) -> Lane:
+    def _owners(self, lane: Slices) -> Lane:
         bars = []
-        for each in owner_slices(owned):
-            paint = self.paints.get(each.what, SEVERAL if " + " in each.what else NONE)
-            if each.what == NOBODY and each.start_ns == 0:
-                paint = UNKNOWN  # the first election is no fault
-            names = each.what.replace(" + ", "+")
-            length = fixed_s(each.end_ns - each.start_ns, 1) + " s"
-            texts: tuple[str, ...] = (each.what,)
-            if paint in (SEVERAL, NONE):
-                texts = (f"{each.what} {length}", length)
-            gid = f"owner/{owned.address}/{names}/{each.start_ns}/{each.end_ns}"
-            bars.append(Bar(each.start_ns, each.end_ns, paint, gid, texts))
-        return Lane(f"{label} owned by", bars)
+        for each in lane.slices:
+            names, length = each.what.replace(" + ", "+"), _length(each)
+            texts = (f"{each.what} {length}", length) if each.tone in BAD else (each.what,)
+            gid = f"owner/{lane.key[0]}/{names}/{each.start_ns}/{each.end_ns}"
+            bars.append(Bar(each, gid, texts))
+        return Lane(f"{lane.label} owned by", bars)
 
-    def _client(self, name: str, trace: Trace) -> Lane:
-        outages = self.result.clients[name].outages
+    def _client(self, lane: Slices) -> Lane:
         bars = []
-        for each in client_slices(name, trace):
-            node = each.what.removeprefix("answered by ")
-            if node in self.paints:
+        for each in lane.slices:
+            node, [name] = answering(each.what), lane.key
+            if node:
                 gid = f"client/{name}/{node}/{each.start_ns}/{each.end_ns}"
-                bars.append(Bar(each.start_ns, each.end_ns, self.paints[node], gid, (each.what, node)))
-        for outage in outages:
-            length = fixed_s(outage.length_ns, 1) + " s"
-            texts = (f"no answer {length}", length)
-            gid = f"outage/{name}/{outage.start_ns}/{outage.end_ns}"
-            bars.append(Bar(outage.start_ns, outage.end_ns, SILENT, gid, texts))
-        return Lane(f"client {name}", sorted(bars, key=lambda bar: (bar.start_ns, bar.end_ns)))
+                bars.append(Bar(each, gid, (each.what, node)))
+            elif each.tone == "silent":
+                gid = f"outage/{name}/{each.start_ns}/{each.end_ns}"
+                bars.append(Bar(each, gid, (f"{each.what} {_length(each)}", _length(each))))
+        return Lane(f"client {lane.label}", bars)
 
     def _timeline(self, axes: Axes, lanes: float, tops: float, events: Rows, more: int) -> None:
         axes.set_xlim(0, self.end_ns / 1e9)
@@ -194,9 +192,9 @@ class _Picture:
             color=INK,
         )
         free_from = 0.0  # where the text of an earlier bar ends
-        bad = [bar.start_ns / 1e9 for bar in lane.bars if bar.paint in BAD]
+        bad = [bar.shown.start_ns / 1e9 for bar in lane.bars if bar.shown.tone in BAD]
         for bar in lane.bars:
-            start, end = bar.start_ns / 1e9, bar.end_ns / 1e9
+            start, end = bar.shown.start_ns / 1e9, bar.shown.end_ns / 1e9
             rectangle(axes, start, top, end - start, high, bar.paint, bar.gid)
             begin = max(start, free_from)
             text = next((text for text in bar.texts if inches(text) < (end - begin) / self._second), "")
@@ -213,7 +211,7 @@ class _Picture:
                     bbox=backing,
                     zorder=4,
                 )
-            elif bar.paint in BAD and begin == start and end - start > 0.04 * self._second:
+            elif bar.shown.tone in BAD and begin == start and end - start > 0.04 * self._second:
                 limit = min((at for at in bad if at > start), default=self.end_ns / 1e9)
                 free_from = self._beside(axes, end, top + high / 2, bar.texts[-1], limit)
         for at_ns in lane.marks:
@@ -337,43 +335,27 @@ def _capped(lanes: Sequence[Lane]) -> list[Lane]:
     return [*lanes[: LANES - 1], Lane(f"… {len(lanes) - LANES + 1} more", ())]
 
 
-def _states(scenario: Scenario, trace: Trace) -> Iterator[Lane]:
-    """One lane for each instance: its states, with the effective priority where there is room."""
-    moves: dict[tuple[str, str], list[PriorityChange]] = {}
-    for record in trace.records:
-        if isinstance(record, PriorityChange):
-            moves.setdefault((record.node, record.instance), []).append(record)
-    base = {
-        (name, instance.name): instance.priority
-        for name, node in scenario.nodes.items()
-        for instance in (node.keepalived.config.instances if node.keepalived else ())
-    }
-    for key, states in state_slices(scenario, trace).items():
-        changes = moves.get(key, [])
-        first = changes[0].old if changes else base.get(key, 0)
-        steps = [(0, str(first), ""), *((each.at_ns, str(each.new), "") for each in changes)]
-        priorities = slices(steps, trace.end_ns)
-        bars = [bar for each in states for bar in _state_bars(key, each, priorities)]
-        marks = [
-            each.start_ns for each in priorities[1:] if _during(states, each.start_ns) in ("MASTER", "BACKUP")
-        ]
-        yield Lane(f"{key[0]} {key[1]}", bars, marks)
+def _length(each: Slice) -> str:
+    return fixed_s(each.end_ns - each.start_ns, 1) + " s"
 
 
-def _state_bars(key: tuple[str, str], state: Slice, priorities: Sequence[Slice]) -> Iterator[Bar]:
-    """The bar of a state, and invisible ones that hold the text of each priority."""
-    paint = STATES.get(state.what, UNKNOWN)
-    gid = "/".join(("state", *key, state.what, str(state.start_ns), str(state.end_ns)))
-    spoken = state.what in ("MASTER", "BACKUP")
-    yield Bar(state.start_ns, state.end_ns, paint, gid, () if spoken else (state.what,))
-    if not spoken:
-        return
-    clear = Paint(paint.face, edge="none", text=paint.text)
-    for each in priorities:
-        start_ns, end_ns = max(state.start_ns, each.start_ns), min(state.end_ns, each.end_ns)
-        if start_ns < end_ns:
-            yield Bar(start_ns, end_ns, clear, "", (f"{state.what} {each.what}", each.what))
-
-
-def _during(states: Iterable[Slice], at_ns: int) -> str:
-    return next((each.what for each in states if each.start_ns <= at_ns < each.end_ns), "")
+def _states(lane: Slices, points: Sequence[tuple[int, int, str]]) -> Lane:
+    """The states of an instance, with the effective priority where there is room."""
+    bars: list[Bar] = []
+    marks: list[int] = []
+    end_ns = lane.slices[-1].end_ns if lane.slices else 0
+    priorities = slices(((at_ns, str(value), "") for at_ns, value, _ in points), end_ns)
+    for state in lane.slices:
+        spoken = state.what in ("MASTER", "BACKUP")
+        gid = "/".join(("state", *lane.key, state.what, str(state.start_ns), str(state.end_ns)))
+        bars.append(Bar(state, gid, () if spoken else (state.what,)))
+        if not spoken:
+            continue
+        for each in priorities:
+            start_ns, end_ns = max(state.start_ns, each.start_ns), min(state.end_ns, each.end_ns)
+            if start_ns < end_ns:  # an invisible bar that holds the text of a priority
+                held = replace(state, start_ns=start_ns, end_ns=end_ns)
+                bars.append(Bar(held, "", (f"{state.what} {each.what}", each.what)))
+            if each.start_ns and start_ns == each.start_ns < end_ns:
+                marks.append(each.start_ns)
+    return Lane(lane.label, bars, marks)

@@ -17,9 +17,18 @@ from typing import Any
 from vrrpsim.measure.result import Result
 from vrrpsim.protocol.reasons import Reason
 from vrrpsim.scenario.model import Scenario
-from vrrpsim.trace import AdvertSent, Gratuitous, PriorityChange, StateChange, Trace
+from vrrpsim.trace import AdvertSent, Gratuitous, StateChange, Trace
 
-from .lanes import Slice, client_slices, machine_slices, owner_slices, process_slices, state_slices
+from .lanes import (
+    Slice,
+    client_slices,
+    configured,
+    machine_slices,
+    owner_slices,
+    priority_points,
+    process_slices,
+    state_slices,
+)
 
 Event = dict[str, Any]
 
@@ -103,7 +112,7 @@ def _addresses(result: Result, tracks: _Tracks) -> Iterator[Event]:
 def _clients(scenario: Scenario, trace: Trace, result: Result, tracks: _Tracks) -> Iterator[Event]:
     for name in scenario.clients:
         track = tracks.of("clients", name)
-        yield from (_slice(track, each, "client") for each in client_slices(name, trace))
+        yield from (_slice(track, each, "client") for each in client_slices(name, trace, result))
         for outage in result.clients[name].outages:
             lost = Slice(outage.start_ns, outage.end_ns, "outage")
             yield _slice(tracks.of("clients", f"{name} outages"), lost, "outage")
@@ -121,19 +130,9 @@ def _faults(result: Result, tracks: _Tracks) -> Iterator[Event]:
 
 def _priorities(scenario: Scenario, trace: Trace, tracks: _Tracks) -> Iterator[Event]:
     """Counters; each begins at what the instance had before its first change, or is configured with."""
-    known: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for name, node in scenario.nodes.items():
-        for instance in node.keepalived.config.instances if node.keepalived else ():
-            known[name, instance.name] = [(0, instance.priority)]
-    for record in trace.records:
-        if isinstance(record, PriorityChange):
-            points = known.setdefault((record.node, record.instance), [(0, record.old)])
-            if len(points) == 1:
-                points[0] = 0, record.old
-            points.append((record.at_ns, record.new))
-    for (owner, name), points in known.items():
+    for (owner, name), points in priority_points(scenario, trace).items():
         track = tracks.of(owner, name)
-        for at_ns, priority in points:
+        for at_ns, priority, _ in points:
             counter = {"ph": "C", "name": f"{name} priority", "pid": track["pid"], "ts": _us(at_ns)}
             yield {**counter, "args": {"priority": priority}}
 
@@ -156,9 +155,7 @@ def _instants(scenario: Scenario, trace: Trace, tracks: _Tracks) -> Iterator[Eve
 def _arrows(scenario: Scenario, trace: Trace, tracks: _Tracks) -> Iterator[Event]:
     """Lead from adverts to the changes of state that they, or the silence after them, caused."""
     routers = {
-        (name, instance.name): (instance.family, instance.vrid)
-        for name, node in scenario.nodes.items()
-        for instance in (node.keepalived.config.instances if node.keepalived else ())
+        (name, instance.name): (instance.family, instance.vrid) for name, instance in configured(scenario)
     }
     sent: dict[tuple[int, int], list[AdvertSent]] = {}
     number = 0

@@ -14,11 +14,10 @@ from vrrpsim.measure.seconds import fixed_s
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Trace
 
-from .lanes import NOBODY, Slice, alike, client_slices, owner_slices, state_slices
+from .lanes import BAD, Slice, lanes
 from .text import headline, story
 
 STYLES = {"MASTER": "bold green", "FAULT": "bold red", "off": "dim", "paused": "yellow"}
-BAD = (NOBODY, "no answer", " + ")
 
 
 class Replay:
@@ -27,25 +26,19 @@ class Replay:
     def __init__(self, scenario: Scenario, trace: Trace, result: Result) -> None:
         self.title, self.end_ns = headline(scenario, result), trace.end_ns
         self.lines = story(trace, result)
-        states = state_slices(scenario, trace).items()
-        self.lanes: dict[str, list[Slice]] = {f"{node} {instance}": held for (node, instance), held in states}
-        self.lanes |= {label: owner_slices(owned) for label, owned in alike(result.ownerships)}
-        self.lanes |= {f"client {name}": client_slices(name, trace) for name in scenario.clients}
+        self.lanes = lanes(scenario, trace, result)
 
     def at(self, now_ns: int, height: int = 24) -> RenderableType:
         """Return the picture of an instant for a terminal of so many lines."""
-        clock, table, news = (
-            Table.grid(padding=(0, 2)),
-            Table.grid(padding=(0, 2)),
-            Table.grid(padding=(0, 2)),
-        )
+        clock, table, news = (Table.grid(padding=(0, 2)) for _ in range(3))
         time = f"{fixed_s(now_ns, 1)} s of {fixed_s(self.end_ns, 1)} s"
         clock.add_row(ProgressBar(max(self.end_ns, 1), now_ns, width=40), Text(time, "bold"))
-        for name, slices in self.lanes.items():
+        for kind, label, _, slices in self.lanes:
             past = bisect_right(slices, now_ns, key=lambda each: each.start_ns)
             held = slices[past - 1] if past else Slice(0, 0, "")
             since = f"for {fixed_s(now_ns - held.start_ns, 1)} s  {held.why}"
-            style = "bold red" if any(sign in held.what for sign in BAD) else STYLES.get(held.what, "")
+            style = "bold red" if held.tone in BAD else STYLES.get(held.tone, "")
+            name = f"client {label}" if kind == "clients" else label
             table.add_row(name, Text(held.what, style), Text(since, "dim"))
         past = bisect_right(self.lines, now_ns, key=lambda line: line.at_ns)
         room = max(height - len(self.lanes) - 5, 3)

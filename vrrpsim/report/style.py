@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from vrrpsim.measure.result import EventSeen
 from vrrpsim.scenario.model import Scenario
 
+from .lanes import Slice, node_tones
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -47,6 +49,13 @@ NONE = Paint("#ffffff", "", RED, RED)
 SILENT = Paint("#F3B48A", "\\\\\\\\", RED)
 BAD = (SEVERAL, NONE, SILENT)
 UNKNOWN = Paint("#ffffff", "", FAINT)
+PAINTS = {  # by the tone of a slice
+    **STATES,
+    **{f"node{number}": paint for number, paint in enumerate(NODES)},
+    "several": SEVERAL,
+    "nobody": NONE,
+    "silent": SILENT,
+}
 
 
 @contextmanager
@@ -77,7 +86,12 @@ def render(picture: Figure, kind: str) -> bytes:
 
 def node_paints(scenario: Scenario) -> dict[str, Paint]:
     """Return the colour of each node, the same in every picture."""
-    return {name: NODES[number % len(NODES)] for number, name in enumerate(scenario.nodes)}
+    return {name: PAINTS[tone] for name, tone in node_tones(scenario).items()}
+
+
+def paint_of(each: Slice) -> Paint:
+    """Return how a slice of a lane looks."""
+    return PAINTS.get(each.tone, UNKNOWN)
 
 
 def event_text(event: EventSeen) -> str:

@@ -17,8 +17,8 @@ from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Trace
 
 from .distribution import COLOURS, DASHES, DrawableCurve
-from .lanes import NOBODY, Slice, alike, client_slices, owner_slices, state_slices
-from .style import BAD, NONE, SEVERAL, SILENT, STATES, UNKNOWN, Paint, event_text, node_paints
+from .lanes import BAD, Slice, answering, lanes
+from .style import event_text, paint_of
 
 __all__ = ["DrawableCurve", "distribution", "timeline"]
 
@@ -26,28 +26,27 @@ WIDE, LEFT, ROW, BAR = 820, 170, 20, 15
 LANES, SLICES = 24, 200  # more are not drawn; of a lane the longest
 FONT = 'font-family="system-ui,sans-serif" font-size="11"'
 
-Lane = tuple[str, Sequence[tuple[Slice, Paint]]]
-
 
 def timeline(scenario: Scenario, trace: Trace, result: Result) -> str:
     """Draw states, owners and clients of a run over time, events as lines through them."""
-    lanes = list(_lanes(scenario, trace, result))
-    shown = lanes[:LANES]
+    rows = lanes(scenario, trace, result)
+    shown = rows[:LANES]
     end_ns = max(result.duration_ns, 1)
     scale = (WIDE - LEFT - 10) / end_ns
     bottom = 18 + ROW * len(shown)
     parts = [_event(event_text(each), LEFT + each.at_ns * scale, bottom) for each in result.events[:SLICES]]
     parts += _said([(event_text(each), LEFT + each.at_ns * scale) for each in result.events[:SLICES]])
-    for number, (label, slices) in enumerate(shown):
+    for number, lane in enumerate(shown):
         y = 18 + ROW * number
+        label = f"client {lane.label}" if lane.kind == "clients" else lane.label
         parts.append(_text(LEFT - 6, y + 11, label[:26], anchor="end"))
-        longest = sorted(slices, key=lambda each: each[0].start_ns - each[0].end_ns)[:SLICES]
-        parts += [_bar(each, paint, y, scale) for each, paint in longest]
+        longest = sorted(lane.slices, key=lambda each: each.start_ns - each.end_ns)[:SLICES]
+        parts += [_bar(each, y, scale) for each in longest]
     for at_s in _ticks(0, end_ns / 1e9):
         x = min(LEFT + at_s * 1e9 * scale, WIDE - 20)
         parts.append(_text(x, bottom + 12, f"{at_s:g} s", anchor="middle"))
-    if len(lanes) > LANES:
-        parts.append(_text(LEFT - 6, bottom + 12, f"… {len(lanes) - LANES} more", anchor="end"))
+    if len(rows) > LANES:
+        parts.append(_text(LEFT - 6, bottom + 12, f"… {len(rows) - LANES} more", anchor="end"))
     return _svg(WIDE, bottom + 18, parts, f"timeline of {result.name or 'the run'}")
 
 
@@ -71,38 +70,16 @@ def distribution(panels: Mapping[str, Sequence[DrawableCurve]]) -> str:
     return _svg(WIDE, high + 34, parts, "distribution of " + " and ".join(panels))
 
 
-def _lanes(scenario: Scenario, trace: Trace, result: Result) -> Iterator[Lane]:
-    paints = node_paints(scenario)
-    for (node, instance), states in state_slices(scenario, trace).items():
-        yield f"{node} {instance}", [(each, STATES.get(each.what, UNKNOWN)) for each in states]
-    for label, owned in alike(result.ownerships):
-        slices = owner_slices(owned)
-        yield label, [(each, paints.get(each.what, _odd(each))) for each in slices]
-    for name in scenario.clients:
-        answers = client_slices(name, trace)
-        named = [Slice(s.start_ns, s.end_ns, s.what.removeprefix("answered by "), s.why) for s in answers]
-        yield f"client {name}", [(each, paints.get(each.what, _silent(each))) for each in named]
-
-
-def _odd(each: Slice) -> Paint:
-    if each.what == NOBODY:
-        return NONE if each.start_ns else UNKNOWN
-    return SEVERAL
-
-
-def _silent(each: Slice) -> Paint:
-    return SILENT if each.start_ns else UNKNOWN  # before the first election nobody can answer
-
-
-def _bar(each: Slice, paint: Paint, y: float, scale: float) -> str:
+def _bar(each: Slice, y: float, scale: float) -> str:
+    paint, what = paint_of(each), answering(each.what) or each.what
     x, wide = LEFT + each.start_ns * scale, (each.end_ns - each.start_ns) * scale
-    about = f"{each.what} {fixed_s(each.start_ns)}–{fixed_s(each.end_ns)} s {each.why}".strip()
+    about = f"{what} {fixed_s(each.start_ns)}–{fixed_s(each.end_ns)} s {each.why}".strip()
     edge = "#80808060" if paint.edge == "#ffffff" else paint.edge
     box = (
         f'<rect x="{x:.1f}" y="{y}" width="{max(wide, 0.6):.1f}" height="{BAR}" fill="{paint.face}" '
         f'stroke="{edge}" stroke-width="0.8"><title>{escape(about)}</title></rect>'
     )
-    texts = (each.what, f"{fixed_s(each.end_ns - each.start_ns, 1)} s" if paint in BAD else "")
+    texts = (what, f"{fixed_s(each.end_ns - each.start_ns, 1)} s" if each.tone in BAD else "")
     text = next((text for text in texts if text and len(text) * 6.4 < wide), "")
     if not text:
         return box

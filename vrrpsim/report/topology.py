@@ -17,7 +17,7 @@ from vrrpsim.scenario.events import Partition
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Trace
 
-from .lanes import Slice, client_slices, machine_slices, process_slices, state_slices
+from .lanes import SILENT, Slice, answering, client_slices, machine_slices, process_slices, state_slices
 from .style import FAINT, INK, NORMAL, RED, SMALL, Paint, event_text, node_paints, plain_style
 
 if TYPE_CHECKING:
@@ -248,11 +248,11 @@ class _Picture:
 
     def _client(self, axes: Axes, name: str, segment: str) -> None:
         """A client, in the colour of the node that answers it."""
-        answer = self._now(client_slices(name, self.trace)) if self.trace.end_ns else ""
-        node = answer.removeprefix("answered by ")
+        answer = self._now(client_slices(name, self.trace, self.result)) if self.trace.end_ns else ""
+        node = answering(answer)
         y = self.y[segment] + (0.95 if self.y[segment] > 0 else -0.95)
-        bad = answer == "no answer"
-        gid = f"client/{name}/{'' if bad else node}"
+        bad = answer == SILENT
+        gid = f"client/{name}/{node}"
         _box(axes, self.x[name], y, WIDE, 0.42, self.paints.get(node, PLAIN), bad=bad, gid=gid)
         text = shorten(f"{name}: {answer}" if answer else name, 28, placeholder=" …")
         colour = RED if bad else INK

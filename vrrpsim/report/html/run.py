@@ -11,6 +11,7 @@ from vrrpsim.measure.expectations import Verdict
 from vrrpsim.measure.failovers import Failover
 from vrrpsim.measure.result import Result
 from vrrpsim.redaction import masked
+from vrrpsim.report.lanes import node_tones
 from vrrpsim.report.messages import sequence
 from vrrpsim.report.text import (
     Terminal,
@@ -48,7 +49,7 @@ def run_page(scenario: Scenario, trace: Trace, result: Result, command: str = ""
 
 def data(scenario: Scenario, trace: Trace, result: Result, command: str) -> dict[str, Any]:
     """Return what the page shows; all times in ns."""
-    words = Words(list(scenario.nodes))
+    words = Words()
     lines = story(trace, result)
     alike = failovers_alike(result.failovers)
     slowest = sorted(alike, key=lambda each: -(each[1].total_ns or each[1].length_ns))[:FAILOVERS]
@@ -68,7 +69,7 @@ def data(scenario: Scenario, trace: Trace, result: Result, command: str) -> dict
         "version": __version__,
         "figures": list(_figures(result)),
         "counts": {name.replace("_", " "): count for name, count in result.counts.items()},
-        "nodes": {name: words.of_node(name) for name in scenario.nodes},
+        "nodes": node_tones(scenario),
         "lanes": lanes(scenario, trace, result, words),
         "priorities": priorities(scenario, trace, words),
         "words": words.table,

@@ -7,31 +7,28 @@ neighbours shorter than a part of the run become one slice `n changes`, in the t
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
 from vrrpsim.measure.result import Result
-from vrrpsim.report.lanes import NOBODY, Slice, alike, owner_slices, slices, state_slices
+from vrrpsim.report.lanes import BAD, Slice, configured, node_tones, priority_points
+from vrrpsim.report.lanes import lanes as lanes_of
 from vrrpsim.report.text import brief
 from vrrpsim.scenario.model import Scenario
-from vrrpsim.trace import PriorityChange, Reachability, Trace
+from vrrpsim.trace import Trace
 
 LANES = 60  # of one kind
 SLICES = 5000  # in all lanes
-BAD = ("several", "nobody", "silent")
-TONES = 6  # nodes that can be told apart by colour
 
 
 class Words:
     """Texts, each once, with the tone in which it is shown."""
 
-    def __init__(self, nodes: Sequence[str]) -> None:
+    def __init__(self) -> None:
         self.table: list[tuple[str, str]] = []
         self._numbers: dict[tuple[str, str], int] = {}
-        self._tones = {name: f"node{number % TONES}" for number, name in enumerate(nodes)}
 
     def __call__(self, text: str, tone: str = "") -> int:
         """Return the number of a word."""
@@ -40,26 +37,12 @@ class Words:
             self.table.append((text, tone))
         return number
 
-    def of_node(self, name: str) -> str:
-        """Return the tone of a node."""
-        return self._tones.get(name, "other")
-
 
 def lanes(scenario: Scenario, trace: Trace, result: Result, words: Words) -> dict[str, list[dict[str, Any]]]:
     """Return the lanes by kind: states, owners, clients."""
-    states = [
-        (f"{node} {instance}", [(each, each.what) for each in found])
-        for (node, instance), found in state_slices(scenario, trace).items()
-    ]
-    owners = [
-        (label, [(each, _owner_tone(each, words)) for each in owner_slices(owned)])
-        for label, owned in alike(result.ownerships)
-    ]
-    clients = [
-        (name, [(each, _client_tone(each, words)) for each in _client(name, trace, result)])
-        for name in scenario.clients
-    ]
-    kinds = {"states": states, "owners": owners, "clients": clients}
+    kinds: dict[str, list[tuple[str, list[Slice]]]] = {"states": [], "owners": [], "clients": []}
+    for lane in lanes_of(scenario, trace, result):
+        kinds[lane.kind].append((lane.label, lane.slices))
     most = max(SLICES // max(sum(min(len(found), LANES) for found in kinds.values()), 1), 40)
     return {
         kind: [_lane(label, found, most, words) for label, found in all_of_kind[:LANES]]
@@ -68,72 +51,34 @@ def lanes(scenario: Scenario, trace: Trace, result: Result, words: Words) -> dic
     }
 
 
-def _owner_tone(each: Slice, words: Words) -> str:
-    if each.what == NOBODY:
-        return "nobody" if each.start_ns else "before"  # the first election is no fault
-    return "several" if " + " in each.what else words.of_node(each.what)
-
-
-def _client_tone(each: Slice, words: Words) -> str:
-    node = each.what.removeprefix("answered by ")
-    return {"no answer": "silent", "not yet": "before", "between requests": "before"}.get(
-        each.what
-    ) or words.of_node(node)
-
-
-def _client(name: str, trace: Trace, result: Result) -> list[Slice]:
-    """Return who answers a client; `no answer` is exactly its outages, shorter gaps it did not notice."""
-    changes = [r for r in trace.records if isinstance(r, Reachability) and r.client == name]
-    when = [change.at_ns for change in changes]
-    outages = result.clients[name].outages
-    starts = [outage.start_ns for outage in outages]
-    first_ns = next((change.at_ns for change in changes if change.reachable), trace.end_ns)
-    steps = []
-    for at_ns in sorted({*when, *starts, *(outage.end_ns for outage in outages if outage.ended)}):
-        outage = bisect_right(starts, at_ns) - 1
-        change = bisect_right(when, at_ns) - 1
-        if outage >= 0 and (at_ns < outages[outage].end_ns or not outages[outage].ended):
-            first = changes[max(bisect_right(when, starts[outage]) - 1, 0)] if changes else None
-            steps.append((at_ns, "no answer", first.reason if first else ""))
-        elif change >= 0 and changes[change].reachable:
-            steps.append((at_ns, f"answered by {changes[change].node}", ""))
-        else:
-            what = "between requests" if at_ns > first_ns else "not yet"
-            steps.append((at_ns, what, changes[change].reason if change >= 0 else ""))
-    return slices(steps, trace.end_ns)
-
-
-Toned = Sequence[tuple[Slice, str]]
-
-
-def _lane(label: str, found: Toned, most: int, words: Words) -> dict[str, Any]:
+def _lane(label: str, found: Sequence[Slice], most: int, words: Words) -> dict[str, Any]:
     shown = _coarser(found, most)
     flat = [
         part
-        for each, tone in shown
-        for part in (each.start_ns, words(each.what, tone), words(each.why) if each.why else -1)
+        for each in shown
+        for part in (each.start_ns, words(each.what, each.tone), words(each.why) if each.why else -1)
     ]
     return {"label": label, "slices": flat} | ({"of": len(found)} if len(shown) < len(found) else {})
 
 
-def _coarser(found: Toned, most: int) -> Toned:
+def _coarser(found: Sequence[Slice], most: int) -> Sequence[Slice]:
     """Join runs of short neighbours until about `most` slices are left; the longest of the bad ones stay."""
     if len(found) <= most:
         return found
-    whole_ns = found[-1][0].end_ns - found[0][0].start_ns
-    bad = sorted(_length(each) for each in found if each[1] in BAD)
+    whole_ns = found[-1].end_ns - found[0].start_ns
+    bad = sorted(_length(each) for each in found if each.tone in BAD)
     return list(_joined(found, 4 * whole_ns // most, bad[-most // 4] if len(bad) > most // 4 else 0))
 
 
-def _length(each: tuple[Slice, str]) -> int:
-    return each[0].end_ns - each[0].start_ns
+def _length(each: Slice) -> int:
+    return each.end_ns - each.start_ns
 
 
-def _joined(found: Toned, least_ns: int, bad_ns: int) -> Iterator[tuple[Slice, str]]:
-    run: list[tuple[Slice, str]] = []
+def _joined(found: Sequence[Slice], least_ns: int, bad_ns: int) -> Iterator[Slice]:
+    run: list[Slice] = []
     for each in found:
-        short = _length(each) < least_ns and not (each[1] in BAD and _length(each) > bad_ns)
-        if run and (not short or each[0].end_ns - run[0][0].start_ns > least_ns):
+        short = _length(each) < least_ns and not (each.tone in BAD and _length(each) > bad_ns)
+        if run and (not short or each.end_ns - run[0].start_ns > least_ns):
             yield _several(run)
             run = []
         if short:
@@ -144,35 +89,30 @@ def _joined(found: Toned, least_ns: int, bad_ns: int) -> Iterator[tuple[Slice, s
         yield _several(run)
 
 
-def _several(run: Toned) -> tuple[Slice, str]:
+def _several(run: Sequence[Slice]) -> Slice:
     if len(run) == 1:
         return run[0]
     held: Counter[tuple[str, str]] = Counter()
-    for each, tone in run:
-        held[each.what, tone] += each.end_ns - each.start_ns
-    start_ns, end_ns = run[0][0].start_ns, run[-1][0].end_ns
+    for each in run:
+        held[each.what, each.tone] += _length(each)
+    start_ns, end_ns = run[0].start_ns, run[-1].end_ns
     shares = (f"{what} {100 * ns / (end_ns - start_ns):.3g} %" for (what, _), ns in held.most_common(4))
     [((_, tone), _)] = held.most_common(1)
     worse = any(each in BAD for _, each in held)
     text = f"{len(run)} changes in {brief(end_ns - start_ns)}"
-    return Slice(start_ns, end_ns, text, ", ".join(shares)), f"{tone} {'many-bad' if worse else 'many'}"
+    return Slice(start_ns, end_ns, text, ", ".join(shares), f"{tone} {'many-bad' if worse else 'many'}")
 
 
 def priorities(scenario: Scenario, trace: Trace, words: Words) -> list[dict[str, Any]]:
     """Return one chart for each virtual router: the effective priority of each instance over time."""
-    points: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
+    points: dict[tuple[str, ...], list[tuple[int, int, int]]] = {
+        key: [(at_ns, value, words(why) if why else -1) for at_ns, value, why in own]
+        for key, own in priority_points(scenario, trace).items()
+    }
+    tones = node_tones(scenario)
     charts: dict[tuple[int, int], list[tuple[str, str]]] = {}
-    for name, node in scenario.nodes.items():
-        for instance in node.keepalived.config.instances if node.keepalived else ():
-            points[name, instance.name] = [(0, instance.priority, -1)]
-            charts.setdefault((instance.vrid, instance.family), []).append((name, instance.name))
-    for record in trace.records:
-        if not isinstance(record, PriorityChange):
-            continue
-        own = points.setdefault((record.node, record.instance), [(0, record.old, -1)])
-        if len(own) == 1 and own[0][0] == 0:
-            own[0] = 0, record.old, -1
-        own.append((record.at_ns, record.new, words(record.reason) if record.reason else -1))
+    for name, instance in configured(scenario):
+        charts.setdefault((instance.vrid, instance.family), []).append((name, instance.name))
     most = max(SLICES // 2 // max(len(points), 1), 20)
     return [
         {
@@ -180,11 +120,11 @@ def priorities(scenario: Scenario, trace: Trace, words: Words) -> list[dict[str,
             "lines": [
                 {
                     "node": name,
-                    "tone": words.of_node(name),
-                    "instance": instance,
-                    **_thinned(points[name, instance], most),
+                    "tone": tones[name],
+                    "instance": own,
+                    **_thinned(points[name, own], most),
                 }
-                for name, instance in members
+                for name, own in members
             ],
         }
         for (vrid, family), members in list(charts.items())[:LANES]
