@@ -30,6 +30,7 @@ from .text import (
     brief,
     failovers_alike,
     headline,
+    longest_outage,
     measured_words,
     verdict_line,
 )
@@ -65,6 +66,7 @@ def run_card(scenario: Scenario, trace: Trace, result: Result, command: str) -> 
     rows = [
         (
             label,
+            each.kind.value,
             f"{each.old} → {each.new}",
             str(each.cause),
             *(_time(part.length_ns) for part in each.parts),
@@ -81,7 +83,8 @@ def run_card(scenario: Scenario, trace: Trace, result: Result, command: str) -> 
     blocks = [
         _p(scenario.description),
         timeline(scenario, trace, result),
-        _table(("address", "failover", "after", *parts, "total"), rows),
+        _table(("address", "kind", "failover", "after", *parts, "total"), rows),
+        _pre(longest_outage(result)),
         _table(("longest or in all", ""), figures),
         _table(("", "expected", "measured"), wanted),
         _code(command),
@@ -172,6 +175,11 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], most: int = ROWS)
 
 def _p(text: str) -> str:
     return f"<div>{escape(text)}</div>" if text else ""
+
+
+def _pre(lines: Iterable[str]) -> str:
+    text = escape("\n".join(lines))
+    return f'<pre style="margin:6px 0;font-size:12px;overflow-x:auto">{text}</pre>' if text else ""
 
 
 def _code(text: str) -> str:

@@ -17,8 +17,8 @@ from vrrpsim.measure.seconds import fixed_s
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Trace
 
-from .lanes import BAD, Slice, answering, lanes, priority_points, slices
-from .lanes import Lane as Slices
+from . import waterfall
+from .lanes import BAD, Lane, Slice, answering, lanes, priority_points, slices
 from .style import (
     FAINT,
     INK,
@@ -38,7 +38,6 @@ from .style import (
     rectangle,
 )
 from .text import verdict_line
-from .waterfall import known_parts, main_failover, waterfall
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +75,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class DrawnLane:
     """One row of the timeline."""
 
     label: str
@@ -92,7 +91,7 @@ class _Picture:
         self.end_ns = max(result.duration_ns, 1)
         self.paints = node_paints(scenario)
         points = priority_points(scenario, trace)
-        found: dict[str, list[Slices]] = {"states": [], "owners": [], "clients": []}
+        found: dict[str, list[Lane]] = {"states": [], "owners": [], "clients": []}
         for lane in lanes(scenario, trace, result):
             found[lane.kind].append(lane)
         self.groups = [
@@ -102,9 +101,11 @@ class _Picture:
         ]
         self.groups = [group for group in self.groups if group]
         self.scenario = scenario
+        self.waterfalls = list(waterfall.waterfalls(result))
         longest = max((len(lane.label) for group in self.groups for lane in group), default=4)
         often = Counter(map(event_text, result.events)).items()
-        longest = max(longest, *(len(text) + 5 for text, count in often if count > 3), 4)
+        names = [name for shown in self.waterfalls for name, *_ in shown.parts]
+        longest = max(longest, *map(len, names), *(len(text) + 5 for text, count in often if count > 3), 4)
         self.left = min(0.3 + longest * 0.08, 3.0)
         self.wide = WIDTH - self.left - 0.3
 
@@ -116,8 +117,7 @@ class _Picture:
         lanes = sum(map(len, self.groups)) * LANE + GAP * max(len(self.groups) - 1, 1)
         head = 0.5 + 0.19 * len(about)
         tops = ROW * (1 + max((row for row, *_ in events), default=-1) + bool(more)) + 0.1
-        failover = main_failover(self.result)
-        below = 0.95 + (0.9 + 0.27 * len(known_parts(failover[1])) if failover else 0)
+        below = 0.95 + sum(map(_high, self.waterfalls))
         high = head + tops + lanes + below
         picture = Picture(figsize=(WIDTH, high), facecolor="#ffffff")
         self._head(picture, about, high)
@@ -126,10 +126,11 @@ class _Picture:
         )
         self._timeline(axes, lanes, tops, events, more)
         self._legend(picture, axes, high - head - tops - lanes, high)
-        if failover:
-            bottom, height = 0.42, below - 1.1 - 0.42
-            axes = picture.add_axes((self.left / WIDTH, bottom / high, self.wide / WIDTH, height / high))
-            waterfall(axes, *failover, self.wide)
+        bottom = 0.0
+        for shown in reversed(self.waterfalls):
+            box = (self.left / WIDTH, (bottom + 0.42) / high, self.wide / WIDTH, (_high(shown) - 0.77) / high)
+            waterfall.draw(picture.add_axes(box), shown, self.left - 0.15, self.wide)
+            bottom += _high(shown)
         return picture
 
     def _head(self, picture: Figure, about: Sequence[str], high: float) -> None:
@@ -143,16 +144,16 @@ class _Picture:
 
     # --- lanes
 
-    def _owners(self, lane: Slices) -> Lane:
+    def _owners(self, lane: Lane) -> DrawnLane:
         bars = []
         for each in lane.slices:
             names, length = each.what.replace(" + ", "+"), _length(each)
             texts = (f"{each.what} {length}", length) if each.tone in BAD else (each.what,)
             gid = f"owner/{lane.key[0]}/{names}/{each.start_ns}/{each.end_ns}"
             bars.append(Bar(each, gid, texts))
-        return Lane(f"{lane.label} owned by", bars)
+        return DrawnLane(f"{lane.label} owned by", bars)
 
-    def _client(self, lane: Slices) -> Lane:
+    def _client(self, lane: Lane) -> DrawnLane:
         bars = []
         for each in lane.slices:
             node, [name] = answering(each.what), lane.key
@@ -162,7 +163,7 @@ class _Picture:
             elif each.tone == "silent":
                 gid = f"outage/{name}/{each.start_ns}/{each.end_ns}"
                 bars.append(Bar(each, gid, (f"{each.what} {_length(each)}", _length(each))))
-        return Lane(f"client {lane.label}", bars)
+        return DrawnLane(f"client {lane.label}", bars)
 
     def _timeline(self, axes: Axes, lanes: float, tops: float, events: Rows, more: int) -> None:
         axes.set_xlim(0, self.end_ns / 1e9)
@@ -180,7 +181,7 @@ class _Picture:
                 top += LANE
             top += GAP
 
-    def _lane(self, axes: Axes, lane: Lane, top: float) -> None:
+    def _lane(self, axes: Axes, lane: DrawnLane, top: float) -> None:
         high = LANE * 0.8
         axes.text(
             -0.1 * self._second,
@@ -328,18 +329,22 @@ class _Picture:
         )
 
 
-def _capped(lanes: Sequence[Lane]) -> list[Lane]:
+def _high(shown: waterfall.Waterfall) -> float:
+    return 1.1 + 0.27 * len(shown.parts)
+
+
+def _capped(lanes: Sequence[DrawnLane]) -> list[DrawnLane]:
     """Return the lanes that a picture can hold."""
     if len(lanes) <= LANES:
         return list(lanes)
-    return [*lanes[: LANES - 1], Lane(f"… {len(lanes) - LANES + 1} more", ())]
+    return [*lanes[: LANES - 1], DrawnLane(f"… {len(lanes) - LANES + 1} more", ())]
 
 
 def _length(each: Slice) -> str:
     return fixed_s(each.end_ns - each.start_ns, 1) + " s"
 
 
-def _states(lane: Slices, points: Sequence[tuple[int, int, str]]) -> Lane:
+def _states(lane: Lane, points: Sequence[tuple[int, int, str]]) -> DrawnLane:
     """The states of an instance, with the effective priority where there is room."""
     bars: list[Bar] = []
     marks: list[int] = []
@@ -358,4 +363,4 @@ def _states(lane: Slices, points: Sequence[tuple[int, int, str]]) -> Lane:
                 bars.append(Bar(held, "", (f"{state.what} {each.what}", each.what)))
             if each.start_ns and start_ns == each.start_ns < end_ns:
                 marks.append(each.start_ns)
-    return Lane(lane.label, bars, marks)
+    return DrawnLane(lane.label, bars, marks)

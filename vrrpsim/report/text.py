@@ -16,6 +16,8 @@ from itertools import groupby
 from vrrpsim.measure.causes import Cause, causes
 from vrrpsim.measure.expectations import SINGLE_RUN, Verdict
 from vrrpsim.measure.failovers import Failover
+from vrrpsim.measure.outage_parts import OutagePart
+from vrrpsim.measure.outages import Outage
 from vrrpsim.measure.ownership import Ownership
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
@@ -288,16 +290,22 @@ def _clients(trace: Trace, result: Result) -> Iterator[StoryLine]:
 # --- the longest outage ---------------------------------------------------------------------------
 
 
-def longest_outage(result: Result) -> Iterator[str]:
-    """Say why the longest outage of any client lasted, part by part: the first thing to know of a run."""
+def worst_outage(result: Result) -> tuple[str, Outage, tuple[OutagePart, ...]] | None:
+    """Return the longest outage of any client, whose it is, and its parts; None if there was none."""
     outages = [
-        (outage, name, parts)
+        (name, outage, parts)
         for name, why in result.why.items()
         for outage, parts in zip(result.clients[name].outages, why, strict=True)
     ]
-    if not outages:
+    return max(outages, key=lambda each: each[1].length_ns, default=None)
+
+
+def longest_outage(result: Result) -> Iterator[str]:
+    """Say why the longest outage of any client lasted, part by part: the first thing to know of a run."""
+    found = worst_outage(result)
+    if found is None:
         return
-    outage, name, parts = max(outages, key=lambda each: each[0].length_ns)
+    name, outage, parts = found
     until = fixed_s(outage.end_ns) if outage.ended else "the end"
     client = f"  {name}" if len(result.clients) > 1 else ""
     yield f"LONGEST OUTAGE{client}  {fixed_s(outage.length_ns)} s, from {fixed_s(outage.start_ns)} to {until}"

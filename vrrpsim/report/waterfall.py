@@ -1,16 +1,19 @@
-"""The main failover part by part: what each took, and the keyword that governs it."""
+"""The main failover and the longest outage part by part: what each took, and what governs it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from vrrpsim.measure.failovers import Failover
+from vrrpsim.measure.outage_parts import OutagePart
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
 
 from .style import FAINT, INK, NORMAL, SMALL, Paint, inches, rectangle
-from .text import brief, failovers_alike
+from .text import brief, failovers_alike, worst_outage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,13 +26,6 @@ def main_failover(result: Result) -> tuple[str, Failover] | None:
     return max(takeovers or found, key=lambda each: each[1].total_ns or each[1].length_ns, default=None)
 
 
-def known_parts(failover: Failover) -> list[tuple[str, int, str]]:
-    """Return name, ns and keyword of the parts that were measured."""
-    return [
-        (part.name, part.length_ns, part.keyword) for part in failover.parts if part.length_ns is not None
-    ]
-
-
 WORDS = {
     "detect": "noticed",
     "elect": "new master elected",
@@ -40,35 +36,73 @@ WORDS = {
 PARTS = tuple(map(Paint, ("#A6D8F3", "#EBD77A", "#E3B8D0", "#D7BCE8", "#7FCDB4"), [""] * 5, [INK] * 5))
 
 
-def waterfall(axes: Axes, label: str, failover: Failover, wide: float) -> None:
-    """Draw the parts of a failover below each other; the axes are `wide` inches wide."""
-    known = known_parts(failover)
-    total_ns = max(sum(length_ns for _, length_ns, _ in known), 1)
-    cause = shorten(str(failover.cause), 44, placeholder=" …")
-    shown = "nobody served" if failover.total_ns is None else f"{fixed_s(failover.total_ns)} s in all"
-    axes.set_title(
-        f"Main failover: {label}, {failover.old} to {failover.new}, after “{cause}”: {shown}",
-        loc="left",
-        size=NORMAL,
-        weight="bold",
-        color=INK,
-    )
+@dataclass(frozen=True, slots=True)
+class Waterfall:
+    """A stretch of time part by part: for each its name, length in ns, what governs it, and its gid."""
+
+    title: str
+    since: str
+    parts: Sequence[tuple[str, int, str, str]]
+
+
+def waterfalls(result: Result) -> Iterator[Waterfall]:
+    """Return the main failover and the longest outage, if there are any."""
+    main, worst = main_failover(result), worst_outage(result)
+    if main:
+        label, failover = main
+        cause = shorten(str(failover.cause), 44, placeholder=" …")
+        shown = "nobody served" if failover.total_ns is None else f"{fixed_s(failover.total_ns)} s in all"
+        yield Waterfall(
+            f"Main failover, a {failover.kind.value}: {label}, {failover.old} to {failover.new}, "
+            f"after “{cause}”: {shown}",
+            f"seconds since the fault at {fixed_s(failover.fault_ns)} s",
+            [
+                (WORDS[part.name], part.length_ns, part.keyword, f"part/{part.name}/{part.length_ns}")
+                for part in failover.parts
+                if part.length_ns is not None
+            ],
+        )
+    if worst:
+        name, outage, parts = worst
+        yield Waterfall(
+            f"Longest outage: client {name}, {fixed_s(outage.length_ns)} s"
+            + ", to the end" * (not outage.ended),
+            f"seconds since {fixed_s(outage.start_ns)} s",
+            [
+                (part.cause, part.length_ns, governed, f"cause/{name}/{part.start_ns}/{part.end_ns}")
+                for part, governed in zip(parts, outage_words(parts), strict=True)
+            ],
+        )
+
+
+def outage_words(parts: Sequence[OutagePart]) -> Iterator[str]:
+    """Say what governs each part of an outage, and after which event if it is another than before."""
+    before = None
+    for part in parts:
+        event = f"after “{part.event}”" if part.event and part.event != before else ""
+        before = part.event or before
+        yield ", ".join(filter(None, (part.keyword, event)))
+
+
+def draw(axes: Axes, shown: Waterfall, left: float, wide: float) -> None:
+    """Draw the parts below each other; the axes are `wide` inches wide, with `left` inches for the names."""
+    total_ns = max(sum(length_ns for _, length_ns, *_ in shown.parts), 1)
+    title = shorten(shown.title, 110, placeholder="…")
+    axes.set_title(title, loc="left", x=-left / wide, size=NORMAL, weight="bold", color=INK)
     axes.set_xlim(0, total_ns / 1e9)
-    axes.set_ylim(len(known), 0)
+    axes.set_ylim(len(shown.parts), 0)
     gone_ns = 0
-    for row, (name, length_ns, keyword) in enumerate(known):
+    for row, (_, length_ns, keyword, gid) in enumerate(shown.parts):
         start, length = gone_ns / 1e9, length_ns / 1e9
-        paint = PARTS[row % len(PARTS)]
-        rectangle(axes, start, row + 0.15, length, 0.7, paint, f"part/{name}/{length_ns}")
+        rectangle(axes, start, row + 0.15, length, 0.7, PARTS[row % len(PARTS)], gid)
         text = f"{brief(length_ns)}  {keyword}"
         _beside_bar(axes, start, length, total_ns / 1e9, row + 0.5, text, wide)
         gone_ns += length_ns
-    axes.set_yticks(
-        [row + 0.5 for row in range(len(known))], [WORDS[name] for name, *_ in known], size=NORMAL
-    )
+    names = [shorten(name, 38, placeholder="…") for name, *_ in shown.parts]
+    axes.set_yticks([row + 0.5 for row in range(len(names))], names, size=NORMAL)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=SMALL, color=FAINT)
-    axes.set_xlabel(f"seconds since the fault at {fixed_s(failover.fault_ns)} s", size=SMALL, color=INK)
+    axes.set_xlabel(shown.since, size=SMALL, color=INK)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
 

@@ -24,8 +24,9 @@ from vrrpsim.report.text import (
     report,
     story,
     verdict_line,
+    worst_outage,
 )
-from vrrpsim.report.waterfall import WORDS, main_failover
+from vrrpsim.report.waterfall import WORDS, main_failover, outage_words
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import format_duration
 from vrrpsim.scenario.secrets import secrets_of
@@ -84,6 +85,7 @@ def data(scenario: Scenario, trace: Trace, result: Result, command: str) -> dict
             for label, each in alike
             if any(each is shown for _, shown in slowest)
         ],
+        "outage": _outage(result),
         "more_failovers": max(len(alike) - FAILOVERS, 0),
         "expectations": [_expectation(each) for each in result.expectations],
         "sequence": sequence(scenario, trace),
@@ -122,12 +124,28 @@ def _failover(label: str, each: Failover, main: bool) -> dict[str, Any]:
         "label": label,
         "from": each.old,
         "to": each.new,
+        "kind": each.kind.value,
         "cause": str(each.cause),
         "fault": each.fault_ns,
         "owner": each.owner_ns,
         "total": each.total_ns,
         "parts": [[WORDS[part.name], part.length_ns, part.keyword] for part in each.parts],
         "main": main,
+    }
+
+
+def _outage(result: Result) -> dict[str, Any] | None:
+    found = worst_outage(result)
+    if found is None:
+        return None
+    name, outage, parts = found
+    words = zip(parts, outage_words(parts), strict=True)
+    return {
+        "client": name,
+        "start": outage.start_ns,
+        "end": outage.end_ns,
+        "ended": outage.ended,
+        "parts": [[part.cause, part.length_ns, governed] for part, governed in words],
     }
 
 
