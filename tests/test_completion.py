@@ -38,7 +38,8 @@ def test_commands_and_options():
 
 
 def test_dialects():
-    assert offered("vrrpsim check --dialect keepalived-2.3") == [("plain", "keepalived-2.3.3")]
+    offers = [("plain", name) for name in ("keepalived-2.3.3", "keepalived-2.3.4")]
+    assert offered("vrrpsim check --dialect keepalived-2.3") == offers
 
 
 def test_scenarios_but_not_other_files(tmp_path):
