@@ -36,6 +36,7 @@ from .style import (
     paint_of,
     plain_style,
     rectangle,
+    write,
 )
 from .text import verdict_line
 
@@ -183,14 +184,13 @@ class _Picture:
 
     def _lane(self, axes: Axes, lane: DrawnLane, top: float) -> None:
         high = LANE * 0.8
-        axes.text(
+        write(
+            axes,
             -0.1 * self._second,
             top + high / 2,
             shorten(lane.label, 38, placeholder="…"),
             ha="right",
-            va="center",
             size=NORMAL,
-            color=INK,
         )
         free_from = 0.0  # where the text of an earlier bar ends
         bad = [bar.shown.start_ns / 1e9 for bar in lane.bars if bar.shown.tone in BAD]
@@ -201,14 +201,12 @@ class _Picture:
             text = next((text for text in bar.texts if inches(text) < (end - begin) / self._second), "")
             if text:
                 backing = {"facecolor": bar.paint.face, "edgecolor": "none", "pad": 0.8}
-                axes.text(
+                write(
+                    axes,
                     (begin + end) / 2,
                     top + high / 2,
                     text,
-                    size=SMALL,
                     color=bar.paint.text,
-                    ha="center",
-                    va="center",
                     bbox=backing,
                     zorder=4,
                 )
@@ -225,7 +223,7 @@ class _Picture:
             return x
         backing = {"facecolor": "#ffffff", "edgecolor": "none", "pad": 0.6, "alpha": 0.9}
         at = x + 0.05 * self._second
-        axes.text(at, y, text, size=SMALL, color="#a04000", va="center", bbox=backing, zorder=5)
+        write(axes, at, y, text, color="#a04000", bbox=backing, zorder=5, ha="left")
         return end
 
     @property
@@ -273,20 +271,18 @@ class _Picture:
                 self._event(axes, event, y, lanes, gid, often=len(group) > 1)
             several = len(group) > 1
             beside = -0.1 if left or several else 0.1
-            axes.text(
+            write(
+                axes,
                 (0 if several else group[0].at_ns / 1e9) + beside * self._second,
                 y,
                 event_text(group[0]) + (f" × {len(group)}" if several else ""),
-                size=SMALL,
                 weight="bold",
-                color=INK,
                 ha="left" if beside > 0 else "right",
-                va="center",
                 bbox={"facecolor": "#ffffff", "edgecolor": "none", "pad": 0.5},
                 zorder=4,
             )
         if more:
-            axes.text(0, -tops + ROW / 2, f"… {more} more events", size=SMALL, color=INK, va="center")
+            write(axes, 0, -tops + ROW / 2, f"… {more} more events", ha="left")
 
     def _event(self, axes: Axes, event: EventSeen, y: float, lanes: float, gid: str, *, often: bool) -> None:
         """Draw when an event came and, if it was undone, the band while it lasted; fainter what is often."""

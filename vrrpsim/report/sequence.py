@@ -17,7 +17,7 @@ from vrrpsim.trace import AdvertSent, Level, PriorityChange, StateChange, Trace,
 
 from .messages import Everybody, Route, routes
 from .picture import Picture
-from .style import FAINT, INK, NORMAL, RED, SMALL, STATES, event_text, plain_style
+from .style import FAINT, INK, NORMAL, RED, SMALL, STATES, event_text, plain_style, write
 from .waterfall import main_failover
 
 if TYPE_CHECKING:
@@ -66,20 +66,20 @@ def sequence(scenario: Scenario, trace: Trace, result: Result, start_ns: int, en
         axes.set_ylim(high, 0)
         axes.set_axis_off()
         title = f"{result.name or 'run'}: {fixed_s(start_ns)} to {fixed_s(end_ns)} s"
-        axes.text(0.15, 0.25, title, size=13, weight="bold", color=INK, va="center")
+        write(axes, 0.15, 0.25, title, size=13, weight="bold", ha="left")
         x = [LEFT + STEP * number for number in range(len(names))]
         for at, name in zip(x, names, strict=True):
-            axes.text(at, 0.62, name, size=NORMAL + 1, weight="bold", color=INK, ha="center", va="center")
+            write(axes, at, 0.62, name, size=NORMAL + 1, weight="bold")
             axes.plot([at, at], [0.8, high - 0.1], color=FAINT, linewidth=1.2, zorder=0)
         before = -1
         for number, row in enumerate(rows):
             y = 0.9 + HIGH * (number + 0.7)
             if row.at_ns != before:
-                axes.text(1.0, y, f"{fixed_s(row.at_ns)} s", size=SMALL, color=INK, ha="right", va="center")
+                write(axes, 1.0, y, f"{fixed_s(row.at_ns)} s", ha="right")
             before = row.at_ns
             _draw(axes, row, x, y, wide)
         if more > 0:
-            axes.text(1.0, high - 0.15, f"… {more} more", size=SMALL, color=INK, ha="right", va="center")
+            write(axes, 1.0, high - 0.15, f"… {more} more", ha="right")
     return picture
 
 
@@ -150,32 +150,11 @@ def _draw(axes: Axes, row: _Row, x: Sequence[float], y: float, wide: float) -> N
     targets = [to for to in row.to if to < len(x)]
     if row.sender < 0 and not targets:  # an event: across all machines
         axes.plot([1.1, wide - 0.1], [y, y], color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
-        axes.text(
-            x[0] + STEP / 2,
-            y,
-            text,
-            size=SMALL,
-            weight="bold",
-            ha="center",
-            va="center",
-            bbox=backing,
-            zorder=4,
-        )
+        write(axes, x[0] + STEP / 2, y, text, weight="bold", bbox=backing, zorder=4, color="black")
         return
     start = x[row.sender] if 0 <= row.sender < len(x) else wide
     if not row.to:
-        axes.text(
-            start,
-            y,
-            text,
-            size=SMALL,
-            weight="bold",
-            color=row.colour,
-            ha="center",
-            va="center",
-            bbox=backing,
-            zorder=4,
-        )
+        write(axes, start, y, text, weight="bold", color=row.colour, bbox=backing, zorder=4)
         return
     for to in targets:
         lost = to in row.lost
@@ -200,17 +179,6 @@ def _draw(axes: Axes, row: _Row, x: Sequence[float], y: float, wide: float) -> N
         first = min(targets, key=lambda to: abs(x[to] - start))
         middle = start + (x[first] - start) * (0.4 if first in row.lost else 0.5)
         lost_text = f"{text}, lost" if row.lost else text
-        axes.text(
-            middle,
-            y - 0.1,
-            lost_text,
-            size=SMALL - 0.5,
-            color=RED if row.lost else INK,
-            ha="center",
-            va="center",
-            zorder=4,
-        )
+        write(axes, middle, y - 0.1, lost_text, size=SMALL - 0.5, color=RED if row.lost else INK, zorder=4)
     elif row.colour == KINDS["garp"]:
-        axes.text(
-            start, y, text, size=SMALL, color=row.colour, ha="center", va="center", bbox=backing, zorder=4
-        )
+        write(axes, start, y, text, color=row.colour, bbox=backing, zorder=4)

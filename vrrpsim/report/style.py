@@ -120,6 +120,11 @@ def rectangle(axes: Axes, x: float, y: float, wide: float, high: float, paint: P
     )
 
 
+def write(axes: Axes, x: float, y: float, text: str, **looks: Any) -> None:
+    """Write a small text, centred unless `looks` says otherwise."""
+    axes.text(x, y, text, **{"size": SMALL, "color": INK, "ha": "center", "va": "center", **looks})
+
+
 def inches(text: str) -> float:
     """Roughly how wide a small text is."""
     return len(text) * SMALL * 0.61 / 72 + 0.06

@@ -18,7 +18,7 @@ from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Trace
 
 from .lanes import SILENT, Slice, answering, client_slices, machine_slices, process_slices, state_slices
-from .style import FAINT, INK, NORMAL, RED, SMALL, Paint, event_text, node_paints, plain_style
+from .style import FAINT, INK, NORMAL, RED, SMALL, Paint, event_text, node_paints, plain_style, write
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -126,8 +126,8 @@ class _Picture:
         axes.set_axis_off()
         when = f" at {fixed_s(self.at_ns)} s" if self.trace.end_ns else ""
         title = (self.result.name or "run") + when
-        axes.text(-0.15, top - 0.3, title, size=13, weight="bold", color=INK, va="center")
-        axes.text(-0.15, top - 0.58, self._going_on(), size=SMALL, color=INK, va="center")
+        write(axes, -0.15, top - 0.3, title, size=13, weight="bold", ha="left")
+        write(axes, -0.15, top - 0.58, self._going_on(), ha="left")
         for name, y in self.y.items():
             self._segment(axes, name, y)
         for one, other, data in self.graph.edges(data=True):
@@ -171,7 +171,7 @@ class _Picture:
         )
         aside = 0.15 if y > 0 else -0.15  # where clients are, if any: there is more room
         label = self.graph.nodes[name]["label"]
-        axes.text(-0.15, y + aside, label, size=SMALL, color=INK, va="center", bbox=CLEAR, zorder=1)
+        write(axes, -0.15, y + aside, label, bbox=CLEAR, zorder=1, ha="left")
 
     def _link(self, axes: Axes, segment: str, end: str, label: str, interface: str) -> None:
         """The cable of a machine or client; broken if the carrier is gone."""
@@ -189,7 +189,7 @@ class _Picture:
         text = label + ("\ncarrier lost" if down else "")
         colour = RED if down else "#444444"
         aside = 0.17 if down else 0.09
-        axes.text(x + aside, (start + y) / 2, text, size=SMALL, color=colour, va="center")
+        write(axes, x + aside, (start + y) / 2, text, color=colour, ha="left")
 
     def _link_down(self, node: str, interface: str) -> bool:
         """Follow link_down and link_up."""
@@ -222,16 +222,7 @@ class _Picture:
         paint = self.paints[name] if owned else PLAIN
         gid = f"node/{name}/{machine}/" + "+".join(owned)
         _box(axes, self.x[name], 0, WIDE, HIGH, paint, bad=machine != "on", gid=gid)
-        axes.text(
-            self.x[name],
-            HIGH / 2 - 0.17,
-            name,
-            size=NORMAL + 1,
-            weight="bold",
-            color=INK,
-            ha="center",
-            va="center",
-        )
+        write(axes, self.x[name], HIGH / 2 - 0.17, name, size=NORMAL + 1, weight="bold")
         shown = ", ".join(owned)
         if len(shown) > 20 and len(owned) > 1:
             shown = f"{owned[0]} +{len(owned) - 1}"
@@ -242,9 +233,7 @@ class _Picture:
         for number, (text, colour) in enumerate(rows):
             y = HIGH / 2 - 0.42 - number * 0.145
             weight = "bold" if text.startswith("owns") or colour == RED else "normal"
-            axes.text(
-                self.x[name], y, text, size=SMALL - 0.5, color=colour, weight=weight, ha="center", va="center"
-            )
+            write(axes, self.x[name], y, text, size=SMALL - 0.5, color=colour, weight=weight)
 
     def _client(self, axes: Axes, name: str, segment: str) -> None:
         """A client, in the colour of the node that answers it."""
@@ -256,7 +245,7 @@ class _Picture:
         _box(axes, self.x[name], y, WIDE, 0.42, self.paints.get(node, PLAIN), bad=bad, gid=gid)
         text = shorten(f"{name}: {answer}" if answer else name, 28, placeholder=" …")
         colour = RED if bad else INK
-        axes.text(self.x[name], y, text, size=SMALL, color=colour, ha="center", va="center", zorder=4)
+        write(axes, self.x[name], y, text, color=colour, zorder=4)
 
     def _cut(self, axes: Axes, one: str, other: str, one_way: bool) -> None:
         """A bow between two that do not hear each other, crossed out in the middle."""
@@ -282,9 +271,7 @@ class _Picture:
             *([each] for each in middle), marker="x", markersize=11, markeredgewidth=3, color=RED, zorder=4
         )
         text = f"{one} is not heard by {other}" if one_way else "cut"
-        axes.text(
-            middle[0], middle[1] + 0.14, text, size=SMALL, weight="bold", color=RED, ha="center", zorder=4
-        )
+        write(axes, middle[0], middle[1] + 0.14, text, weight="bold", color=RED, zorder=4, va="baseline")
 
     def _place(self, name: str) -> tuple[float, float]:
         if name in self.scenario.nodes:

@@ -12,7 +12,7 @@ from vrrpsim.measure.outage_parts import OutagePart
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
 
-from .style import FAINT, INK, NORMAL, SMALL, Paint, inches, rectangle
+from .style import FAINT, INK, NORMAL, SMALL, Paint, inches, rectangle, write
 from .text import brief, failovers_alike, worst_outage
 
 if TYPE_CHECKING:
@@ -120,4 +120,4 @@ def _beside_bar(
         x, align = start + length + pad, "left"
     else:
         x, align = start - pad, "right"
-    axes.text(x, y, text, size=SMALL, color=INK, va="center", ha=align, zorder=4)
+    write(axes, x, y, text, ha=align, zorder=4)
