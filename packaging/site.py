@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+MEASURED = re.compile(r"^> `vrrpsim run scenarios/([\w.-]+)\.yaml`", re.MULTILINE)
 SCENARIO = re.compile(r"\]\(\.\./scenarios/([^)/]+)\.yaml\)")
 sys.path.insert(0, str(ROOT / "playground"))
 
@@ -26,6 +27,7 @@ def build(out: Path) -> Path:
         gallery(source)
         for file in source.glob("*.md"):  # in the repository the scenarios themselves are linked
             text = file.read_text(encoding="utf-8")
+            text = MEASURED.sub(r"\g<0> <a href='playground.html#example=\1'>in the playground</a>", text)
             file.write_text(SCENARIO.sub(_in_gallery, text), encoding="utf-8")
         page(source / "page" / "playground.html")
         conf = source / "conf.py"

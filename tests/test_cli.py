@@ -62,7 +62,7 @@ def vrrpsim(*arguments, cwd=None, **environment):
         encoding="utf-8",
         cwd=cwd,
         timeout=120,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "120", **environment},
     )
 
 

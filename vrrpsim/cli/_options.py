@@ -114,4 +114,5 @@ def look() -> Terminal:
         width=get_terminal_size((80, 24)).columns,
         unicode=encoding.startswith("utf"),
         colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"),
+        fold=sys.stdout.isatty() or "COLUMNS" in os.environ,
     )

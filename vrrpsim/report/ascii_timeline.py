@@ -75,8 +75,8 @@ def _axis(end_ns: int, columns: int) -> str:
     step = next(s for s in _steps() if s * columns >= 9 * end_ns)
     axis = ""
     for at_ns in range(0, end_ns + 1, step):
-        column = at_ns * columns // end_ns
-        axis = axis.ljust(column) + format_duration(at_ns).replace(" ", "")
+        text = format_duration(at_ns).replace(" ", "")
+        axis = axis.ljust(min(at_ns * columns // end_ns, columns - len(text))) + text
     return axis
 
 

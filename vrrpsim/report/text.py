@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from textwrap import wrap
 
 from vrrpsim.measure.causes import Cause, causes
 from vrrpsim.measure.expectations import SINGLE_RUN, Verdict
@@ -56,12 +57,26 @@ class Terminal:
     width: int = 80
     unicode: bool = True
     colour: bool = False
+    fold: bool = False  # what is wider continues below itself; a pipe gets its lines whole
 
     def styled(self, text: str) -> str:
         """Fit finished text to what the terminal can show."""
+        if self.fold:
+            text = "\n".join(part for line in text.split("\n") for part in folded(line, self.width))
         if not self.unicode:
             text = text.translate(ASCII)
         return _coloured(text) if self.colour else text
+
+
+def folded(line: str, width: int) -> list[str]:
+    """Break a line between words, so that its last column continues below itself; commands stay whole."""
+    if len(line) <= width or line.lstrip().startswith(("vrrpsim ", "digest ")):
+        return [line]
+    columns = [match.end() for match in re.finditer(r"(?<=\S) {2,}(?=\S)", line)]
+    start = len(line) - len(line.lstrip())
+    hang = max((column for column in columns if column <= 0.6 * width), default=start + 2)
+    rest = " " * hang
+    return wrap(line, width, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False)
 
 
 def report(
