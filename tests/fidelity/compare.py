@@ -1,7 +1,7 @@
 """Simulator against real keepalived, case by case: the quantities of groundtruth/README, both samples, KS.
 
 python tests/fidelity/compare.py [-n 300] [-j 2] [CASE …]      # every quantity, both samples
-python tests/fidelity/compare.py --markdown > docs/fidelity.md # one row a case
+python tests/fidelity/compare.py --markdown                    # one row a case, for docs/fidelity.md
 """
 
 from __future__ import annotations
@@ -27,13 +27,7 @@ GROUNDTRUTH = Path(__file__).parent.parent / "groundtruth"
 QUANTITIES = ("failover_ms", "dual_ms", "gap_ms", "outage_ms")
 NEARLY_EQUAL_MS = 30.0
 TEXT_HEAD = "case / quantity   real: 5 % median 95 %   |   simulated: 5 % median 95 %   (ms)"
-MARKDOWN_HEAD = """# The simulator beside real keepalived
-
-Medians in milliseconds, real / simulated (300 seeds), over the trials that have the quantity; "fits"
-compares whole distributions and final owners as the README says. Written by
-`python tests/fidelity/compare.py --markdown`.
-
-| case | real trials | failover | two owners | no owner | client outage | final owner | fits |
+MARKDOWN_HEAD = """| case | real trials | failover | two owners | no owner | client outage | final owner | fits |
 |---|---|---|---|---|---|---|---|"""
 
 

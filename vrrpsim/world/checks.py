@@ -55,7 +55,8 @@ def limit_of(command: str) -> Limit | None:
         if name == "timeout":
             plain = (each for option, each in pairwise(words[position:]) if option not in ("-k", "-s"))
             patience = next((match for each in plain if (match := DURATION.fullmatch(each))), None)
-            found += [Limit(_ns(*patience.groups()), 124)] if patience else []
+            limit_ns = _ns(*patience.groups()) if patience else 0
+            found += [Limit(limit_ns, 124)] if limit_ns else []
         elif name == "curl":
             found += [Limit(_ns(value), 28) for value in _values(rest, "m", "--max-time")]
         elif name == "wget" and any(value == "1" for value in _values(rest, "t", "--tries")):
@@ -72,7 +73,7 @@ def _values(words: Sequence[str], letter: str, *names: str) -> Iterator[str]:
         match = re.fullmatch(rf"-[a-zA-Z]*{letter}([\d.]*)|({'|'.join(names)})(?:=([\d.]+))?", word)
         if match:
             value = match[1] or match[3] or following
-            if re.fullmatch(r"\d+\.?\d*|\.\d+", value):
+            if re.fullmatch(r"\d+\.?\d*|\.\d+", value) and float(value):  # 0 is no limit
                 yield value
 
 
