@@ -27,7 +27,8 @@ GROUNDTRUTH = Path(__file__).parent.parent / "groundtruth"
 QUANTITIES = ("failover_ms", "dual_ms", "gap_ms", "outage_ms")
 NEARLY_EQUAL_MS = 30.0
 TEXT_HEAD = "case / quantity   real: 5 % median 95 %   |   simulated: 5 % median 95 %   (ms)"
-MARKDOWN_HEAD = """| case | real trials | failover | two owners | no owner | client outage | final owner | fits |
+MARKDOWN_HEAD = """\
+| case | real trials | failover | two owners | no owner | client outage | final owner | fits |
 |---|---|---|---|---|---|---|---|"""
 
 
