@@ -277,6 +277,7 @@ RANGES = {  # keyword: what it is without being written, least, most, step, unit
     "preempt_delay": ("0", 0, 60, 1, "s"),
     "priority": ("100", 1, 254, 1, ""),
 }
+VERSION_3 = re.compile(r"^[^#!]*\b(?:vrrp_)?version[ \t:]+3\b", re.MULTILINE)
 OF_BLOCK = {
     "vrrp_script": ("interval", "fall", "rise", "weight"),
     "vrrp_instance": ("advert_int", "preempt_delay", "priority"),
@@ -290,6 +291,7 @@ class Knob:
 
     def __init__(self, keyword: str, block: str, owner: str) -> None:
         self.keyword, self.block, self.owner = keyword, block, owner
+        self.tenths = False  # VRRPv3 counts in hundredths of a second, VRRPv2 in whole seconds
         self.spots: list[
             tuple[str, int, int, str]
         ] = []  # file, line from 0, column from 0, what stands there
@@ -302,6 +304,8 @@ class Knob:
     def shown(self) -> dict[str, Any]:
         """Return what a slider needs."""
         usual, least, most, step, unit = RANGES[self.keyword]
+        if self.keyword == "advert_int" and not self.tenths:
+            least, step = 1, 1
         values = [float(text or usual) for *_, text in self.spots]
         return {
             "key": self.key,
@@ -331,6 +335,9 @@ def knobs(files: Files) -> list[Knob]:
         else:
             for keyword, block, line, col, value in written(text):
                 spot(keyword, block, Path(file).stem, file, line, col, value)
+    tenths = any(VERSION_3.search(text) for text in files.values())
+    for knob in found.values():
+        knob.tenths = tenths
     order = list(RANGES)
     return sorted(found.values(), key=lambda knob: (order.index(knob.keyword), knob.key))
 

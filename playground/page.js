@@ -517,7 +517,7 @@ function filled(cells) {
 const TOUR = [
   ["#happens", "Two machines share an address; lb1 owns it. After 13 seconds its HAProxy dies. The top lane shows who owns the address, the bottom lane what a client sees: almost four seconds of nothing.", null],
   ["#figures", "Why so long? The check runs every 2 s; then the master lowers its priority without a word, and the backup waits three adverts and its skew. The full report at the end of the page splits it to the millisecond.", null],
-  ["#tune", "Shorten it: advert_int from 1 s to 0.4 s. Filled bars are 200 seeds of now, the outline is before.", ["Turn it", () => turn("advert_int VI_1", 0.4)]],
+  ["#tune", "Shorten it: look at HAProxy every second, not every two. Filled bars are 200 seeds of now, the outline is before.", ["Turn it", () => turn("interval chk_haproxy", 1)]],
   ["#happens", "Now break more. Pull lb2's plug while it carries the address: click its lane, or let me.", ["Pull the plug at 20 s", () => edit("add", { event: "{at: 20s, power_off: lb2, for: 5s}" }, () => state.added.push("{at: 20s, power_off: lb2, for: 5s}"))]],
   ["#write", "What you did stands in the scenario: a line under events. Break the file on purpose, and the mistake is told at its line; nothing else is lost.", null],
   ["#begin", "The second level: a switch that loses frames and cuts the nodes apart. Two masters, and after the cut one of them still answers from a stale cache.", ["Open it", () => open("level/office-switch", "office-switch")]],

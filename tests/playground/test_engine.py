@@ -100,6 +100,13 @@ def test_a_keyword_is_turned_in_every_file_that_has_its_block(key, value, expect
     assert turn(files, key, value) == files
 
 
+@pytest.mark.parametrize(("name", "step"), [("haproxy-crash", 1), ("three-nodes-v3", 0.1)])
+def test_adverts_are_counted_in_the_unit_of_their_version(name, step):
+    files = example(name)
+    place(files)
+    assert {knob.shown()["step"] for knob in knobs(files) if knob.keyword == "advert_int"} == {step}
+
+
 def test_inline_configurations_are_turned_too():
     files = example("power-loss")
     place(files)

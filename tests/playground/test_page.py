@@ -150,10 +150,16 @@ def test_the_whole_way_of_a_visitor(tab):
     first = here.digest
 
     here.js("document.getElementById('timeline').scrollIntoView({block: 'center', behavior: 'instant'})")
-    x, y = here.js(
-        "const r = document.getElementById('timeline').getBoundingClientRect();"
-        "return [r.left + x(26e9), r.top + TOP + 2.5 * ROW]"
-    )
+    places = [None]
+    while len(places) < 2 or places[-1] != places[-2]:  # until nothing moves any more
+        time.sleep(0.3)
+        places.append(
+            here.js(
+                "const r = document.getElementById('timeline').getBoundingClientRect();"
+                "return [r.left + x(26e9), r.top + TOP + 2.4 * ROW]"
+            )
+        )
+    x, y = places[-1]
     here.click(x, y)
     here.until("document.getElementById('menu').open")
     assert float(here.js("return document.getElementById('when').value")) == pytest.approx(26, abs=0.2)
@@ -172,11 +178,11 @@ def test_the_whole_way_of_a_visitor(tab):
     second = here.digest
 
     here.js("document.querySelector('[data-key=\"advert_int VI_1\"] input').focus()")
-    for _ in range(3):
+    for _ in range(2):
         here.key("ArrowRight")
-    here.until("!turning && state.files['lb1.conf'].includes('advert_int 1.3')")
+    here.until("!turning && state.files['lb1.conf'].includes('advert_int 3')")
     here.until(f"state.last.run.digest !== {second!r}")
-    assert "advert_int 1.3" in here.js("return state.files['lb2.conf']")
+    assert "advert_int 3" in here.js("return state.files['lb2.conf']")
     here.until("document.getElementById('progress').textContent === '200 seeds'")
     rows = here.text("compare").splitlines()
     assert any(row.startswith("before") for row in rows)
