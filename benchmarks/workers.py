@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.harness import Row, show
-from vrrpsim.api import load
+from vrrpsim.build import load
 
 SPIN = 6_000_000
 SWEEP_S = 6.0  # of one worker: starting the pool must not show

@@ -126,6 +126,7 @@ SAME_NAME = {  # public classes of one name, and why it is the right one for bot
     "Client": "a client as the scenario says it, and the one in the world that plays it",
     "Node": "the same of a node",
     "Segment": "the same of a segment",
+    "Scenario": "the model that runs, and the one that Python builds in the YAML's words",
 }
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vrrpsim.api import Study, load
+    from vrrpsim.api import Study
+    from vrrpsim.build import Scenario, load
     from vrrpsim.review import Advising, Census, Diff, advise, census, diff
     from vrrpsim.run import Run
     from vrrpsim.starter import Draft, init
@@ -21,6 +22,7 @@ __all__ = [
     "Diff",
     "Draft",
     "Run",
+    "Scenario",
     "Study",
     "__version__",
     "advise",
@@ -30,6 +32,7 @@ __all__ = [
     "load",
 ]
 ELSEWHERE = {
+    **dict.fromkeys(("Scenario", "load"), "build"),
     **dict.fromkeys(("Draft", "init"), "starter"),
     **dict.fromkeys(("Advising", "Census", "Diff", "advise", "census", "diff"), "review"),
 }

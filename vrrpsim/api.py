@@ -158,7 +158,7 @@ class Study:
         runs: int = 1000,
         *,
         seed: int | None = None,
-        vary: Mapping[str, Sequence[str]] = NO_VALUES,
+        vary: Mapping[str, Sequence[Any]] = NO_VALUES,
         thresholds: Sequence[str] = (),
         stratify: bool = True,
         jobs: int | None = None,
@@ -167,7 +167,8 @@ class Study:
     ) -> Sweep:
         """Run it many times, and every variant of a grid with the same seeds.
 
-        `vary` gives values for paths as `--set` takes them, `thresholds` are such as `outage.p99 < 5s`.
+        `vary` gives values for paths as `--set` takes them, text or Python's, `thresholds` are such as
+        `outage.p99 < 5s`.
         Works in a process pool of `jobs` (all cores; 1: here) or in the `executor`; a script that uses a
         pool needs `if __name__ == "__main__":`. `progress` is told the trials done and of how many;
         without it a notebook shows a bar, unless it is False.
@@ -177,6 +178,7 @@ class Study:
         from vrrpsim.explore.thresholds import parse_threshold
         from vrrpsim.explore.workers import Workers
         from vrrpsim.report import notebook
+        from vrrpsim.scenario.file.plain_values import text_of
 
         asked = [parse_threshold(text) for text in thresholds]
         variants = [Variant(*each) for each in self._grid(vary)]
@@ -195,7 +197,7 @@ class Study:
         options: list[tuple[str, ...]] = [
             ("--set", f"{path}={value}") for path, value in self.overrides.items()
         ]
-        options += [("--vary", f"{path}={','.join(values)}") for path, values in vary.items()]
+        options += [("--vary", f"{path}={','.join(map(text_of, values))}") for path, values in vary.items()]
         options += [("--threshold", text) for text in thresholds]
         options += [] if stratify else [("--no-stratify",)]
         return Sweep(
@@ -303,24 +305,22 @@ class Study:
         return study_card(self.scenario)
 
     def _grid(
-        self, vary: Mapping[str, Sequence[str]]
+        self, vary: Mapping[str, Sequence[Any]]
     ) -> Iterator[tuple[Scenario, Mapping[str, str], Mapping[str, str]]]:
         """Every combination of values: the scenario, what was varied, all overrides."""
+        from vrrpsim.scenario.file.plain_values import text_of
+
         if not vary:
             yield self.scenario, {}, self.overrides
             return
+        for values in product(*vary.values()):
+            varied = dict(zip(vary, map(text_of, values), strict=True))
+            overrides = {**self.overrides, **varied}
+            yield self._with_overrides(overrides), varied, overrides
+
+    def _with_overrides(self, overrides: Mapping[str, str]) -> Scenario:
+        from vrrpsim.scenario.file.reader import load_scenario
+
         if self.scenario.path is None:
             raise ValueError("vary reads the scenario anew for each cell, but it came from no file")
-        for values in product(*vary.values()):
-            varied = dict(zip(vary, values, strict=True))
-            overrides = {**self.overrides, **varied}
-            yield load(self.scenario.path, overrides).scenario, varied, overrides
-
-
-def load(path: str | Path, overrides: Mapping[str, str] = NOTHING) -> Study:
-    """Read a scenario, or the example of that name; raise `InputError` with all that is wrong with it."""
-    from vrrpsim.examples import find
-    from vrrpsim.scenario.file.reader import load_scenario
-
-    path = find(path)
-    return Study(load_scenario(path, overrides=overrides), overrides)
+        return load_scenario(self.scenario.path, overrides=overrides)

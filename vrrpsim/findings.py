@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 
 class Place(NamedTuple):
-    """A position in a file; line and column are 1-based."""
+    """A position in a file; line and column are 1-based, or 0 where plain values have none."""
 
     file: str
     line: int
     col: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.col}"
+        return f"{self.file}:{self.line}:{self.col}" if self.line else self.file
 
 
 class Severity(Enum):

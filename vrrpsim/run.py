@@ -33,8 +33,12 @@ class Run:
 
     @property
     def command(self) -> str:
-        """The command line that repeats this run; "" if the scenario came from no file."""
-        return replay_command(self.scenario, self.seed, self.overrides)
+        """The command line that repeats this run; of a scenario in Python also how to get its file."""
+        file = f"{self.scenario.name or 'scenario'}.yaml"
+        return (
+            replay_command(self.scenario, self.seed, self.overrides)
+            or f"scenario.to_yaml({file!r}), then: vrrpsim run {file} --seed {self.seed}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON document as plain values."""

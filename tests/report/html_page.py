@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 
-from vrrpsim.api import load
+from vrrpsim.build import load
 from vrrpsim.measure import measure
 from vrrpsim.run import Run
 from vrrpsim.trace import (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vrrpsim.api import load
+from vrrpsim.build import load
 from vrrpsim.measure import measure
 from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.trace import DIGESTED, Level, Reachability, since

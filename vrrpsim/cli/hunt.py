@@ -126,7 +126,7 @@ def command(
     What is found is written beside the scenario as NAME-hunt-XXXX.yaml, which `vrrpsim run` alone
     replays, and which the next hunt tries first. The same seed finds the same. Exit 1: something found.
     """
-    from vrrpsim.api import load
+    from vrrpsim.build import load
 
     study = load(scenario)
     for finding in study.scenario.findings:

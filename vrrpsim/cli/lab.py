@@ -107,7 +107,7 @@ def command(
         raise click.UsageError("Missing argument 'SCENARIO'.")
     if trace_file and runs > 1:
         raise click.UsageError("--trace takes one run")
-    from vrrpsim.api import load
+    from vrrpsim.build import load
 
     study = load(file, overrides)
     nodes = _daemons(daemon, study.scenario)
@@ -146,7 +146,7 @@ def _random(seeds: range, runs: int, parallel: int, as_json: bool, quiet: bool, 
     """Run and compare a drawn cluster for each seed; say which disagree, and how to see that again."""
     from tempfile import TemporaryDirectory
 
-    from vrrpsim.api import load
+    from vrrpsim.build import load
     from vrrpsim.explore.comparison import told, verdict
     from vrrpsim.explore.random_cluster import random_scenario
     from vrrpsim.measure.seconds import to_json
@@ -202,7 +202,7 @@ def _daemons(text: str, scenario: Scenario) -> dict[str, str]:
 
 def _installed(study: Study, daemons: Mapping[str, str]) -> Study:
     """Read the scenario in the dialect of the installed keepalived, if that is another one; say so."""
-    from vrrpsim.api import load
+    from vrrpsim.build import load
     from vrrpsim.lab.programs import keepalived_version
     from vrrpsim.protocol.dialect import DIALECTS
 

@@ -114,7 +114,7 @@ def _run(
 
     With `every_advert` only runs of hours pass over quiet stretches: a page can show both.
     """
-    from vrrpsim.api import load
+    from vrrpsim.build import load
     from vrrpsim.trace import Level
 
     began = time.perf_counter()

@@ -136,7 +136,7 @@ def command(
     check_files(output, plot, html)
     began = time.perf_counter()
     with ExitStack() as stack:
-        from vrrpsim.api import load
+        from vrrpsim.build import load
         from vrrpsim.explore.thresholds import parse_threshold
 
         for text in thresholds:

@@ -45,7 +45,7 @@ def command(file: Path, seed: int | None, overrides: dict[str, str], speed: floa
     from rich.console import Console
     from rich.live import Live
 
-    from vrrpsim.api import load
+    from vrrpsim.build import load
     from vrrpsim.report.replay import Replay
     from vrrpsim.report.text import verdict_line
 

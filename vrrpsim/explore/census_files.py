@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from vrrpsim.scenario.file.rewrite import dumped, rewrite
+from vrrpsim.scenario.file.rewrite import dumped, read_document, with_overrides
 from vrrpsim.scenario.flow_yaml import flow_text
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import exact_duration
@@ -25,8 +25,7 @@ def cell_files(
 
     `text` is the scenario of the cluster, its file references relative to the folder `beside`.
     """
-    cluster, confs = _cluster_text(text, beside, folder, overrides, result.scenario)
-    yield from (("", folder / name, conf) for name, conf in confs.items())
+    cluster = _cluster_text(text, beside, folder, overrides, result.scenario)
     for cell in result.cells:
         if cell.outcome == HARMLESS:
             continue
@@ -58,15 +57,15 @@ def _quoted(text: str) -> str:
 
 def _cluster_text(
     text: str, beside: Path, folder: Path, overrides: Mapping[str, str], scenario: Scenario
-) -> tuple[str, dict[str, str]]:
-    """Return what all cells have in common, with references that lead from `folder`, and files it needs."""
-    document, confs = rewrite(text, overrides, scenario, "cluster")
+) -> str:
+    """Return what all cells have in common, with references that lead from `folder`."""
+    document = with_overrides(read_document(text), overrides, scenario)
     document.ca.comment = None
     for key in REPLACED:
         document.pop(key, None)
         document.ca.items.pop(key, None)
     for node in document.get("nodes", {}).values():
         keepalived = node.get("keepalived") or {}
-        if "file" in keepalived and keepalived["file"] not in confs:
+        if "file" in keepalived:
             keepalived["file"] = os.path.relpath(beside / str(keepalived["file"]), folder)
-    return "\n".join(dumped(document)), confs
+    return "\n".join(dumped(document))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vrrpsim.scenario.file.rewrite import dumped, rewrite
+from vrrpsim.scenario.file.rewrite import dumped, read_document, with_overrides
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import exact_duration
 
@@ -36,17 +36,18 @@ def path_for(original: Path, violation: Violation, events: Schedule) -> Path:
     return original.with_name(f"{original.stem}{MARK}{code}.yaml")
 
 
-def texts(
+def as_text(
     scenario: Scenario,
     overrides: Mapping[str, str],
     name: str,
     violation: Violation,
     expect: Mapping[str, Any],
     header: Iterable[str],
-) -> dict[str, str]:
-    """Return a scenario that ran as YAML on the text of its file, and what else it needs, by file name."""
+) -> str:
+    """Write a scenario that ran as YAML, on the text of its file."""
     assert scenario.path is not None
-    document, confs = rewrite(scenario.path.read_text(encoding="utf-8"), overrides, scenario, name)
+    document = read_document(scenario.path.read_text(encoding="utf-8"))
+    with_overrides(document, overrides, scenario)
     document.ca.comment = None  # the original's lesson is not this one's
     for key in ("events", "expect", "duration", "seed", "description"):
         document.ca.items.pop(key, None)
@@ -59,7 +60,7 @@ def texts(
     if expect:
         document["expect"] = _block({key: _flow(value) for key, value in expect.items()})
     lines = [*(f"# {line}" for line in header), *dumped(document)]
-    return {**confs, f"{name}.yaml": "".join(f"{line}\n" for line in lines)}
+    return "".join(f"{line}\n" for line in lines)
 
 
 def candidates(

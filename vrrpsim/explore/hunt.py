@@ -307,11 +307,10 @@ class _Hunter:
         measured = _measured(measure(finding.scenario, run_bounded(finding.scenario, self.bounds).trace))
         quiet = _measured(self.run(()).result)
         for expect in (*counterexample_file.candidates(finding.violation, measured, quiet), {}):
-            texts = counterexample_file.texts(
+            text = counterexample_file.as_text(
                 finding.scenario, overrides, path.stem, finding.violation, expect, header
             )
-            for name, text in texts.items():
-                write_whole(path.with_name(name), text.encode())
+            write_whole(path, text.encode())
             loaded = load_scenario(path)
             if not counterexample_file.same_run(loaded, finding.scenario):
                 raise RuntimeError(f"{path} does not say what ran")

@@ -60,7 +60,10 @@ def read_keepalived(
     `changes` are made before anything is judged: a mistake in one has its place, and is an error.
     """
     lexer = Lexer(config_id, seed)
-    usable = lexer.read_file(path)
+    return _compiled(lexer, lexer.read_file(path), dialect, changes)
+
+
+def _compiled(lexer: Lexer, usable: bool, dialect: Dialect, changes: Sequence[Change]) -> Compiled:
     if usable:
         lexer.finish()
     rows, wrong, missed = changed(lexer.rows, changes if usable else ())
@@ -88,13 +91,11 @@ def compile_text(
     config_id: str | None = None,
     dialect: Dialect = DEFAULT_DIALECT,
     seed: int | str = 0,
+    changes: Sequence[Change] = (),
 ) -> Compiled:
     """Read a text as if it stood in `file`; includes are relative to `base`, and ignored without it."""
     lexer = Lexer(config_id, seed)
-    usable = lexer.read_text(text, file, base)
-    if usable:
-        lexer.finish()
-    return _compile(lexer.rows, lexer.findings, dialect, usable=usable)
+    return _compiled(lexer, lexer.read_text(text, file, base), dialect, changes)
 
 
 def compile_statements(statements: Iterable[Statement], dialect: Dialect = DEFAULT_DIALECT) -> Compiled:

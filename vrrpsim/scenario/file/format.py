@@ -143,9 +143,10 @@ PROBE = Fields(
 
 
 class KeepalivedDocument(NamedTuple):
-    """A node's `keepalived:`: a `file`, or the scenario's `statements` and what it says `beside` scripts."""
+    """A node's `keepalived:`: a `file`, its text (`conf`), or `statements`; `beside`: of its scripts."""
 
     file: str | None = None
+    conf: str | None = None
     config_id: str | None = None
     starts: Starts = ZERO
     probes: Mapping[str, Probe] = {}
@@ -165,7 +166,14 @@ CONF = Fields(
     KeepalivedDocument,
     {"file": Key(TEXT, "keepalived.conf, relative to this file.", required=True), **_DAEMON},
     "keepalived with a keepalived.conf.",
-    hints=dict.fromkeys(BLOCKS, "'file:' and inline keywords exclude each other"),
+    hints=dict.fromkeys((*BLOCKS, "conf"), "'file:' and inline keywords exclude each other"),
+)
+CONF_TEXT = Fields(
+    "KeepalivedText",
+    KeepalivedDocument,
+    {"conf": Key(TEXT, "The text of a keepalived.conf.", required=True), **_DAEMON},
+    "keepalived with the text of a keepalived.conf.",
+    hints=dict.fromkeys(BLOCKS, "'conf:' and inline keywords exclude each other"),
 )
 
 
@@ -191,7 +199,7 @@ INLINE = Fields(
         **{key: Key(shape(word, ROOT[word], word, _BESIDE.get(word, {}))) for key, word in BLOCKS.items()},
     },
     "keepalived with keywords that stand in the scenario.",
-    near=("file",),
+    near=("file", "conf"),
 )
 SLOP = Fields(
     "HostLatency",
@@ -256,11 +264,19 @@ NODE = Fields(
         "keepalived": Key(
             Maybe(
                 Either(
-                    lambda value: CONF if isinstance(value, dict) and "file" in value else INLINE,
-                    (CONF, INLINE),
+                    lambda value: (
+                        INLINE
+                        if not isinstance(value, dict)
+                        else CONF
+                        if "file" in value
+                        else CONF_TEXT
+                        if "conf" in value
+                        else INLINE
+                    ),
+                    (CONF, CONF_TEXT, INLINE),
                 )
             ),
-            "What the node's keepalived reads: a file, or the keywords themselves.",
+            "What the node's keepalived reads: a file, the text of one, or the keywords themselves.",
         ),
         "dialect": Key(Maybe(DIALECT), "Whose behaviour this node has; the scenario's if not given."),
         "slop": Key(

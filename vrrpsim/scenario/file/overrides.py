@@ -21,7 +21,14 @@ from vrrpsim.keepalived.changes import Change
 from .yaml_tree import Keys, Tree, dotted, parse_value
 
 DAEMON = "keepalived"
-BESIDE = ("file", "config_id", "starts", "probes")  # what a node says of its daemon beside the configuration
+BESIDE = (
+    "file",
+    "conf",
+    "config_id",
+    "starts",
+    "probes",
+)  # what a node says of its daemon beside the configuration
+TEXTS = ("file", "conf")  # where it is keepalived.conf
 # Mappings whose keys are the user's own names.
 NAMED = frozenset(
     [
@@ -95,7 +102,7 @@ def _keywords(root: Any, text: str) -> Iterator[tuple[str, str, bool]]:
         assert node is not None
         if not long:
             yield node, path, anywhere
-        elif path.startswith(f"{DAEMON}.") and "file" in nodes[node][DAEMON]:
+        elif path.startswith(f"{DAEMON}.") and not nodes[node][DAEMON].keys().isdisjoint(TEXTS):
             section, _, inner = path.removeprefix(f"{DAEMON}.").partition(".")
             if section not in BESIDE:
                 yield node, inner if section in NAMED else f"{section}.{inner}".rstrip("."), anywhere
@@ -106,7 +113,7 @@ def _change(tree: Tree, node: str, change: Change) -> None:
     daemon = tree.root["nodes"][node][DAEMON]
     if change.anywhere:
         tree.tried[change.place] += 1
-    if "file" in daemon:
+    if not daemon.keys().isdisjoint(TEXTS):
         tree.changes.setdefault(node, []).append(change)
         return
     places: dict[str, tuple[str, ...]] = {

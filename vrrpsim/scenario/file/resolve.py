@@ -14,7 +14,7 @@ from typing import Any, cast, get_args
 
 from vrrpsim.findings import Finding, Place, Severity, did_you_mean
 from vrrpsim.keepalived.changes import Change
-from vrrpsim.keepalived.compiler import Compiled, Places, compile_statements, read_keepalived
+from vrrpsim.keepalived.compiler import Compiled, Places, compile_statements, compile_text, read_keepalived
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.scenario.model import (
     Address,
@@ -207,7 +207,19 @@ class Resolver:
         if daemon is None or self.is_damaged(*path):
             return None
         dialect = node.dialect or self.scenario.dialect
-        if daemon.file is None:
+        changes = self.tree.changes.get(name, ())
+        if daemon.conf is not None:
+            read = compile_text(
+                daemon.conf,
+                file=f"{self.tree.file} ({name})",
+                base=self.path.parent,
+                config_id=daemon.config_id or name,
+                dialect=DIALECTS[dialect],
+                changes=changes,
+            )
+            self.missed.extend(read.missed)
+            compiled = self._take(read)
+        elif daemon.file is None:
             compiled = self._take(compile_statements(daemon.statements, dialect=DIALECTS[dialect]))
         else:
             compiled = self.read_conf(
@@ -215,7 +227,7 @@ class Resolver:
                 daemon.config_id or name,
                 dialect,
                 (*path, "file"),
-                self.tree.changes.get(name, ()),
+                changes,
             )
         if compiled is None or compiled.config is None:
             return None

@@ -103,8 +103,11 @@ def unusable(file: str, message: str, line: int = 1, col: int = 1) -> InputError
 
 def read_tree(path: Path) -> Tree:
     """Read a YAML file; raise `InputError` where nothing can be made of it."""
-    file = str(path)
-    text = _decode(file, _read_bytes(path))
+    return tree_of(str(path), _decode(str(path), _read_bytes(path)))
+
+
+def tree_of(file: str, text: str) -> Tree:
+    """Read YAML text as if it stood in `file`; raise `InputError` where nothing can be made of it."""
     node = compose(file, text)
     if node is None:
         raise unusable(file, "the file is empty; a scenario starts with 'version: 1'")
