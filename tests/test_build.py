@@ -1,15 +1,19 @@
 """Scenarios in Python mean what their files mean, and say what is wrong with them by argument."""
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from ipaddress import ip_network
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy
 import pytest
+import scipy.stats
 
 import vrrpsim
+from vrrpsim.explore.invariants import Violation
 from vrrpsim.findings import InputError
 from vrrpsim.scenario.file.yaml_tree import read_tree
 from vrrpsim.scenario.quantities import Distribution
@@ -130,6 +134,41 @@ def test_errors_name_the_argument(change, message):
     assert str(raised.value).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("delay", "least_ms", "most_ms"),
+    [
+        (scipy.stats.gamma(2, scale=0.01), 15, 25),
+        (NormalDist(0.02, 0.001), 19, 21),
+        ({"choice": numpy.array([0.019, 0.021])}, 19, 21),
+    ],
+)
+def test_distributions_of_ones_own(delay, least_ms, most_ms):
+    made = pair().segment("lan", subnet="10.0.0.0/24", delay=delay)
+    mean_ns = made.scenario.segments["lan"].delay.mean_ns
+    assert least_ms < mean_ns / 1e6 < most_ms
+    assert vrrpsim.load(made.to_yaml()).run(seed=4).trace.digest() == made.run(seed=4).trace.digest()
+
+
+def never_b(history):
+    """An invariant: b never owns anything."""
+    tenures = (tenure for owned in history.owned for tenure in owned.tenures if tenure.node == "b")
+    for tenure in tenures:
+        return Violation(
+            invariant="never_b", text="b owns it", start_ns=tenure.start_ns, end_ns=tenure.end_ns
+        )
+    return None
+
+
+def test_invariants_are_functions():
+    outcome = calm().hunt(max_examples=20, faults=["power_off"], invariants=[never_b], write=False).outcome
+    assert [each.violation.text for each in outcome.findings] == ["b owns it"]
+
+
+def test_results_are_plain_values():
+    assert json.loads(json.dumps(pair().run().to_dict()))["verdict"] == "pass"
+    assert json.dumps(pair().sweep(2, jobs=1).to_dict())
+
+
 def test_a_mistake_in_conf_text_has_its_line():
     broken = pair().node(
         "a", interfaces={"eth0": {"segment": "lan"}}, keepalived="vrrp_instance X {\n foo\n}"
@@ -141,3 +180,65 @@ def test_a_mistake_in_conf_text_has_its_line():
 def test_yaml_text_has_line_and_column():
     with pytest.raises(InputError, match="scenario:2:1: duraton: unknown key"):
         vrrpsim.load("version: 1\nduraton: 3\n")
+
+
+# --- processes of one's own
+
+
+def storm(env, world):
+    """Whoever owns the address loses it, again and again."""
+    while True:
+        yield world.after({"uniform": [8, 9]})
+        [owner] = world.owners("10.0.0.100")
+        assert world.state(owner) == "MASTER"
+        assert world.stop(f"{owner}/keepalived", for_=2) == (f"{owner}/keepalived",)
+        world.record(f"{owner} at {world.now_s:.1f} s, {world.random().random():.3f}")
+
+
+def idle(env, world):
+    while True:
+        yield env.timeout(777_777_777)
+        world.owners("10.0.0.100")
+        world.random("x").random()
+
+
+def wrong(env, world):
+    yield world.after(1)
+    world.kill("c/haproxy")
+
+
+def calm():
+    return pair().with_(events=None, expect=None)
+
+
+@pytest.mark.parametrize("fast_forward", [True, False])
+def test_a_process_does_verbs_reads_draws_and_writes(fast_forward):
+    made = calm().process(storm)
+    first, again, other = (made.run(seed=seed, fast_forward=fast_forward) for seed in (1, 1, 2))
+    assert first.trace.digest() == again.trace.digest() != other.trace.digest()
+    assert [event["verb"] for event in first.to_dict()["events"]] == ["stop"] * 3
+    assert first.command == "scenario.run(seed=1): no file can say its own processes"
+    assert {each.kind.value for each in first.result.failovers} >= {"takeover"}
+    remarks = [record.text for record in first.trace.records if type(record).__name__ == "Remark"]
+    assert [text.split()[0] for text in remarks] == ["a", "a", "a"]
+    assert len({text.split()[-1] for text in remarks}) == 3
+    assert made.sweep(4, jobs=1).to_dict()["measures"]["failover"]["n"] == 4
+
+
+def test_an_idle_process_changes_no_digest():
+    alone, beside = (made.run(seed=5).trace.digest() for made in (pair(), pair().process(idle)))
+    assert alone == beside
+
+
+def test_two_processes_of_one_function_draw_apart():
+    made = calm().process(storm).process(storm)
+    assert [process.name for process in made.scenario.processes] == ["storm", "storm-2"]
+
+
+def test_what_a_process_asks_in_vain_has_its_name():
+    with pytest.raises(InputError, match=r"wrong: events\[0\].kill: 'c/haproxy': no node 'c'"):
+        calm().process(wrong).run()
+    with pytest.raises(AttributeError, match="no verb 'explode'"):
+        calm().process(lambda env, world: iter([world.explode("a")])).run()
+    with pytest.raises(ValueError, match="process storm"):
+        calm().process(storm).to_yaml()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from vrrpsim.explore.hunt_result import HuntResult
+    from vrrpsim.explore.invariants import Invariant
     from vrrpsim.explore.sweep_result import SweepResult
     from vrrpsim.report.notebook import Progress
     from vrrpsim.report.picture import Picture
@@ -39,8 +41,9 @@ class Sweep:
         return self.outcome.verdict
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON document as plain values."""
-        return self.outcome.to_dict()
+        """Return the JSON document as plain values, times as floats in seconds."""
+        values: dict[str, Any] = json.loads(self.to_json())
+        return values
 
     def to_json(self) -> str:
         """Return what `vrrpsim sweep --json` prints."""
@@ -51,7 +54,7 @@ class Sweep:
         from vrrpsim.report.sweep import report
         from vrrpsim.report.text import Terminal
 
-        return report(self.to_dict(), Terminal(width))
+        return report(self.outcome.to_dict(), Terminal(width))
 
     def to_pandas(self) -> Any:
         """Return one row for each run as a DataFrame, times as floats in seconds.
@@ -81,7 +84,7 @@ class Sweep:
 
         names = dict.fromkeys(name for cell in self.outcome.cells for name in cell.names if name != "moves")
         curves = {name: found for name in names if (found := self.outcome.curves(name))}
-        return written(sweep_page(self.to_dict(), curves, self.command), path)
+        return written(sweep_page(self.outcome.to_dict(), curves, self.command), path)
 
     def __str__(self) -> str:
         return self.text()
@@ -90,7 +93,7 @@ class Sweep:
         from vrrpsim.report.cards import sweep_card
 
         shown = {name: self.outcome.curves(name) for name in ("failover", "outage")}
-        return sweep_card(self.to_dict(), shown)
+        return sweep_card(self.outcome.to_dict(), shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,15 +237,15 @@ class Study:
         max_examples: int = 1000,
         max_time_s: float | None = None,
         faults: Sequence[str] = ("all",),
-        invariants: Sequence[str] = (),
+        invariants: Sequence[str | Invariant] = (),
         outage_s: float | None = None,
         write: bool = True,
         progress: Progress | bool | None = None,
     ) -> Hunt:
         """Search for fault schedules that break an invariant; the scenario's own events give way to them.
 
-        `faults` are kinds such as `kill` or `partition`, `invariants` further ones of yours as
-        `package.module:function`, `outage_s` the longest wait of a client. With `write` each finding
+        `faults` are kinds such as `kill` or `partition`, `invariants` further ones of yours, functions
+        or `package.module:function`, `outage_s` the longest wait of a client. With `write` each finding
         becomes a scenario file beside this one. `progress` is told the schedules tried and of how many;
         without it a notebook shows a bar, unless it is False.
         """

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +29,7 @@ from vrrpsim.scenario.file.yaml_tree import read_tree
 
 from .api import Study
 from .command_lines import NOTHING
+from .own_process import Function, OwnProcess
 
 Words = Mapping[str, Any]
 
@@ -37,6 +39,7 @@ class Scenario(Study):
 
     values: dict[str, Any]  # as YAML would give them
     folder: Path
+    processes: tuple[OwnProcess, ...]
 
     def __init__(self, name: str = "scenario", *, folder: str | Path = ".", **words: Any) -> None:
         """Begin with top-level keys of the file: `duration`, `seed`, `nodes`, `events`, `expect` and so on.
@@ -62,19 +65,30 @@ class Scenario(Study):
         return made
 
     def _begin(self, values: Words, folder: Path, overrides: Mapping[str, str]) -> None:
-        self.__dict__.update(values=deepcopy(dict(values)), folder=folder)
+        self.__dict__.update(values=deepcopy(dict(values)), folder=folder, processes=())
         object.__setattr__(self, "overrides", overrides)
 
     @cached_property
     def scenario(self) -> model.Scenario:
         """The model that runs; raises `InputError` with everything that is wrong, by argument."""
-        return scenario_of(self.values, overrides=self.overrides, folder=self.folder)
+        return self._with_overrides(self.overrides)
 
     def with_(self, **words: Any) -> Self:
         """Replace top-level keys: `with_(duration=60, seed=3)`; None takes one out."""
         values = {**self.values, **words}
         made = type(self).__new__(type(self))
         made._begin({k: v for k, v in values.items() if v is not None}, self.folder, self.overrides)
+        made.__dict__["processes"] = self.processes
+        return made
+
+    def process(self, function: Function) -> Self:
+        """Add a SimPy process of your own: a generator function `f(env, world)`, see `own_process`.
+
+        For `sweep` with several workers the function must be one that they can import.
+        """
+        made = self.with_()
+        known = [each.name for each in self.processes]
+        made.__dict__["processes"] = (*self.processes, OwnProcess(function, known))
         return made
 
     def segment(self, name: str, **words: Any) -> Self:
@@ -109,8 +123,11 @@ class Scenario(Study):
     def to_yaml(self, path: str | Path | None = None) -> str:
         """Return the scenario file that means the same, and write it to `path`.
 
-        Relative file names stay, so the file belongs into `folder`.
+        Relative file names stay, so the file belongs into `folder`. Raises `ValueError` for what no file
+        can say: a process of your own.
         """
+        for process in self.processes:
+            raise ValueError(f"no scenario file can say the process {process.name}")
         from vrrpsim.atomic_write import write_whole
 
         values = values_of(self.values).root if self.scenario else {}  # asking raises if it is wrong
@@ -123,7 +140,8 @@ class Scenario(Study):
         return self.with_(**{kind: {**self.values.get(kind, {}), name: words}})
 
     def _with_overrides(self, overrides: Mapping[str, str]) -> model.Scenario:
-        return scenario_of(self.values, overrides=overrides, folder=self.folder)
+        made = scenario_of(self.values, overrides=overrides, folder=self.folder)
+        return replace(made, processes=self.processes)
 
 
 def load(source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] = NOTHING) -> Study:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,8 @@ class Run:
     @property
     def command(self) -> str:
         """The command line that repeats this run; of a scenario in Python also how to get its file."""
+        if self.scenario.processes:
+            return f"scenario.run(seed={self.seed}): no file can say its own processes"
         file = f"{self.scenario.name or 'scenario'}.yaml"
         return (
             replay_command(self.scenario, self.seed, self.overrides)
@@ -41,8 +44,9 @@ class Run:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON document as plain values."""
-        return self.result.to_dict()
+        """Return the JSON document as plain values, times as floats in seconds."""
+        values: dict[str, Any] = json.loads(self.to_json())
+        return values
 
     def to_json(self) -> str:
         """Return what `vrrpsim run --json` prints."""
@@ -111,7 +115,7 @@ class Run:
         """
         from vrrpsim.report.tables import run_table
 
-        return run_table(table, self.to_dict(), self.trace)
+        return run_table(table, self.result.to_dict(), self.trace)
 
     def __str__(self) -> str:
         return self.text()

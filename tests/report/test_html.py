@@ -329,7 +329,7 @@ def test_without_adverts_there_is_no_sequence():
 
 
 def test_a_sweep_says_what_its_document_says(sweep):
-    data, document = read_page(sweep.html()).data, sweep.to_dict()
+    data, document = read_page(sweep.html()).data, sweep.outcome.to_dict()
     assert [row["label"] for row in data["tables"][0]["rows"]] == ["loss=0%", "loss=20%"]
     for table in data["tables"]:
         unit = {"": 0, "s": 1, "ms": 1000, "us": 1_000_000}[table["unit"]]
@@ -360,7 +360,7 @@ def test_a_sweep_says_what_its_document_says(sweep):
 def test_passwords_that_were_varied_are_masked(sweep):
     from vrrpsim.report.html.sweep import sweep_page
 
-    document = sweep.to_dict()
+    document = sweep.outcome.to_dict()
     document["cells"][1]["vary"] = {"nodes.lb1.authentication.auth_pass": "hushhush"}
     document["cells"][1]["worst"][0]["command"] = "vrrpsim run x.yaml --set a.auth_pass=hushhush"
     assert b"hushhush" not in sweep_page(document, {})

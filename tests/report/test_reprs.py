@@ -69,7 +69,7 @@ def test_the_card_says_the_verdict_and_the_measured_figures():
     run = run_of(CRASH)
     text = read(run).text
     assert "passed: 8 of 8 expectations" in text
-    [slow, *_] = run.to_dict()["failovers"]
+    [slow, *_] = run.result.to_dict()["failovers"]
     assert f"{slow['total_s']:.3f} s" in text
     drawn = run._repr_html_()
     assert drawn.count("<rect") > 8
@@ -125,7 +125,7 @@ def test_a_hunt_shows_its_finding_and_has_tables():
 
 def test_tables_of_a_run_are_those_of_json_and_trace():
     run = run_of(CRASH)
-    document = run.to_dict()
+    document = run.result.to_dict()
     failovers = run.to_pandas()
     assert list(failovers["total_s"]) == [float(each["total_s"]) for each in document["failovers"]]
     assert failovers["total_s"].dtype == float

@@ -241,7 +241,9 @@ def _json(done: list[Run], comparison: Mapping[str, Any], *, single: bool) -> st
 
     if single:
         return done[0].to_json()
-    document: dict[str, Any] = {"runs": [run.to_dict() for run in sorted(done, key=lambda run: run.seed)]}
+    document: dict[str, Any] = {
+        "runs": [run.result.to_dict() for run in sorted(done, key=lambda run: run.seed)]
+    }
     if comparison:
         agrees = all(each["agrees"] for each in comparison.values())
         document |= {"compare": comparison, "agrees": agrees}

@@ -188,9 +188,9 @@ def _print(done: Sweep, as_json: bool, quiet: bool) -> None:
     if as_json:
         click.echo(done.to_json())
     elif quiet:
-        click.echo(look().styled(verdict_line(done.to_dict())))
+        click.echo(look().styled(verdict_line(done.outcome.to_dict())))
     else:
-        click.echo(report(done.to_dict(), look()))
+        click.echo(report(done.outcome.to_dict(), look()))
 
 
 def _say_what_went_wrong(outcome: SweepResult) -> None:

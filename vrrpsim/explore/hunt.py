@@ -73,7 +73,7 @@ def hunt(
     max_examples: int = 1000,
     max_time_s: float | None = None,
     kinds: Sequence[str] = KINDS,
-    invariants: Sequence[str] = (),
+    invariants: Sequence[str | Invariant] = (),
     outage_ns: int | None = None,
     write: bool = True,
     overrides: Mapping[str, str] | None = None,
@@ -81,8 +81,9 @@ def hunt(
 ) -> HuntResult:
     """Look for schedules of faults that break an invariant; write what is found beside the scenario.
 
-    `invariants` are further ones as `package.module:function`. With `max_time_s` the outcome depends on
-    the machine. `progress` is told the schedules tried and of how many. Ctrl-C returns what is known.
+    `invariants` are further ones, functions or `package.module:function`. With `max_time_s` the
+    outcome depends on the machine. `progress` is told the schedules tried and of how many. Ctrl-C
+    returns what is known.
     """
     wanted = user_invariants(invariants) | BUILT_IN
     if outage_ns is not None:
@@ -371,7 +372,7 @@ def _command(
     seed: int,
     max_examples: int,
     kinds: Sequence[str],
-    invariants: Sequence[str],
+    invariants: Sequence[str | Invariant],
     outage_ns: int | None,
 ) -> str:
     """Return the command line of this hunt."""
@@ -379,8 +380,8 @@ def _command(
     words += ["--max-examples", str(max_examples)]
     if tuple(kinds) != KINDS:
         words += ["--faults", ",".join(kinds)]
-    for name in invariants:
-        words += ["--invariant", name]
+    for each in invariants:
+        words += ["--invariant", each if isinstance(each, str) else f"{each.__module__}:{each.__name__}"]
     if outage_ns is not None:
         words += ["--outage", f"{outage_ns / 1e9:g}s"]
     return join(words)

@@ -525,12 +525,15 @@ BUILT_IN: dict[str, Invariant] = {  # the gravest first
 }
 
 
-def user_invariants(names: Iterable[str]) -> dict[str, Invariant]:
-    """Return those named `package.module:function` and the registered ones; raise `LookupError`."""
+def user_invariants(wanted: Iterable[str | Invariant]) -> dict[str, Invariant]:
+    """Return functions, those named `package.module:function` and the registered; raise `LookupError`."""
     from importlib.metadata import EntryPoint, entry_points
 
+    asked = list(wanted)
+    names = (each for each in asked if isinstance(each, str))
     points = [*entry_points(group=GROUP), *(EntryPoint(name, name, GROUP) for name in names)]
-    return {point.name: _loaded(point) for point in points}
+    own = {each.__name__: each for each in asked if not isinstance(each, str)}
+    return {point.name: _loaded(point) for point in points} | own
 
 
 def _loaded(point: Any) -> Invariant:

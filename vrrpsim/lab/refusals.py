@@ -45,6 +45,8 @@ def _unable(scenario: Scenario, tree: Tree, daemons: Mapping[str, str]) -> Itera
     found = [*_segments(scenario), *_nodes(scenario, daemons), *_clients(scenario)]
     for event in scenario.events:
         found += [(("events", event.index, *keys), text) for keys, text in _event(event)]
+    for process in scenario.processes:
+        yield Place(process.name, 0, 0), "the lab has no simulated time for a process of one's own"
     for path, text in found:
         yield tree.key_place(path), f"{dotted(path)}: the lab cannot do this: {text}"
 

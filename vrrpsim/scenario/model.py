@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from vrrpsim.protocol.configuration import Address as Address
 from vrrpsim.protocol.configuration import RouterConfig
@@ -187,6 +187,15 @@ class Expect:
     bounds: tuple[Bound, ...] = ()
 
 
+class RunsBeside(Protocol):
+    """A process of the user's own that each run of a scenario begins with."""
+
+    name: str
+
+    def start(self, world: Any) -> None:
+        """Begin in a world that is about to run."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """Everything one run needs except the seed's override."""
@@ -203,6 +212,7 @@ class Scenario:
     clients: Mapping[str, Client] = field(default_factory=dict, hash=False)
     events: tuple[Event, ...] = ()
     expect: Expect | None = None
+    processes: tuple[RunsBeside, ...] = ()  # that no file can say
     path: Path | None = None
     findings: tuple[Finding, ...] = field(default=(), compare=False)  # warnings and infos
 

@@ -85,7 +85,16 @@ class Faults:
             at_ns = self.context.origin_ns + each.at_ns
             self.context.calendar.at(at_ns, Kind.FAULT, each.event.index, act, each)
 
-    def _fire(self, firing: Firing) -> None:
+    @property
+    def next_index(self) -> int:
+        """A number for an event that no scenario lists."""
+        return len(self.context.scenario.events) + self._programme.count
+
+    def act(self, event: Event) -> tuple[str, ...]:
+        """Let an event happen now that a process of the user's own brings; return whom it met."""
+        return self._fire(Firing(self.context.calendar.now_ns - self.context.origin_ns, event, 0))
+
+    def _fire(self, firing: Firing) -> tuple[str, ...]:
         """Resolve the role, apply the verb, write it down."""
         now_ns, records = self.context.calendar.now_ns, self.context.trace.records
         fault_at = len(records)
@@ -95,6 +104,7 @@ class Faults:
         if not resolved:
             self.context.remark(f"{fired.verb} {fired.target}: nobody is that at {firing.at_ns / 1e9:.3f} s")
         self._await(later)
+        return resolved
 
     def _end(self, ending: Ending[Undo]) -> None:
         self.context.trace.add(FaultEnd(self.context.calendar.now_ns, ending.number))

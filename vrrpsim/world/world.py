@@ -62,6 +62,8 @@ class World:
         if origin_ns:
             self._age(origin_ns)
         self.faults.schedule()
+        for process in self.scenario.processes:
+            process.start(self)
         self.calendar.run(origin_ns + self.scenario.duration_ns)
         if origin_ns:
             self.trace.records[:] = [since(origin_ns, record) for record in self.trace.records]

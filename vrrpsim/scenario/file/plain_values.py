@@ -1,4 +1,9 @@
-"""Python's values as a scenario file would write them: timedelta, addresses, paths, numpy's numbers."""
+"""Python's values as a scenario file would write them: timedelta, addresses, paths, numpy's numbers.
+
+Where a file has a distribution, whatever knows its quantiles will do: a frozen one of `scipy.stats`, a
+`statistics.NormalDist`, or an object of yours with `quantile(fraction)` in seconds. It is drawn, and
+written, as the choice of 1000 equally likely values; data measured are `{"choice": array}`.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +22,11 @@ from ipaddress import (
 from pathlib import Path
 from typing import Any
 
-from vrrpsim.scenario.quantities import Distribution, exact_duration
+from vrrpsim.scenario.quantities import SECOND_NS, Distribution, exact_duration
 
 from .yaml_tree import Keys, Tree
 
+STEPS = 1000  # equally likely values that stand for a distribution given by its quantiles
 TEXTS = (IPv4Address, IPv6Address, IPv4Network, IPv6Network, IPv4Interface, IPv6Interface, Path)
 
 
@@ -50,10 +56,18 @@ def plain(value: Any, tree: Tree, path: Keys = ()) -> Any:
             return [plain(item, tree, (*path, index)) for index, item in enumerate(value)]
     if isinstance(value, TEXTS):
         return str(value)
-    if callable(getattr(value, "item", None)) and getattr(value, "ndim", None) == 0:  # numpy's
-        return value.item()
+    if hasattr(value, "tolist"):  # arrays of numpy and pandas, and numpy's numbers
+        return plain(value.tolist(), tree, path)
+    for name in ("ppf", "inv_cdf", "quantile"):  # scipy.stats, statistics.NormalDist, your own
+        if callable(quantile := getattr(value, name, None)):
+            return {"choice": [_seconds(quantile((step + 0.5) / STEPS)) for step in range(STEPS)]}
     tree.error(path, f"a scenario cannot say {type(value).__name__} {value!r:.60}")
     return None
+
+
+def _seconds(value: float) -> str:
+    """A duration that a distribution gives; below zero there is none."""
+    return exact_duration(max(0, round(float(value) * SECOND_NS)))
 
 
 def _name(key: Any) -> str:
