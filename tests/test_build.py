@@ -113,6 +113,7 @@ def test_numbers_in_grids_and_overrides(tmp_path):
     sweep = made.sweep(4, jobs=1, vary={"*.VI_1.advert_int": [1, 3], "segments.lan.delay": [0.001]})
     medians = [cell["measures"]["failover"]["p50"] for cell in sweep.to_dict()["cells"]]
     assert medians[0] < 4 < 6 < medians[1]
+    assert set(sweep.to_pandas()["*.VI_1.advert_int"]) == {1.0, 3.0}
     changed = vrrpsim.load(made.values, {"*.VI_1.advert_int": 2, "events[0].for": timedelta(seconds=9)})
     assert changed.scenario.nodes["b"].keepalived.config.instances[0].advert_int_ns == 2 * 10**9
     again = vrrpsim.load(changed.to_yaml()).scenario

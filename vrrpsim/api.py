@@ -59,12 +59,13 @@ class Sweep:
     def to_pandas(self) -> Any:
         """Return one row for each run as a DataFrame, times as floats in seconds.
 
-        The columns: what was varied, `seed`, each measure (`failover_s`, `outage_s`, …, `moves`), whether
-        the horizon cut it (`failover_cut`: it lasted at least as long), `split_brain`.
+        The columns: what was varied (numbers where all are), `seed`, each measure (`failover_s`,
+        `outage_s`, …, `moves`), whether the horizon cut it (`failover_cut`: it lasted at least as long),
+        `split_brain`.
         """
         from vrrpsim.report.tables import frame
 
-        columns = self.outcome.columns()
+        columns = {name: _numbers(values) for name, values in self.outcome.columns().items()}
         rows = zip(*columns.values(), strict=True)
         return frame(tuple(columns), [dict(zip(columns, row, strict=True)) for row in rows])
 
@@ -327,3 +328,11 @@ class Study:
         if self.scenario.path is None:
             raise ValueError("vary reads the scenario anew for each cell, but it came from no file")
         return load_scenario(self.scenario.path, overrides=overrides)
+
+
+def _numbers(values: Sequence[Any]) -> Sequence[Any]:
+    """Return texts as numbers if all of them are."""
+    try:
+        return [float(value) if isinstance(value, str) else value for value in values]
+    except ValueError:
+        return values
