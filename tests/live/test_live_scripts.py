@@ -1,16 +1,22 @@
 """The programs, files and processes of the live daemon: no root, no network."""
 
 import asyncio
+import errno
 import os
 import pwd
+import subprocess
+import sys
+import time
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from memory import CONF, configured
+from memory import CONF, Clock, Machine, configured, host
 
 from vrrpsim.keepalived.lexer import Lexer
 from vrrpsim.live import scripts, watch
 from vrrpsim.protocol.configuration import FileConfig, NotifyScripts, ProcessConfig, ScriptConfig
+from vrrpsim.protocol.dialect import DEFAULT_DIALECT
 
 # --- scripts
 
@@ -53,8 +59,8 @@ def test_term_reaches_the_whole_process_group():
     assert ended == {0: (None, 15)}
 
 
-def test_a_user_who_has_gone_is_a_success():
-    """SC-6: what cannot become its user exits 0."""
+def test_a_user_who_has_gone_is_no_verdict():
+    """The check could not be started."""
 
     async def work():
         ended = []
@@ -66,7 +72,7 @@ def test_a_user_who_has_gone_is_a_success():
 
     if os.geteuid() != 0:
         pytest.skip("only root can run checks as others")
-    assert asyncio.run(work()) == [(7, 0, None)]
+    assert asyncio.run(work()) == [(7, None, None)]
 
 
 def test_what_cannot_run_disappears(tmp_path):
@@ -166,3 +172,95 @@ def test_processes_match_by_name_or_command_line():
     assert not watch.process_matches(exact, "haproxy", ["haproxy", "-f", "y"])
     own = ProcessConfig(name="me", process=Path("/proc/self/comm").read_text().strip())
     assert watch.count_processes((own,))["me"] >= 1
+
+
+# --- a machine without room (hardening A1): nothing that failed may look like health
+
+
+def no_room(*_arguments, **_options):
+    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+@pytest.mark.parametrize("call", ["fork", "pipe2", "dup", "pidfd_open"])
+def test_a_check_that_cannot_be_started_has_no_verdict(monkeypatch, call):
+    monkeypatch.setattr(os, call, no_room)
+    ended, log = finished_runs(["/bin/false"], ["/bin/true"])
+    assert ended == {0: (None, None), 1: (None, None)}
+    assert [line.partition(":")[0] for line in log] == ["cannot run /bin/false", "cannot run /bin/true"]
+
+
+def test_a_child_without_room_has_no_verdict(monkeypatch):
+    monkeypatch.setattr(os, "execve", no_room)  # RLIMIT_NPROC of another user is met there
+    assert finished_runs(["/bin/false"])[0] == {0: (None, None)}
+
+
+def test_without_a_verdict_the_last_one_stays():
+    """A failing check whose next runs cannot be started leaves the node in FAULT, and is tried again."""
+    text = "vrrp_script chk {\n script /bin/check\n interval 1\n}\n" + CONF.replace(
+        "priority 100", "priority 100\n track_script {\n chk\n }"
+    )
+    clock = Clock()
+    machine = Machine("lb1", configured(text), DEFAULT_DIALECT, clock)
+    results = [(1, None)] + [(None, None)] * 9
+    machine.run_script = lambda script, run: (
+        machine.scripts.append(run)
+        or clock.at(clock.now_ns, lambda: machine.daemon.script_finished(run, *results.pop(0)))
+    )
+    machine.daemon.start(host("eth0", ip_address("10.0.0.1")))
+    clock.run_until(9_000_000_000)
+    assert machine.daemon.router.state_of("VI_1").name == "FAULT"
+    assert len(machine.scripts) == 10
+    results[:] = [(0, None)] * 100
+    clock.run_until(30_000_000_000)
+    assert machine.daemon.router.state_of("VI_1").name == "MASTER"
+
+
+def test_files_and_processes_that_cannot_be_looked_at_are_what_they_were(monkeypatch, tmp_path):
+    path, seen = tmp_path / "f", []
+    path.write_text("-40\n")
+    watching = watch.Watch(lambda *value: seen.append(value), lambda *count: None)
+    watching._files = (FileConfig(name="f", path=str(path)),)
+    watching.look()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", no_room)
+        watching.look()
+    assert seen == [("f", -40)]
+    monkeypatch.setattr(Path, "read_bytes", no_room)
+    with pytest.raises(OSError, match="unavailable"):
+        watch.count_processes((ProcessConfig(name="me", process="python"),))
+
+
+def test_without_inotify_files_are_looked_at_often(monkeypatch, tmp_path):
+    path, seen = tmp_path / "f", []
+
+    async def work():
+        watching = watch.Watch(lambda *value: seen.append(value), lambda *count: None)
+        monkeypatch.setattr(watch, "FILES_EVERY_S", 0.01)
+        monkeypatch.setattr(watching, "_watch_files", no_room)
+        watching.start((FileConfig(name="f", path=str(path)),), (), {})
+        path.write_text("7\n")
+        await asyncio.sleep(0.2)
+        watching.close()
+
+    asyncio.run(work())
+    assert seen[-1] == ("f", 7)
+
+
+def test_children_end_with_the_daemon(tmp_path):
+    """A13: PR_SET_PDEATHSIG, also for what runs as another user."""
+    user = '"nobody"' if os.geteuid() == 0 else '""'
+    program = (
+        "import asyncio, os\nfrom vrrpsim.live.scripts import Children\n"
+        "async def work():\n"
+        "    children = Children(lambda *_: None, print)\n"
+        f"    pid = children.start(('sleep', '60'), {user})\n"
+        "    while b'sleep' not in open(f'/proc/{pid}/cmdline', 'rb').read():\n"
+        "        await asyncio.sleep(0.01)\n"
+        "    print(pid, flush=True)\n    os.kill(os.getpid(), 9)\n"
+        "asyncio.run(work())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    stat, until = Path(f"/proc/{int(done.stdout)}/stat"), time.monotonic() + 5
+    while stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < until, "it lives on"
+        time.sleep(0.01)

@@ -136,7 +136,7 @@ class Program:
                         self._said(text)
             self.close()
 
-    def _gone(self, code: int, problem: str) -> None:
+    def _gone(self, code: int, problem: str, _errno: int) -> None:
         self.runs = False
         if self._pipe >= 0:
             self._read()

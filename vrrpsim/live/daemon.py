@@ -131,7 +131,7 @@ class LiveDaemon:
         self._obey(self.router.receive(interface, source, destination, ttl, payload, self._now()))
 
     def script_finished(self, run: int, code: int | None, signal: int | None) -> None:
-        """A check ended with an exit code or by a signal."""
+        """A check ended with an exit code or by a signal; with neither it could not be started."""
         self._obey(self.router.script_finished(run, code, signal, self._now()))
 
     def interface_changed(self, interface: str, up: bool) -> None:

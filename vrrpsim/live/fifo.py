@@ -89,7 +89,7 @@ class Fifos:
         return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def _start(self, fifo: Fifo) -> None:
-        def ended(_code: int) -> None:
+        def ended(_code: int | None) -> None:
             if pid in self._readers:
                 self._readers.discard(pid)
                 self._log("notify fifo script terminated")
@@ -111,6 +111,8 @@ class Fifos:
                 os.write(fifo, line.encode())
             except BlockingIOError:
                 self._log(f"{path} is full: nobody reads it")
+            except OSError as error:
+                self._log(f"{path}: {error.strerror}")
 
     def close(self) -> None:
         """Close all, and remove those that we made."""

@@ -73,12 +73,12 @@ class Linux:
         self._sources = {
             (name, family): self.kernel.primary(name, family, virtual) for name in names for family in (4, 6)
         }
-        counts = count_processes(self.config.processes)
+        counts = self._counted(self.config)
         host = Host(
             sources={key: address for key, address in self._sources.items() if address is not None},
             addresses=frozenset(address for _, address in self.kernel.addresses),
             interfaces_down=frozenset(name for name in names if not self.kernel.links[name].up),
-            files={file.name: file_value(Path(file.path)) for file in self.config.files},
+            files={file.name: file_value(Path(file.path)) or 0 for file in self.config.files},
             processes=counts,
         )
         self.running = True
@@ -92,15 +92,20 @@ class Linux:
         """Open what is new, then let the engine compare; old sockets and macvlans stay until exit."""
         missing = [name for name in interfaces_of(config) if name not in self.kernel.links]
         if missing:
-            self.complain(f"reload refused: there is no interface {', '.join(missing)}")
-            return
+            raise NoInterface(f"there is no interface {', '.join(missing)}")
         await self._prepare(config, fifos, starting=False)
         self.config = config
         self._introduce(interfaces_of(config))
         self.daemon.reload(config)
-        self.watch.start(config.files, config.processes, count_processes(config.processes))
-        for file in config.files:
-            self._file_changed(file.name, file_value(Path(file.path)))
+        self.watch.start(config.files, config.processes, self._counted(config))
+        self.watch.look()
+
+    def _counted(self, config: RouterConfig) -> dict[str, int]:
+        try:
+            return count_processes(config.processes)
+        except OSError as error:
+            self.complain(f"cannot count processes: {error.strerror}")
+            return {process.name: 0 for process in config.processes}
 
     def _introduce(self, names: list[str]) -> None:
         """Tell the engine of interfaces that no instance had before this reload."""

@@ -24,6 +24,7 @@ from .background import background
 IFF_UP, IFF_RUNNING = 0x1, 0x40
 IFA_F_SECONDARY, IFA_F_NODAD, IFA_F_DADFAILED, IFA_F_TENTATIVE = 0x01, 0x02, 0x08, 0x40
 AF_INET6 = 10
+LOOK_AGAIN_S = 0.2
 GONE = (ENODEV, EADDRNOTAVAIL)
 
 
@@ -134,7 +135,7 @@ class Kernel:
                 prefixlen=entry.prefix_length,
                 **flags,
             )
-        except self._error() as error:
+        except (OSError, self._error()) as error:
             self._ours[key] -= 1
             return f"{entry.address} cannot be added to {interface}: {error}"
         self._address(interface, entry.address, HeldAddress(entry.prefix_length, 0), by_us=True)
@@ -153,7 +154,7 @@ class Kernel:
             await self._ipr.addr(
                 "del", index=link.index, address=str(entry.address), prefixlen=entry.prefix_length
             )
-        except self._error() as error:
+        except (OSError, self._error()) as error:
             self._ours[key] -= 1
             gone = getattr(error, "code", None) in GONE
             return "" if gone else f"{entry.address} cannot be removed from {interface}: {error}"
@@ -214,7 +215,10 @@ class Kernel:
                     self._heard(message, message["event"], True)
             except (OSError, self._error()):  # ENOBUFS: the kernel dropped events
                 self._ours.clear()
-                await self._look()
+                with suppress(OSError, self._error()):  # no room for it now: soon
+                    await self._look()
+                    continue
+                await asyncio.sleep(LOOK_AGAIN_S)
 
     def _heard(self, message: Any, event: str, told: bool = False) -> tuple[str, Address] | None:
         if event in ("RTM_NEWLINK", "RTM_DELLINK"):

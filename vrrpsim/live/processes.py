@@ -7,6 +7,7 @@ An exec reads a file, and a file server that is gone makes it hang; so the paren
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # for names without a slash
+NO_ROOM = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # says nothing of what was to be run
 _PYTHONS = (signal.SIGPIPE, signal.SIGXFSZ)  # ignored by the interpreter, not by what it starts
 
 
@@ -32,6 +34,12 @@ def launch(
     """
     program = words[0] if "/" in words[0] else shutil.which(words[0], path=SEARCHED) or words[0]
     why, problem = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        os.close(os.dup(why))  # `when_gone` will want one more: better none than a child that nobody reaps
+    except OSError:
+        os.close(why)
+        os.close(problem)
+        raise
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         with warnings.catch_warnings():  # of threads: the child takes no lock that one of ours may hold
@@ -72,17 +80,26 @@ def _become(
         os.closerange(problem + 1, os.sysconf("SC_OPEN_MAX"))  # nor does a hanging exec hold our sockets
         os.execve(program, list(words), environment)
     except BaseException as error:
-        os.write(problem, str(error).encode(errors="replace"))
+        number = getattr(error, "errno", None) or 0
+        os.write(problem, f"{number} {error}".encode(errors="replace"))
     finally:
         os._exit(0)
 
 
-def when_gone(pid: int, why: int, gone: Callable[[int, str], None]) -> Callable[[], None]:
-    """Reap what `launch` started when it has ended; say its exit code (-N: signal N) and why it was no start.
+def when_gone(pid: int, why: int, gone: Callable[[int, str, int], None]) -> Callable[[], None]:
+    """Reap what `launch` started when it has ended; say its exit code, why it was no start, and that errno.
 
-    Call the result to hear no more of it.
+    A code of -N is signal N. Call the result to hear no more of it.
+    `OSError`: it cannot be watched, and is ended.
     """
-    loop, fd = asyncio.get_running_loop(), os.pidfd_open(pid)
+    loop = asyncio.get_running_loop()
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        os.close(why)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
 
     def forget() -> None:
         loop.remove_reader(fd)
@@ -90,9 +107,9 @@ def when_gone(pid: int, why: int, gone: Callable[[int, str], None]) -> Callable[
         os.close(why)
 
     def readable() -> None:
-        problem = os.read(why, 1000).decode(errors="replace")
+        number, _, problem = os.read(why, 1000).decode(errors="replace").partition(" ")
         forget()
-        gone(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), problem)
+        gone(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), problem, int(number or 0))
 
     loop.add_reader(fd, readable)
     return forget

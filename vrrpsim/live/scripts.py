@@ -7,6 +7,7 @@ standard streams.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import grp
 import os
 import pwd
@@ -30,7 +31,7 @@ from vrrpsim.protocol.configuration import (
     Track,
 )
 
-from .processes import SEARCHED, launch, signal_group, when_gone
+from .processes import NO_ROOM, SEARCHED, launch, signal_group, when_gone
 
 DEFAULT_USER = "keepalived_script"
 NOTIFIES = ("master", "backup", "fault", "stop", "deleted", "any", "master_rx_lower_pri")
@@ -177,37 +178,42 @@ class Children:
     def run(self, script: ScriptConfig, run: int) -> None:
         """Start a check."""
 
-        def ended(code: int) -> None:
+        def ended(code: int | None) -> None:
             self._checks.pop(run, None)
-            self._finished(run, code if code >= 0 else None, -code if code < 0 else None)
+            exited = code is not None and code >= 0
+            self._finished(run, code if exited else None, None if exited or code is None else -code)
 
         pid = self.start(script.words, script.user, ended)
-        if pid is None:  # SC-6: as a child that cannot exec
-            asyncio.get_running_loop().call_soon(ended, 0)
+        if pid is None:  # no verdict: what it was is what it stays
+            asyncio.get_running_loop().call_soon(ended, None)
         else:
             self._checks[run] = pid
 
     def start(
-        self, words: Sequence[str], user: str, ended: Callable[[int], None] = lambda _: None
+        self, words: Sequence[str], user: str, ended: Callable[[int | None], None] = lambda _: None
     ) -> int | None:
-        """Start a program; `ended` gets its exit code, -N for signal N. None: there is no starting it."""
+        """Start a program. None: there is no starting it.
+
+        `ended` gets its exit code, -N for signal N; None if this machine had no room for it.
+        """
 
         def complain(problem: object) -> None:
             self._log(f"cannot run {words[0]}: {problem}")
 
-        def gone(code: int, problem: str) -> None:
+        def gone(code: int, problem: str, error: int) -> None:
             del self._forget[pid]
             if problem:
                 complain(problem)
-            ended(code)
+            ended(None if error in NO_ROOM else code)
 
         try:
             identity = ids_of(user) if user and os.geteuid() == 0 and user != "root" else None
-            pid, why = launch(words, lambda: _be(identity))
+            us = os.getpid()
+            pid, why = launch(words, lambda: _be(identity, us))
+            self._forget[pid] = when_gone(pid, why, gone)
         except (OSError, KeyError) as error:
             complain(error)
             return None
-        self._forget[pid] = when_gone(pid, why, gone)
         return pid
 
     def kill(self, run: int, name: str) -> None:
@@ -231,8 +237,16 @@ class Children:
         self._checks.clear()
 
 
-def _be(identity: tuple[int, int] | None) -> None:
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+def _be(identity: tuple[int, int] | None, parent: int) -> None:
+    """Become that user, and end with the daemon, as keepalived's children do."""
     if identity is not None:
         os.setgroups([])
         os.setgid(identity[1])
         os.setuid(identity[0])
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # after setuid, which clears it
+    if os.getppid() != parent:
+        os._exit(0)

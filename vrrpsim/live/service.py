@@ -22,7 +22,7 @@ from vrrpsim.trace import AdvertRejected, LogLine, Record, Remark, json_line
 
 from . import systemd
 from .background import LineWriter, RateLimit, WriterThread, background
-from .linux import Linux
+from .linux import Linux, NoInterface
 from .loading import Loaded, load
 from .netlink import VmacImpossible
 from .observe import Observer
@@ -166,12 +166,16 @@ class LiveService:
             loaded = await asyncio.to_thread(load, options.path, options.dialect, options.config_id)
         except InputError as error:
             self._log(f"reload refused: {error}", False)
+        except (OSError, RuntimeError) as error:  # no descriptor, no thread
+            self._log(f"reload failed: {error}", False)
         else:
             for remark in loaded.remarks:
                 self._log(remark, False)
             try:
                 await self.machine.reload(loaded.config, loaded.fifos)
                 self._log("Reloaded", False)
+            except NoInterface as error:
+                self._log(f"reload refused: {error}", False)
             except (OSError, VmacImpossible) as error:
                 self._log(f"reload failed: {error}", False)
 

@@ -17,23 +17,28 @@ from pathlib import Path
 from vrrpsim.protocol.configuration import FileConfig, ProcessConfig
 
 from .background import background
+from .processes import NO_ROOM
 
 PROCESSES_EVERY_S = 0.25
+FILES_EVERY_S = 1.0  # where inotify is not to be had
 COMM_BYTES = 15  # the kernel cuts names to this
 _CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _DELETE = 0x8, 0x40, 0x80, 0x200
 _NUMBER = re.compile(rb"\s*([+-]?)(0[xX][0-9a-fA-F]+|\d+)")
 
 
-def file_value(path: Path) -> int:
-    """The integer in the file, as C reads it (0x, octal); missing, empty or not a number is 0."""
+def file_value(path: Path) -> int | None:
+    """The integer in the file, as C reads it (0x, octal); missing, empty or not a number is 0.
+
+    None: this machine has no room to look, which says nothing of the file.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO has no value, and no writer
         try:
             match = _NUMBER.match(os.read(fd, 64))
         finally:
             os.close(fd)
-    except OSError:
-        return 0
+    except OSError as error:
+        return None if error.errno in NO_ROOM else 0
     if match is None:
         return 0
     sign, digits = match.groups()
@@ -54,7 +59,7 @@ def prepare_files(files: Iterable[FileConfig], *, starting: bool) -> None:
 
 
 def count_processes(processes: Iterable[ProcessConfig]) -> dict[str, int]:
-    """How many processes match each tracker, zombies left out."""
+    """How many processes match each tracker, zombies left out. `OSError`: no room to look."""
     counts = {process.name: 0 for process in processes}
     if not counts:
         return counts
@@ -64,7 +69,9 @@ def count_processes(processes: Iterable[ProcessConfig]) -> dict[str, int]:
         try:
             status = (folder / "stat").read_bytes()
             line = (folder / "cmdline").read_bytes()
-        except OSError:  # it is gone
+        except OSError as error:  # it is gone
+            if error.errno in NO_ROOM:
+                raise
             continue
         name, state = status[status.index(b"(") + 1 : status.rindex(b")")], status[status.rindex(b")") + 2 :]
         if state[:1] == b"Z":
@@ -99,7 +106,9 @@ class Watch:
     ) -> None:
         self._file_changed, self._process_count = file_changed, process_count
         self._inotify = -1
+        self._files: tuple[FileConfig, ...] = ()
         self._polling: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     def start(
         self, files: tuple[FileConfig, ...], processes: tuple[ProcessConfig, ...], counts: dict[str, int]
@@ -107,7 +116,11 @@ class Watch:
         """Watch these instead of what was watched before; `counts` is what is known of the processes."""
         self.close()
         if files:
-            self._watch_files(files)
+            self._files = files
+            try:
+                self._watch_files(files)
+            except OSError:  # too many watches, or descriptors
+                self._looking = background(self._look_often())
         if processes:
             self._polling = background(self._poll(processes, counts))
 
@@ -116,6 +129,9 @@ class Watch:
         if self._polling is not None:
             self._polling.cancel()
             self._polling = None
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
         if self._inotify >= 0:
             asyncio.get_running_loop().remove_reader(self._inotify)
             os.close(self._inotify)
@@ -128,19 +144,36 @@ class Watch:
             raise OSError(ctypes.get_errno(), "inotify is not available")
         mask = _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _DELETE
         for folder in {str(Path(file.path).parent) for file in files}:
-            libc.inotify_add_watch(fd, os.fsencode(folder), mask)
+            if libc.inotify_add_watch(fd, os.fsencode(folder), mask) < 0:
+                error = ctypes.get_errno()
+                os.close(fd)
+                self._inotify = -1
+                raise OSError(error, "cannot be watched")
 
         def changed() -> None:
             with suppress(BlockingIOError):
                 os.read(fd, 65_536)
-            for file in files:
-                self._file_changed(file.name, file_value(Path(file.path)))
+            self.look()
 
         asyncio.get_running_loop().add_reader(fd, changed)
 
+    def look(self) -> None:
+        """Report what the files are now; what cannot be looked at is what it was."""
+        for file in self._files:
+            if (value := file_value(Path(file.path))) is not None:
+                self._file_changed(file.name, value)
+
+    async def _look_often(self) -> None:
+        while True:
+            await asyncio.sleep(FILES_EVERY_S)
+            self.look()
+
     async def _poll(self, processes: tuple[ProcessConfig, ...], before: dict[str, int]) -> None:
         while True:
-            counted = await asyncio.to_thread(count_processes, processes)  # thousands of files take a while
+            try:  # in a thread: thousands of files take a while
+                counted = await asyncio.to_thread(count_processes, processes)
+            except (OSError, RuntimeError):  # no descriptor, no thread: the counts stay
+                counted = {}
             for name, count in counted.items():
                 if count != before[name]:
                     before[name] = count

@@ -101,12 +101,16 @@ class Scripts:
             self._kill_runs(script)
 
     def finished(self, number: int, code: int | None, signal: int | None, now_ns: int) -> None:
-        """A run ended with an exit code, or by a signal. An unknown run is one from before a reload."""
+        """A run ended with an exit code, or by a signal; with neither it could not be started: no verdict.
+
+        An unknown run is one from before a reload.
+        """
         for script in self.by_name.values():
             run = script.runs.pop(number, None)
             if run is not None:
                 self._timers.arm(run.timer, NEVER_NS)
-                self._judge(script, run, code, signal, now_ns)
+                if (code, signal) != (None, None):
+                    self._judge(script, run, code, signal, now_ns)
                 run.kills = 0
                 script.spare = run
                 return
