@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +35,8 @@ Examples:
 @click.option("--metrics", metavar="ADDR:PORT", help="Serve Prometheus metrics there.")
 @click.option("--trace", type=click.Path(path_type=Path), metavar="F.jsonl", help="Write the trace.")
 @click.option("--dump", type=click.Path(path_type=Path), metavar="F.json", help="Where SIGUSR1 writes.")
+@click.option("--force", is_flag=True, help="Although another daemon here serves the same virtual router.")
+@click.option("--allow-empty", is_flag=True, help="Obey a reload to a file without instances.")
 @click.option("--node", help="Name of this node in the trace.  [default: the host's]")
 @dialect_option("Whom to be like.  [default: keepalived-2.2.7]")
 @click.option("--config-id", help="keepalived's -i: decides lines with @ID.")
@@ -46,6 +49,8 @@ def command(
     metrics: str | None,
     trace: Path | None,
     dump: Path | None,
+    force: bool,
+    allow_empty: bool,
     node: str | None,
     dialect: str | None,
     config_id: str | None,
@@ -55,12 +60,18 @@ def command(
 
     Needs CAP_NET_RAW and CAP_NET_ADMIN (packaging/ has a systemd unit). Log lines go to stderr.
     """
+    if not (dry_run or observe):
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP, signal.SIGUSR1))
+        click.get_current_context().call_on_close(_unblock)
+    given = {"--status": status, "--metrics": metrics, "--trace": trace, "--dump": dump}
+    if observe and (silent := [option for option, value in given.items() if value]):
+        raise click.UsageError(f"{', '.join(silent)}: not with --observe")
     from vrrpsim.live import loading, service
-    from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
+    from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS, hardened
 
     options = service.Options(
         path=conf,
-        dialect=DIALECTS[dialect] if dialect else DEFAULT_DIALECT,
+        dialect=hardened(DIALECTS[dialect] if dialect else DEFAULT_DIALECT),
         node=node or os.uname().nodename,
         config_id=config_id,
         trace=trace,
@@ -68,6 +79,8 @@ def command(
         dump=dump,
         status=status,
         verbose=verbose,
+        force=force,
+        allow_empty=allow_empty,
         version=__version__,
     )
     loaded = loading.load(conf, options.dialect, config_id)
@@ -80,6 +93,10 @@ def command(
     if observe:
         return service.observe(loaded, _say_on_stdout)
     return service.run(options, loaded, _say_on_stderr)
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP, signal.SIGUSR1))
 
 
 def _address(text: str) -> tuple[str, int]:

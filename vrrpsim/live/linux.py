@@ -8,10 +8,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from vrrpsim.protocol.configuration import Address, RouterConfig, ScriptConfig
+from vrrpsim.protocol.configuration import Address, RouterConfig, ScriptConfig, VirtualAddress
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.protocol.frames import gratuitous_arp, unsolicited_na
-from vrrpsim.protocol.fsm import NEVER_NS
+from vrrpsim.protocol.fsm import NEVER_NS, State
 from vrrpsim.protocol.outputs import AddAddresses, RemoveAddresses, SendAdvert, SendGratuitous
 from vrrpsim.protocol.router import Host
 from vrrpsim.trace import Record
@@ -26,6 +26,7 @@ from .sockets import Wire
 from .watch import Watch, count_processes, file_value, prepare_files
 
 STOP_NOTIFY_S = 1.0  # §1.7: what STOP scripts get
+ANSWERS_EVERY_NS = 50_000_000  # of one virtual router to weaker adverts: a flood must not make us one
 STOP_AT_MOST_S = 5.0  # §1.7: child_wait_time
 
 
@@ -54,6 +55,8 @@ class Linux:
         self.daemon = LiveDaemon(node, config, dialect, self, record, self.epoch_ns)
         self._sources: dict[tuple[str, int], Address | None] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._sent: SendAdvert | None = None  # since the last datagram
+        self._answers: dict[tuple[str, int, bytes], tuple[int, int]] = {}  # until when, priority
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- life
@@ -183,6 +186,7 @@ class Linux:
 
     def send_advert(self, advert: SendAdvert) -> None:
         """From the macvlan if there is a virtual MAC, else from the interface."""
+        self._sent = advert
         device = self._device(advert.instance) if advert.virtual_mac else advert.interface
         problem = self.wire.send(device, advert.source, advert.destination, advert.ttl, advert.payload)
         if problem:
@@ -256,8 +260,17 @@ class Linux:
     # --- what the machine reports
 
     def _received(self, interface: str, source: Address, destination: Address, ttl: int, data: bytes) -> None:
-        if self.running:
-            self.daemon.receive(interface, source, destination, ttl, data)
+        if not self.running:
+            return
+        router, priority = (interface, source.version, data[1:2]), data[2] if len(data) > 2 else 0
+        until_ns, ours = self._answers.get(router, (0, 0))
+        if 0 < priority < ours and self.now_ns() < until_ns:
+            self.daemon.discarded["answered_already"] += 1
+            return
+        self._sent = None
+        self.daemon.receive(interface, source, destination, ttl, data)
+        if self._sent is not None and 0 < priority < (ours := self._sent.payload[2]):
+            self._answers[router] = (self.now_ns() + ANSWERS_EVERY_NS, ours)
 
     def _script_finished(self, run: int, code: int | None, signal: int | None) -> None:
         if self.running:
@@ -272,7 +285,14 @@ class Linux:
             self.daemon.process_count(name, count)
 
     def _link_changed(self, name: str, before: Link | None, after: Link | None) -> None:
-        if not self.running or name not in interfaces_of(self.config):
+        if not self.running:
+            return
+        if after is None and any(
+            name == each.vmac_interface for each in self.config.instances if each.use_vmac
+        ):
+            self.wire.forget(name)
+            self._spawn(self._again(name), lambda: None)
+        if name not in interfaces_of(self.config):
             return
         if after is not None and (before is None or before.index != after.index):  # it came back as another
             self.wire.forget(name)
@@ -280,6 +300,33 @@ class Linux:
         was_up, is_up = bool(before and before.up), bool(after and after.up)
         if was_up != is_up:
             self.daemon.interface_changed(name, is_up)
+        if before is not None and after is None:
+            self.wire.forget(name)
+            for new, link in self.kernel.links.items():
+                if link.index == before.index:  # renamed: nothing of ours stays on it
+                    self.complain(f"{name} has been renamed {new}: its addresses are released")
+                    self._spawn(self.kernel.remove(new, self._entries_on(name)), lambda: None)
+
+    def _entries_on(self, name: str) -> list[VirtualAddress]:
+        return [
+            entry
+            for each in self.config.instances
+            for entry in (*each.addresses, *each.excluded)
+            if (entry.interface or each.owned_interface) == name
+        ]
+
+    async def _again(self, vmac: str) -> list[str]:
+        """A macvlan of ours is gone: make it again; what it had is put back."""
+        try:
+            for each in self.config.instances:
+                if each.use_vmac and each.vmac_interface == vmac and each.interface in self.kernel.links:
+                    await self.kernel.make_vmac(each)
+                    self._listen(self.config, (each.interface,))
+                    if self.daemon.router.state_of(each.name) is State.MASTER:
+                        return await self.kernel.add(vmac, self._entries_on(vmac))
+        except (OSError, VmacImpossible, KeyError) as error:
+            return [f"{vmac} cannot be made again: {error}"]
+        return []
 
     async def _return(self, name: str) -> list[str]:
         """An interface is back: its VMACs and sockets went with it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,14 +12,14 @@ from vrrpsim.findings import Finding, InputError, Place, Severity
 from vrrpsim.keepalived.arguments import parse_address
 from vrrpsim.keepalived.compiler import read_keepalived
 from vrrpsim.keepalived.lexer import Row
-from vrrpsim.protocol.configuration import AuthType, InstanceConfig, RouterConfig
+from vrrpsim.protocol.configuration import AuthType, GroupConfig, InstanceConfig, RouterConfig
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.protocol.packet import effective_authentication
 
 from .fifo import Fifo, read_fifos
 from .linux import interfaces_of
 from .privileges import CAPABILITIES, missing_capabilities
-from .scripts import read_security, usable_scripts
+from .scripts import ids_of, read_security, usable_scripts
 
 _UNDONE_WORDS = """
     virtual_routes virtual_rules static_ipaddress static_routes static_rules track_bfd bfd_instance
@@ -57,6 +59,9 @@ def load(path: Path, dialect: Dialect, config_id: str | None = None) -> Loaded:
     security = read_security(compiled.rows)
     config, disabled = usable_scripts(_with_vmacs(compiled.config, dialect), security)
     fifos, unread = read_fifos(compiled.rows, security)
+    if unheard := _unheard_users(config):
+        own = pwd.getpwuid(os.geteuid()).pw_name if _has_name(os.geteuid()) else str(os.geteuid())
+        remarks.append(f"scripts of {', '.join(unheard)} run as {own}: only root can give them another user")
     if config.scripts and not security.enabled:
         remarks.append(
             "SECURITY VIOLATION - scripts are being executed but script_security not enabled."
@@ -64,6 +69,24 @@ def load(path: Path, dialect: Dialect, config_id: str | None = None) -> Loaded:
     if mode & 0o004 and any(each.authentication.key for each in config.instances):
         remarks.append(f"{path}: contains a password and can be read by everybody (chmod o-r)")
     return Loaded(config, (*remarks, *disabled, *unread), fifos)
+
+
+def _unheard_users(config: RouterConfig) -> list[str]:
+    """Users that scripts should have and will not: only root can become somebody else."""
+    owners: tuple[InstanceConfig | GroupConfig, ...] = (*config.instances, *config.groups)
+    named = [each.user for each in config.scripts] + [
+        user for each in owners for _, user in each.notify.users
+    ]
+    own = os.geteuid()
+    return sorted({user for user in named if user and own != 0 and ids_of(user)[0] != own})
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def _error(path: Path, message: str) -> Finding:

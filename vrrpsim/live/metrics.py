@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import resource
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,6 +33,8 @@ COUNTERS = {
     "vrrp_pri_zero_rcvd": "pri_zero_rcvd",
     "vrrp_pri_zero_sent": "pri_zero_sent",
 }
+CONNECTIONS, SECONDS, REQUEST_BYTES = 16, 5.0, 8_192
+FOR_ITSELF = 5  # descriptors of its listener and its loop
 LABELS = ("iname", "intf", "vrid")
 
 
@@ -75,17 +81,60 @@ class Collector:
 
 
 def serve(collector: Collector, host: str, port: int) -> Callable[[], None]:
-    """Answer scrapes from a thread of its own; call the result to stop."""
-    from prometheus_client import CollectorRegistry, disable_created_metrics, start_http_server
+    """Answer scrapes from one thread; call the result to stop. `OSError`: the address is not to be had.
+
+    At most `CONNECTIONS` at once, and a fourth of the descriptors; each has `SECONDS` in all.
+    """
+    from prometheus_client import CollectorRegistry, disable_created_metrics
 
     disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs
     registry = CollectorRegistry(auto_describe=False)
     registry.register(collector)
-    server, thread = start_http_server(port, addr=host, registry=registry)
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    listener = socket.create_server((host, port), family=family, backlog=CONNECTIONS)
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)  # no descriptor for a scraper: it comes again
+    stopping = asyncio.Event()
+    most = max(min(CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4 - FOR_ITSELF), 1)
+    thread = threading.Thread(
+        target=lambda: loop.run_until_complete(_serve(listener, registry, stopping, most)), daemon=True
+    )
+    thread.start()
 
     def stop() -> None:
-        server.shutdown()
-        server.server_close()
+        loop.call_soon_threadsafe(stopping.set)
         thread.join()
+        loop.close()
 
     return stop
+
+
+async def _serve(listener: socket.socket, registry: Any, stopping: asyncio.Event, most: int) -> None:
+    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+    under_way = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal under_way
+        if under_way >= most:
+            return writer.transport.abort()
+        under_way += 1
+        try:
+            async with asyncio.timeout(SECONDS):
+                await reader.readuntil(b"\r\n\r\n")
+                body = generate_latest(registry)
+                head = f"HTTP/1.0 200 OK\r\nContent-Type: {CONTENT_TYPE_LATEST}\r\n"
+                head += f"Content-Length: {len(body)}\r\n\r\n"
+                writer.transport.set_write_buffer_limits(0)
+                writer.write(head.encode() + body)
+                await writer.drain()
+                writer.close()
+                await writer.wait_closed()
+        except (TimeoutError, OSError, EOFError, asyncio.LimitOverrunError):
+            writer.transport.abort()
+        finally:
+            under_way -= 1
+
+    server = await asyncio.start_server(answer, sock=listener, limit=REQUEST_BYTES, backlog=most)
+    await stopping.wait()
+    server.close()

@@ -249,6 +249,13 @@ class Kernel:
     def _link(self, index: int, name: str, link: Link | None) -> None:
         old_name = self._names.pop(index, name)
         before = self.links.pop(old_name, None)
+        if link is not None and old_name != name:  # renamed, with all that is on it
+            self._names[index], self.links[name] = name, link
+            for interface, address in [key for key in self.addresses if key[0] == old_name]:
+                self.addresses[name, address] = self.addresses.pop((interface, address))
+            self._link_changed(old_name, before, None)
+            self._link_changed(name, None, link)
+            return
         if link is not None:
             self._names[index] = name
             self.links[name] = link

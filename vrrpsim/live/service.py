@@ -24,6 +24,7 @@ from . import systemd
 from .background import LineWriter, RateLimit, WriterThread, background
 from .linux import Linux, NoInterface
 from .loading import Loaded, load
+from .locks import Locks, keepaliveds_here
 from .netlink import VmacImpossible
 from .observe import Observer
 from .privileges import CannotRun, keep_from_children, require
@@ -33,6 +34,7 @@ from .state import snapshot
 LINES_PER_SECOND = 200
 RECORDS_PER_SECOND = 2_000  # of rejected adverts and log lines
 STATUS_EVERY_S = 0.5
+EARLY = (signal.SIGHUP, signal.SIGUSR1)  # deadly until they have handlers: they wait for those
 Say = Callable[[str], None]
 
 
@@ -49,6 +51,8 @@ class Options:
     dump: Path | None = None
     status: bool = False
     verbose: bool = False
+    force: bool = False  # although another daemon serves the same virtual router
+    allow_empty: bool = False  # a reload to a file without instances is meant
     version: str = ""
 
 
@@ -78,7 +82,7 @@ class LiveService:
 
     def __init__(self, options: Options, loaded: Loaded, say: Say) -> None:
         self.options, self.loaded, self._say = options, loaded, say
-        self.speaker = WriterThread()
+        self.speaker, self._locks = WriterThread(), Locks()
         self._lines, self._records = RateLimit(LINES_PER_SECOND), RateLimit(RECORDS_PER_SECOND)
         self._file: LineWriter | IO[str] | None = None
         self._failure: BaseException | None = None
@@ -101,6 +105,12 @@ class LiveService:
         stop_metrics: Callable[[], None] | None = None
         helpers: list[asyncio.Task[None]] = []
         try:
+            if not self.options.force:
+                self._locks.take(self.loaded.config.instances)
+            if others := keepaliveds_here():
+                self._log(
+                    f"keepalived runs here too, process {others[0]}: no VRID may be served by both", False
+                )
             if self.options.trace is not None:
                 self._file = _open_trace(self.options.trace, lambda text: self._log(text, False))
                 began_ns = time.time_ns() - (self.machine.now_ns() - self.machine.epoch_ns)
@@ -118,6 +128,7 @@ class LiveService:
                 (signal.SIGUSR1, self._dump),
             ):
                 loop.add_signal_handler(number, obey)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, EARLY)
             self.machine.start()
             helpers = [background(work()) for work in (self._report, self._show)]
             systemd.tell(READY=1)
@@ -128,6 +139,7 @@ class LiveService:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
             await self.machine.stop()
+            self._locks.close()
             if stop_metrics is not None:
                 stop_metrics()
             if self._file is not None:
@@ -171,10 +183,19 @@ class LiveService:
         else:
             for remark in loaded.remarks:
                 self._log(remark, False)
+            instances = loaded.config.instances
+            if self.machine.config.instances and not instances and not options.allow_empty:
+                why = "has no vrrp_instance; --allow-empty obeys such a file"
+                self._log(f"reload refused: {options.path} {why}", False)
+                return
             try:
+                if not options.force:
+                    self._locks.take(instances)
                 await self.machine.reload(loaded.config, loaded.fifos)
+                self._locks.keep(instances)
                 self._log("Reloaded", False)
-            except NoInterface as error:
+            except (NoInterface, CannotRun) as error:
+                self._locks.keep(self.machine.config.instances)
                 self._log(f"reload refused: {error}", False)
             except (OSError, VmacImpossible) as error:
                 self._log(f"reload failed: {error}", False)

@@ -214,3 +214,8 @@ DIALECTS: dict[str, Dialect] = {
     )
 }
 DEFAULT_DIALECT = KEEPALIVED_2_2_7
+
+
+def hardened(dialect: Dialect) -> Dialect:
+    """The same without what lets packets that are rejected silence a master (FSM-35): for `vrrpsim live`."""
+    return replace(dialect, rejected_restarts_advert_timer=False)

@@ -1,0 +1,243 @@
+"""What a hostile test of the daemon found (issue 15): each fault by name."""
+
+import asyncio
+import signal
+import socket
+import time
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from clusters import VIP, conf
+from lan import Lan, ip, needs_namespaces
+from memory import CONF, Clock, Machine, configured, host
+
+from vrrpsim.cli import main
+from vrrpsim.live import loading, metrics, scripts, service
+from vrrpsim.live.locks import Locks
+from vrrpsim.live.privileges import CannotRun
+from vrrpsim.protocol.dialect import DEFAULT_DIALECT, hardened
+
+GROUP = ip_address("224.0.0.18")
+
+
+# --- A2: metrics
+
+
+class Nothing:
+    def collect(self):
+        return iter(())
+
+
+def test_a2_idle_connections_are_few_and_end(monkeypatch):
+    """Given 200 connections that say nothing, then 16 at most are kept, and scrapers are served after."""
+    pytest.importorskip("prometheus_client")
+    monkeypatch.setattr(metrics, "SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    stop = metrics.serve(Nothing(), "127.0.0.1", port)
+    try:
+        idle = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(200)]
+        time.sleep(0.3)
+        kept = 0
+        for each in idle:
+            each.setblocking(False)
+            try:
+                each.recv(1)
+            except BlockingIOError:
+                kept += 1
+            except OSError:
+                pass
+        assert 0 < kept <= metrics.CONNECTIONS
+        time.sleep(0.5)
+        with socket.create_connection(("127.0.0.1", port), 5) as scraper:
+            scraper.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert scraper.recv(100).startswith(b"HTTP/1.0 200 OK\r\n")
+        for each in idle:
+            each.close()
+    finally:
+        stop()
+
+
+def test_a2_a_reload_that_cannot_begin_is_a_failed_reload(monkeypatch, tmp_path):
+    def no_thread(*_):
+        raise RuntimeError("can't start new thread")
+
+    async def work():
+        said = []
+        options = service.Options(tmp_path / "k.conf", DEFAULT_DIALECT, "n1")
+        daemon = service.LiveService(options, loading.Loaded(configured(), ()), said.append)
+        monkeypatch.setattr(asyncio, "to_thread", no_thread)
+        await daemon._read_once()
+        daemon.speaker.close()
+        return said
+
+    assert [line.endswith("reload failed: can't start new thread") for line in asyncio.run(work())] == [True]
+
+
+# --- A3, A4: interfaces
+
+
+@needs_namespaces()
+def test_a3_a_deleted_vmac_is_made_again(tmp_path):
+    with Lan(tmp_path, ["n1"]) as lan:
+        daemon = lan.vrrpsim("n1", conf(1, 100, "v3-vmac"))
+        lan.wait(lambda: lan.owns("n1", VIP), "master")
+        ip("-n", lan.space("n1"), "link", "del", "vrrp.51")
+        lan.wait(lambda: lan.owns("n1", VIP), "it has the address again")
+        lan.adverts()
+        lan.wait(lambda: len(lan.adverts()) >= 2, "it sends adverts again")
+        assert lan.stop(daemon) == 0
+        assert "vrrp.51" not in lan.show("n1", "link")
+
+
+@needs_namespaces()
+def test_a4_a_renamed_interface_keeps_no_address(tmp_path):
+    with Lan(tmp_path, ["n1"]) as lan:
+        daemon = lan.vrrpsim("n1", conf(1, 100, "v3"))
+        lan.wait(lambda: lan.owns("n1", VIP), "master")
+        ip("-n", lan.space("n1"), "link", "set", "eth0", "name", "eth9")
+        lan.wait(lambda: not lan.owns("n1", VIP), "it is released at once")
+        assert "has been renamed eth9" in daemon.log.read_text()
+        ip("-n", lan.space("n1"), "link", "set", "eth9", "name", "eth0")
+        lan.wait(lambda: lan.owns("n1", VIP), "it is master again")
+        assert lan.stop(daemon) == 0
+        assert not lan.owns("n1", VIP)
+
+
+# --- A5: one daemon for one virtual router
+
+
+def test_a5_a_second_daemon_is_refused_by_the_holders_name():
+    instances = configured(CONF.replace("virtual_router_id 51", "virtual_router_id 251")).instances
+    first, second = Locks(), Locks()
+    first.take(instances)
+    with pytest.raises(CannotRun, match=r"VRID 251 .* is already served by process \d+ \(.*--force"):
+        second.take(instances)
+    first.take(instances)  # ours already: a reload
+    first.keep(())
+    second.take(instances)
+    second.close()
+
+
+@needs_namespaces()
+def test_a5_exit_4_and_force(tmp_path):
+    with Lan(tmp_path, ["n1"]) as lan:
+        daemon = lan.vrrpsim("n1", conf(1, 100, "v3"))
+        words = lan.vrrpsim_words("n1", conf(1, 100, "v3"))
+        second = lan.start("n1", words, lan.folder / "second")
+        assert second.popen.wait(30) == 4
+        assert "is already served by process" in second.log.read_text()
+        lan.wait(lambda: lan.owns("n1", VIP), "the first goes on")
+        assert lan.stop(daemon) == 0
+
+
+# --- A11, A12: floods
+
+
+def test_a11_a_flood_of_weaker_adverts_is_answered_a_few_times(tmp_path):
+    """5,000 weaker adverts at once: one answer, and one more after 50 ms."""
+
+    async def work():
+        options = service.Options(tmp_path / "k.conf", DEFAULT_DIALECT, "n1")
+        machine = service.LiveService(options, loading.Loaded(configured(), ()), print).machine
+        clock, sent = Clock(), []
+        machine.now_ns = lambda: clock.now_ns
+        machine.wake_at = lambda at_ns: None
+        machine.add_addresses = machine.remove_addresses = lambda output, done: done()
+        machine.notify = lambda *_: None
+        machine.wire.send = lambda *words: sent.append(words) or ""
+        machine.daemon.start(host("eth0", ip_address("10.0.0.1")))
+        machine.running = True
+        clock.now_ns = 10_000_000_000
+        machine.daemon.wake()
+        assert machine.daemon.router.state_of("VI_1").name == "MASTER"
+        weaker = Machine("lb2", configured(CONF.replace("100\n", "1\n", 1)), DEFAULT_DIALECT, Clock())
+        weaker.daemon.start(host("eth0", ip_address("10.0.0.2")))
+        weaker.clock.run_until(9_000_000_000)
+        del sent[:]
+        for _ in range(5_000):
+            machine._received("eth0", ip_address("10.0.0.2"), GROUP, 255, weaker.sent[0].payload)
+        assert len(sent) == 1
+        clock.now_ns += 51_000_000
+        machine._received("eth0", ip_address("10.0.0.2"), GROUP, 255, weaker.sent[0].payload)
+        assert len(sent) == 2
+        assert machine.daemon.discarded["answered_already"] == 4_999
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a12_rejected_adverts_do_not_mute_a_master_of_live(live):
+    """Ten a second with a wrong password : live sends on, keepalived's dialect falls silent."""
+    clock = Clock()
+    dialect = hardened(DEFAULT_DIALECT) if live else DEFAULT_DIALECT
+    machine = Machine("lb1", configured(), dialect, clock)
+    rival = Machine("lb2", configured(CONF.replace("s3cret", "wrong")), DEFAULT_DIALECT, Clock())
+    rival.daemon.start(host("eth0", ip_address("10.0.0.2")))
+    rival.clock.run_until(9_000_000_000)
+    machine.daemon.start(host("eth0", ip_address("10.0.0.1")))
+    clock.run_until(10_000_000_000)
+    before = len(machine.sent)
+    for tenth in range(100):
+        clock.run_until(10_000_000_000 + tenth * 100_000_000)
+        machine.daemon.receive("eth0", ip_address("10.0.0.2"), GROUP, 255, rival.sent[0].payload)
+    assert len(machine.sent) - before == pytest.approx(10 if live else 0, abs=1)
+
+
+# --- A13
+
+
+def test_a13_a_reload_to_nothing_is_refused_unless_meant(tmp_path):
+    path, reloaded = tmp_path / "k.conf", []
+    path.write_text("global_defs {\n}\n")
+
+    async def work(allow_empty):
+        said = []
+        options = service.Options(path, DEFAULT_DIALECT, "n1", allow_empty=allow_empty)
+        daemon = service.LiveService(options, loading.Loaded(configured(), ()), said.append)
+
+        async def reload(config, fifos):
+            reloaded.append(config)
+
+        daemon.machine.reload = reload
+        await daemon._read_once()
+        daemon.speaker.close()
+        return said[-1]
+
+    assert "has no vrrp_instance; --allow-empty" in asyncio.run(work(False))
+    assert not reloaded
+    assert asyncio.run(work(True)).endswith("Reloaded")
+    assert len(reloaded) == 1
+
+
+@needs_namespaces()
+def test_a13_signals_of_the_first_second_wait_for_their_handlers(tmp_path):
+    with Lan(tmp_path, ["n1"]) as lan:
+        words = lan.vrrpsim_words("n1", conf(1, 100, "v3"))
+        daemon = lan.start("n1", words, lan.folder / "n1")
+
+        def blocks():
+            status = Path(f"/proc/{daemon.pid}/status").read_text()
+            return int(status.partition("SigBlk:")[2].split()[0], 16) & 1
+
+        lan.wait(blocks, "it blocks HUP")
+        daemon.signal(signal.SIGHUP)
+        lan.wait(lambda: "Reloaded" in daemon.log.read_text(), "it is obeyed")
+        assert lan.stop(daemon) == 0
+
+
+def test_a13_a_script_user_that_cannot_be_is_told(monkeypatch):
+    config = configured(CONF.replace("notify /bin/any", 'notify "/bin/true" root'))
+    config, _ = scripts.usable_scripts(config, scripts.Security())
+    monkeypatch.setattr("os.geteuid", lambda: 65534)
+    assert loading._unheard_users(config) == ["root"]
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert loading._unheard_users(config) == []
+
+
+def test_what_observe_does_not_do_is_refused(tmp_path, capsys):
+    path = tmp_path / "k.conf"
+    path.write_text(CONF)
+    assert main(["live", str(path), "--observe", "--trace", str(tmp_path / "t")]) == 2
+    assert "--trace: not with --observe" in capsys.readouterr().err
