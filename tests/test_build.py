@@ -1,6 +1,8 @@
 """Scenarios in Python mean what their files mean, and say what is wrong with them by argument."""
 
+import copy
 import json
+import pickle
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -14,6 +16,7 @@ import scipy.stats
 
 import vrrpsim
 from vrrpsim.explore.invariants import Violation
+from vrrpsim.explore.workers import WorkersError
 from vrrpsim.findings import InputError
 from vrrpsim.scenario.file.yaml_tree import read_tree
 from vrrpsim.scenario.quantities import Distribution
@@ -234,6 +237,15 @@ def test_an_idle_process_changes_no_digest():
 def test_two_processes_of_one_function_draw_apart():
     made = calm().process(storm).process(storm)
     assert [process.name for process in made.scenario.processes] == ["storm", "storm-2"]
+
+
+def test_scenarios_travel_and_what_cannot_is_refused():
+    made = calm().process(storm)
+    assert [
+        each.run(seed=3).trace.digest() for each in (copy.deepcopy(made), pickle.loads(pickle.dumps(pair())))
+    ] == [each.run(seed=3).trace.digest() for each in (made, pair())]
+    with pytest.raises(WorkersError, match="the process <lambda> cannot be sent to workers"):
+        calm().process(lambda env, world: iter(())).sweep(4, jobs=2)
 
 
 def test_what_a_process_asks_in_vain_has_its_name():

@@ -68,6 +68,13 @@ class Scenario(Study):
         self.__dict__.update(values=deepcopy(dict(values)), folder=folder, processes=())
         object.__setattr__(self, "overrides", overrides)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "overrides": dict(self.overrides)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        object.__setattr__(self, "overrides", state.pop("overrides"))
+        self.__dict__.update(state)
+
     @cached_property
     def scenario(self) -> model.Scenario:
         """The model that runs; raises `InputError` with everything that is wrong, by argument."""

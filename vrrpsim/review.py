@@ -47,7 +47,7 @@ class CensusSubject:
         if self.scenario.path is not None:
             return self.scenario.path.read_text(encoding="utf-8"), self.scenario.path.parent
         if not self.sources:
-            raise ValueError("the scenario came from no file")
+            raise ValueError("the scenario came from no file: write it with to_yaml() and load that")
         draft = init(*self.sources, dialect=self.dialect)
         return draft.text, Path()
 

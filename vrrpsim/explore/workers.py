@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -89,6 +90,11 @@ class Workers:
         """How many tasks are under way at a time: enough that nobody waits."""
         return 1 if self.jobs == 1 and self._foreign is None else 2 * self.jobs
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the work is done by other processes or machines than this one."""
+        return self.jobs > 1 or self._foreign is not None
+
     def submit(self, work: Work[Row], scenario: Scenario, seeds: Sequence[int]) -> Future[Batch[Row]]:
         """Submit one task."""
         if self._foreign is not None:
@@ -142,6 +148,17 @@ def _end_with_the_parent() -> None:
         os._exit(1)
 
 
+def _refuse_what_cannot_travel(scenarios: Iterable[Scenario]) -> None:
+    for process in {each for scenario in scenarios for each in scenario.processes}:
+        try:
+            pickle.dumps(process)
+        except Exception as error:
+            raise WorkersError(
+                f"the process {process.name} cannot be sent to workers ({error}); define its function in a"
+                " module that they can import, or take jobs=1"
+            ) from error
+
+
 def collect(
     scenarios: Sequence[Scenario],
     seeds: Iterable[int],
@@ -155,6 +172,8 @@ def collect(
 
     `progress` is told how many of `total` trials are done.
     """
+    if workers.elsewhere:
+        _refuse_what_cannot_travel(scenarios)
     pending = _Pending(scenarios, seeds, workers, work)
     try:
         for _ in pending.run():
