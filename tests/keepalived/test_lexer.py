@@ -313,3 +313,10 @@ def test_did_you_mean():
 @given(st.text(alphabet=st.sampled_from("ab{}\"'#!\\$@~()=,_ \n\t1SEQLST^"), max_size=200))
 def test_no_text_makes_the_lexer_raise(text):
     lex(text, config_id="a")
+
+
+@pytest.mark.parametrize("text", ["$IF=${IF}\n${IF}\n", "$A=${B}\n$B=${A}\nx ${A}\n"])
+def test_lx13_a_definition_that_brings_itself_ends_at_once(text):
+    begin = time.process_time()
+    assert any("refers to itself" in finding.message for finding in lex(text).findings)
+    assert time.process_time() - begin < 0.5

@@ -323,7 +323,7 @@ class Lexer:
 
     def _substituted(self, text: _Text) -> list[_Text]:
         """Replace references, again in what they bring (LX-13); a multi-line one splits the line (LX-14)."""
-        start = 0
+        start, seen = 0, set()
         while "$" in text.chars and (match := _REFERENCE.search(text.chars, start)):
             name = match["braced"] or match["bare"]
             value = self._value(name, (match["args"] or "").split())
@@ -339,6 +339,9 @@ class Lexer:
             self._spend(len(chars) + 10_000 * (not value))
             if max(map(len, chars.split("\n"))) > MAX_LINE:
                 raise _TooMuch("a definition refers to itself, or a line becomes too long")
+            if (step := (match.start(), hash(chars))) in seen:
+                raise _TooMuch(f"${name} refers to itself")
+            seen.add(step)
             col = text.cols[match.start()]
             cols = [*text.cols[: match.start()], *[col] * len(value), *text.cols[match.end() :]]
             if "\n" in value:

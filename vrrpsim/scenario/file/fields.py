@@ -267,9 +267,15 @@ class Fields:
 # --- leaves of YAML's own kinds
 
 
+# what a terminal obeys: C0 but tab and newline, C1, and what turns the direction of writing
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueSyntaxError("must be text; quote it if it is a number")
+    if control := _CONTROL.search(value):
+        raise ValueSyntaxError(f"must not contain the control character U+{ord(control[0]):04X}")
     return value
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from vrrpsim.keepalived.changes import Change
 MAX_BYTES = 512 * 1024  # pure-Python YAML reads about 100 KiB a second
 MAX_VALUES = 100_000  # after aliases are expanded
 MAX_DEPTH = 40
+MOST_SHOWN = 1_000  # errors
 
 Step = str | int
 Keys = tuple[Step, ...]
@@ -44,7 +45,7 @@ class Tree:
     root: Any = None
     values: dict[Keys, tuple[int, int]] = field(default_factory=dict)
     keys: dict[Keys, tuple[int, int]] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    findings: dict[Finding, None] = field(default_factory=dict)  # in order, each once
     replaced: dict[Keys, Place] = field(default_factory=dict)  # by `--set`
     changes: dict[str, list[Change]] = field(default_factory=dict)  # … in the keepalived.conf of a node
     missed: list[Change] = field(default_factory=list)  # … for any node, that found no block in one
@@ -73,15 +74,17 @@ class Tree:
 
     def add(self, place: Place, message: str) -> None:
         """Add an error at a place, once."""
-        finding = Finding(place, Severity.ERROR, "scenario", message)
-        if finding not in self.findings:
-            self.findings.append(finding)
+        self.findings[Finding(place, Severity.ERROR, "scenario", message)] = None
 
     def raise_if_broken(self) -> None:
         """Raise `InputError` with every error found so far, sorted by place."""
         errors = [finding for finding in self.findings if finding.severity is Severity.ERROR]
         if errors:
-            raise InputError(tuple(sorted(errors, key=lambda f: (f.place, f.message))))
+            errors.sort(key=lambda finding: (finding.place, finding.message))
+            if len(errors) > MOST_SHOWN:
+                more = f"and {len(errors) - MOST_SHOWN} more errors"
+                errors[MOST_SHOWN:] = [replace(errors[MOST_SHOWN], message=more)]
+            raise InputError(tuple(errors))
 
     def lookup(self, path: Keys) -> Any:
         """Return the value at `path`; KeyError where there is none."""
