@@ -1,8 +1,11 @@
 """What a hostile test of the daemon found (issue 15): each fault by name."""
 
 import asyncio
+import re
+import shutil
 import signal
 import socket
+import subprocess
 import time
 from ipaddress import ip_address
 from pathlib import Path
@@ -241,3 +244,16 @@ def test_what_observe_does_not_do_is_refused(tmp_path, capsys):
     path.write_text(CONF)
     assert main(["live", str(path), "--observe", "--trace", str(tmp_path / "t")]) == 2
     assert "--trace: not with --observe" in capsys.readouterr().err
+
+
+def test_the_alerts_fire_when_they_should_and_name_metrics_that_there_are():
+    """Two masters, none, late, rejects: packaging/alerts.yml under promtool."""
+    packaging = Path(__file__).parents[2] / "packaging"
+    named = set(re.findall(r"\b(vrrp(?:sim)?_[a-z_]+)", (packaging / "alerts.yml").read_text()))
+    counters = {f"{name}_total" for name in metrics.COUNTERS}
+    assert named <= {*metrics.GAUGES, *counters, "vrrpsim_loop_lag_seconds"}
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed")
+    words = ["promtool", "test", "rules", "alerts-test.yml"]
+    done = subprocess.run(words, cwd=packaging, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -199,12 +199,16 @@ def test_the_observer_tells_masters_duals_foreigners_and_silence(backup):
     assert hear(THEIRS, 1) == ["VI_1 on eth0: 10.0.0.1 is master, priority 200"]
     assert hear(THEIRS, 2) == []
     assert hear(THEIRS, 4) == ["VI_1 on eth0: advert of 10.0.0.1 after 2.000 s, late"]
-    assert hear(OURS, 4)[-1] == "VI_1 on eth0: DUAL MASTER: 10.0.0.2 and 10.0.0.1"
-    assert observer.advance(9 * SECOND_NS)[-1] == "VI_1 on eth0: NO MASTER"
+    assert hear(OURS, 4.2) == ["VI_1 on eth0: 10.0.0.2 is master, priority 200"]  # a hand-over
+    assert hear(THEIRS, 4.21) == []  # it had left before
+    assert [*hear(OURS, 5.2), *hear(THEIRS, 5.21)] == []  # there and back
+    assert hear(THEIRS, 6.21) == []
+    assert hear(OURS, 6.22)[-1] == "VI_1 on eth0: DUAL MASTER: 10.0.0.2 and 10.0.0.1"
+    assert observer.advance(11 * SECOND_NS)[-1] == "VI_1 on eth0: NO MASTER"
     foreign = advert[:1] + b"\x07" + advert[2:]
     assert parse(foreign, 4).vrid == 7
-    assert hear(THEIRS, 10, foreign)[0] == "eth0: foreign VRID 7 from 10.0.0.1"
-    assert hear(THEIRS, 11, b"\x31")[0].startswith("eth0: malformed")
+    assert hear(THEIRS, 12, foreign)[0] == "eth0: foreign VRID 7 from 10.0.0.1"
+    assert hear(THEIRS, 13, b"\x31")[0].startswith("eth0: malformed")
 
 
 def datagrams(listener):

@@ -13,6 +13,8 @@ from vrrpsim.protocol.packet import REQUIRED_TTL, Advertisement, DecodeError, pa
 
 LATE = 1.5  # intervals
 SILENT = 4  # intervals
+WAY_NS = 50_000_000  # an advert's way: what crosses a take-over is no second master
+TURNS = 3  # of two who take turns: one take-over, or one there and back, is a hand-over
 MOST_SENDERS = 4096  # remembered; a flood of forged sources must not fill the memory
 
 Router = tuple[str, int, int]  # interface, family, VRID
@@ -27,12 +29,22 @@ class Sender:
     heard_ns: int
 
 
+@dataclass(slots=True)
+class Turn:
+    """Who spoke last, since when, and how often that has changed in a few intervals."""
+
+    source: Address
+    since_ns: int
+    turns: int
+
+
 class Observer:
     """Feed it datagrams and time; it answers with lines."""
 
     def __init__(self, config: RouterConfig) -> None:
         self._own = {(each.interface, each.family, each.vrid): each.name for each in config.instances}
         self._masters: dict[Router, dict[Address, Sender]] = {}
+        self._turns: dict[Router, Turn] = {}
         self._foreign: set[Router] = set()
 
     def heard(
@@ -56,15 +68,15 @@ class Observer:
         masters, name = self._masters.setdefault(router, {}), self._name(router)
         known = masters.get(source)
         if advert.priority == 0:
+            self._turns.pop(router, None)
             return [f"{name}: {source} resigns"] if masters.pop(source, None) else []
         if known is None:
             if sum(map(len, self._masters.values())) >= MOST_SENDERS:
                 return []
-            others = ", ".join(map(str, masters))
             masters[source] = Sender(advert.priority, advert.interval_ns, now_ns)
             line = f"{name}: {source} is master, priority {advert.priority}"
-            return [line, f"{name}: DUAL MASTER: {source} and {others}"] if others else [line]
-        lines = []
+            return [line, *self._turn(router, source, advert.interval_ns, now_ns)]
+        lines = self._turn(router, source, advert.interval_ns, now_ns)
         if known.priority != advert.priority:
             lines.append(f"{name}: {source} priority {known.priority} -> {advert.priority}")
         gap_ns = now_ns - known.heard_ns
@@ -72,6 +84,19 @@ class Observer:
             lines.append(f"{name}: advert of {source} after {gap_ns / 1e9:.3f} s, late")
         masters[source] = Sender(advert.priority, advert.interval_ns, now_ns)
         return lines
+
+    def _turn(self, router: Router, source: Address, interval_ns: int, now_ns: int) -> list[str]:
+        """Two are masters if they take turns; one who follows another has taken over."""
+        turn = self._turns.get(router)
+        if turn is None:
+            self._turns[router] = Turn(source, now_ns, 0)
+        elif source != turn.source and now_ns - turn.since_ns > min(WAY_NS, interval_ns // 2):
+            recent = now_ns - turn.since_ns <= SILENT * interval_ns
+            turn.source, turn.since_ns, turn.turns = source, now_ns, turn.turns + 1 if recent else 1
+            if turn.turns == TURNS:
+                others = ", ".join(str(each) for each in self._masters[router] if each != source)
+                return [f"{self._name(router)}: DUAL MASTER: {source} and {others}"]
+        return []
 
     def advance(self, now_ns: int) -> list[str]:
         """Time passed: who has fallen silent."""
