@@ -13,6 +13,8 @@ from statistics import NormalDist
 import numpy
 import pytest
 import scipy.stats
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 
 import vrrpsim
 from vrrpsim.explore.invariants import Violation
@@ -166,6 +168,16 @@ def never_b(history):
 def test_invariants_are_functions():
     outcome = calm().hunt(max_examples=20, faults=["power_off"], invariants=[never_b], write=False).outcome
     assert [each.violation.text for each in outcome.findings] == ["b owns it"]
+
+
+def test_a_sweep_is_drawn_on_the_callers_axes():
+    sweep = pair().sweep(8, jobs=1, vary={"*.VI_1.advert_int": [1, 3]})
+    with rc_context({"font.size": 8}):
+        axes = Figure(figsize=(3.5, 2.2)).subplots()
+        assert sweep.plot(ax=axes) is None
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["advert_int=1", "advert_int=3"]
+    assert axes.get_legend().get_texts()[0].get_fontsize() == 8  # the caller's
+    assert axes.get_xlabel() == "failover, seconds"
 
 
 def test_results_are_plain_values():

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from vrrpsim.explore.invariants import Invariant
     from vrrpsim.explore.sweep_result import SweepResult
     from vrrpsim.report.notebook import Progress
-    from vrrpsim.report.picture import Picture
     from vrrpsim.review import Census
     from vrrpsim.scenario.model import Scenario
 
@@ -69,10 +68,17 @@ class Sweep:
         rows = zip(*columns.values(), strict=True)
         return frame(tuple(columns), [dict(zip(columns, row, strict=True)) for row in rows])
 
-    def plot(self, *measures: str) -> Picture:
-        """Return a figure of the distributions of these measures, of failovers and outages unless given."""
-        from vrrpsim.report.distribution import figure
+    def plot(self, *measures: str, ax: Any = None) -> Any:
+        """Return a figure of the distributions of these measures, of failovers and outages unless given.
 
+        With `ax` (matplotlib `Axes`) the first of them is drawn there, in the style of the moment.
+        """
+        from vrrpsim.report.distribution import draw_on, figure
+
+        if ax is not None:
+            name = measures[0] if measures else "failover"
+            draw_on(ax, name, self.outcome.curves(name))
+            return None
         wanted = {name: self.outcome.curves(name) for name in measures or ("failover", "outage")}
         [first, *_] = self.outcome.cells
         title = f"{first.variant.scenario.name}: {sum(len(cell.rows) for cell in self.outcome.cells)} runs"

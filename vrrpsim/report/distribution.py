@@ -64,7 +64,13 @@ def figure(title: str, panels: Mapping[str, Sequence[DrawableCurve]]) -> Picture
     return drawn
 
 
-def _draw(axes: Axes, name: str, curves: Sequence[DrawableCurve]) -> None:
+def draw_on(axes: Axes, name: str, curves: Sequence[DrawableCurve]) -> None:
+    """Draw one measure on axes of the caller's, in the caller's style."""
+    _draw(axes, name, curves, small=None)
+    axes.set_ylabel("part of the runs")
+
+
+def _draw(axes: Axes, name: str, curves: Sequence[DrawableCurve], small: float | None = 8) -> None:
     for number, curve in enumerate(curves):
         colour = COLOURS[number % len(COLOURS)]
         style = (
@@ -82,6 +88,6 @@ def _draw(axes: Axes, name: str, curves: Sequence[DrawableCurve]) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     if any(curve.label for curve in curves):
-        axes.legend(fontsize=8, frameon=False)
+        axes.legend(fontsize=small, frameon=False)
     if any(curve.cut_s is not None for curve in curves):
-        axes.set_title("dotted: from here on the horizon cut runs", fontsize=8, color="#555555")
+        axes.set_title("dotted: from here on the horizon cut runs", fontsize=small, color="#555555")

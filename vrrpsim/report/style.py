@@ -65,7 +65,14 @@ def plain_style() -> Iterator[None]:
 
     with rc_context():
         rcdefaults()
-        with rc_context({"text.parse_math": False, "svg.hashsalt": "vrrpsim", "hatch.linewidth": 0.6}):
+        with rc_context(
+            {
+                "text.parse_math": False,
+                "svg.hashsalt": "vrrpsim",
+                "hatch.linewidth": 0.6,
+                "pdf.fonttype": 42,  # TrueType: publishers refuse Type 3
+            }
+        ):
             yield
 
 
