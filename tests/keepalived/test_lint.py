@@ -86,3 +86,25 @@ def test_a_pair_that_works_is_not(one, other):
 
 def test_lists_may_differ_from_2_3_3_on():
     assert found({}, {"addresses": (*VIP, VirtualAddress(IP("10.0.0.101"), 32))}, KEEPALIVED_2_3_3) == ["X13"]
+
+
+def test_one_vrid_on_two_interfaces_is_two_virtual_routers():
+    """A node may use a VRID on each of its wires; only the same wire's instances are compared."""
+
+    def members(node, priority):
+        wires = (("OUT", "eth0", "10.0.0.100"), ("IN", "eth1", "10.1.0.100"))
+        instances = (
+            InstanceConfig(
+                name=name,
+                interface=interface,
+                vrid=51,
+                priority=priority,
+                addresses=(VirtualAddress(IP(address), 32),),
+            )
+            for name, interface, address in wires
+        )
+        return members_of(node, RouterConfig(instances=tuple(instances)), KEEPALIVED_2_2_7)
+
+    assert lint([*members("a", 101), *members("b", 100)]) == ()
+    rules = {finding.rule for finding in lint([*members("a", 100), *members("b", 100)])}
+    assert rules == {"X08"}

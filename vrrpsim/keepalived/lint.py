@@ -1,11 +1,13 @@
 """What is wrong between nodes that is right on each: the cross-node rules of keepalived.md §8.1.
 
-The nodes are taken to share one segment. Instances belong together if they have the same family and
-VRID, or carry a common address (then a differing VRID is the finding).
+The nodes are taken to share one segment; where a node has a VRID on several interfaces, those of one name
+share one. Instances belong together if they have the same family and VRID there, or carry a common address
+(then a differing VRID is the finding).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -74,16 +76,20 @@ def members_of(
 def lint(members: Sequence[Member]) -> tuple[Finding, ...]:
     """Return every finding between these instances, sorted by place."""
     found: list[Finding] = []
-    for one, other in combinations(members, 2):
-        if one.node != other.node and _related(one, other):
+    there = list(zip(members, _wires(members), strict=True))
+    for (one, here), (other, elsewhere) in combinations(there, 2):
+        if one.node != other.node and (here == elsewhere or _addresses(one) & _addresses(other)):
             found += _pair(one, other)
-    for group in _virtual_routers(members):
+    for group in _virtual_routers(there):
         found += _group(group)
     return tuple(sorted(dict.fromkeys(found), key=lambda each: (each.place, each.rule, each.message)))
 
 
-def _related(one: Member, other: Member) -> bool:
-    return _key(one) == _key(other) or bool(_addresses(one) & _addresses(other))
+def _wires(members: Sequence[Member]) -> list[tuple[int, int, str]]:
+    """Where each instance speaks: its family and VRID, with the interface if a node has several of that."""
+    used = Counter((member.node, *_key(member)) for member in members)
+    several = {(family, vrid) for (_, family, vrid), count in used.items() if count > 1}
+    return [(*_key(member), member.config.interface if _key(member) in several else "") for member in members]
 
 
 def _key(member: Member) -> tuple[int, int]:
@@ -94,10 +100,10 @@ def _addresses(member: Member) -> set[str]:
     return {str(virtual.address) for virtual in member.config.addresses}
 
 
-def _virtual_routers(members: Iterable[Member]) -> Iterator[list[Member]]:
-    groups: dict[tuple[int, int], list[Member]] = {}
-    for member in members:
-        groups.setdefault(_key(member), []).append(member)
+def _virtual_routers(there: Iterable[tuple[Member, tuple[int, int, str]]]) -> Iterator[list[Member]]:
+    groups: dict[tuple[int, int, str], list[Member]] = {}
+    for member, wire in there:
+        groups.setdefault(wire, []).append(member)
     yield from (group for group in groups.values() if len({member.node for member in group}) > 1)
 
 
