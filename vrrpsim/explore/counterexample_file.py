@@ -81,7 +81,7 @@ def same_run(one: Scenario, other: Scenario) -> bool:
 
 def _bare(scenario: Scenario) -> Scenario:
     nodes = {
-        name: replace(node, keepalived=node.keepalived and replace(node.keepalived, file=None))
+        name: replace(node, keepalived=node.keepalived and replace(node.keepalived, file=None, changed=False))
         for name, node in scenario.nodes.items()
     }
     return replace(scenario, name="", description="", expect=None, path=None, findings=(), nodes=nodes)
