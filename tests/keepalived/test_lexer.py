@@ -320,3 +320,13 @@ def test_lx13_a_definition_that_brings_itself_ends_at_once(text):
     begin = time.process_time()
     assert any("refers to itself" in finding.message for finding in lex(text).findings)
     assert time.process_time() - begin < 0.5
+
+
+def test_lx18_the_bytes_of_all_includes_are_bounded(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("vrrpsim.keepalived.lexer.MAX_INCLUDED_BYTES", 1000)
+    (tmp_path / "more.conf").write_text("a\n" * 100)
+    (tmp_path / "k.conf").write_text("include more.conf\n" * 900)
+    lexer = Lexer()
+    lexer.read_file(tmp_path / "k.conf")
+    assert any("more than 1000 bytes of included files" in finding.message for finding in lexer.findings)
+    assert len(lexer.rows) == 500

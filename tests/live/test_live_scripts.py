@@ -264,3 +264,27 @@ def test_children_end_with_the_daemon(tmp_path):
     while stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
         assert time.monotonic() < until, "it lives on"
         time.sleep(0.01)
+
+
+def test_notify_scripts_that_hang_are_few(tmp_path):
+    """A13: 32 of one instance; another one's are not held up."""
+
+    async def work():
+        log = []
+        children = scripts.Children(lambda *_: None, log.append)
+        for _ in range(40):
+            children.notify(("sleep", "60"), "", "VI_1")
+        children.notify(("sleep", "60"), "", "VI_2")
+        pids = list(children._forget)
+        for pid in pids:
+            os.kill(pid, 9)
+        while children._forget:
+            await asyncio.sleep(0.01)
+        children.notify(("true",), "", "VI_1")
+        await asyncio.sleep(0.2)
+        children.close()
+        return len(pids), log
+
+    count, log = asyncio.run(work())
+    assert count == 33
+    assert log == ["(VI_1) sleep not run: 32 notify scripts still run"] * 8

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from vrrpsim.findings import Finding, Place, Severity
 
 MAX_FILE_BYTES = 1 << 20
 MAX_FILES = 1000
+MAX_INCLUDED_BYTES = 4 << 20  # a megabyte of empty lines takes a second
 MAX_ROWS = 200_000  # ~SEQ and nested definitions multiply
 MAX_LINE = 1 << 13  # characters of a line, before and after substitution
 MAX_WORK = 1 << 26  # characters moved by substitution
@@ -137,6 +139,7 @@ class Lexer:
     _open_files: list[Path] = field(default_factory=list)
     _files: int = 0
     _work: int = 0
+    _included: int = 0  # bytes
     _file: _File = field(default_factory=lambda: _File("", None))
     _random: random.Random = field(default_factory=random.Random)
 
@@ -249,6 +252,10 @@ class Lexer:
                 self._report(pattern.col, Severity.ERROR, "LX-18", f"{path} includes itself")
                 continue
             self._files += 1
+            with suppress(OSError):  # it will be reported as unreadable
+                self._included += path.stat().st_size
+            if self._included > MAX_INCLUDED_BYTES:
+                raise _TooMuch(f"more than {MAX_INCLUDED_BYTES} bytes of included files")
             if self._files > MAX_FILES:
                 raise _TooMuch(f"more than {MAX_FILES} included files")
             if len(self._open_files) > MAX_DEPTH:

@@ -246,7 +246,7 @@ class Linux:
     def notify(self, commands: Sequence[Command], line: str) -> None:
         """§7.3: scripts, then the FIFO; nobody waits."""
         for words, user in commands:
-            self.children.start(words, user)
+            self.children.notify(words, user, line.split('"')[1])
         self.fifos.write(line)
 
     def log(self, text: str, detail: bool) -> None:

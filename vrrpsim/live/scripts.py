@@ -14,6 +14,7 @@ import pwd
 import shutil
 import signal
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -34,6 +35,7 @@ from vrrpsim.protocol.configuration import (
 from .processes import NO_ROOM, SEARCHED, launch, signal_group, when_gone
 
 DEFAULT_USER = "keepalived_script"
+NOTIFIES_AT_ONCE = 32  # of one instance or group
 NOTIFIES = ("master", "backup", "fault", "stop", "deleted", "any", "master_rx_lower_pri")
 Finished = Callable[[int, int | None, int | None], None]  # run, exit code, signal
 
@@ -174,6 +176,7 @@ class Children:
         self._finished, self._log = finished, log
         self._checks: dict[int, int] = {}  # run -> process
         self._forget: dict[int, Callable[[], None]] = {}  # process -> hear no more of it
+        self._notifies: Counter[str] = Counter()  # under way, of each instance and group
 
     def run(self, script: ScriptConfig, run: int) -> None:
         """Start a check."""
@@ -188,6 +191,17 @@ class Children:
             asyncio.get_running_loop().call_soon(ended, None)
         else:
             self._checks[run] = pid
+
+    def notify(self, words: Sequence[str], user: str, owner: str) -> None:
+        """Start a notify script, unless too many of the same owner still run: they hang, or fail at once."""
+
+        def ended(_code: int | None) -> None:
+            self._notifies[owner] -= 1
+
+        if self._notifies[owner] >= NOTIFIES_AT_ONCE:
+            self._log(f"({owner}) {words[0]} not run: {NOTIFIES_AT_ONCE} notify scripts still run")
+        elif self.start(words, user, ended) is not None:
+            self._notifies[owner] += 1
 
     def start(
         self, words: Sequence[str], user: str, ended: Callable[[int | None], None] = lambda _: None
