@@ -196,8 +196,9 @@ class Lan:
     def vrrpsim_words(self, name, conf, *more, python=sys.executable):
         """Its command line, with the configuration written down."""
         home = self.home(name, conf)
-        return [python, "-m", "vrrpsim", "live", str(home / "k.conf"), "--node", name,
-                "--trace", str(home / "trace.jsonl"), "--dump", str(home / "state.json"), *more]  # fmt: skip
+        files = [] if "--observe" in more else [
+            "--trace", str(home / "trace.jsonl"), "--dump", str(home / "state.json")]  # fmt: skip
+        return [python, "-m", "vrrpsim", "live", str(home / "k.conf"), "--node", name, *files, *more]
 
     def home(self, name, conf):
         """The node's folder, with its configuration."""
