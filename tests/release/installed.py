@@ -53,7 +53,11 @@ def install(wheel, folder):
     prefix = folder / "environment"
     venv.create(prefix, symlinks=True)
     [own] = (prefix / "lib").glob("python*/site-packages")
-    borrowed = [path for path in sys.path if "site" in Path(path).name and not Path(path, "vrrpsim").exists()]
+    borrowed = [
+        path
+        for path in sys.path
+        if "site" in Path(path).name and not Path(path, "vrrpsim/__init__.py").exists()
+    ]
     own.joinpath("borrowed.pth").write_text("\n".join(borrowed))
     pip = [sys.executable, "-m", "pip", "--python", str(prefix / "bin/python"), "install", "-q"]
     subprocess.run([*pip, "--no-deps", "--no-index", "--force-reinstall", str(wheel)], check=True)
