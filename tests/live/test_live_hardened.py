@@ -89,7 +89,8 @@ def test_a3_a_deleted_vmac_is_made_again(tmp_path):
         ip("-n", lan.space("n1"), "link", "del", "vrrp.51")
         lan.wait(lambda: lan.owns("n1", VIP), "it has the address again")
         lan.adverts()
-        lan.wait(lambda: len(lan.adverts()) >= 2, "it sends adverts again")
+        heard = []  # a look may find one advert or none
+        lan.wait(lambda: heard.extend(lan.adverts()) or len(heard) >= 2, "it sends adverts again")
         assert lan.stop(daemon) == 0
         assert "vrrp.51" not in lan.show("n1", "link")
 
