@@ -155,7 +155,7 @@ def load(source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] = 
     """Read a scenario; raise `InputError` with all that is wrong with it.
 
     `source` is a path, the name of an example, YAML text of several lines, or a dict as YAML would give it.
-    `overrides` are `--set`s: a path and a value, text or Python's.
+    `overrides` are what `--set` says: a path and a value, text or Python's.
     """
     overrides = {path: text_of(value) for path, value in overrides.items()}
     if isinstance(source, Mapping) or (isinstance(source, str) and "\n" in source):
