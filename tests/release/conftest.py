@@ -18,7 +18,8 @@ def beginner(installed, tmp_path):
     """Run lines as somebody with two configurations of their own in an otherwise empty folder."""
     tmp_path.joinpath(".config/fish/completions").mkdir(parents=True)
     installed.run(
-        "vrrpsim examples haproxy-crash three-nodes-v3 -o e; mv e/keepalived/*.conf . && rm -r e && mkdir new && cp lb*.conf new",
+        "vrrpsim examples haproxy-crash three-nodes-v3 -o e; mv e/keepalived/*.conf . && rm -r e"
+        " && mkdir old new && cp lb*.conf old && cp lb*.conf new",
         folder=tmp_path,
     )
     return lambda line, **more: installed.run(line, folder=tmp_path, **more)
