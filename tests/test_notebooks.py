@@ -36,8 +36,6 @@ def test_a_notebook_is_committed_without_outputs(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_top_to_bottom(path, monkeypatch):
-    if "05-" in str(locals()):
-        pytest.skip("its recorded cases were replaced; the phase of the fault is to be read anew")
     monkeypatch.setenv("PYTHONWARNINGS", "default")
     notebook = nbformat.read(path, as_version=4)
     before = {each.name for each in path.parent.parent.joinpath("scenarios").iterdir()}

@@ -34,8 +34,7 @@ MARKDOWN_HEAD = """\
 
 def quantities(scenario: Scenario, trace: Trace, observe_s: float) -> dict[str, object]:
     """One simulated trial in the ground truth's terms, from the first operation for `observe_s`."""
-    faults = (r.at_ns for r in trace.records if isinstance(r, Fault) and r.name == "fault")
-    start_ns = next(faults, trace.end_ns - round(observe_s * 1e9))  # the control case has none
+    start_ns = fault_ns(trace, observe_s)
     end_ns = min(start_ns + round(observe_s * 1e9), trace.end_ns)
     [(name, client)] = scenario.clients.items()
     [ownership, *_] = ownerships(trace.records, trace.end_ns, [str(client.target[0])])
@@ -55,6 +54,12 @@ def quantities(scenario: Scenario, trace: Trace, observe_s: float) -> dict[str, 
         "takes": len(begun),
         "final": "+".join(sorted(ownership.line.at(end_ns - 1))) or "-",
     }
+
+
+def fault_ns(trace: Trace, observe_s: float) -> int:
+    """When the operation called `fault` began; where there is none, as long before the end as was observed."""
+    faults = (r.at_ns for r in trace.records if isinstance(r, Fault) and r.name == "fault")
+    return next(faults, trace.end_ns - round(observe_s * 1e9))
 
 
 def _within_ms(spans: tuple[Span, ...], start_ns: int, end_ns: int) -> float:

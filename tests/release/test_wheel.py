@@ -15,6 +15,8 @@ QUICK = {
     "sweep": "-n 8",
     "hunt": "--max-examples 8",
     "census": "-n 1 --no-pairs",
+    "diff": "-n 1 --no-pairs",
+    "advise": "-n 1",
 }  # the last option of a name wins
 
 

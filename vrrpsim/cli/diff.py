@@ -48,7 +48,7 @@ def _fraction(_: click.Context, __: click.Parameter, text: str) -> float:
 Examples:
   vrrpsim diff lb1.conf lb2.conf -- new/lb1.conf new/lb2.conf
   vrrpsim diff old new --format markdown > comment.md
-  vrrpsim diff conf conf --old-dialect keepalived-2.2.7 --new-dialect keepalived-2.3.3
+  vrrpsim diff old old --old-dialect keepalived-2.2.7 --new-dialect keepalived-2.3.3
 """,
 )
 @click.argument(
