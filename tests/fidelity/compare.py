@@ -57,7 +57,7 @@ def quantities(scenario: Scenario, trace: Trace, observe_s: float) -> dict[str, 
 
 
 def fault_ns(trace: Trace, observe_s: float) -> int:
-    """When the operation called `fault` began; where there is none, as long before the end as was observed."""
+    """When the operation called `fault` began, or the last `observe_s` where there is none."""
     faults = (r.at_ns for r in trace.records if isinstance(r, Fault) and r.name == "fault")
     return next(faults, trace.end_ns - round(observe_s * 1e9))
 
