@@ -64,6 +64,13 @@ def test_links_lead_somewhere(name):
             assert anchor in headings, target
 
 
+def test_the_design_sends_nobody_to_a_file_that_is_not_there():
+    named = set(re.findall(r"`([a-z_]+/(?:[a-z_/]*\.(?:py|md|yaml))?)`", text_of("design.md")))
+    assert len(named) > 20
+    places = (DOCS.parent, DOCS.parent / "vrrpsim")
+    assert [name for name in sorted(named) if not any((place / name).exists() for place in places)] == []
+
+
 # --- scenario.md
 
 
