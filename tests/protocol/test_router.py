@@ -453,6 +453,14 @@ def test_the_memo_cannot_be_seen(case, delay_ns, events):
         assert answers[0] == answers[1]
 
 
+def test_a_note_is_counted_for_every_advert():
+    router = started(router_config(instance(version=3)), KEEPALIVED_2_3_3)
+    data = payload(instance(version=3), 200, address(2), interval_wire=50)
+    for millisecond in range(1, 6):
+        router.receive("eth0", address(2), GROUP, 255, data, millisecond * MS_NS)
+    assert router.instances["VI"].counters["advert_interval_mismatch"] == 5
+
+
 # --- deadlines
 
 

@@ -542,9 +542,8 @@ class VrrpRouter:
             and source == after.master_address
         ):
             instance.last_advert_ns = now_ns
-            counted = any(note.reason.counter for note in verdict.notes)
-            # With a preempt clock running, time is part of the answer.
-            if after is state and not counted and not instance.config.preempt_delay_ns:
+            # A note is counted each time; with a preempt clock running, time is part of the answer.
+            if after is state and not verdict.notes and not instance.config.preempt_delay_ns:
                 self._memos.pop(instance.memo_payload, None)
                 self._memos[payload] = instance
                 instance.remember(interface, source, destination, ttl, payload)
