@@ -146,7 +146,7 @@ def conf_findings(files: Files, scenario: Scenario | None) -> Iterator[Finding]:
             yield finding
         else:  # inline: the node is the file
             text = f"{finding.place.file}: {finding.message}".replace(":1:1;", ";")
-            yield Finding(Place(scenario_of(files), 1, 1), Severity.WARNING, finding.rule, text)
+            yield Finding(Place(scenario_of(files), 1, 1), finding.code, text, Severity.WARNING)
 
 
 def told(findings: list[Finding]) -> list[dict[str, Any]]:
@@ -157,7 +157,7 @@ def told(findings: list[Finding]) -> list[dict[str, Any]]:
             "line": each.place.line,
             "col": each.place.col,
             "severity": str(each.severity),
-            "rule": each.rule,
+            "code": each.code,
             "message": each.message,
         }
         for each in sorted(dict.fromkeys(findings), key=lambda each: (each.place, each.message))

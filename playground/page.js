@@ -411,7 +411,7 @@ function findings() {
   }));
   $("gutter").scrollTop = $("text").scrollTop;
   $("findings").replaceChildren(...all.slice(0, 60).map((each) => el("li", {}, el("button", { type: "button", class: each.severity, onclick: () => jump(each) },
-    el("code", {}, `${each.file}:${each.line}:${each.col}`), ` ${each.severity}: ${each.message}`))));
+    el("code", {}, `${each.file}:${each.line}:${each.col}`), ` ${each.severity}: ${each.code ? `${each.code} ` : ""}${each.message}`))));
   for (const tab of $("tabs").children) {
     const found = all.filter((each) => each.file === tab.dataset.file);
     tab.querySelector(".worst")?.remove();

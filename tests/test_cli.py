@@ -237,13 +237,13 @@ def test_what_is_wrong_between_two_nodes_is_found_at_its_place(confs):
     confs[1].write_text(CONF % (100, 3))
     shown = vrrpsim("check", *confs)
     assert shown.returncode == 1
-    assert f"{confs[1]}:5:3: error X09: advert_int 3 here, 1 in {confs[0]}:5:3" in shown.stdout
+    assert f"{confs[1]}:5:3: error: VRRP207 advert_int 3 here, 1 in {confs[0]}:5:3" in shown.stdout
 
 
 def test_what_is_wrong_between_the_nodes_of_a_scenario_is_a_warning_at_its_place():
     shown = vrrpsim("check", Path(__file__).parents[1] / "scenarios" / "auth-mismatch.yaml")
     assert shown.returncode == 0
-    assert "auth-mismatch.yaml:32:51: warning X12: auth_pass differs from the one in " in shown.stdout
+    assert "auth-mismatch.yaml:32:51: warning: VRRP211 auth_pass differs from the one in " in shown.stdout
     assert "auth-mismatch.yaml:24:51; each rejects the other" in shown.stdout
 
 
@@ -257,7 +257,9 @@ def test_check_json_has_the_keys_of_the_design(confs, pair):
 def test_github_gets_workflow_commands(confs):
     confs[1].write_text(CONF % (100, 3))
     shown = vrrpsim("check", "--format", "github", *confs)
-    assert shown.stdout.startswith(f"::error file={confs[1]},line=5,col=3,title=X09::advert_int 3 here")
+    assert shown.stdout.startswith(
+        f"::error file={confs[1]},line=5,col=3,title=VRRP207 advert-int-differs::advert_int 3 here"
+    )
 
 
 @pytest.mark.parametrize(("text", "code"), [("version: 1\nnoodles: 3\n", 1), ("a: [\n", 3), ("", 3)])

@@ -293,7 +293,7 @@ def test_real_clusters_pass_or_check_says_why_not(case, tmp_path):
     dialect = f"keepalived-{version}" if version else None
     draft = vrrpsim.init(*files, out=tmp_path / "my.yaml", dialect=dialect)
     verdict = vrrpsim.load(tmp_path / "my.yaml").run().verdict
-    flaws = {finding.rule for finding in draft.findings if finding.rule.startswith("X")}
+    flaws = {finding.code for finding in draft.findings if finding.code.startswith("VRRP2")}
     assert verdict == "pass" or flaws, draft.text
     assert verdict == "pass" or case in FLAWED
 
@@ -444,7 +444,7 @@ def test_a_flaw_is_on_stderr_and_fails_the_run(tmp_path):
     two.write_text(two.read_text().replace("virtual_router_id 66", "virtual_router_id 67"))
     made = cli("init", one, two, "-o", "my.yaml", cwd=tmp_path)
     assert made.returncode == 0
-    assert "error X00: virtual_router_id 67 here, 66" in made.stderr
+    assert "error: VRRP201 virtual_router_id 67 here, 66" in made.stderr
     assert vrrpsim.load(tmp_path / "my.yaml").run().verdict == "fail"
 
 
@@ -453,7 +453,7 @@ def test_a_weight_that_is_too_small_fails_the_run(tmp_path):
     one.write_text((SHIPPED / "lb1.conf").read_text().replace("priority 101", "priority 150"))
     two.write_text((SHIPPED / "lb2.conf").read_text())
     draft = vrrpsim.init(one, two, out=tmp_path / "my.yaml")
-    assert "X01" in {finding.rule for finding in draft.findings}
+    assert "VRRP203" in {finding.code for finding in draft.findings}
     run = vrrpsim.load(tmp_path / "my.yaml").run()
     assert run.verdict == "fail"
     assert {v.measure for v in run.result.expectations if v.ok is False} >= {"owner", "outage"}

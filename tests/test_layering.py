@@ -15,11 +15,18 @@ MODULES = {
     for path in sorted(ROOT.rglob("*.py"))
 }
 PACKAGES = {name for name, path in MODULES.items() if path.name == "__init__.py"}
-GROUND = ("findings", "redaction", "atomic_write", "examples")  # what every layer above the engine may use
+GROUND = (
+    "findings",
+    "rules",
+    "redaction",
+    "atomic_write",
+    "examples",
+)  # what every layer above the engine may use
 BELOW = {  # each layer and those of ours below it; it may import itself and the ground, too
     "protocol": "",
     "trace": "",
-    "findings": "",
+    "rules": "",
+    "findings": "rules",
     "redaction": "",
     "atomic_write": "",
     "examples": "",

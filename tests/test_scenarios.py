@@ -30,13 +30,13 @@ check-hangs startup-delay reload ipv6
 
 # What `vrrpsim check` says about them is their lesson; everything else is clean.
 WARNINGS = {
-    "auth-mismatch": {"X12"},
-    "interval-mismatch": {"X09"},
-    "port-not-forwarding": {"X08"},
-    "vrid-clash": {"X13"},
-    "vrid-clash-2.3.3": {"X13"},
-    "weight-too-small": {"X01"},
-    "weight-versus-nopreempt": {"X03"},
+    "auth-mismatch": {"VRRP211"},
+    "interval-mismatch": {"VRRP207"},
+    "port-not-forwarding": {"VRRP206"},
+    "vrid-clash": {"VRRP212"},
+    "vrid-clash-2.3.3": {"VRRP216"},
+    "weight-too-small": {"VRRP203"},
+    "weight-versus-nopreempt": {"VRRP204"},
 }
 
 
@@ -198,7 +198,7 @@ def test_check_warns_only_where_that_is_the_lesson():
     )
     found = {}
     for file in json.loads(done.stdout)["files"]:
-        rules = {finding["rule"] for finding in file["findings"]}
+        rules = {finding["code"] for finding in file["findings"]}
         assert {finding["severity"] for finding in file["findings"]} <= {"warning"}
         if rules:
             found[Path(file["file"]).stem] = rules

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from vrrpsim.rules import RULES, Severity
+
+__all__ = ["Finding", "InputError", "Place", "Severity", "did_you_mean"]
 
 
 class Place(NamedTuple):
@@ -19,28 +22,26 @@ class Place(NamedTuple):
         return f"{self.file}:{self.line}:{self.col}" if self.line else self.file
 
 
-class Severity(Enum):
-    """How bad a finding is; only the reader of the finding decides what follows from it."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-
-    def __str__(self) -> str:
-        return self.value
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One remark about one place; `rule` names the sentence of the reference it rests on."""
+    """One remark about one place; `code` is its rule in the catalogue, which says how bad it is."""
 
     place: Place
-    severity: Severity
-    rule: str
+    code: str
     message: str
+    severity: Severity = field(default=None)  # type: ignore[assignment]  # the rule's, unless said otherwise
+
+    def __post_init__(self) -> None:
+        if self.severity is None:
+            object.__setattr__(self, "severity", RULES[self.code].severity)
+
+    @property
+    def name(self) -> str:
+        """The rule's name, such as `weight-cannot-move-the-address`."""
+        return RULES[self.code].name
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.severity} {self.rule}: {self.message}"
+        return f"{self.place}: {self.severity}: {self.code} {self.message}"
 
 
 class InputError(Exception):

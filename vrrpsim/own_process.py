@@ -155,7 +155,7 @@ class _Names:
     def names(self, *path: str) -> list[str]:
         return list(getattr(self.scenario, path[0])) if len(path) == 1 else []
 
-    def warn(self, path: Keys, message: str) -> None:
+    def warn(self, path: Keys, code: str, message: str) -> None:
         """A warning has no reader here."""
 
     def read_conf(self, file: str, config_id: str, dialect: str, path: Keys) -> None:

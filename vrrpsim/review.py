@@ -438,7 +438,7 @@ def advise(
     if cluster.scenario.path is not None:
         raise WantsFiles("advise changes keepalived.conf files; name those of the nodes, not a scenario")
     spoken, names = DIALECTS[dialect] if dialect else DEFAULT_DIALECT, cluster.sources_only
-    known = {(each.rule, each.message) for each in cluster.scenario.findings}
+    known = {(each.code, each.message) for each in cluster.scenario.findings}
 
     def read(overrides: Mapping[str, str]) -> Scenario | None:
         try:
@@ -446,7 +446,7 @@ def advise(
             edited_files(names, spoken, overrides)
         except (InputError, CannotEdit):
             return None
-        new = {(each.rule, each.message) for each in found.findings if str(each.severity) != "info"}
+        new = {(each.code, each.message) for each in found.findings if str(each.severity) != "info"}
         return None if new - known else found
 
     with notebook.progress(progress, "runs") as told:

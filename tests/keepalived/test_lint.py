@@ -26,7 +26,7 @@ def found(one, other, dialect=KEEPALIVED_2_2_7):
     for node, changes in (("a", {"priority": 101} | one), ("b", {"priority": 100} | other)):
         values = {"name": "VI_1", "interface": "eth0", "vrid": 51, "addresses": VIP} | changes
         members += members_of(node, RouterConfig(instances=(InstanceConfig(**values),)), dialect)
-    return [finding.rule for finding in lint(members)]
+    return [finding.code for finding in lint(members)]
 
 
 def password(key):
@@ -44,25 +44,25 @@ def test_a_sound_pair_has_no_findings():
 @pytest.mark.parametrize(
     ("rule", "one", "other"),
     [
-        ("X00", {}, {"vrid": 52}),
-        ("X01", {"priority": 105, "track_scripts": CHECK}, {"track_scripts": CHECK}),
+        ("VRRP201", {}, {"vrid": 52}),
+        ("VRRP203", {"priority": 105, "track_scripts": CHECK}, {"track_scripts": CHECK}),
         (
-            "X01",
+            "VRRP203",
             {"priority": 102, "track_scripts": CHECK},
             {"track_scripts": CHECK},
         ),  # equality is not enough
-        ("X01", {"track_scripts": (Track("chk", -1),)}, {}),
-        ("X03", {"track_scripts": CHECK}, {"track_scripts": CHECK, "preempt": False}),
-        ("X07", {"priority": 255}, {"priority": 255}),
-        ("X08", {"priority": 100}, {}),
-        ("X09", {}, {"advert_int_ns": 2_000_000_000}),
-        ("X10", {"version": 3}, {"version": 3, "advert_int_ns": 2_000_000_000}),
-        ("X11", {"version": 3}, {}),
-        ("X12", {"authentication": password(b"1234")}, {}),
-        ("X12", {"authentication": password(b"1234")}, {"authentication": password(b"1235")}),
-        ("X13", {}, {"addresses": (*VIP, VirtualAddress(IP("10.0.0.101"), 32))}),
-        ("X14", unicast("10.0.0.1", "10.0.0.2"), {}),
-        ("X15", unicast("10.0.0.1", "10.0.0.2"), unicast("10.0.0.2", "10.0.0.3")),
+        ("VRRP203", {"track_scripts": (Track("chk", -1),)}, {}),
+        ("VRRP204", {"track_scripts": CHECK}, {"track_scripts": CHECK, "preempt": False}),
+        ("VRRP205", {"priority": 255}, {"priority": 255}),
+        ("VRRP206", {"priority": 100}, {}),
+        ("VRRP207", {}, {"advert_int_ns": 2_000_000_000}),
+        ("VRRP208", {"version": 3}, {"version": 3, "advert_int_ns": 2_000_000_000}),
+        ("VRRP209", {"version": 3}, {}),
+        ("VRRP210", {"authentication": password(b"1234")}, {}),
+        ("VRRP211", {"authentication": password(b"1234")}, {"authentication": password(b"1235")}),
+        ("VRRP212", {}, {"addresses": (*VIP, VirtualAddress(IP("10.0.0.101"), 32))}),
+        ("VRRP213", unicast("10.0.0.1", "10.0.0.2"), {}),
+        ("VRRP214", unicast("10.0.0.1", "10.0.0.2"), unicast("10.0.0.2", "10.0.0.3")),
     ],
 )
 def test_a_broken_pair_is_reported(rule, one, other):
@@ -85,7 +85,8 @@ def test_a_pair_that_works_is_not(one, other):
 
 
 def test_lists_may_differ_from_2_3_3_on():
-    assert found({}, {"addresses": (*VIP, VirtualAddress(IP("10.0.0.101"), 32))}, KEEPALIVED_2_3_3) == ["X13"]
+    other = {"addresses": (*VIP, VirtualAddress(IP("10.0.0.101"), 32))}
+    assert found({}, other, KEEPALIVED_2_3_3) == ["VRRP216"]
 
 
 def test_one_vrid_on_two_interfaces_is_two_virtual_routers():
@@ -106,5 +107,5 @@ def test_one_vrid_on_two_interfaces_is_two_virtual_routers():
         return members_of(node, RouterConfig(instances=tuple(instances)), KEEPALIVED_2_2_7)
 
     assert lint([*members("a", 101), *members("b", 100)]) == ()
-    rules = {finding.rule for finding in lint([*members("a", 100), *members("b", 100)])}
-    assert rules == {"X08"}
+    rules = {finding.code for finding in lint([*members("a", 100), *members("b", 100)])}
+    assert rules == {"VRRP206"}

@@ -72,12 +72,7 @@ def command(
     Several keepalived.conf files are compared as the nodes of one cluster. Findings go to stdout with
     their place. Exit: 0 clean or only warnings, 1 errors, 3 a file cannot be read.
     """
-    checked = _compared(
-        [
-            _scenario(file) if file.suffix in SCENARIOS else _conf(file, _dialect(name), config_id)
-            for file in files
-        ]
-    )
+    checked = examine(files, _dialect(name), config_id)
     if as_json or form == "json":
         click.echo(_json(checked))
     else:
@@ -86,6 +81,13 @@ def command(
         if form == "text" and not quiet:
             click.echo(_summary(checked))
     return worst([each.code for each in checked])
+
+
+def examine(files: Sequence[Path], dialect: Dialect, config_id: str | None = None) -> list[Checked]:
+    """Return what is wrong with each file, and between the keepalived.conf files."""
+    return _compared(
+        [_scenario(file) if file.suffix in SCENARIOS else _conf(file, dialect, config_id) for file in files]
+    )
 
 
 def _dialect(name: str | None) -> Dialect:
@@ -183,7 +185,8 @@ def _github(finding: Finding) -> str:
     level = {"info": "notice"}.get(str(finding.severity), str(finding.severity))
     place = finding.place
     message = finding.message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return f"::{level} file={place.file},line={place.line},col={place.col},title={finding.rule}::{message}"
+    title = f"{finding.code} {finding.name}"
+    return f"::{level} file={place.file},line={place.line},col={place.col},title={title}::{message}"
 
 
 def _summary(checked: Sequence[Checked]) -> str:
@@ -214,7 +217,8 @@ def _json(checked: Sequence[Checked]) -> str:
                     "line": finding.place.line,
                     "col": finding.place.col,
                     "severity": str(finding.severity),
-                    "rule": finding.rule,
+                    "code": finding.code,
+                    "name": finding.name,
                     "message": finding.message,
                 }
                 for finding in each.findings

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
-from vrrpsim.findings import Finding, Place, Severity
+from vrrpsim.findings import Finding, Place
 from vrrpsim.protocol.configuration import SECOND_NS, Address
 
 from .lexer import Row, Word
@@ -74,50 +74,60 @@ class Line:
         """Whether there is a word at `index`."""
         return index < len(self.row.words)
 
-    def say(self, severity: Severity, rule: str, message: str, at: Place | None = None) -> None:
-        """Add a finding."""
+    def say(self, code: str, message: str, index: int = 0) -> None:
+        """Add a finding at the word `index`, or at the first if there is none."""
         shown = f"{self.context}: {message}" if self.context else message
-        self.findings.append(Finding(at or self.place, severity, rule, shown))
-
-    def warn(self, rule: str, message: str, index: int = 0) -> None:
-        """Add a warning at the word `index`, or at the first if there is none."""
-        self.say(Severity.WARNING, rule, message, self.row.words[index if self.has(index) else 0].place)
+        place = self.row.words[index if self.has(index) else 0].place
+        self.findings.append(Finding(place, code, shown))
 
     def shown(self, index: int) -> str:
         """Return the word for a message, hidden if it may be a password."""
         return "the value" if self.row.secret else f"'{self.word(index).text[:60]}'"
 
     def integer(
-        self, index: int, low: int, high: int, *, rule: str = "LX-10", strict: bool = False
+        self,
+        index: int,
+        low: int,
+        high: int,
+        *,
+        code: str = "",
+        strict: bool = False,
+        instead: str = "",
     ) -> int | None:
-        """Read an integer; junk behind it is dropped with a warning, or refused if `strict` (LX-10)."""
+        """Read an integer; junk behind it is dropped with a warning, or refused if `strict` (LX-10).
+
+        `code` is the rule of a refusal if it has its own; `instead` says what runs then.
+        """
         text = self.word(index).text
         match = _INTEGER.match(text)
         if not match or (strict and match[0] != text):
-            self.warn("LX-10", f"{self.keyword}: {self.shown(index)} is not a number", index)
+            self.say(
+                code or "VRRP117", f"{self.keyword}: {self.shown(index)} is not a number{instead}", index
+            )
             return None
         value = int(match[0]) if len(match[0]) < 20 else 10**20
         if not low <= value <= high:
-            self.warn(rule, f"{self.keyword}: {self.shown(index)} is outside {low} to {high}", index)
+            limits = f"{low} to {high}{instead}"
+            self.say(code or "VRRP118", f"{self.keyword}: {self.shown(index)} is outside {limits}", index)
             return None
         if match[0] != text:
-            self.warn("LX-10", f"{self.keyword}: {self.shown(index)} is read as {value}", index)
+            self.say("VRRP119", f"{self.keyword}: {self.shown(index)} is read as {value}", index)
         return value
 
-    def decimal_ns(self, index: int, low_us: int, high_us: int, *, rule: str = "LX-10") -> int | None:
+    def decimal_ns(self, index: int, low_us: int, high_us: int, *, code: str = "") -> int | None:
         """Read seconds with up to six decimals, in nanoseconds; further decimals are cut off."""
         text = self.word(index).text
         match = _DECIMAL.match(text)
         if not match or len(match[0]) > 40:
-            self.warn("LX-10", f"{self.keyword}: {self.shown(index)} is not a number", index)
+            self.say(code or "VRRP117", f"{self.keyword}: {self.shown(index)} is not a number", index)
             return None
         us = int(Decimal(match[0]) * 1_000_000)
         if not low_us <= us <= high_us:
             limits = f"{low_us / 1e6:g} to {high_us / 1e6:g}"
-            self.warn(rule, f"{self.keyword}: {self.shown(index)} is outside {limits}", index)
+            self.say(code or "VRRP118", f"{self.keyword}: {self.shown(index)} is outside {limits}", index)
             return None
         if match[0] != text:
-            self.warn("LX-10", f"{self.keyword}: {self.shown(index)} is read as {match[0]}", index)
+            self.say("VRRP119", f"{self.keyword}: {self.shown(index)} is read as {match[0]}", index)
         return us * 1000
 
     def boolean(self, index: int = 1) -> bool | None:
@@ -126,14 +136,16 @@ class Line:
             return True
         if self.word(index).text in FALSE:
             return False
-        self.warn("LX-11", f"{self.keyword}: {self.shown(index)} is none of {', '.join(TRUE + FALSE)}", index)
+        self.say(
+            "VRRP116", f"{self.keyword}: {self.shown(index)} is none of {', '.join(TRUE + FALSE)}", index
+        )
         return None
 
     def address(self, index: int) -> Address | None:
         """Read an address; keepalived cuts off a prefix length or the end of a range."""
         address = parse_address(re.split("[-/]", self.word(index).text)[0])
         if address is None:
-            self.warn("LX-7", f"{self.keyword}: {self.shown(index)} is not an IP address", index)
+            self.say("VRRP124", f"{self.keyword}: {self.shown(index)} is not an IP address", index)
         return address
 
     def command(self) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from vrrpsim.findings import Finding, Place, Severity, did_you_mean
+from vrrpsim.findings import Finding, Place, did_you_mean
 
 from .keywords.tables import ALL_TABLES, ROOT
 from .keywords.walker import Takes
@@ -50,7 +50,7 @@ def changed(rows: Sequence[Row], changes: Iterable[Change]) -> tuple[list[Row], 
             if change.anywhere:
                 missed.append(change)
             else:
-                findings.append(Finding(change.place, Severity.ERROR, "set", found))
+                findings.append(Finding(change.place, "VRRP023", found))
             continue
         result[found.start : found.stop] = [] if found.statement is None else found.statement.rows()
     return result, findings, missed

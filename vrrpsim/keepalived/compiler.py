@@ -141,8 +141,6 @@ def _in_order(findings: list[Finding]) -> tuple[Finding, ...]:
     if len(findings) > MAX_FINDINGS:
         more = len(findings) - MAX_FINDINGS
         worst = sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR)[:MAX_FINDINGS]
-        rest = Finding(
-            max(one.place for one in worst), Severity.INFO, "LX-1", f"{more} more findings left out"
-        )
+        rest = Finding(max(one.place for one in worst), "VRRP004", f"{more} more findings left out")
         findings = [*worst, rest]
     return tuple(sorted(findings, key=lambda finding: finding.place))

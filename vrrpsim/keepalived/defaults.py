@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from vrrpsim.findings import Finding, Severity, did_you_mean
+from vrrpsim.findings import Finding, did_you_mean
 from vrrpsim.protocol.configuration import (
     GROUP4,
     GROUP6,
@@ -86,16 +86,13 @@ class Completion:
 
     # --- findings
 
-    def _say(self, draft: Parsed, severity: Severity, rule: str, message: str, keyword: str = "") -> None:
+    def _say(self, draft: Parsed, code: str, message: str, keyword: str = "") -> None:
         kind = "sync group" if isinstance(draft, ParsedGroup) else "instance"
         place = draft.places.get(keyword, draft.place)
-        self.findings.append(Finding(place, severity, rule, f"{kind} {draft.name}: {message}"))
+        self.findings.append(Finding(place, code, f"{kind} {draft.name}: {message}"))
 
-    def _warn(self, draft: Parsed, rule: str, message: str, keyword: str = "") -> None:
-        self._say(draft, Severity.WARNING, rule, message, keyword)
-
-    def _fatal(self, draft: Parsed, rule: str, message: str, keyword: str = "") -> None:
-        self._say(draft, Severity.ERROR, rule, f"{message}; keepalived exits", keyword)
+    def _fatal(self, draft: Parsed, code: str, message: str, keyword: str = "") -> None:
+        self._say(draft, code, f"{message}; keepalived exits", keyword)
         self.fatal = True
 
     # --- one instance
@@ -108,7 +105,7 @@ class Completion:
         family = draft.family or 4
         version = draft.version or (3 if family == 6 else router.version or dialect.default_version)
         if strict and family == 6 and version == 2:
-            self._warn(draft, "§5.3", "strict mode has no IPv6 in version 2; version 3 is used", "version")
+            self._say(draft, "VRRP321", "strict mode has no IPv6 in version 2; version 3 is used", "version")
             version = 3
         base, state = self._priority_and_state(draft, strict)
         owner = base == OWNER_PRIORITY
@@ -156,29 +153,33 @@ class Completion:
     def _require(self, draft: ParsedInstance, version: int, strict: bool) -> None:
         """LX-21, N27: what keepalived does not start without."""
         if draft.vrid is None:
-            self._fatal(draft, "LX-21", "virtual_router_id must be set")
+            self._fatal(draft, "VRRP306", "virtual_router_id must be set")
         dialect = self.router.dialect
         unicast = draft.unicast_peers and draft.source
         if not draft.interface and (not unicast or dialect.unicast_needs_interface):
-            self._fatal(draft, "LX-21", "interface must be set")
+            self._fatal(draft, "VRRP307", "interface must be set")
         if strict and draft.unicast_peers and dialect.strict_excludes_unicast:
-            self._fatal(draft, "N27", "strict mode excludes unicast_peer", "unicast_peer")
+            self._fatal(draft, "VRRP324", "strict mode excludes unicast_peer", "unicast_peer")
         if (version == 3 or strict) and not draft.addresses and not draft.no_virtual_ipaddress:
             reason = "strict mode" if strict else "version 3"
-            self._fatal(draft, "N27", f"{reason} needs at least one virtual_ipaddress", "virtual_ipaddress")
+            self._fatal(
+                draft, "VRRP325", f"{reason} needs at least one virtual_ipaddress", "virtual_ipaddress"
+            )
 
     def _priority_and_state(self, draft: ParsedInstance, strict: bool) -> tuple[int, InitialState]:
         """FSM-1; in strict mode the state follows the priority (§5.3)."""
         master = draft.state is InitialState.MASTER
         if draft.priority is None and master:
-            self._warn(draft, "N03", "state MASTER without priority makes it 255, the address owner", "state")
+            self._say(
+                draft, "VRRP308", "state MASTER without priority makes it 255, the address owner", "state"
+            )
         default = OWNER_PRIORITY if master else 100
         base = default if draft.priority is None else draft.priority
         by_priority = InitialState.MASTER if base == OWNER_PRIORITY else InitialState.BACKUP
         state = draft.state or by_priority
         if strict and state is not by_priority:
             message = f"strict mode makes the state {by_priority.value}, from the priority"
-            self._warn(draft, "§5.3", message, "state")
+            self._say(draft, "VRRP321", message, "state")
             state = by_priority
         return base, state
 
@@ -188,17 +189,17 @@ class Completion:
         """N01 and N02: (nopreempt, preempt_delay in ns) as they run."""
         nopreempt, delay_ns = draft.nopreempt, draft.preempt_delay_ns
         if strict and delay_ns:
-            self._warn(draft, "§5.3", "strict mode clears preempt_delay", "preempt_delay")
+            self._say(draft, "VRRP321", "strict mode clears preempt_delay", "preempt_delay")
             delay_ns = 0
         if nopreempt and (owner or state is InitialState.MASTER):
             reason = "priority 255" if owner else "state MASTER"
-            self._warn(draft, "N01", f"nopreempt is ignored with {reason}", "nopreempt")
+            self._say(draft, "VRRP330", f"nopreempt is ignored with {reason}", "nopreempt")
             nopreempt = False
         if delay_ns and state is InitialState.MASTER:
-            self._warn(draft, "N01", "preempt_delay is ignored with state MASTER", "preempt_delay")
+            self._say(draft, "VRRP331", "preempt_delay is ignored with state MASTER", "preempt_delay")
             delay_ns = 0
         if delay_ns and nopreempt:
-            self._warn(draft, "N02", "preempt_delay is ignored with nopreempt", "preempt_delay")
+            self._say(draft, "VRRP331", "preempt_delay is ignored with nopreempt", "preempt_delay")
             delay_ns = 0
         return nopreempt, delay_ns
 
@@ -209,7 +210,7 @@ class Completion:
         kind = draft.auth_type
         if kind is AuthType.NONE:
             if draft.auth_key:
-                self._warn(draft, "N07", "auth_pass without auth_type is ignored", "auth_pass")
+                self._say(draft, "VRRP312", "auth_pass without auth_type is ignored", "auth_pass")
             return Authentication()
         reason = ""
         if not self.router.dialect.authentication:
@@ -223,7 +224,7 @@ class Completion:
         elif not draft.auth_key:
             reason = "there is no auth_pass"
         if reason:
-            self._warn(draft, "N07", f"authentication is ignored: {reason}", "authentication")
+            self._say(draft, "VRRP312", f"authentication is ignored: {reason}", "authentication")
             return Authentication()
         return Authentication(kind, draft.auth_key)
 
@@ -233,10 +234,10 @@ class Completion:
         advertised, moved = draft.addresses[:MAX_ADVERTISED], draft.addresses[MAX_ADVERTISED:]
         if moved:
             message = f"{len(moved)} addresses do not fit into an advert and are treated as excluded"
-            self._warn(draft, "§5.1", message, "virtual_ipaddress")
+            self._say(draft, "VRRP332", message, "virtual_ipaddress")
         if draft.no_virtual_ipaddress and advertised:
-            self._warn(
-                draft, "K13", "no_virtual_ipaddress with addresses has no effect", "no_virtual_ipaddress"
+            self._say(
+                draft, "VRRP333", "no_virtual_ipaddress with addresses has no effect", "no_virtual_ipaddress"
             )
         return tuple(advertised), (*moved, *draft.excluded)
 
@@ -250,13 +251,13 @@ class Completion:
             rounded = min(rounded, MAX_V3_INTERVAL_NS)
         if rounded != draft.advert_int_ns:
             message = f"advert_int is {rounded / SECOND_NS:g} s in version {version}"
-            self._warn(draft, "N09", message, "advert_int")
+            self._say(draft, "VRRP309", message, "advert_int")
         return rounded
 
     def _down_timer_adverts(self, draft: ParsedInstance, strict: bool) -> int:
         wanted = draft.down_timer_adverts or self.router.down_timer_adverts
         if strict and wanted != 3:
-            self._warn(draft, "§5.3", "strict mode makes down_timer_adverts 3", "down_timer_adverts")
+            self._say(draft, "VRRP321", "strict mode makes down_timer_adverts 3", "down_timer_adverts")
             return 3
         return wanted
 
@@ -271,17 +272,17 @@ class Completion:
         """§5.3: without peers `unicast_ttl` makes the TTL 0."""
         if draft.unicast_keyword and not draft.unicast_peers:
             message = "unicast keywords without an accepted unicast_peer: multicast is used"
-            self._warn(draft, "N24", message, "unicast_peer")
+            self._say(draft, "VRRP334", message, "unicast_peer")
         if draft.unicast_ttl is None:
             return 255
         if draft.unicast_peers:
             return draft.unicast_ttl
-        self._warn(draft, "N25", "unicast_ttl without peers: adverts leave with TTL 0", "unicast_ttl")
+        self._say(draft, "VRRP335", "unicast_ttl without peers: adverts leave with TTL 0", "unicast_ttl")
         return 0
 
     def _config_faults(self, draft: ParsedInstance) -> tuple[str, ...]:
         if draft.unicast_fault_no_peer and not draft.unicast_peers:
-            self._warn(draft, "§5.3", "unicast_fault_no_peer: FAULT for ever", "unicast_fault_no_peer")
+            self._say(draft, "VRRP323", "unicast_fault_no_peer: FAULT for ever", "unicast_fault_no_peer")
             return ("no unicast peers",)
         return ()
 
@@ -296,7 +297,7 @@ class Completion:
         if owner or draft.accept is not None:
             return owner or bool(draft.accept)
         if strict:
-            self._warn(draft, "N28", "strict mode without accept: the host drops traffic to its addresses")
+            self._say(draft, "VRRP336", "strict mode without accept: the host drops traffic to its addresses")
         return not strict
 
     def _garp(self, draft: ParsedInstance, strict: bool) -> Garp:
@@ -316,7 +317,7 @@ class Completion:
 
     def _vmac_interface(self, draft: ParsedInstance) -> str:
         if draft.vmac_xmit_base and not draft.use_vmac:
-            self._warn(draft, "§5.3", "vmac_xmit_base without use_vmac is ignored", "vmac_xmit_base")
+            self._say(draft, "VRRP322", "vmac_xmit_base without use_vmac is ignored", "vmac_xmit_base")
         if not draft.use_vmac or draft.vmac_interface:
             return draft.vmac_interface if draft.use_vmac else ""
         usual = f"vrrp{'6' if draft.family == 6 else ''}.{draft.vrid}"
@@ -331,7 +332,9 @@ class Completion:
         """The instance's trackers after N31 and SG-6."""
         tracks: Tracks = {kind: dict(draft.tracks[kind]) for kind in TRACKERS}
         if draft.interface in tracks["interface"] and not draft.dont_track_primary:
-            self._track_warning(draft, "interface", draft.interface, "N31", "is its own interface; ignored")
+            self._track_warning(
+                draft, "interface", draft.interface, "VRRP419", "is its own interface; ignored"
+            )
             del tracks["interface"][draft.interface]
         group = self._member_of.get(draft.name)
         if owner or (group is not None and not group.tracking_weight):
@@ -340,22 +343,22 @@ class Completion:
 
     def _without_weights(self, draft: ParsedInstance, tracks: Tracks, reason: str) -> None:
         """SG-6: weighted scripts go, files lose weight 1 or go, interfaces and processes stay."""
-        rule = "N04" if reason == "an address owner" else "N29"
+        code = "VRRP403" if reason == "an address owner" else "VRRP404"
         for track in [track for track in tracks["script"].values() if track.weight]:
-            self._track_warning(draft, "script", track.name, rule, f"has a weight; ignored for {reason}")
+            self._track_warning(draft, "script", track.name, code, f"has a weight; ignored for {reason}")
             del tracks["script"][track.name]
         for track in [track for track in tracks["file"].values() if track.weight]:
             if track.weight == 1:
-                self._track_warning(draft, "file", track.name, rule, f"loses its weight for {reason}")
+                self._track_warning(draft, "file", track.name, code, f"loses its weight for {reason}")
                 tracks["file"][track.name] = replace(track, weight=0)
             else:
-                self._track_warning(draft, "file", track.name, rule, f"has a weight; ignored for {reason}")
+                self._track_warning(draft, "file", track.name, code, f"has a weight; ignored for {reason}")
                 del tracks["file"][track.name]
 
-    def _track_warning(self, draft: Parsed, kind: str, name: str, rule: str, message: str) -> None:
+    def _track_warning(self, draft: Parsed, kind: str, name: str, code: str, message: str) -> None:
         place = draft.track_places[kind, name]
         text = f"instance {draft.name}: tracked {kind} {name} {message}"
-        self.findings.append(Finding(place, Severity.WARNING, rule, text))
+        self.findings.append(Finding(place, code, text))
 
     def _with_group_trackers(self, config: InstanceConfig, groups: tuple[GroupConfig, ...]) -> InstanceConfig:
         """SG-7: the group's weight wins unless the member's tracker is unweighted."""
@@ -381,26 +384,32 @@ class Completion:
             members = self._members[group.name] = []
             for name, place in group.members:
                 if name not in known:
-                    problem = f"member '{name[:60]}' is not an instance; ignored{did_you_mean(name, known)}"
+                    code, problem = (
+                        "VRRP340",
+                        f"member '{name[:60]}' is not an instance; ignored{did_you_mean(name, known)}",
+                    )
                 elif name in self._member_of:
-                    problem = f"{name} is already in sync group {self._member_of[name].name}; ignored"
+                    code, problem = (
+                        "VRRP341",
+                        f"{name} is already in sync group {self._member_of[name].name}; ignored",
+                    )
                 else:
                     self._member_of[name] = group
                     members.append(name)
                     continue
                 message = f"sync group {group.name}: {problem}"
-                self.findings.append(Finding(place, Severity.WARNING, "N30", message))
+                self.findings.append(Finding(place, code, message))
             if not members:
-                self._warn(group, "N30", "has no members; removed")
+                self._say(group, "VRRP342", "has no members; removed")
             elif len(members) == 1:
-                self._warn(group, "N30", f"has only one member, {members[0]}")
+                self._say(group, "VRRP343", f"has only one member, {members[0]}")
 
     def _group(self, draft: ParsedGroup, members: list[str]) -> GroupConfig:
         """SG-9: with an owner among the members the group's trackers lose their weights."""
         tracks: Tracks = {kind: dict(draft.tracks[kind]) for kind in TRACKERS}
         owners = [name for name in members if self._is_owner(self.router.instances[name])]
         if owners and any(track.weight for kind in TRACKERS for track in tracks[kind].values()):
-            self._warn(draft, "SG-9", f"the owner {owners[0]} takes the weights from the group's trackers")
+            self._say(draft, "VRRP344", f"the owner {owners[0]} takes the weights from the group's trackers")
             tracks = {
                 kind: {name: replace(track, weight=0) for name, track in of_kind.items()}
                 for kind, of_kind in tracks.items()
@@ -426,15 +435,19 @@ class Completion:
                 if config.vrid and _clash(config, other):
                     draft = self.router.instances[config.name]
                     message = f"virtual_router_id {config.vrid} is taken by instance {other.name}"
-                    self._fatal(draft, "X17", message, "virtual_router_id")
+                    self._fatal(draft, "VRRP345", message, "virtual_router_id")
                     break
             others.append(config)
 
     def _report_unused(self, used: set[str]) -> None:
         unused = [name for name in self.router.scripts if name not in used]
+        owners: list[Parsed] = [*self.router.instances.values(), *self.router.groups.values()]
+        dropped = self.router.dropped.union(*(owner.tracks["script"] for owner in owners))
         for name in unused:
+            if name in dropped:  # and why has been said
+                continue
             place = self.router.places["script", name]
-            self.findings.append(Finding(place, Severity.WARNING, "N11", f"script {name} is not used"))
+            self.findings.append(Finding(place, "VRRP418", f"script {name} is not used"))
         self.unused_scripts = tuple(unused)
 
     def _debounce(self, delay: InterfaceDelay, instances: tuple[InstanceConfig, ...]) -> InterfaceDelay:
@@ -450,7 +463,7 @@ class Completion:
         if (down_ns, up_ns) != (delay.down_ns, delay.up_ns):
             place = self.router.places["interface_delay", delay.interface]
             message = f"the delays of {delay.interface} are cut below (down_timer_adverts - 1) adverts"
-            self.findings.append(Finding(place, Severity.WARNING, "N36", message))
+            self.findings.append(Finding(place, "VRRP346", message))
         return replace(delay, down_ns=down_ns, up_ns=up_ns)
 
 

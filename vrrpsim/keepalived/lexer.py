@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from vrrpsim.findings import Finding, Place, Severity
+from vrrpsim.findings import Finding, Place
 
 MAX_FILE_BYTES = 1 << 20
 MAX_FILES = 1000
@@ -158,13 +158,13 @@ class Lexer:
         try:
             return read()
         except _TooMuch as limit:
-            self._at(Place(name, 1, 1), Severity.ERROR, "LX-1", str(limit))
+            self._at(Place(name, 1, 1), "VRRP002", str(limit))
             return False
 
     def _read_file(self, path: Path, name: str) -> bool:
         problem, text = _load(path)
         if problem:
-            self._at(Place(name, 1, 1), Severity.ERROR, "LX-1", problem)
+            self._at(Place(name, 1, 1), "VRRP001", problem)
             return False
         self._open_files.append(path.resolve())
         usable = self._read_text(text, name, path.parent)
@@ -173,7 +173,7 @@ class Lexer:
 
     def _read_text(self, text: str, name: str, base: Path | None) -> bool:
         if problem := _unreadable(text):
-            self._at(Place(name, 1, 1), Severity.ERROR, "LX-1", problem)
+            self._at(Place(name, 1, 1), "VRRP001", problem)
             return False
         outer, self._file = self._file, _File(name, base)
         for number, line in enumerate(text.split("\n"), 1):
@@ -190,19 +190,19 @@ class Lexer:
                 depth += 1
             elif row.brace == "}":
                 if depth == 0:
-                    self._at(row.words[0].place, Severity.ERROR, "LX-5", "extra '}' found")
+                    self._at(row.words[0].place, "VRRP101", "extra '}' found")
                 else:
                     depth -= 1
         if depth:
             place = self.rows[-1].words[0].place
             message = f"{depth} '}}' missing at the end of the configuration"
-            self._at(place, Severity.ERROR, "LX-5", message)
+            self._at(place, "VRRP101", message)
 
     # --- physical lines
 
     def _physical_line(self, raw: _Text) -> None:
         if len(raw.chars) > MAX_LINE:
-            self._report(1, Severity.ERROR, "LX-1", f"the line is longer than {MAX_LINE} characters: ignored")
+            self._report(1, "VRRP002", f"the line is longer than {MAX_LINE} characters: ignored")
             return
         text, glued, _ = _without_comment(raw, unescape=True)
         text = text.strip()
@@ -216,7 +216,7 @@ class Lexer:
             if "include" in text.chars and re.match(
                 r"(@\S*[ \t]+|\$\S+[ \t]+)include[rmwba]?[ \t]", text.chars
             ):
-                self._report(text.col, Severity.INFO, "N35", "an include after @id or $NAME is not processed")
+                self._report(text.col, "VRRP011", "an include after @id or $NAME is not processed")
             self._logical_line(text, glued=glued)
 
     def _continue_definition(self, text: _Text) -> None:
@@ -235,21 +235,19 @@ class Lexer:
     def _include(self, pattern: _Text, level: str) -> None:
         name = pattern.chars.strip('"')
         if self._file.base is None:
-            self._report(
-                pattern.col, Severity.WARNING, "LX-18", "include ignored: this text is in no directory"
-            )
+            self._report(pattern.col, "VRRP012", "include ignored: this text is in no directory")
             return
         try:
             found = sorted({path for one in _alternatives(name) for path in _matches(self._file.base, one)})
         except (OSError, ValueError, NotImplementedError) as error:
-            self._report(pattern.col, Severity.WARNING, "LX-18", f"include {name}: {error}")
+            self._report(pattern.col, "VRRP012", f"include {name}: {error}")
             return
         if not found:
-            severity = Severity.ERROR if level else Severity.INFO
-            self._report(pattern.col, severity, "LX-18", f"include {name}: no such file")
+            code = "VRRP014" if level else "VRRP013"
+            self._report(pattern.col, code, f"include {name}: no such file")
         for path in found:
             if path.resolve() in self._open_files:
-                self._report(pattern.col, Severity.ERROR, "LX-18", f"{path} includes itself")
+                self._report(pattern.col, "VRRP015", f"{path} includes itself")
                 continue
             self._files += 1
             with suppress(OSError):  # it will be reported as unreadable
@@ -310,12 +308,12 @@ class Lexer:
         """LX-17: the rest of the line once for each value."""
         inside, end = _parenthesis(text.chars, match.end())
         if end < 0:
-            self._report(text.col, Severity.ERROR, "LX-17", f"~{match[1]}: missing ')'")
+            self._report(text.col, "VRRP016", f"~{match[1]}: missing ')'")
             return
         inside = self._substituted(_Text(inside, [text.col] * len(inside)))[0].chars
         names, values = _list(inside) if match[1] == "LST" else _sequence(inside, match[1] == "SEQx")
         if not names:
-            self._report(text.col, Severity.ERROR, "LX-17", f"~{match[1]}: cannot understand the parameters")
+            self._report(text.col, "VRRP016", f"~{match[1]}: cannot understand the parameters")
             return
         kept = {name: self._definitions.get(name) for name in names}
         rest = text.cut(end).strip()
@@ -339,7 +337,7 @@ class Lexer:
                 continue
             if "\n" in value and text.chars[match.end() :].strip(BLANKS):
                 message = f"${name} has several lines, its reference must end the line"
-                self._report(text.cols[match.start()], Severity.WARNING, "LX-14", message)
+                self._report(text.cols[match.start()], "VRRP017", message)
                 start = match.end()
                 continue
             chars = text.chars[: match.start()] + value + text.chars[match.end() :]
@@ -383,10 +381,10 @@ class Lexer:
 
     def _emit(self, text: _Text, glued: bool) -> None:
         if len(text.chars) > 1023:
-            self._report(text.col, Severity.WARNING, "LX-1", "the line is longer than 1023 characters")
+            self._report(text.col, "VRRP003", "the line is longer than 1023 characters")
         text, glued_again, unterminated = _without_comment(text, unescape=False)
         if unterminated:
-            self._report(text.cols[unterminated - 1], Severity.ERROR, "LX-3", "unterminated quote")
+            self._report(text.cols[unterminated - 1], "VRRP104", "unterminated quote")
         secret = any(keyword in text.chars for keyword in SECRET_KEYWORDS)
         parts = list(_braces_apart(text.strip()))
         for index, part in enumerate(parts):
@@ -409,11 +407,11 @@ class Lexer:
                 words.append(Word(match[1], place, True))
         return tuple(words)
 
-    def _report(self, col: int, severity: Severity, rule: str, message: str) -> None:
-        self._at(Place(self._file.name, max(self._file.line, 1), col), severity, rule, message)
+    def _report(self, col: int, code: str, message: str) -> None:
+        self._at(Place(self._file.name, max(self._file.line, 1), col), code, message)
 
-    def _at(self, place: Place, severity: Severity, rule: str, message: str) -> None:
-        self.findings.append(Finding(place, severity, rule, message))
+    def _at(self, place: Place, code: str, message: str) -> None:
+        self.findings.append(Finding(place, code, message))
 
 
 def flatten(statements: Iterable[Statement]) -> list[Row]:

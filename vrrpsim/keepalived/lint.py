@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from vrrpsim.findings import Finding, Place, Severity
+from vrrpsim.findings import Finding, Place
 from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig, Track
 from vrrpsim.protocol.dialect import Dialect, ListMismatch
 from vrrpsim.protocol.tracking import contribution, effective_priority
 
-ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 KEY_BYTES = 8  # of auth_pass that go on the wire (RFC 2338 §5.3.6)
 
 
@@ -82,7 +81,7 @@ def lint(members: Sequence[Member]) -> tuple[Finding, ...]:
             found += _pair(one, other)
     for group in _virtual_routers(there):
         found += _group(group)
-    return tuple(sorted(dict.fromkeys(found), key=lambda each: (each.place, each.rule, each.message)))
+    return tuple(sorted(dict.fromkeys(found), key=lambda each: (each.place, each.code, each.message)))
 
 
 def _wires(members: Sequence[Member]) -> list[tuple[int, int, str]]:
@@ -111,22 +110,25 @@ def _virtual_routers(there: Iterable[tuple[Member, tuple[int, int, str]]]) -> It
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Agreement:
     """A keyword that two nodes must agree on, how it reads, and what follows if they do not."""
 
-    name: str
+    code: str
     keyword: str
     reads: Callable[[InstanceConfig], str]
     then: str
 
 
-RULES = (
-    Rule(
-        "X11", "version", lambda c: f"VRRP version {c.version}", "each rejects the other, both become MASTER"
+AGREEMENTS = (
+    Agreement(
+        "VRRP209",
+        "version",
+        lambda c: f"VRRP version {c.version}",
+        "each rejects the other, both become MASTER",
     ),
-    Rule("X14", "unicast_peer", lambda c: _way(c), "they never hear each other, both become MASTER"),
-    Rule(
-        "X12",
+    Agreement("VRRP213", "unicast_peer", lambda c: _way(c), "they never hear each other, both become MASTER"),
+    Agreement(
+        "VRRP210",
         "auth_type",
         lambda c: f"auth_type {c.authentication.auth_type.name}",
         "each rejects the other, both become MASTER",
@@ -144,18 +146,17 @@ def _pair(one: Member, other: Member) -> Iterator[Finding]:
         yield _differs(
             one,
             other,
-            ERROR,
-            "X00",
+            "VRRP201",
             "virtual_router_id",
             f"virtual_router_id {other.config.vrid} here, {one.config.vrid}",
             "the nodes will ignore each other",
         )
         return
-    for rule in RULES:
+    for rule in AGREEMENTS:
         here, there = rule.reads(other.config), rule.reads(one.config)
         if here != there:
             shown = f"{here} here, {there}"
-            yield _differs(one, other, ERROR, rule.name, rule.keyword, shown, rule.then)
+            yield _differs(one, other, rule.code, rule.keyword, shown, rule.then)
     yield from _advert_int(one, other)
     yield from _password(one, other)
     yield from _lists(one, other)
@@ -163,10 +164,8 @@ def _pair(one: Member, other: Member) -> Iterator[Finding]:
     yield from _peers(other, one)
 
 
-def _differs(
-    one: Member, other: Member, severity: Severity, rule: str, keyword: str, shown: str, then: str
-) -> Finding:
-    return Finding(other.at(keyword), severity, rule, f"{shown} in {one.at(keyword)}; {then}")
+def _differs(one: Member, other: Member, code: str, keyword: str, shown: str, then: str) -> Finding:
+    return Finding(other.at(keyword), code, f"{shown} in {one.at(keyword)}; {then}")
 
 
 def _advert_int(one: Member, other: Member) -> Iterator[Finding]:
@@ -176,17 +175,17 @@ def _advert_int(one: Member, other: Member) -> Iterator[Finding]:
     shown = f"advert_int {here:g} here, {there:g}"
     if one.config.version == 2:
         then = "in version 2 each rejects the other, both become MASTER"
-        yield _differs(one, other, ERROR, "X09", "advert_int", shown, then)
+        yield _differs(one, other, "VRRP207", "advert_int", shown, then)
     else:
         then = "backups follow the master's, so the failover time depends on who is master"
-        yield _differs(one, other, INFO, "X10", "advert_int", shown, then)
+        yield _differs(one, other, "VRRP208", "advert_int", shown, then)
 
 
 def _password(one: Member, other: Member) -> Iterator[Finding]:
     ours, theirs = one.config.authentication, other.config.authentication
     if ours.auth_type is theirs.auth_type and ours.key[:KEY_BYTES] != theirs.key[:KEY_BYTES]:
         shown, then = "auth_pass differs from the one", "each rejects the other, both become MASTER"
-        yield _differs(one, other, ERROR, "X12", "auth_pass", shown, then)
+        yield _differs(one, other, "VRRP211", "auth_pass", shown, then)
 
 
 def _lists(one: Member, other: Member) -> Iterator[Finding]:
@@ -196,17 +195,16 @@ def _lists(one: Member, other: Member) -> Iterator[Finding]:
     rejects = ListMismatch.ACCEPT not in (one.dialect.list_mismatch, other.dialect.list_mismatch)
     then = "each rejects the other, both become MASTER" if rejects else "whoever is master serves its own"
     shown = f"virtual_ipaddress differs ({', '.join(difference)}) from the one"
-    severity = ERROR if rejects else WARNING
-    yield _differs(one, other, severity, "X13", "virtual_ipaddress", shown, then)
+    yield _differs(one, other, "VRRP212" if rejects else "VRRP216", "virtual_ipaddress", shown, then)
 
 
 def _peers(sender: Member, receiver: Member) -> Iterator[Finding]:
-    """X15: the receiver's list must hold the sender's address."""
+    """The receiver's list must hold the sender's address."""
     source = sender.config.source
     peers = {peer.address for peer in receiver.config.unicast_peers}
     if peers and sender.config.unicast and source is not None and source not in peers:
         message = f"{source} ({sender.node}) is not among the peers, although it sends to them"
-        yield Finding(receiver.at("unicast_peer"), ERROR, "X15", message)
+        yield Finding(receiver.at("unicast_peer"), "VRRP214", message)
 
 
 # --- within one virtual router --------------------------------------------------------------------
@@ -216,20 +214,20 @@ def _group(group: Sequence[Member]) -> Iterator[Finding]:
     owners = [member for member in group if member.config.is_owner]
     for extra in owners[1:]:
         message = f"priority 255 here and in {owners[0].at('priority')}; only one node can own the addresses"
-        yield Finding(extra.at("priority"), ERROR, "X07", message)
+        yield Finding(extra.at("priority"), "VRRP205", message)
     preferred = max(group, key=lambda member: (member.priority(), int(member.config.source or 0)))
     others = [member for member in group if member.node != preferred.node]
     rival = max(others, key=Member.priority)
     if rival.priority() == preferred.priority() and not owners:
         shown = f"both nodes have effective priority {rival.priority()}, as in {preferred.at('priority')}"
-        yield Finding(rival.at("priority"), WARNING, "X08", f"{shown}; the address decides who is master")
+        yield Finding(rival.at("priority"), "VRRP206", f"{shown}; the address decides who is master")
     elif not preferred.config.is_owner:
         yield from _weights(preferred, rival)
     yield from _nopreempt(preferred, others)
 
 
 def _weights(preferred: Member, rival: Member) -> Iterator[Finding]:
-    """X01: a failing tracker must bring the preferred node strictly below the best other one."""
+    """A failing tracker must bring the preferred node strictly below the best other one."""
     for track in preferred.weighted:
         surplus = preferred.priority([track]) - rival.priority()
         if surplus >= 0:
@@ -238,11 +236,11 @@ def _weights(preferred: Member, rival: Member) -> Iterator[Finding]:
                 f"{preferred.node} has {preferred.priority([track])} and {rival.node} {rival.priority()}; "
                 f"it takes at least {abs(track.weight) + surplus + 1}"
             )
-            yield Finding(preferred.at_track(track.name), ERROR, "X01", message)
+            yield Finding(preferred.at_track(track.name), "VRRP203", message)
 
 
 def _nopreempt(preferred: Member, others: Iterable[Member]) -> Iterator[Finding]:
-    """X03: a backup with nopreempt never takes over from a master that is alive with less priority."""
+    """A backup with nopreempt never takes over from a master that is alive with less priority."""
     if not preferred.weighted or preferred.faulting:
         return
     for other in others:
@@ -251,4 +249,4 @@ def _nopreempt(preferred: Member, others: Iterable[Member]) -> Iterator[Finding]
             message = (
                 f"nopreempt here makes the weight of {names} on {preferred.node} useless; use weight 0 there"
             )
-            yield Finding(other.at("nopreempt"), ERROR, "X03", message)
+            yield Finding(other.at("nopreempt"), "VRRP204", message)

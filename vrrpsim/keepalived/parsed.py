@@ -164,6 +164,7 @@ class ParsedRouter:
     files: dict[str, FileConfig] = field(default_factory=dict)
     processes: dict[str, ProcessConfig] = field(default_factory=dict)
     bfds: set[str] = field(default_factory=set)
+    dropped: set[str] = field(default_factory=set)  # tracked before they are defined
     not_simulated: set[str] = field(default_factory=set)  # keywords already remarked upon
     interface_delays: list[InterfaceDelay] = field(default_factory=list)
     garp_groups: list[GarpGroup] = field(default_factory=list)

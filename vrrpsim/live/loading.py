@@ -90,7 +90,7 @@ def _has_name(uid: int) -> bool:
 
 
 def _error(path: Path, message: str) -> Finding:
-    return Finding(Place(str(path), 1, 1), Severity.ERROR, "live", message)
+    return Finding(Place(str(path), 1, 1), "VRRP024", message)
 
 
 def _wants_ah(instance: InstanceConfig, dialect: Dialect) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from vrrpsim.findings import Finding, Place, Severity
+from vrrpsim.findings import Finding, Place
 from vrrpsim.keepalived.lint import lint, members_of
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.scenario.model import AddressWithPrefix, Client, Interface, Keepalived, Node, Segment
@@ -103,4 +103,4 @@ def _absent(machines: Sequence[SourceNode]) -> Iterator[Finding]:
                         ("instance", instance.name, "unicast_peer"), Place(str(machine.file), 1, 1)
                     )
                     message = f"instance {instance.name}: no file given is the peer {peer.address}"
-                    yield Finding(place, Severity.WARNING, "init", message)
+                    yield Finding(place, "VRRP215", message)

@@ -68,7 +68,7 @@ def read_machines(
         machines.append(SourceNode(name, file, None if config_id == name else config_id, compiled))
     for place, count in missed.items():
         if count == len(named):
-            broken.append(Finding(place, Severity.ERROR, "set", "no node has a block of that name"))
+            broken.append(Finding(place, "VRRP023", "no node has a block of that name"))
     if not broken:
         broken += _unusable(machines)
     if broken:
@@ -89,7 +89,7 @@ def changes_of(
         if node is None and not anywhere:
             first = text.partition(".")[0]
             message = f"{text}: no node '{first}'{did_you_mean(first, names)}; say NODE.BLOCK.KEYWORD"
-            wrong.append(Finding(place, Severity.ERROR, "set", message))
+            wrong.append(Finding(place, "VRRP023", message))
         for name in names if anywhere else [node] if node else []:
             path = text[2:] if anywhere else text[len(name) + 1 :]
             found.setdefault(name, []).append(Change(path, value, place, anywhere))
@@ -101,12 +101,12 @@ def _unusable(machines: Sequence[SourceNode]) -> Iterator[Finding]:
     for machine in machines:
         if not machine.instances:
             place = Place(str(machine.file), 1, 1)
-            yield Finding(place, Severity.ERROR, "init", "has no vrrp_instance: nothing here can fail over")
+            yield Finding(place, "VRRP021", "has no vrrp_instance: nothing here can fail over")
     if len(machines) == 1 and machines[0].instances:
         peers = sorted({str(peer.address) for one in machines[0].instances for peer in one.unicast_peers})
         hint = f" (its peers: {', '.join(peers)})" if peers else ""
         message = f"one node has nobody to fail over to; name the keepalived.conf of every node{hint}"
-        yield Finding(Place(str(machines[0].file), 1, 1), Severity.ERROR, "init", message)
+        yield Finding(Place(str(machines[0].file), 1, 1), "VRRP022", message)
 
 
 def source_of(source: str | Path) -> tuple[Path, str | None]:

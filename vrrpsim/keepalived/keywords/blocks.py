@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from vrrpsim.findings import Severity
 from vrrpsim.keepalived.arguments import Line
 from vrrpsim.keepalived.parsed import ParsedGarpGroup, ParsedGroup, ParsedRouter, as_written
 from vrrpsim.protocol.configuration import GarpGroup, InterfaceDelay
@@ -18,7 +17,7 @@ def skip_check(line: Line, target: Any) -> None:
     """N26: any valid boolean behind it, even `off`, turns the check off."""
     value = line.boolean()
     if value is False:
-        line.warn("N26", f"{line.keyword} {line.word().text} turns the option on", 1)
+        line.say("VRRP305", f"{line.keyword} {line.word().text} turns the option on", 1)
     if value is not None:
         target.skip_check_adv_addr = True
 
@@ -41,7 +40,7 @@ def multicast_group(family: int) -> Handler:
         if address is None:
             return
         if address.version != family or not address.is_multicast:
-            line.warn("LX-10", f"{line.keyword}: {address} is not an IPv{family} multicast address", 1)
+            line.say("VRRP122", f"{line.keyword}: {address} is not an IPv{family} multicast address", 1)
             return
         setattr(router, f"multicast_group{family}", address)
 
@@ -52,7 +51,7 @@ def global_defs(line: Line, router: ParsedRouter) -> None:
     """LX-20: read first at start, in its place on reload."""
     router.places.setdefault(("global_defs",), line.place)
     if router.instances:
-        line.say(Severity.INFO, "N39", "global_defs behind instances: defaults differ after a reload")
+        line.say("VRRP131", "global_defs behind instances: defaults differ after a reload")
 
 
 # --- vrrp_sync_group
@@ -62,7 +61,7 @@ def open_group(line: Line, router: ParsedRouter) -> ParsedGroup | None:
     """Begin a `vrrp_sync_group`; a second one of the same name is skipped (LX-9)."""
     name = line.word().text
     if name in router.groups:
-        line.say(Severity.ERROR, "LX-9", f"sync group {name} is already defined; this block is skipped")
+        line.say("VRRP109", f"sync group {name} is already defined; this block is skipped")
         return None
     draft = ParsedGroup(name, line.word().place, router)
     router.groups[name] = draft
@@ -82,7 +81,7 @@ def interface_delay(line: Line, router: ParsedRouter) -> None:
     """`IF down [up]`; an omitted up delay is 0 (§1.5)."""
     down = line.decimal_ns(1, 0, 255_000_000) if line.has(1) else None
     if down is None:
-        line.warn("LX-7", "interface_up_down_delays: write INTERFACE DOWN [UP]; ignored")
+        line.say("VRRP130", "interface_up_down_delays: write INTERFACE DOWN [UP]; ignored")
         return
     up = line.decimal_ns(2, 0, 255_000_000) if line.has(2) else 0
     router.places.setdefault(("interface_delay", line.keyword), line.place)
@@ -107,7 +106,7 @@ def add_interface(line: Line, draft: ParsedGarpGroup) -> None:
 def close_garp_group(line: Line, draft: ParsedGarpGroup) -> None:
     """Define the group; it must name interfaces and an interval."""
     if not draft.interfaces or not (draft.garp_interval_ns or draft.gna_interval_ns):
-        line.warn("GA-6", "garp_group without interfaces or interval; ignored")
+        line.say("VRRP320", "garp_group without interfaces or interval; ignored")
         return
     draft.router.garp_groups.append(as_written(GarpGroup, draft, interfaces=tuple(draft.interfaces)))
 
@@ -122,4 +121,4 @@ def not_simulated(line: Line, router: ParsedRouter) -> None:
     """Class O: another subsystem."""
     if line.keyword not in router.not_simulated:
         router.not_simulated.add(line.keyword)
-        line.say(Severity.INFO, "§6.2", f"{line.keyword} is not simulated; the block is skipped")
+        line.say("VRRP190", f"{line.keyword} is not simulated; the block is skipped")

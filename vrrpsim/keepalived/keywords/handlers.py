@@ -16,11 +16,11 @@ ANY = 1000  # words
 SECONDS_MAX = 4294  # keepalived's limit: microseconds in 32 bits
 
 
-def integer(name: str, low: int, high: int, *, rule: str = "LX-10", strict: bool = False) -> Keyword:
+def integer(name: str, low: int, high: int, *, code: str = "", strict: bool = False) -> Keyword:
     """Store an integer; a refused one leaves what was there."""
 
     def handle(line: Line, target: Any) -> None:
-        value = line.integer(1, low, high, rule=rule, strict=strict)
+        value = line.integer(1, low, high, code=code, strict=strict)
         if value is not None:
             setattr(target, name, value)
 
@@ -33,20 +33,18 @@ def at_least_one(name: str) -> Keyword:
     def handle(line: Line, target: Any) -> None:
         value = line.integer(1, 0, INT_MAX)
         if value == 0:
-            line.warn("LX-10", f"{line.keyword} 0 is read as 1", 1)
+            line.say("VRRP120", f"{line.keyword} 0 is read as 1", 1)
         if value is not None:
             setattr(target, name, max(value, 1))
 
     return Keyword(Takes.INT, handle, field=name)
 
 
-def seconds(
-    name: str, low_us: int = 0, high_us: int = SECONDS_MAX * 1_000_000, *, rule: str = "LX-10"
-) -> Keyword:
+def seconds(name: str, low_us: int = 0, high_us: int = SECONDS_MAX * 1_000_000, *, code: str = "") -> Keyword:
     """Store a time with microsecond resolution."""
 
     def handle(line: Line, target: Any) -> None:
-        value = line.decimal_ns(1, low_us, high_us, rule=rule)
+        value = line.decimal_ns(1, low_us, high_us, code=code)
         if value is not None:
             setattr(target, name, value)
 
@@ -69,7 +67,7 @@ def flag(name: str, value: bool = True, *, needs: str = "") -> Keyword:
 
     def handle(line: Line, target: Any) -> None:
         if line.has(1):
-            line.warn("LX-6", f"{line.keyword} takes no value; {line.shown(1)} is ignored", 1)
+            line.say("VRRP112", f"{line.keyword} takes no value; {line.shown(1)} is ignored", 1)
         setattr(target, name, value)
 
     return Keyword(Takes.FLAG, handle, field=name if value else "", needs=needs)
@@ -111,7 +109,7 @@ def notify(kind: str) -> Keyword:
     def handle(line: Line, draft: Parsed) -> None:
         command = line.command()
         if kind in draft.notify:
-            line.warn("LX-9", f"{line.keyword} is repeated; the first one wins")
+            line.say("VRRP107", f"{line.keyword} is repeated; the first one wins")
         elif user := line.user():
             draft.notify_users[kind] = user
         draft.notify.setdefault(kind, command)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from vrrpsim.findings import Severity, did_you_mean
+from vrrpsim.findings import did_you_mean
 from vrrpsim.keepalived.arguments import Line, parse_address
 from vrrpsim.keepalived.parsed import Parsed, ParsedInstance, ParsedRouter
 from vrrpsim.protocol.configuration import (
@@ -27,7 +27,7 @@ def open_instance(line: Line, router: ParsedRouter) -> ParsedInstance | None:
     """Begin a `vrrp_instance`; a second one of the same name is skipped (LX-9)."""
     name = line.word().text
     if name in router.instances:
-        line.say(Severity.ERROR, "LX-9", f"instance {name} is already defined; this block is skipped")
+        line.say("VRRP109", f"instance {name} is already defined; this block is skipped")
         return None
     draft = ParsedInstance(name, line.word().place, router)
     router.instances[name] = draft
@@ -40,7 +40,7 @@ def state(line: Line, draft: ParsedInstance) -> None:
     word = line.word().text
     if word not in ("MASTER", "BACKUP"):
         hint = did_you_mean(word.upper(), ("MASTER", "BACKUP"))
-        line.warn("FSM-1", f"state '{word[:60]}' is unknown, BACKUP is used{hint}", 1)
+        line.say("VRRP304", f"state '{word[:60]}' is unknown, BACKUP is used{hint}", 1)
     if word == "MASTER":
         draft.state = InitialState.MASTER
     elif draft.state is None:
@@ -49,9 +49,7 @@ def state(line: Line, draft: ParsedInstance) -> None:
 
 def priority(line: Line, draft: ParsedInstance) -> None:
     """An invalid priority is 100, even with `state MASTER`."""
-    value = line.integer(1, 1, 255, strict=True)
-    if value is None:
-        line.warn("LX-10", "priority 100 is used instead", 1)
+    value = line.integer(1, 1, 255, code="VRRP303", strict=True, instead="; 100 is used")
     draft.priority = 100 if value is None else value
 
 
@@ -60,14 +58,14 @@ def auth_type(line: Line, draft: ParsedInstance) -> None:
     try:
         draft.auth_type = AuthType[line.word().text]
     except KeyError:
-        line.warn("LX-10", "auth_type is neither PASS nor AH", 1)
+        line.say("VRRP310", "auth_type is neither PASS nor AH", 1)
 
 
 def auth_pass(line: Line, draft: ParsedInstance) -> None:
     """The first 8 bytes of the word (N05)."""
     key = line.word().text.encode("utf-8", "surrogatepass")
     if len(key) > 8:
-        line.warn("N05", "auth_pass is longer than 8 bytes; the rest is cut off", 1)
+        line.say("VRRP311", "auth_pass is longer than 8 bytes; the rest is cut off", 1)
     draft.auth_key = key[:8]
 
 
@@ -77,7 +75,7 @@ def family_fits(line: Line, draft: ParsedInstance, address: Address, index: int 
         draft.family = address.version
         return True
     message = f"{address} is not of the instance's family IPv{draft.family}; ignored"
-    line.say(Severity.ERROR, "LX-7", message, line.row.words[index].place)
+    line.say("VRRP125", message, index)
     return False
 
 
@@ -86,7 +84,7 @@ def virtual_address(line: Line) -> VirtualAddress | None:
     address_text, slash, length_text = line.keyword.partition("/")
     address = parse_address(address_text)
     if address is None:
-        line.warn("LX-7", f"'{line.keyword[:60]}' is not an IP address; ignored")
+        line.say("VRRP124", f"'{line.keyword[:60]}' is not an IP address; ignored")
         return None
     prefix: int = address.max_prefixlen
     if slash:
@@ -94,7 +92,7 @@ def virtual_address(line: Line) -> VirtualAddress | None:
         if valid and int(length_text) <= prefix:
             prefix = int(length_text)
         else:
-            line.warn("LX-10", f"prefix length '{length_text[:60]}' is invalid; {prefix} is used")
+            line.say("VRRP123", f"prefix length '{length_text[:60]}' is invalid; {prefix} is used")
     interface, no_track, index = None, False, 1
     while line.has(index):
         option = line.word(index).text
@@ -103,9 +101,10 @@ def virtual_address(line: Line) -> VirtualAddress | None:
         elif option == "no_track":
             no_track = True
         elif option not in ADDRESS_FLAGS and option not in ADDRESS_OPTIONS:
-            rule = "N21" if parse_address(option.partition("/")[0]) else "LX-7"
-            hint = "; write one address per line" if rule == "N21" else ""
-            line.warn(rule, f"'{option[:60]}' is not an option of an address; ignored{hint}", index)
+            address_again = parse_address(option.partition("/")[0]) is not None
+            hint = "; write one address per line" if address_again else ""
+            code = "VRRP127" if address_again else "VRRP126"
+            line.say(code, f"'{option[:60]}' is not an option of an address; ignored{hint}", index)
         index += 2 if option in ADDRESS_OPTIONS else 1
     return VirtualAddress(address, prefix, interface, no_track)
 
@@ -148,7 +147,7 @@ def interface(line: Line, draft: ParsedInstance) -> None:
     """Take a name that Linux can have: at most 15 bytes."""
     name = line.word(1).text
     if len(name.encode("utf-8", "surrogatepass")) > INTERFACE_BYTES:
-        line.warn("LX-10", f"interface name {line.shown(1)} is too long; ignored", 1)
+        line.say("VRRP302", f"interface name {line.shown(1)} is too long; ignored", 1)
     else:
         draft.interface = name
 
@@ -166,13 +165,13 @@ def add_peer(line: Line, draft: ParsedInstance) -> None:
     for index in range(1, len(line.row.words), 2):
         option = line.word(index).text
         if option not in limits:
-            line.warn("LX-7", f"'{option[:60]}' is not an option of a peer; ignored", index)
+            line.say("VRRP126", f"'{option[:60]}' is not an option of a peer; ignored", index)
         elif not line.has(index + 1):
-            line.warn("LX-7", f"{option} is missing a value", index)
+            line.say("VRRP128", f"{option} is missing a value", index)
         elif (value := line.integer(index + 1, 0, 255)) is not None:
             limits[option] = value
     if any(peer.address == address for peer in draft.unicast_peers):
-        line.warn("LX-7", f"peer {address} is listed twice")
+        line.say("VRRP129", f"peer {address} is listed twice")
     draft.unicast_peers.append(UnicastPeer(address, limits["min_ttl"], limits["max_ttl"]))
 
 
@@ -190,7 +189,7 @@ def multicast_destination(line: Line, draft: ParsedInstance) -> None:
     if address is None:
         return
     if not address.is_multicast:
-        line.warn("LX-10", f"mcast_dst_ip: {address} is not a multicast address", 1)
+        line.say("VRRP122", f"mcast_dst_ip: {address} is not a multicast address", 1)
     elif family_fits(line, draft, address, 1):
         draft.multicast_group = address
 
@@ -219,7 +218,7 @@ def old_unicast_checksum(line: Line, draft: ParsedInstance) -> None:
     elif line.word().text == "never":
         draft.checksum = ChecksumMode.NEVER_OLD
     else:
-        line.warn("LX-10", f"old_unicast_checksum: {line.shown(1)} is unknown; ignored", 1)
+        line.say("VRRP121", f"old_unicast_checksum: {line.shown(1)} is unknown; ignored", 1)
 
 
 def v3_checksum_as_v2(line: Line, draft: ParsedInstance) -> None:
@@ -255,7 +254,7 @@ def _track(line: Line, draft: Parsed, kind: str, default: Track, limit: int) -> 
     """Read `NAME [weight W [reverse|noreverse]]`; the first one of a name counts (§3.1)."""
     name, weight, reverse = line.keyword, default.weight, default.reverse
     if name in draft.tracks[kind]:
-        line.warn("LX-9", f"track_{kind} {name} is listed twice; ignored")
+        line.say("VRRP108", f"track_{kind} {name} is listed twice; ignored")
         return
     index = 1
     while line.has(index):
@@ -266,11 +265,11 @@ def _track(line: Line, draft: Parsed, kind: str, default: Track, limit: int) -> 
             if value is not None:
                 weight = max(-limit, min(limit, value))
             if value is not None and value != weight:
-                line.warn("LX-10", f"weight {value} of {name} is read as {weight}", index)
+                line.say("VRRP413", f"weight {value} of {name} is read as {weight}", index)
         elif option in ("reverse", "noreverse"):
             reverse = option == "reverse"
         else:
-            line.warn("LX-7", f"'{option[:60]}' is not an option here; ignored", index)
+            line.say("VRRP126", f"'{option[:60]}' is not an option here; ignored", index)
         index += 1
     draft.tracks[kind][name] = Track(name, weight, reverse)
     draft.track_places[kind, name] = line.place
@@ -288,8 +287,9 @@ def tracker(kind: str, collection: str, limit: int) -> Handler:
     def handle(line: Line, draft: Parsed) -> None:
         known: dict[str, Any] = getattr(draft.router, collection)
         if line.keyword not in known:
+            draft.router.dropped.add(line.keyword)
             message = f"track_{kind} '{line.keyword[:60]}' is not defined above; ignored"
-            line.warn("N10", message + did_you_mean(line.keyword, known))
+            line.say("VRRP401", message + did_you_mean(line.keyword, known))
             return
         found = known[line.keyword]
         _track(line, draft, kind, Track(found.name, found.weight, found.reverse), limit)
@@ -300,6 +300,6 @@ def tracker(kind: str, collection: str, limit: int) -> Handler:
 def track_bfd(line: Line, draft: Parsed) -> None:
     """Drop the tracker: BFD is not part of the simulation."""
     if line.keyword not in draft.router.bfds:
-        line.warn("N10", f"track_bfd '{line.keyword[:60]}' is not defined above; ignored")
+        line.say("VRRP401", f"track_bfd '{line.keyword[:60]}' is not defined above; ignored")
     else:
-        line.warn("N33", f"BFD is not simulated; tracker '{line.keyword[:60]}' is ignored")
+        line.say("VRRP416", f"BFD is not simulated; tracker '{line.keyword[:60]}' is ignored")

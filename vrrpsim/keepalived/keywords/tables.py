@@ -161,7 +161,7 @@ INSTANCE: Table = {
     "interface": Keyword(WORD, instance.interface),
     "virtual_router_id": integer("vrid", 1, 255, strict=True),
     "priority": Keyword(INT, instance.priority),
-    "advert_int": seconds("advert_int_ns", 10_000, 255_000_000, rule="N08"),
+    "advert_int": seconds("advert_int_ns", 10_000, 255_000_000, code="VRRP301"),
     "version": integer("version", 2, 3),
     "nopreempt": flag("nopreempt"),
     "preempt": flag("nopreempt", False),

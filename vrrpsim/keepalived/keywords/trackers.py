@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from vrrpsim.findings import Severity
 from vrrpsim.keepalived.arguments import Line, split_command
 from vrrpsim.keepalived.parsed import (
     Parsed,
@@ -36,11 +35,11 @@ def script(line: Line, draft: ParsedScript) -> None:
     command = line.command()
     words = split_command(command)
     if line.row.raw is not None and len(split_command(line.row.raw)) > 2:  # LX-6
-        line.warn("LX-6", "words behind the command are ignored; quote command and parameters together", 2)
+        line.say("VRRP411", "words behind the command are ignored; quote command and parameters together", 2)
     shell = bool(words) and words[0].rsplit("/", 1)[-1] in SHELLS
     existence_test = command.startswith("</")  # SC-12
     if not shell and not existence_test and (syntax := [mark for mark in SHELL_SYNTAX if mark in command]):
-        line.warn("N14", f"no shell runs this command: {' '.join(syntax)} is passed as it stands", 1)
+        line.say("VRRP402", f"no shell runs this command: {' '.join(syntax)} is passed as it stands", 1)
     draft.command, draft.words = command, tuple(words)
 
 
@@ -61,7 +60,7 @@ def script_timeout(line: Line, draft: ParsedScript) -> None:
 def _script_seconds(line: Line, old_ns: int) -> int:
     value = line.integer(1, 0, SECONDS_MAX)
     if value == 0:
-        line.warn("SC-1", f"{line.keyword} 0 is read as 1", 1)
+        line.say("VRRP120", f"{line.keyword} 0 is read as 1", 1)
     return old_ns if value is None else max(value, 1) * SECOND_NS
 
 
@@ -71,7 +70,7 @@ def script_weight(line: Line, draft: ParsedScript) -> None:
     if value is None:
         return
     if not -253 <= value <= 253:
-        line.warn("LX-10", f"weight {value} is outside -253 to 253, and used all the same", 1)
+        line.say("VRRP412", f"weight {value} is outside -253 to 253, and used all the same", 1)
     draft.weight = value
     draft.reverse = "reverse" in line.texts[1:]
 
@@ -93,19 +92,17 @@ def script_user(line: Line, draft: Any) -> None:
 
 def init_fail(line: Line, draft: ParsedScript) -> None:
     """SC-8."""
-    line.say(
-        Severity.INFO, "N12", "init_fail has no effect; weight 0 keeps an unchecked node from being master"
-    )
+    line.say("VRRP417", "init_fail has no effect; weight 0 keeps an unchecked node from being master")
 
 
 def close_script(line: Line, draft: ParsedScript) -> None:
     """Define the script; without a command it is dropped, the first of a name is found (SC-14)."""
     router, name = draft.router, draft.name
     if draft.command is None:
-        line.warn("SC-1", f"script {name} has no command; removed")
+        line.say("VRRP415", f"script {name} has no command; removed")
         return
     if name in router.scripts:
-        line.warn("N11", f"script {name} is already defined; this one is never used")
+        line.say("VRRP410", f"script {name} is already defined; this one is never used")
         return
     _remember(router, "script", draft)
     router.scripts[name] = as_written(ScriptConfig, draft)
@@ -123,7 +120,7 @@ def _remember(router: ParsedRouter, kind: str, draft: Parsed) -> None:
 def tracker_weight(line: Line, draft: ParsedFile | ParsedProcess) -> None:
     """LX-9: the first weight wins."""
     if draft.weight is not None:
-        line.warn("LX-9", "weight is repeated; the first one wins")
+        line.say("VRRP107", "weight is repeated; the first one wins")
         return
     value = line.integer(1, -254, 254)
     if value is not None:
@@ -139,7 +136,7 @@ def open_file(line: Line, router: ParsedRouter) -> ParsedFile:
 def file_path(line: Line, draft: ParsedFile) -> None:
     """LX-9: the first file wins."""
     if draft.path:
-        line.warn("LX-9", "file is repeated; the first one wins")
+        line.say("VRRP107", "file is repeated; the first one wins")
     draft.path = draft.path or line.word().text
 
 
@@ -157,9 +154,9 @@ def close_file(line: Line, draft: ParsedFile) -> None:
     """Define the file; the weight is 1 if none is given."""
     router = draft.router
     if not draft.path:
-        line.warn("LX-7", f"track_file {draft.name} names no file; removed")
+        line.say("VRRP414", f"track_file {draft.name} names no file; removed")
     elif draft.name in router.files:
-        line.warn("LX-9", f"track_file {draft.name} is already defined; ignored")
+        line.say("VRRP410", f"track_file {draft.name} is already defined; ignored")
     else:
         _remember(router, "file", draft)
         router.files[draft.name] = as_written(FileConfig, draft)
@@ -187,7 +184,7 @@ def param_match(line: Line, draft: ParsedProcess) -> None:
     if word in ("exact", "initial", "partial"):
         draft.param_match = word
     else:
-        line.warn("LX-10", f"param_match: {line.shown(1)} is unknown; ignored", 1)
+        line.say("VRRP121", f"param_match: {line.shown(1)} is unknown; ignored", 1)
 
 
 def process_delay(*names: str) -> Keyword:
@@ -205,9 +202,9 @@ def close_process(line: Line, draft: ParsedProcess) -> None:
     """Define the process; the weight is 0 if none is given."""
     router = draft.router
     if not draft.process:
-        line.warn("LX-7", f"track_process {draft.name} names no process; removed")
+        line.say("VRRP414", f"track_process {draft.name} names no process; removed")
     elif draft.name in router.processes:
-        line.warn("LX-9", f"track_process {draft.name} is already defined; ignored")
+        line.say("VRRP410", f"track_process {draft.name} is already defined; ignored")
     else:
         _remember(router, "process", draft)
         exact = bool(draft.parameters) and not draft.param_match

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from vrrpsim.findings import Finding, Severity, did_you_mean
+from vrrpsim.findings import Finding, did_you_mean
 from vrrpsim.keepalived.arguments import Line, MissingParameterError
 from vrrpsim.keepalived.lexer import Row
 from vrrpsim.keepalived.parsed import (
@@ -100,11 +100,11 @@ class Walker:
                 continue  # reported by the lexer as extra, or by LX-8 below
             line = Line(row, self.findings, _context(draft))
             if row.brace == "{":
-                line.warn("LX-8", "unexpected '{' ignored; its '}' closes the enclosing block")
+                line.say("VRRP103", "unexpected '{' ignored; its '}' closes the enclosing block")
                 continue
             if row.cut:
-                line.warn(
-                    "N06",
+                line.say(
+                    "VRRP105",
                     "a comment character behind the word cuts it off; quote the value",
                     len(row.words) - 1,
                 )
@@ -116,11 +116,11 @@ class Walker:
             self._unknown(line, table)
             return
         if line.keyword in seen and not (keyword.repeatable or keyword.opens or keyword.entry):
-            line.warn("LX-9", f"{line.keyword} is repeated; the last one wins")
+            line.say("VRRP106", f"{line.keyword} is repeated; the last one wins")
         seen.add(line.keyword)
         if len(line.row.words) > keyword.most and not keyword.skip:
-            line.warn(
-                "LX-6",
+            line.say(
+                "VRRP111",
                 f"{line.keyword}: the words from {line.shown(keyword.most)} on are ignored",
                 keyword.most,
             )
@@ -129,7 +129,7 @@ class Walker:
         try:
             self._dispatch(line, keyword, draft)
         except MissingParameterError:
-            line.say(Severity.ERROR, "LX-12", f"{line.keyword}: a parameter is missing; keepalived exits")
+            line.say("VRRP113", f"{line.keyword}: a parameter is missing; keepalived exits")
             raise FatalError from None
 
     def _dispatch(self, line: Line, keyword: Keyword, draft: Parsed | None) -> None:
@@ -154,11 +154,11 @@ class Walker:
 
     def _unknown(self, line: Line, table: Table) -> None:
         if self.secret or line.row.secret:
-            line.warn("N20", "unknown keyword (not shown, it may be a password)")
+            line.say("VRRP114", "unknown keyword (not shown, it may be a password)")
             return
         if line.keyword.startswith("\ufeff"):
-            line.warn(
-                "N20",
+            line.say(
+                "VRRP018",
                 "a byte order mark is part of the first word, which is unknown so; its block is ignored",
             )
             self._skip_block()
@@ -167,8 +167,9 @@ class Walker:
         known = [name for name, keyword in table.items() if self._has(keyword)]
         hint = did_you_mean(line.keyword, known) if self.unknown <= MAX_HINTS else ""
         elsewhere = any(line.keyword in other for other in self.tables if other is not table)
-        reason = "does not belong here" if elsewhere and not hint else f"is unknown{hint}"
-        line.warn("N20", f"keyword '{line.keyword[:60]}' {reason}; ignored")
+        misplaced = elsewhere and not hint
+        reason = "does not belong here" if misplaced else f"is unknown{hint}"
+        line.say("VRRP115" if misplaced else "VRRP114", f"keyword '{line.keyword[:60]}' {reason}; ignored")
 
     def _has(self, keyword: Keyword) -> bool:
         return not keyword.needs or bool(getattr(self.router.dialect, keyword.needs))
@@ -181,10 +182,10 @@ class Walker:
             if row.brace == "}":
                 return
             if row.brace == "{":
-                line.warn("LX-8", "unexpected '{' ignored; its '}' closes the enclosing block")
+                line.say("VRRP103", "unexpected '{' ignored; its '}' closes the enclosing block")
                 continue
             if row.cut:
-                line.warn("N06", "a comment character behind the word cuts it off", len(row.words) - 1)
+                line.say("VRRP105", "a comment character behind the word cuts it off", len(row.words) - 1)
             handle(line, target)
 
     def _opening_brace(self) -> None:
@@ -192,7 +193,7 @@ class Walker:
             self.position += 1
         elif self.position:
             line = Line(self.rows[self.position - 1], self.findings)
-            line.say(Severity.ERROR, "LX-5", f"'{{' is missing behind '{line.keyword}'")
+            line.say("VRRP102", f"'{{' is missing behind '{line.keyword}'")
 
     def _skip_block(self) -> None:
         """Skip a block with all braces in it, if the next row opens one."""

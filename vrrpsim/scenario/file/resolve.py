@@ -102,10 +102,10 @@ class Resolver:
             return []
         return list(value) if isinstance(value, dict) else []
 
-    def warn(self, path: Keys, message: str) -> None:
+    def warn(self, path: Keys, code: str, message: str) -> None:
         """Note something that runs but is probably not meant."""
         place = self.tree.value_place(path)
-        self.remarks.append(Finding(place, Severity.WARNING, "scenario", message))
+        self.remarks.append(Finding(place, code, message))
 
     def _check_names(self) -> None:
         nodes = self.names("nodes")
@@ -167,7 +167,7 @@ class Resolver:
             return
         message = f"{value} is given twice; the first is on line {self.tree.value_place(first).line}"
         if self._are_twins(first, path):
-            self.warn(path, f"{message}: two nodes with one address")
+            self.warn(path, "VRRP502", f"{message}: two nodes with one address")
         else:
             self.tree.error(path, message)
 
@@ -195,9 +195,8 @@ class Resolver:
         known |= _virtual(nodes)
         for name, client in clients.items():
             if client.target[0] not in known:
-                self.warn(
-                    ("clients", name, "target"), f"clients.{name}.target: nobody has {client.target[0]}"
-                )
+                message = f"clients.{name}.target: nobody has {client.target[0]}"
+                self.warn(("clients", name, "target"), "VRRP505", message)
 
     # --- keepalived
 
@@ -258,7 +257,7 @@ class Resolver:
         if compiled.fatal:
             errors = [finding for finding in compiled.findings if finding.severity is Severity.ERROR]
             for finding in errors or compiled.findings:
-                self.tree.add(finding.place, finding.message)
+                self.tree.add(finding.place, finding.message, finding.code)
             return None
         self.remarks.extend(compiled.findings)
         return compiled
@@ -296,12 +295,12 @@ class Resolver:
                 word = "unicast_src_ip" if instance.unicast else "mcast_src_ip"
                 place = _place(compiled, "instance", instance.name, word)
                 message = f"{label}: {name} has no address {instance.source}"
-                self.remarks.append(Finding(place, Severity.WARNING, "scenario", message))
+                self.remarks.append(Finding(place, "VRRP503", message))
             for track in instance.track_interfaces:
                 if track.name not in (*node.interfaces, instance.vmac_interface):
                     message = f"{label}: tracks interface '{track.name}', which {name} does not have"
                     place = _place(compiled, "track_interface", instance.name, track.name)
-                    self.remarks.append(Finding(place, Severity.WARNING, "scenario", message))
+                    self.remarks.append(Finding(place, "VRRP504", message))
 
     # --- expectations
 

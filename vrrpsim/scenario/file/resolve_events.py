@@ -48,7 +48,7 @@ class Surrounding(Protocol):
     def names(self, *path: str) -> list[str]:
         """Return the keys of a mapping of the file, sound or not."""
 
-    def warn(self, path: Keys, message: str) -> None:
+    def warn(self, path: Keys, code: str, message: str) -> None:
         """Note something that runs but is probably not meant."""
 
     def read_conf(self, file: str, config_id: str, dialect: str, path: Keys) -> Compiled | None:
@@ -263,7 +263,7 @@ class _Events:
         duration = self.resolver.scenario.duration_ns
         if event.at.plus.low_ns > duration and not self.resolver.is_damaged("duration"):
             message = f"events[{event.index}]: happens after the end of the run"
-            self.resolver.warn(("events", event.index, "at"), message)
+            self.resolver.warn(("events", event.index, "at"), "VRRP506", message)
 
 
 def _loops(start: Event, by_name: Mapping[str, Event]) -> bool:

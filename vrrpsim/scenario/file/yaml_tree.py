@@ -72,9 +72,9 @@ class Tree:
         place = self.key_place(path) if at_key else self.value_place(path)
         self.add(place, f"{dotted(path)}: {message}" if path else message)
 
-    def add(self, place: Place, message: str) -> None:
+    def add(self, place: Place, message: str, code: str = "VRRP501") -> None:
         """Add an error at a place, once."""
-        self.findings[Finding(place, Severity.ERROR, "scenario", message)] = None
+        self.findings[Finding(place, code, message, Severity.ERROR)] = None
 
     def raise_if_broken(self) -> None:
         """Raise `InputError` with every error found so far, sorted by place."""
@@ -101,7 +101,7 @@ class Tree:
 
 def unusable(file: str, message: str, line: int = 1, col: int = 1) -> InputError:
     """Make the error for a file that cannot be read at all."""
-    return InputError((Finding(Place(file, line, col), Severity.ERROR, "scenario", message),))
+    return InputError((Finding(Place(file, line, col), "VRRP501", message),))
 
 
 def read_tree(path: Path) -> Tree:
