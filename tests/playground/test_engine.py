@@ -49,7 +49,7 @@ def test_two_configurations_become_a_scenario():
 def test_findings_have_their_places_in_both_kinds_of_files():
     files = example("level/calm-lan")
     files["lb2.conf"] = files["lb2.conf"].replace("weight 2", "wieght 2").replace("1234", "4321")
-    found = {(each["file"], each["severity"], each["rule"]) for each in study(files)["findings"]}
+    found = {(each["file"], each["severity"], each["code"]) for each in study(files)["findings"]}
     assert ("lb2.conf", "warning", "VRRP114") in found
     assert any(file in PAIR and severity == "error" for file, severity, _ in found)
     files["scenario.yaml"] = files["scenario.yaml"].replace("duration:", "duraton:")
