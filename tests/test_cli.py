@@ -250,7 +250,9 @@ def test_what_is_wrong_between_the_nodes_of_a_scenario_is_a_warning_at_its_place
 def test_check_json_has_the_keys_of_the_design(confs, pair):
     document = json.loads(vrrpsim("check", "--json", *confs, pair).stdout)
     assert [each["kind"] for each in document["files"]] == ["keepalived.conf", "keepalived.conf", "scenario"]
-    assert document["files"][0].keys() == {"file", "kind", "instances", "scripts", "groups", "findings"}
+    assert document["files"][0].keys() == {
+        *("file", "kind", "cluster", "instances", "scripts", "groups", "findings")
+    }
     assert document["files"][0]["instances"] == ["VI_1"]
 
 
@@ -258,7 +260,8 @@ def test_github_gets_workflow_commands(confs):
     confs[1].write_text(CONF % (100, 3))
     shown = vrrpsim("check", "--format", "github", *confs)
     assert shown.stdout.startswith(
-        f"::error file={confs[1]},line=5,col=3,title=VRRP207 advert-int-differs::advert_int 3 here"
+        f"::error file={confs[1]},line=5,col=3,endLine=5,endColumn=13,"
+        "title=VRRP207 advert-int-differs::advert_int 3 here"
     )
 
 

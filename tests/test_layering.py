@@ -34,6 +34,7 @@ BELOW = {  # each layer and those of ours below it; it may import itself and the
     "keepalived": "protocol",
     "scenario": "protocol",
     "scenario.file": "scenario keepalived protocol",
+    "checking": "keepalived scenario.file scenario protocol",
     "command_lines": "scenario protocol",
     "measure": "trace keepalived scenario protocol",
     "world": "recording trace scenario protocol",

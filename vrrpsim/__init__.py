@@ -21,12 +21,14 @@ __all__ = [
     "Census",
     "Diff",
     "Draft",
+    "Report",
     "Run",
     "Scenario",
     "Study",
     "__version__",
     "advise",
     "census",
+    "check",
     "diff",
     "init",
     "load",
@@ -34,6 +36,7 @@ __all__ = [
 ELSEWHERE = {
     **dict.fromkeys(("Scenario", "load"), "build"),
     **dict.fromkeys(("Draft", "init"), "starter"),
+    **dict.fromkeys(("Report", "check"), "checking"),
     **dict.fromkeys(("Advising", "Census", "Diff", "advise", "census", "diff"), "review"),
 }
 

@@ -59,7 +59,7 @@ class CensusSubject:
     @property
     def files(self) -> list[tuple[Path, str | None]]:
         """The files and the ID that each is read with."""
-        from vrrpsim.starter.machines import source_of
+        from vrrpsim.keepalived.sources import source_of
 
         return [source_of(each) for each in self.sources_only]
 

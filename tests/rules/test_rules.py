@@ -7,34 +7,35 @@ from pathlib import Path
 import pytest
 
 import vrrpsim
-from vrrpsim.cli.check import examine
-from vrrpsim.keepalived.compiler import compile_text
-from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
+from vrrpsim.checking import check
+from vrrpsim.checking.inputs import Stdin
+from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.rules import RULES
 from vrrpsim.rules.rule import Rule
 
-SOURCES = [path for path in Path(vrrpsim.__file__).parent.rglob("*.py") if path.parent.name != "rules"]
+SOURCES = [
+    path
+    for path in Path(vrrpsim.__file__).parent.rglob("*.py")
+    if path.parent.name != "rules" and path.name != "fixes.py"
+]
 SHOWN = [rule for rule in RULES.values() if rule.said_by == "check"]
 
 
-def files_of(example):
-    return {"lb.conf": example} if isinstance(example, str) else dict(example)
-
-
-def codes(example, folder, dialect=DEFAULT_DIALECT):
+def codes(example, folder, dialect=None):
     """Every code that `check` raises for an example."""
+    files = {"lb.conf": example} if isinstance(example, str) else dict(example)
+    if "-" in files:
+        return Counter(each.code for each in check("-", stdin=Stdin(files["-"])).findings)
     folder.mkdir(exist_ok=True)
-    for name, text in files_of(example).items():
+    for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
-    if "-" in files_of(example):
-        return Counter(finding.code for finding in compile_text(example["-"], dialect=dialect).findings)
-    given = [folder / name for name in files_of(example) if Path(name).suffix in (".conf", ".yaml")]
-    return Counter(finding.code for each in examine(given, dialect) for finding in each.findings)
+    given = [folder / name for name in files if Path(name).suffix in (".conf", ".yaml")]
+    return Counter(each.code for each in check(*given, dialect=dialect).findings)
 
 
 @pytest.mark.parametrize("rule", SHOWN, ids=lambda rule: rule.code)
 def test_the_bad_example_has_the_finding_and_the_good_one_does_not(rule, tmp_path):
-    dialect = DIALECTS[rule.dialects[-1]] if rule.dialects else DEFAULT_DIALECT
+    dialect = rule.dialects[-1] if rule.dialects else None
     bad, good = codes(rule.bad, tmp_path / "bad", dialect), codes(rule.good, tmp_path / "good", dialect)
     assert {*bad - good} - {*rule.brings} == {rule.code}
     assert rule.code not in good
@@ -43,12 +44,12 @@ def test_the_bad_example_has_the_finding_and_the_good_one_does_not(rule, tmp_pat
 
 @pytest.mark.parametrize("rule", [rule for rule in SHOWN if rule.dialects], ids=lambda rule: rule.code)
 def test_a_rule_holds_for_its_dialects_only(rule, tmp_path):
-    found = {name for name in DIALECTS if rule.code in codes(rule.bad, tmp_path, DIALECTS[name])}
+    found = {name for name in DIALECTS if rule.code in codes(rule.bad, tmp_path, name)}
     assert found == {*rule.dialects}
 
 
 def test_every_code_of_the_source_is_in_the_catalogue_and_the_other_way_round():
-    raised = {code for path in SOURCES for code in re.findall(r'"(VRRP\d+)"', path.read_text("utf-8"))}
+    raised = {code for path in SOURCES for code in re.findall(r'"(VRRP\d{3})"', path.read_text("utf-8"))}
     assert raised == {*RULES}
 
 

@@ -2,228 +2,227 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from vrrpsim.findings import InputError
-
-from . import BAD, GOOD, INPUT, worst
-from ._complete import dialects
-from ._options import file_arguments, json_option, quiet_option
+from . import BAD, GOOD, INPUT
+from ._complete import inputs
+from ._options import dialect_option, file_option, json_option, quiet_option
 
 if TYPE_CHECKING:
-    from vrrpsim.findings import Finding
-    from vrrpsim.keepalived.lint import Member
-    from vrrpsim.protocol.dialect import Dialect
+    from collections.abc import Iterator
 
-SCENARIOS = (".yaml", ".yml")
+    from vrrpsim.checking import Report
+    from vrrpsim.checking.inputs import Stdin
+    from vrrpsim.checking.settings import Settings
 
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """One file: what it is, what it defines, what is wrong. Not `readable`: nothing more is known of it."""
-
-    file: str
-    kind: str
-    findings: tuple[Finding, ...]
-    readable: bool = True
-    instances: tuple[str, ...] = ()
-    scripts: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-    members: tuple[Member, ...] = ()
-
-    @property
-    def code(self) -> int:
-        """The exit code that this file asks for; warnings and infos are fine."""
-        if not self.readable:
-            return INPUT
-        return BAD if any(str(finding.severity) == "error" for finding in self.findings) else GOOD
+FORMS = ("text", "github", "json", "sarif", "junit", "markdown")
 
 
 @click.command(
     epilog="""\b
 Examples:
   vrrpsim check lb1.conf lb2.conf
-  vrrpsim check haproxy-crash weight-too-small --format github
+  vrrpsim check --strict --format github conf.d/
+  vrrpsim check --fix lb1.conf lb2.conf
+  vrrpsim check --explain VRRP203
 """
 )
-@file_arguments("FILE...")
-@click.option(
-    "--format", "form", type=click.Choice(["text", "github", "json"]), default="text", show_default=True
-)
+@click.argument("files", nargs=-1, metavar="[FILE...]", shell_complete=inputs)
+@click.option("--format", "form", type=click.Choice(FORMS), default="text", show_default=True)
 @json_option
-@click.option(
-    "--dialect",
-    "name",
-    shell_complete=dialects,
-    help="How keepalived.conf is read.  [default: keepalived-2.2.7]",
-)
+@dialect_option("How keepalived.conf is read.  [default: keepalived-2.2.7]")
 @click.option("--config-id", help="keepalived's -i: decides lines with @ID.")
+@click.option(
+    "--cluster",
+    "clusters",
+    multiple=True,
+    metavar="FILE,FILE...",
+    help="These files are one cluster. Repeatable; otherwise addresses, peers and VRIDs say it.",
+)
+@click.option("--select", multiple=True, metavar="CODE,...", help="Rules that count; beginnings, too: VRRP2.")
+@click.option("--ignore", multiple=True, metavar="CODE,...", help="Rules that do not count.")
+@click.option(
+    "--fail-on", type=click.Choice(["error", "warning", "info"]), help="What exit 1 takes.  [default: error]"
+)
+@click.option("--strict", is_flag=True, help="The same as --fail-on warning.")
+@file_option("--baseline", "F.json", "Known findings: they do not count.")
+@file_option("--write-baseline", "F.json", "Write what is found as known.")
+@file_option("--config", "F.toml", "Settings, instead of the nearest vrrpsim.toml or pyproject.toml.")
+@click.option("--stdin-name", metavar="FILE", help="What the text that `-` reads is called.")
+@click.option("--fix", is_flag=True, help="Mend what can be mended for certain.")
+@click.option("--diff", is_flag=True, help="Show what --fix would change; 1 if anything.")
+@click.option("--list-rules", is_flag=True, help="List every rule.")
+@click.option("--explain", metavar="CODE", help="Say what a rule is about.")
 @quiet_option
-def command(
-    files: tuple[Path, ...], form: str, as_json: bool, name: str | None, config_id: str | None, quiet: bool
-) -> int:
+def command(files: tuple[str, ...], list_rules: bool, explain: str | None, **options: Any) -> int:
     """Check scenarios (.yaml) and keepalived.conf files.
 
-    Several keepalived.conf files are compared as the nodes of one cluster. Findings go to stdout with
-    their place. Exit: 0 clean or only warnings, 1 errors, 3 a file cannot be read.
+    FILE may be a folder (its *.conf), a glob, FILE@ID as `keepalived -i ID` reads it, or - for standard
+    input. Files that belong together are compared as the nodes of one cluster. Findings go to stdout with
+    their place. `# vrrpsim: ignore[CODE] reason` in a file leaves one out. Exit: 0 nothing as severe as
+    --fail-on, 1 something, 3 a file cannot be read.
     """
-    checked = examine(files, _dialect(name), config_id)
-    if as_json or form == "json":
-        click.echo(_json(checked))
-    else:
-        for line in _lines(checked, form):
+    if list_rules or explain:
+        for line in _explained(explain) if explain else _rules():
             click.echo(line)
-        if form == "text" and not quiet:
-            click.echo(_summary(checked))
-    return worst([each.code for each in checked])
+        return GOOD
+    if not files:
+        raise click.UsageError("Missing argument 'FILE...'.")
+    return _checked(files, **options)
 
 
-def examine(files: Sequence[Path], dialect: Dialect, config_id: str | None = None) -> list[Checked]:
-    """Return what is wrong with each file, and between the keepalived.conf files."""
-    return _compared(
-        [_scenario(file) if file.suffix in SCENARIOS else _conf(file, dialect, config_id) for file in files]
+def _checked(
+    files: tuple[str, ...],
+    *,
+    form: str,
+    as_json: bool,
+    config: Path | None,
+    write_baseline: Path | None,
+    fix: bool,
+    diff: bool,
+    quiet: bool,
+    stdin_name: str | None,
+    **options: Any,
+) -> int:
+    from vrrpsim.checking.settings import settings_of
+
+    settings = settings_of(config)
+    stdin = _stdin(stdin_name) if "-" in files else None
+    if fix and stdin is not None:
+        raise click.UsageError("--fix changes files; standard input is none")
+    report = _report(files, settings, stdin, **options)
+    if write_baseline is not None:
+        return _written(report, write_baseline, quiet)
+    if fix or diff:
+        mended = _mended(report, settings, write=fix and not diff, **options)
+        if diff:
+            return BAD if mended else GOOD
+        if mended:
+            report = _report(files, settings, stdin, **options)
+            if not quiet:
+                click.echo(f"{mended} mended", err=True)
+    _show(report, "json" if as_json else form, quiet)
+    return {"good": GOOD, "bad": BAD, "unreadable": INPUT}[report.verdict]
+
+
+def _report(
+    files: tuple[str, ...],
+    settings: Settings,
+    stdin: Stdin | None,
+    *,
+    dialect: str | None,
+    config_id: str | None,
+    clusters: tuple[str, ...],
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    fail_on: str | None,
+    strict: bool,
+    baseline: Path | None,
+) -> Report:
+    from vrrpsim.checking import check
+    from vrrpsim.checking.selection import Selection
+
+    if strict and fail_on not in (None, "warning"):
+        raise click.UsageError("--strict means --fail-on warning; give one of them")
+    selection = Selection.of(select or settings.select, (*ignore, *settings.ignore), settings.per_path)
+    return check(
+        *files,
+        dialect=dialect or settings.dialect,
+        config_id=config_id,
+        clusters=(*(each.split(",") for each in clusters), *settings.clusters),
+        selection=selection,
+        fail_on="warning" if strict else fail_on or settings.fail_on or "error",
+        baseline=baseline or settings.baseline,
+        stdin=stdin,
     )
 
 
-def _dialect(name: str | None) -> Dialect:
+def _stdin(name: str | None) -> Stdin:
+    from vrrpsim.checking.inputs import Stdin
+
+    data = sys.stdin.buffer.read()
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    return Stdin(text, name or "")
+
+
+def _show(report: Report, form: str, quiet: bool) -> None:
+    if form == "json":
+        click.echo(report.to_json())
+    elif form == "sarif":
+        from vrrpsim.checking.sarif import as_sarif
+
+        click.echo(as_sarif(report))
+    elif form == "junit":
+        from vrrpsim.checking.junit import as_junit
+
+        click.echo(as_junit(report))
+    elif form == "text":
+        for line in report.lines():
+            click.echo(line)
+        if not quiet:
+            click.echo(report.summary)
+    else:
+        from vrrpsim.checking.forms import as_github, as_markdown
+
+        for line in as_github(report) if form == "github" else as_markdown(report):
+            click.echo(line)
+
+
+def _written(report: Report, path: Path, quiet: bool) -> int:
+    from vrrpsim.checking.baseline import write_baseline
+
+    if report.verdict == "unreadable":
+        _show(report, "text", quiet)
+        return INPUT
+    number = write_baseline(path, report.findings)
+    if not quiet:
+        click.echo(f"{path}: {number} findings are known now", err=True)
+    return GOOD
+
+
+def _mended(report: Report, settings: Settings, *, write: bool, **options: Any) -> int:
+    """Mend, or show what would be mended; return how many findings that were."""
+    from vrrpsim.checking.fixes import difference, fixed_files, write_fixed
     from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
 
-    if name is None:
-        return DEFAULT_DIALECT
-    if name not in DIALECTS:
-        raise click.BadParameter(f"{name!r} is none of {', '.join(DIALECTS)}", param_hint="--dialect")
-    return DIALECTS[name]
+    name = options["dialect"] or settings.dialect
+    dialect = DIALECTS[name] if name else DEFAULT_DIALECT
+    fixed = fixed_files(report.findings, report.texts, dialect, options["config_id"])
+    if write:
+        write_fixed(fixed)
+    else:
+        for file, each in fixed.items():
+            for line in difference(file, each):
+                click.echo(line)
+    return sum(each.mended for each in fixed.values())
 
 
-def _scenario(file: Path) -> Checked:
-    from vrrpsim.keepalived.lint import lint, members_of
-    from vrrpsim.protocol.dialect import DIALECTS
-    from vrrpsim.scenario.file.reader import read_scenario
-    from vrrpsim.scenario.file.yaml_tree import read_tree
+def _rules() -> Iterator[str]:
+    from vrrpsim.rules import RULES
 
-    tree = None
+    width = max(len(rule.name) for rule in RULES.values())
+    for rule in RULES.values():
+        fix = " fix" if rule.fixable else ""
+        yield f"{rule.code} {rule.name:{width}} {rule.severity!s:7}{fix}"
+
+
+def _explained(word: str) -> Iterator[str]:
+    from vrrpsim.checking.selection import UnknownRule, codes_of
+    from vrrpsim.rules import RULES
+    from vrrpsim.rules.page import explained
+
     try:
-        tree = read_tree(file)
-        scenario, places = read_scenario(tree)
-    except InputError as error:
-        return Checked(str(file), "scenario", error.findings, readable=tree is not None)
-    configs = {name: node.keepalived.config for name, node in scenario.nodes.items() if node.keepalived}
-    members = [
-        member
-        for name, config in configs.items()
-        for member in members_of(name, config, DIALECTS[scenario.dialect_of(name)], places[name])
-    ]
-    return Checked(
-        str(file),
-        "scenario",
-        (*scenario.findings, *map(_softer, lint(members))),
-        instances=_names(config.instances for config in configs.values()),
-        scripts=_names(config.scripts for config in configs.values()),
-        groups=_names(config.groups for config in configs.values()),
-    )
-
-
-def _softer(finding: Finding) -> Finding:
-    """A scenario may show a broken cluster on purpose: what is wrong between its nodes is a warning."""
-    from vrrpsim.findings import Severity
-
-    return replace(finding, severity=Severity.WARNING) if finding.severity is Severity.ERROR else finding
-
-
-def _conf(file: Path, dialect: Dialect, config_id: str | None) -> Checked:
-    from vrrpsim.keepalived.compiler import read_keepalived
-    from vrrpsim.keepalived.lint import members_of
-
-    compiled = read_keepalived(file, config_id=config_id, dialect=dialect)
-    members = members_of(str(file), compiled.config, dialect, compiled.places) if compiled.config else ()
-    return Checked(
-        str(file),
-        "keepalived.conf",
-        compiled.findings,
-        readable=not compiled.fatal,
-        instances=compiled.instances,
-        scripts=compiled.scripts,
-        groups=compiled.groups,
-        members=members,
-    )
-
-
-def _names(parts: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(item.name for part in parts for item in part))
-
-
-def _compared(checked: Sequence[Checked]) -> list[Checked]:
-    """Add what is wrong between the keepalived.conf files to the file at which it shows."""
-    from vrrpsim.keepalived.lint import lint
-
-    between = lint([member for each in checked for member in each.members])
-    conf = [each.file for each in checked if each.members]
-    result = []
-    for each in checked:
-        own = tuple(finding for finding in between if finding.place.file == each.file)
-        if conf and each.file == conf[0]:  # what shows in an included file stays with the first
-            own += tuple(finding for finding in between if finding.place.file not in conf)
-        result.append(replace(each, findings=(*each.findings, *own)))
-    return result
-
-
-# --- forms ----------------------------------------------------------------------------------------
-
-
-def _lines(checked: Sequence[Checked], form: str) -> list[str]:
-    findings = [finding for each in checked for finding in sorted(each.findings, key=lambda f: f.place)]
-    return [_github(finding) if form == "github" else str(finding) for finding in findings]
-
-
-def _github(finding: Finding) -> str:
-    """A workflow command, which GitHub shows beside the line."""
-    level = {"info": "notice"}.get(str(finding.severity), str(finding.severity))
-    place = finding.place
-    message = finding.message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    title = f"{finding.code} {finding.name}"
-    return f"::{level} file={place.file},line={place.line},col={place.col},title={title}::{message}"
-
-
-def _summary(checked: Sequence[Checked]) -> str:
-    parts = [_count(len(checked), "file")]
-    for severity in ("error", "warning", "info"):
-        number = sum(str(finding.severity) == severity for each in checked for finding in each.findings)
-        if number or severity == "error":
-            parts.append(_count(number, severity))
-    return ", ".join(parts)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
-def _json(checked: Sequence[Checked]) -> str:
-    import json
-
-    files = [
-        {
-            "file": each.file,
-            "kind": each.kind,
-            "instances": list(each.instances),
-            "scripts": list(each.scripts),
-            "groups": list(each.groups),
-            "findings": [
-                {
-                    "line": finding.place.line,
-                    "col": finding.place.col,
-                    "severity": str(finding.severity),
-                    "code": finding.code,
-                    "name": finding.name,
-                    "message": finding.message,
-                }
-                for finding in each.findings
-            ],
-        }
-        for each in checked
-    ]
-    return json.dumps({"files": files}, indent=2, ensure_ascii=False)
+        codes = codes_of([word])
+    except UnknownRule as error:
+        raise click.BadParameter(str(error), param_hint="--explain") from error
+    for number, code in enumerate(each for each in RULES if each.startswith(codes)):
+        if number:
+            yield ""
+        yield from explained(RULES[code])

@@ -76,9 +76,8 @@ def lint(members: Sequence[Member]) -> tuple[Finding, ...]:
     """Return every finding between these instances, sorted by place."""
     found: list[Finding] = []
     there = list(zip(members, _wires(members), strict=True))
-    for (one, here), (other, elsewhere) in combinations(there, 2):
-        if one.node != other.node and (here == elsewhere or _addresses(one) & _addresses(other)):
-            found += _pair(one, other)
+    for one, other in _related(there):
+        found += _pair(one, other)
     for group in _virtual_routers(there):
         found += _group(group)
     return tuple(sorted(dict.fromkeys(found), key=lambda each: (each.place, each.code, each.message)))
@@ -89,6 +88,19 @@ def _wires(members: Sequence[Member]) -> list[tuple[int, int, str]]:
     used = Counter((member.node, *_key(member)) for member in members)
     several = {(family, vrid) for (_, family, vrid), count in used.items() if count > 1}
     return [(*_key(member), member.config.interface if _key(member) in several else "") for member in members]
+
+
+def _related(there: Sequence[tuple[Member, tuple[int, int, str]]]) -> Iterator[tuple[Member, Member]]:
+    """Pairs of two nodes on one wire, or with an address in common, without looking at all pairs."""
+    alike: dict[object, list[int]] = {}
+    for at, (member, wire) in enumerate(there):
+        for key in (wire, *_addresses(member)):
+            alike.setdefault(key, []).append(at)
+    pairs = {pair for positions in alike.values() for pair in combinations(positions, 2)}
+    for here, elsewhere in sorted(pairs):
+        one, other = there[here][0], there[elsewhere][0]
+        if one.node != other.node:
+            yield one, other
 
 
 def _key(member: Member) -> tuple[int, int]:

@@ -43,6 +43,15 @@ RULES = (
         source="a limit of vrrpsim",
     ),
     Rule(
+        "VRRP005",
+        "comment-not-understood",
+        WARNING,
+        "A comment for vrrpsim is ignore[CODE] or ignore-file[CODE], with a reason; another does nothing.",
+        bad=instance("prioriy 150 # vrrpsim: ignore[VRRP999]"),
+        good=instance("prioriy 150"),
+        source="docs/howto/ci.md",
+    ),
+    Rule(
         "VRRP011",
         "include-behind-condition",
         INFO,
@@ -143,5 +152,19 @@ RULES = (
         ERROR,
         "`vrrpsim live` cannot do on a real wire what the file asks for.",
         said_by="live",
+    ),
+    Rule(
+        "VRRP025",
+        "baseline-unusable",
+        ERROR,
+        "The file of known findings cannot be read; `check --write-baseline` makes a new one.",
+        said_by="check --baseline",
+    ),
+    Rule(
+        "VRRP026",
+        "settings-unusable",
+        ERROR,
+        "vrrpsim.toml, or [tool.vrrpsim] in pyproject.toml, says something that means nothing.",
+        said_by="the settings",
     ),
 )

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from vrrpsim.findings import Finding, InputError, Place, Severity, did_you_mean
 from vrrpsim.keepalived.changes import Change
 from vrrpsim.keepalived.compiler import Compiled, read_keepalived
+from vrrpsim.keepalived.sources import source_of
 from vrrpsim.protocol.configuration import InstanceConfig, VirtualAddress
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.scenario.file.resolve import ROLES
@@ -107,15 +108,6 @@ def _unusable(machines: Sequence[SourceNode]) -> Iterator[Finding]:
         hint = f" (its peers: {', '.join(peers)})" if peers else ""
         message = f"one node has nobody to fail over to; name the keepalived.conf of every node{hint}"
         yield Finding(Place(str(machines[0].file), 1, 1), "VRRP022", message)
-
-
-def source_of(source: str | Path) -> tuple[Path, str | None]:
-    """Return the file and the ID of `FILE` or `FILE@ID`."""
-    text = str(source)
-    file, at, config_id = text.rpartition("@")
-    if at and file and config_id and not Path(text).exists():
-        return Path(file), config_id
-    return Path(text), None
 
 
 def _names(sources: Sequence[tuple[Path, str | None]], router_ids: Sequence[str]) -> list[str]:

@@ -1,0 +1,206 @@
+"""`check --fix`: the few mends that cannot be wrong, each tried before it is made.
+
+A mend changes the text of one file. It stands if keepalived would then read the same configuration but for
+what the finding is about: the finding is gone, and none has come that was not there before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import unified_diff
+from pathlib import Path
+
+from vrrpsim.atomic_write import whole
+from vrrpsim.findings import Finding
+from vrrpsim.keepalived.compiler import Compiled, compile_text
+from vrrpsim.protocol.dialect import Dialect
+
+from .inputs import Texts
+
+MOST = 100  # mends of one file
+PASSWORD_BYTES = 8
+MARK = "\ufeff"
+
+Mend = Callable[[list[str], Finding], list[str] | None]  # the lines as they should be; None: not certain
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A file's old and new text, and how many findings that mends."""
+
+    old: str
+    new: str
+    mended: int
+
+
+def fixed_files(
+    findings: Sequence[Finding], texts: Texts, dialect: Dialect, config_id: str | None
+) -> dict[str, Fixed]:
+    """Return the files that can be mended; nothing is written."""
+    files = dict.fromkeys(each.place.file for each in findings if each.code in MENDS)
+    found = {file: _fixed(file, texts.text(file), dialect, config_id, findings) for file in files}
+    return {file: fixed for file, fixed in found.items() if fixed.mended}
+
+
+def _fixed(
+    file: str, old: str, dialect: Dialect, config_id: str | None, findings: Sequence[Finding]
+) -> Fixed:
+    wanted = {(each.code, each.message) for each in findings if each.place.file == file}
+
+    def read(text: str) -> Compiled:
+        return compile_text(
+            text, file=file, base=Path(file).resolve().parent, config_id=config_id, dialect=dialect
+        )
+
+    text, compiled, mended = old, read(old), 0
+    tried: set[str] = set()
+    while mended < MOST:
+        for finding in compiled.findings:
+            key = (finding.code, finding.message)
+            if finding.place.file != file or key not in wanted or finding.code not in MENDS or text in tried:
+                continue
+            lines = MENDS[finding.code](text.split("\n"), finding)
+            if lines is None:
+                continue
+            new = "\n".join(lines)
+            after = read(new)
+            if _better(compiled, after, finding):
+                wanted |= {(each.code, each.message) for each in after.findings} - {
+                    (each.code, each.message) for each in compiled.findings
+                }
+                text, compiled, mended = new, after, mended + 1
+                break
+        else:
+            break
+    return Fixed(old, text, mended)
+
+
+def _better(before: Compiled, after: Compiled, finding: Finding) -> bool:
+    """Whether the mend took away its finding, and brought nothing but what another mend takes away."""
+    old = Counter((each.code, each.message) for each in before.findings)
+    new = Counter((each.code, each.message) for each in after.findings)
+    allowed = {"VRRP311"} if finding.code == "VRRP105" else set()
+    come = {code for code, _ in new - old} - allowed
+    gone = (finding.code, finding.message) in old - new
+    return gone and (not come or finding.code == "VRRP018")
+
+
+# --- the mends ------------------------------------------------------------------------------------
+
+
+def _byte_order_mark(lines: list[str], finding: Finding) -> list[str] | None:
+    return [lines[0].removeprefix(MARK), *lines[1:]] if lines[0].startswith(MARK) else None
+
+
+def _quotes(lines: list[str], finding: Finding) -> list[str] | None:
+    """Quote a password that a comment character cuts, if it is one word and the line's last."""
+    line = lines[finding.place.line - 1]
+    match = re.fullmatch(r'(\s*auth_pass\s+)([^\s"{}\\]+)(\s*)', line)
+    return _with(lines, finding, f'{match[1]}"{match[2]}"{match[3]}') if match else None
+
+
+def _eight_bytes(lines: list[str], finding: Finding) -> list[str] | None:
+    """Cut a password to what goes on the wire anyway."""
+    line = lines[finding.place.line - 1]
+    match = re.fullmatch(r'(\s*auth_pass\s+)("?)([^\s"{}\\$~]+)(\2)(.*)', line)
+    if not match or not match[3].isascii() or (not match[2] and re.search("[!#]", match[3])):
+        return None
+    return _with(lines, finding, f"{match[1]}{match[2]}{match[3][:PASSWORD_BYTES]}{match[4]}{match[5]}")
+
+
+def _with(lines: list[str], finding: Finding, line: str) -> list[str]:
+    at = finding.place.line - 1
+    return [*lines[:at], line, *lines[at + 1 :]]
+
+
+def _definition_first(lines: list[str], finding: Finding) -> list[str] | None:
+    """Move a block that is defined below to above the block that uses it."""
+    match = re.match(r".*track_(\w+) '([^']+)' is not defined above", finding.message)
+    if match is None:
+        return None
+    kinds = {"script": "vrrp_script", "file": "(?:vrrp_)?track_file", "process": "vrrp_track_process"}
+    head = re.compile(rf'\s*{kinds.get(match[1], "(?!)")}\s+"?{re.escape(match[2])}"?\s*{{?\s*$')
+    starts = [at for at, line in enumerate(lines) if head.match(line)]
+    user = _block_around(lines, finding.place.line - 1)
+    if len(starts) != 1 or user is None or starts[0] <= user or (end := _end(lines, starts[0])) is None:
+        return None
+    start = _with_comments(lines, starts[0])
+    to = _with_comments(lines, user)
+    block = lines[start : end + 1]
+    rest = [*lines[:start], *lines[end + 1 :]]
+    if start < len(rest) and not rest[start].strip() and (start == 0 or not rest[start - 1].strip()):
+        del rest[start]
+    return [*rest[:to], *block, "", *rest[to:]]
+
+
+def _block_around(lines: Sequence[str], at: int) -> int | None:
+    """Return the line on which the outermost block begins that encloses a line."""
+    depth, start = 0, None
+    for number, line in enumerate(lines[: at + 1]):
+        code = _code(line)
+        if not depth and code.strip():
+            start = number if code.strip() != "{" else start
+        depth += code.count("{") - code.count("}")
+    return start if depth > 0 or "{" in _code(lines[at]) else None
+
+
+def _end(lines: Sequence[str], start: int) -> int | None:
+    """Return the line that ends the block beginning at a line, if nothing else stands on it."""
+    depth = opened = 0
+    for number in range(start, len(lines)):
+        code = _code(lines[number])
+        opened += code.count("{")
+        depth += code.count("{") - code.count("}")
+        if opened and depth <= 0:
+            return number if depth == 0 and code.strip() == "}" else None
+    return None
+
+
+def _with_comments(lines: Sequence[str], at: int) -> int:
+    """Return where the comment lines directly above a line begin."""
+    while at and lines[at - 1].strip()[:1] in ("#", "!"):
+        at -= 1
+    return at
+
+
+def _code(line: str) -> str:
+    """Return a line without quoted text and comment."""
+    return re.sub(r"[#!].*", "", re.sub(r'"[^"]*"', '""', line))
+
+
+MENDS: dict[str, Mend] = {
+    "VRRP018": _byte_order_mark,
+    "VRRP105": _quotes,
+    "VRRP311": _eight_bytes,
+    "VRRP401": _definition_first,
+}
+
+
+# --- what follows ---------------------------------------------------------------------------------
+
+
+def write_fixed(fixed: Mapping[str, Fixed]) -> None:
+    """Write the files, each completely or not at all, with the permissions that they had."""
+    for file, each in fixed.items():
+        path = Path(file).resolve()  # a link stays one
+        mode = path.stat().st_mode
+        with whole(path) as part:
+            part.write_text(each.new, encoding="utf-8", newline="")
+            part.chmod(mode & 0o7777)
+
+
+def difference(file: str, fixed: Fixed) -> Iterator[str]:
+    """Yield the lines of a unified diff; of a password only its length is shown."""
+    old, new = (PASSWORD.sub(_hidden, text).splitlines() for text in (fixed.old, fixed.new))
+    shown = unified_diff(old, new, file, file, lineterm="")
+    yield from (line.replace(MARK, "<BOM>") for line in shown)
+
+
+PASSWORD = re.compile(r'(auth_pass\s+"?)([^\s"]+)')
+
+
+def _hidden(match: re.Match[str]) -> str:
+    return match[1] + "*" * len(match[2])
