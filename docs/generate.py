@@ -23,6 +23,7 @@ import trace_reference
 import vrrpsim
 from vrrpsim.cli import vrrpsim as group
 from vrrpsim.protocol.dialect import DIALECTS, Dialect
+from vrrpsim.rules import RULES, page
 from vrrpsim.scenario.quantities import Distribution, format_duration
 from vrrpsim.world import latencies
 
@@ -224,7 +225,13 @@ def fits() -> str:
     return f"{rows.count('yes')} of {len(rows)} measured cases fit.\n"
 
 
+def rules() -> str:
+    """Return the table of `vrrpsim check`'s rules."""
+    return page.table(RULES)
+
+
 PARTS: dict[str, Callable[..., str]] = {
+    "rules": rules,
     "measured": measured,
     "dialects": dialects,
     "figures": figures,

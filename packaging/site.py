@@ -25,6 +25,7 @@ def build(out: Path) -> Path:
         source = Path(name) / "docs"
         shutil.copytree(ROOT / "docs", source, ignore=shutil.ignore_patterns("_build", "__pycache__"))
         gallery(source)
+        rules(source)
         for file in source.glob("*.md"):  # in the repository the scenarios themselves are linked
             text = file.read_text(encoding="utf-8")
             text = MEASURED.sub(r"\g<0> <a href='playground.html#example=\1'>in the playground</a>", text)
@@ -62,6 +63,20 @@ def gallery(source: Path) -> None:
             f":::{{image}} gallery/{name}.svg\n:alt: {examples.description(name)}\n:loading: lazy\n:::\n"
         )
     (source / "gallery.md").write_text("\n".join(parts), encoding="utf-8")
+
+
+def rules(source: Path) -> None:
+    """Write a page for each rule of `check`, and lead there from their list."""
+    from vrrpsim.rules import RULES
+    from vrrpsim.rules.page import page as page_of
+
+    (source / "rules").mkdir()
+    for code, rule in RULES.items():
+        (source / "rules" / f"{code}.md").write_text(page_of(rule), encoding="utf-8")
+    text = (source / "rules.md").read_text(encoding="utf-8")
+    text = re.sub(r"^\| (VRRP\d{3}) \|", r"| [\1](rules/\1.md) |", text, flags=re.MULTILINE)
+    tree = "```{toctree}\n:hidden:\n:glob:\n\nrules/*\n```\n"
+    (source / "rules.md").write_text(f"{text}\n{tree}", encoding="utf-8")
 
 
 def page(out: Path) -> None:

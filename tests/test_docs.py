@@ -21,7 +21,7 @@ import trace_reference  # noqa: E402
 
 AGAIN = "run: python docs/generate.py"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
-GENERATED = ("cli.md", "dialects.md", "faq.md", "model.md", "scenario.md", "trace.md")
+GENERATED = ("cli.md", "dialects.md", "faq.md", "model.md", "rules.md", "scenario.md", "trace.md")
 
 
 @pytest.fixture(scope="module")

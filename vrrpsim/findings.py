@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from vrrpsim.rules import RULES, Severity
 
-__all__ = ["Finding", "InputError", "Place", "Severity", "did_you_mean"]
+__all__ = ["SCENARIO", "Finding", "InputError", "Place", "Severity", "did_you_mean"]
+
+SCENARIO = "VRRP501"
 
 
 class Place(NamedTuple):
@@ -45,14 +47,19 @@ class Finding:
 
 
 class InputError(Exception):
-    """An unusable input, with every reason at its place. `str()` is one line per finding, sorted by place."""
+    """An unusable input, with every reason at its place. `str()` is one line per finding, sorted by place.
+
+    Those of a scenario stand without their code, which is the same for all.
+    """
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         super().__init__(findings)
         self.findings = findings
 
     def __str__(self) -> str:
-        return "\n".join(f"{finding.place}: {finding.message}" for finding in self.findings)
+        return "\n".join(
+            f"{each.place}: {each.message}" if each.code == SCENARIO else str(each) for each in self.findings
+        )
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .rule import Example, Rule
 
@@ -43,12 +44,13 @@ def page(rule: Rule) -> str:
     return "\n".join(parts)
 
 
-def table(rules: dict[str, Rule]) -> str:
-    """Return the list of all rules, in Markdown, with links to their pages."""
-    rows = ["| code | name | severity | |", "|---|---|---|---|"]
+def table(rules: Mapping[str, Rule]) -> str:
+    """Return the list of all rules, in Markdown."""
+    rows = ["| code | name | severity | why |", "|---|---|---|---|"]
     for rule in rules.values():
-        mends = "`--fix`" if rule.fixable else ""
-        rows.append(f"| [{rule.code}]({rule.code}.md) | {rule.name} | {rule.severity} | {mends} |")
+        mends = " `--fix`" if rule.fixable else ""
+        why = re.sub(r"([|<>*_`~\[\]])", r"\\\1", rule.why)
+        rows.append(f"| {rule.code} | {rule.name} | {rule.severity}{mends} | {why} |")
     return "\n".join(rows) + "\n"
 
 

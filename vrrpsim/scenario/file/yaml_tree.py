@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from vrrpsim.findings import Finding, InputError, Place, Severity
+from vrrpsim.findings import SCENARIO, Finding, InputError, Place, Severity
 from vrrpsim.keepalived.changes import Change
 
 MAX_BYTES = 512 * 1024  # pure-Python YAML reads about 100 KiB a second
@@ -72,7 +72,7 @@ class Tree:
         place = self.key_place(path) if at_key else self.value_place(path)
         self.add(place, f"{dotted(path)}: {message}" if path else message)
 
-    def add(self, place: Place, message: str, code: str = "VRRP501") -> None:
+    def add(self, place: Place, message: str, code: str = SCENARIO) -> None:
         """Add an error at a place, once."""
         self.findings[Finding(place, code, message, Severity.ERROR)] = None
 
@@ -101,7 +101,7 @@ class Tree:
 
 def unusable(file: str, message: str, line: int = 1, col: int = 1) -> InputError:
     """Make the error for a file that cannot be read at all."""
-    return InputError((Finding(Place(file, line, col), "VRRP501", message),))
+    return InputError((Finding(Place(file, line, col), SCENARIO, message),))
 
 
 def read_tree(path: Path) -> Tree:
