@@ -155,12 +155,12 @@ def test_settings_name_clusters_and_a_dialect(run, here):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("ignor = []\n", "vrrpsim.toml:1:1: ignor: unknown key; did you mean 'ignore'?"),
-        ('\nselect = ["VRRP999"]\n', "vrrpsim.toml:2:1: select: no rule 'VRRP999'"),
-        ("select = 3\n", "vrrpsim.toml:1:1: select: needs a list"),
-        ('fail-on = "never"\n', "vrrpsim.toml:1:1: fail-on: 'never' is not a valid Severity"),
-        ("a = [\n", "vrrpsim.toml:1:1: Invalid value"),
-        ('per-path = ["x"]\n', "vrrpsim.toml:1:1: per-path: write [per-path"),
+        ("ignor = []\n", "vrrpsim.toml:1:1: error: VRRP026 ignor: unknown key; did you mean 'ignore'?"),
+        ('\nselect = ["VRRP999"]\n', "vrrpsim.toml:2:1: error: VRRP026 select: no rule 'VRRP999'"),
+        ("select = 3\n", "vrrpsim.toml:1:1: error: VRRP026 select: needs a list"),
+        ('fail-on = "never"\n', "vrrpsim.toml:1:1: error: VRRP026 fail-on: 'never' is not a valid Severity"),
+        ("a = [\n", "vrrpsim.toml:1:1: error: VRRP026 Invalid value"),
+        ('per-path = ["x"]\n', "vrrpsim.toml:1:1: error: VRRP026 per-path: write [per-path"),
     ],
 )
 def test_wrong_settings_are_3_with_their_place(run, here, text, said):
@@ -314,7 +314,7 @@ def test_at_most_a_thousand_are_shown_with_the_count_of_the_rest(run, here, form
         write(here, **{f"f{at}": "foo\n" * 600})
     out = run("f0.conf", "f1.conf", "f2.conf", "--format", form, "--select", "VRRP114")[1]
     assert out.count("VRRP114") <= 2 * MOST_SHOWN + 1
-    assert "800" in out or form in ("sarif", "junit", "github")
+    assert "800" in out or (form == "junit" and "1,800" not in out and "1800" in out)
 
 
 # --- rules

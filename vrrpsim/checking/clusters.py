@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from ipaddress import ip_interface
 from pathlib import Path
 
+from vrrpsim.findings import Finding
 from vrrpsim.keepalived.lint import Member
 from vrrpsim.keepalived.sources import source_of
 
@@ -106,3 +107,19 @@ def _networks_of(member: Member) -> Iterator[Hashable]:
         full = each.prefix_length == each.address.max_prefixlen
         bits = NETWORK_BITS[each.address.version] if full else each.prefix_length
         yield config.family, config.vrid, ip_interface(f"{each.address}/{bits}").network
+
+
+def between(groups: Sequence[Sequence[Checked]]) -> Iterator[Finding]:
+    """Say where two clusters use one VRID in one network, at the first instance of each but the first."""
+    first: dict[Hashable, tuple[int, Member]] = {}
+    for at, group in enumerate(groups):
+        for member in (member for each in group for member in each.members if not member.config.unicast):
+            for key in dict.fromkeys(_networks_of(member)):
+                known, other = first.setdefault(key, (at, member))
+                if known != at:
+                    first[key] = (at, member)  # of three the third names the second
+                    message = (
+                        f"virtual_router_id {member.config.vrid} is also that of another cluster in the "
+                        f"network of {member.config.addresses[0].address}, in {other.at('virtual_router_id')}"
+                    )
+                    yield Finding(member.at("virtual_router_id"), "VRRP217", message)

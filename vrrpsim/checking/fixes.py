@@ -18,7 +18,7 @@ from vrrpsim.findings import Finding
 from vrrpsim.keepalived.compiler import Compiled, compile_text
 from vrrpsim.protocol.dialect import Dialect
 
-from .inputs import Texts
+from .inputs import SCENARIOS, Texts
 
 MOST = 100  # mends of one file
 PASSWORD_BYTES = 8
@@ -40,9 +40,15 @@ def fixed_files(
     findings: Sequence[Finding], texts: Texts, dialect: Dialect, config_id: str | None
 ) -> dict[str, Fixed]:
     """Return the files that can be mended; nothing is written."""
-    files = dict.fromkeys(each.place.file for each in findings if each.code in MENDS)
+    files = dict.fromkeys(
+        each.place.file for each in findings if each.code in MENDS and not _is_scenario(each)
+    )
     found = {file: _fixed(file, texts.text(file), dialect, config_id, findings) for file in files}
     return {file: fixed for file, fixed in found.items() if fixed.mended}
+
+
+def _is_scenario(finding: Finding) -> bool:
+    return Path(finding.place.file).suffix in SCENARIOS
 
 
 def _fixed(

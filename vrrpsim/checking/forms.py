@@ -26,6 +26,8 @@ def as_github(report: Report) -> Iterator[str]:
         }
         told = ",".join(f"{key}={_escaped(str(value), ':,')}" for key, value in values.items())
         yield f"::{LEVELS[str(finding.severity)]} {told}::{_escaped(finding.message)}"
+    if report.left_out:
+        yield f"::notice title=vrrpsim check::and {report.left_out} more"
 
 
 def _escaped(text: str, also: str = "") -> str:

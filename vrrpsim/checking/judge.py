@@ -13,7 +13,7 @@ from vrrpsim.keepalived.compiler import compile_text, read_keepalived
 from vrrpsim.keepalived.lint import lint, members_of
 from vrrpsim.protocol.dialect import DIALECTS, Dialect
 
-from .clusters import clusters_of
+from .clusters import between, clusters_of
 from .inputs import Input, Texts
 from .report import Checked
 
@@ -37,8 +37,10 @@ def judge(
             checked.append(_conf(each, dialect, config_id))
     checked = _without_included(checked)
     result: list[Checked] = []
-    for number, cluster in enumerate(clusters_of(checked, clusters), 1):
-        result += _compared([replace(each, cluster=number) for each in cluster])
+    groups = clusters_of(checked, clusters)
+    strange = tuple(between(groups))
+    for number, cluster in enumerate(groups, 1):
+        result += _compared([replace(each, cluster=number) for each in cluster], strange)
     order = {each.file: at for at, each in enumerate(checked)}
     return _once(sorted(result, key=lambda each: order[each.file]))
 
@@ -110,7 +112,7 @@ def _without_included(checked: Sequence[Checked]) -> list[Checked]:
     return kept or [*checked]
 
 
-def _compared(cluster: Sequence[Checked]) -> list[Checked]:
+def _compared(cluster: Sequence[Checked], strange: Sequence[Finding]) -> list[Checked]:
     """Add what is wrong between the files of a cluster to the file at which it shows."""
     found = lint([member for each in cluster for member in each.members])
     home: dict[str, int] = {}
@@ -122,6 +124,9 @@ def _compared(cluster: Sequence[Checked]) -> list[Checked]:
     own: defaultdict[int, list[Finding]] = defaultdict(list)
     for finding in found:
         own[home.get(finding.place.file, 0)].append(finding)
+    for finding in strange:
+        if finding.place.file in home:
+            own[home[finding.place.file]].append(finding)
     return [replace(each, findings=(*each.findings, *own[at])) for at, each in enumerate(cluster)]
 
 

@@ -15,7 +15,7 @@ FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def as_junit(report: Report) -> str:
     """Return the document; findings below what `--fail-on` asks for pass, and their text is in the case."""
     shown = {id(finding) for finding in report.shown}
-    root = Element("testsuites", {"name": "vrrpsim check"})
+    root = Element("testsuites", {"name": f"vrrpsim check: {report.summary}"})
     for each in report.files:
         found = [finding for finding in each.findings if id(finding) in shown]
         bad = [finding for finding in found if RANK[finding.severity] <= RANK[report.fail_on]]

@@ -37,6 +37,7 @@ def as_sarif(report: Report) -> str:
                     }
                 },
                 "columnKind": "unicodeCodePoints",
+                "properties": {"leftOut": report.left_out},
                 "results": [_result(report, finding, codes.index(finding.code)) for finding in shown],
             }
         ],

@@ -30,7 +30,7 @@ def codes_of(words: Iterable[str]) -> tuple[str, ...]:
             continue
         code = names.get(word, "" if word.upper() == ALL else word.upper())
         if not any(each.startswith(code) for each in RULES):
-            hint = did_you_mean(word, (*RULES, *names))
+            hint = did_you_mean(word, names)
             raise UnknownRule(f"no rule '{word[:60]}'{hint}; `vrrpsim check --list-rules` has them all")
         found.append(code)
     return tuple(found)

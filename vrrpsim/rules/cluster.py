@@ -13,6 +13,15 @@ def _password(word: str) -> str:
     return block("authentication", "auth_type PASS", f"auth_pass {word}")
 
 
+def _clusters(vrid: str) -> dict[str, str]:
+    """Return two clusters in one network, the second with this VRID."""
+    other = {"vip": "192.0.2.200/24", "name": "VI_2"}
+    return {
+        **{"web1.conf": instance("priority 150"), "web2.conf": instance()},
+        **{"db1.conf": instance(vrid, "priority 150", **other), "db2.conf": instance(vrid, **other)},
+    }
+
+
 _ONE, _TWO = instance("priority 150"), instance()
 _KEEPALIVED_BEFORE_2_3_3 = ("keepalived-2.0.20", "keepalived-2.2.4", "keepalived-2.2.7", "keepalived-2.2.8")
 _ACCEPT_LISTS = (
@@ -189,5 +198,14 @@ RULES = (
         good=pair(_ONE, _TWO),
         source="recorded (tests/groundtruth/31-vip-mismatch@2.3.3)",
         dialects=_ACCEPT_LISTS,
+    ),
+    Rule(
+        "VRRP217",
+        "vrid-of-two-clusters",
+        WARNING,
+        "Two clusters with one VRID in one network hear each other's adverts, and take them for their own.",
+        bad=_clusters("virtual_router_id 51"),
+        good=_clusters("virtual_router_id 52"),
+        source="RFC 9568 §4.2; recorded (tests/groundtruth/28a-vrid-clash-higher)",
     ),
 )

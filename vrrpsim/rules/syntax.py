@@ -176,8 +176,8 @@ RULES = (
         "zero-read-as-one",
         WARNING,
         "0 is read as 1 here.",
-        bad=tracking(before=script("chk", "interval 0")),
-        good=tracking(before=script("chk", "interval 1")),
+        bad=tracking(before=script("chk", "timeout 0")),
+        good=tracking(before=script("chk", "timeout 1")),
         source=RUN,
     ),
     Rule(
