@@ -54,6 +54,26 @@ def test_a_file_whose_address_differs_joins_those_with_its_vrid_in_its_network(t
     assert "VRRP212" in codes(report)
 
 
+def test_addresses_are_used_again_at_other_sites(tmp_path):
+    for site in ("north", "south"):
+        write(tmp_path / site, **{f"{site}1": node(priority=150), f"{site}2": node()})
+    assert clusters(vrrpsim.check(tmp_path)) == [["north1", "north2"], ["south1", "south2"]]
+
+
+def test_nodes_may_have_a_folder_each(tmp_path):
+    for at, name in enumerate(("lb1", "lb2", "lb3")):
+        write(tmp_path / "host_vars" / name, **{name: node(priority=150 - at)})
+    assert clusters(vrrpsim.check(tmp_path)) == [["lb1", "lb2", "lb3"]]
+
+
+def test_of_many_nodes_the_one_that_differs_is_told_once(tmp_path):
+    files = {f"n{at}": node(priority=150 - at) for at in range(40)}
+    files["n7"] = node("192.0.2.100/24", "advert_int 3", priority=143)
+    report = vrrpsim.check(*write(tmp_path, **files))
+    [finding] = [each for each in report.findings if each.code == "VRRP207"]
+    assert finding.place.file.endswith("n7.conf")
+
+
 def test_peers_make_a_cluster(tmp_path):
     files = write(
         tmp_path,

@@ -1,8 +1,9 @@
 """Which of many keepalived.conf files are the nodes of one cluster.
 
 Files belong together that have a virtual address in common, or of which one names the other as its unicast
-peer. What is left alone joins those with the same VRID in the same network: there the difference is the
-mistake. Two files are always a pair: who names two wants to have them compared.
+peer; first within their folder, and what is alone in its folder with what is alone in others: addresses are
+used again at other sites. What is left alone joins those with the same VRID in the same network: there the
+difference is the mistake. Two files are always a pair: who names two wants to have them compared.
 """
 
 from __future__ import annotations
@@ -50,21 +51,31 @@ def _plain(wanted: Iterable[tuple[Path, str | None]]) -> set[Path]:
 
 
 def _found(checked: Sequence[Checked]) -> Groups:
-    certain = _joined([[each] for each in checked], _certain)
-    alone = [group for group in certain if len(group) == 1]
+    folders: defaultdict[Path, Groups] = defaultdict(list)
+    for each in checked:
+        folders[_folder(each)].append([each])
+    certain = [group for inside in folders.values() for group in _joined(inside, _certain)]
     several = [group for group in certain if len(group) > 1]
+    certain = _joined([group for group in certain if len(group) == 1], _certain)
+    alone = [group for group in certain if len(group) == 1]
+    several += [group for group in certain if len(group) > 1]
     networks: defaultdict[Hashable, list[list[Checked]]] = defaultdict(list)
     for group in several:
-        for key in {key for each in group for key in _network(each)}:
-            networks[key].append(group)
+        for folder, key in {(_folder(each), key) for each in group for key in _network(each)}:
+            networks[folder, key].append(group)
     rest = []
     for group in alone:
-        near = [found for key in _network(group[0]) for found in networks.get(key, ())]
+        here = _folder(group[0])
+        near = [found for key in _network(group[0]) for found in networks.get((here, key), ())]
         if len({id(each) for each in near}) == 1:  # of two clusters nobody knows which
             near[0].append(group[0])
         else:
             rest.append(group)
     return [*several, *_joined(rest, _network)]
+
+
+def _folder(checked: Checked) -> Path:
+    return source_of(checked.file)[0].parent
 
 
 def _joined(groups: Groups, keys: Callable[[Checked], Iterable[Hashable]]) -> Groups:
@@ -110,14 +121,15 @@ def _networks_of(member: Member) -> Iterator[Hashable]:
 
 
 def between(groups: Sequence[Sequence[Checked]]) -> Iterator[Finding]:
-    """Say where two clusters use one VRID in one network, at the first instance of each but the first."""
+    """Say where two clusters of one folder use one VRID in one network, at each but the first."""
     first: dict[Hashable, tuple[int, Member]] = {}
     for at, group in enumerate(groups):
-        for member in (member for each in group for member in each.members if not member.config.unicast):
-            for key in dict.fromkeys(_networks_of(member)):
-                known, other = first.setdefault(key, (at, member))
+        pairs = ((_folder(each), member) for each in group for member in each.members)
+        for folder, member in pairs:
+            for key in () if member.config.unicast else dict.fromkeys(_networks_of(member)):
+                known, other = first.setdefault((folder, key), (at, member))
                 if known != at:
-                    first[key] = (at, member)  # of three the third names the second
+                    first[folder, key] = (at, member)  # of three the third names the second
                     message = (
                         f"virtual_router_id {member.config.vrid} is also that of another cluster in the "
                         f"network of {member.config.addresses[0].address}, in {other.at('virtual_router_id')}"

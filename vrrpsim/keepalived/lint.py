@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 from vrrpsim.findings import Finding, Place
 from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig, Track
@@ -76,8 +75,13 @@ def lint(members: Sequence[Member]) -> tuple[Finding, ...]:
     """Return every finding between these instances, sorted by place."""
     found: list[Finding] = []
     there = list(zip(members, _wires(members), strict=True))
-    for one, other in _related(there):
-        found += _pair(one, other)
+    for related in _related(there):
+        usual = _usual(related)
+        for other in related:
+            if other.node != usual.node:
+                found += _pair(usual, other)
+        for receiver in related:
+            found += _peers(related, receiver)
     for group in _virtual_routers(there):
         found += _group(group)
     return tuple(sorted(dict.fromkeys(found), key=lambda each: (each.place, each.code, each.message)))
@@ -90,17 +94,26 @@ def _wires(members: Sequence[Member]) -> list[tuple[int, int, str]]:
     return [(*_key(member), member.config.interface if _key(member) in several else "") for member in members]
 
 
-def _related(there: Sequence[tuple[Member, tuple[int, int, str]]]) -> Iterator[tuple[Member, Member]]:
-    """Pairs of two nodes on one wire, or with an address in common, without looking at all pairs."""
-    alike: dict[object, list[int]] = {}
-    for at, (member, wire) in enumerate(there):
+def _related(there: Iterable[tuple[Member, tuple[int, int, str]]]) -> Iterator[list[Member]]:
+    """Instances of several nodes that are on one wire, or have an address in common."""
+    alike: dict[object, list[Member]] = {}
+    for member, wire in there:
         for key in (wire, *_addresses(member)):
-            alike.setdefault(key, []).append(at)
-    pairs = {pair for positions in alike.values() for pair in combinations(positions, 2)}
-    for here, elsewhere in sorted(pairs):
-        one, other = there[here][0], there[elsewhere][0]
-        if one.node != other.node:
-            yield one, other
+            alike.setdefault(key, []).append(member)
+    yield from (group for group in alike.values() if len({member.node for member in group}) > 1)
+
+
+def _usual(related: Sequence[Member]) -> Member:
+    """The first of those that most are like: who differs from it is at fault, for lack of better."""
+    alike = Counter(map(_compared, related))
+    return max(related, key=lambda member: alike[_compared(member)])
+
+
+def _compared(member: Member) -> tuple[object, ...]:
+    """What `_pair` compares."""
+    config = member.config
+    own = (config.vrid, config.advert_int_ns, config.authentication.key, frozenset(_addresses(member)))
+    return (*own, *(agreement.reads(config) for agreement in AGREEMENTS))
 
 
 def _key(member: Member) -> tuple[int, int]:
@@ -153,7 +166,7 @@ def _way(config: InstanceConfig) -> str:
 
 
 def _pair(one: Member, other: Member) -> Iterator[Finding]:
-    """Compare two instances that should be one virtual router; the second is at fault, for lack of better."""
+    """Compare two instances that should be one virtual router; the second is at fault."""
     if _key(one) != _key(other):
         yield _differs(
             one,
@@ -172,8 +185,6 @@ def _pair(one: Member, other: Member) -> Iterator[Finding]:
     yield from _advert_int(one, other)
     yield from _password(one, other)
     yield from _lists(one, other)
-    yield from _peers(one, other)
-    yield from _peers(other, one)
 
 
 def _differs(one: Member, other: Member, code: str, keyword: str, shown: str, then: str) -> Finding:
@@ -210,13 +221,16 @@ def _lists(one: Member, other: Member) -> Iterator[Finding]:
     yield _differs(one, other, "VRRP212" if rejects else "VRRP216", "virtual_ipaddress", shown, then)
 
 
-def _peers(sender: Member, receiver: Member) -> Iterator[Finding]:
-    """The receiver's list must hold the sender's address."""
-    source = sender.config.source
+def _peers(senders: Iterable[Member], receiver: Member) -> Iterator[Finding]:
+    """The receiver's list must hold the address of every sender of its VRID."""
     peers = {peer.address for peer in receiver.config.unicast_peers}
-    if peers and sender.config.unicast and source is not None and source not in peers:
-        message = f"{source} ({sender.node}) is not among the peers, although it sends to them"
-        yield Finding(receiver.at("unicast_peer"), "VRRP214", message)
+    for sender in senders if peers else ():
+        source = sender.config.source
+        if sender.node == receiver.node or not sender.config.unicast or _key(sender) != _key(receiver):
+            continue
+        if source is not None and source not in peers:
+            message = f"{source} ({sender.node}) is not among the peers, although it sends to them"
+            yield Finding(receiver.at("unicast_peer"), "VRRP214", message)
 
 
 # --- within one virtual router --------------------------------------------------------------------
