@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from enum import IntEnum
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, ClassVar
 
 from simpy.core import Environment
 from simpy.events import NORMAL
@@ -29,35 +29,33 @@ class Kind(IntEnum):
     CLIENT = 4
 
 
-class Call(SimpyEvent):
-    """A scheduled function call; `cancel` makes it do nothing."""
+class Call:
+    """A scheduled function call, an event in the eyes of SimPy; `cancel` makes it do nothing."""
 
-    # What SimPy looks at, without Event's constructor: the call is the hot path of everything.
-    _ok = True
-    _value = None
-    _defused = False
+    __slots__ = ("arguments", "callbacks", "function")
+    _ok: ClassVar[bool] = True  # what SimPy asks of an event that happened
+
+    def __init__(self, function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        self.callbacks: tuple[Callable[[Call], None], ...] | None = _RUN
+        self.function: Callable[..., object] | None = function
+        self.arguments = arguments
 
     @property
     def done(self) -> bool:
         """It has happened."""
         return self.callbacks is None
 
-    def __init__(self, function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-        self.callbacks = _RUN
-        self.function: Callable[..., object] | None = function
-        self.arguments = arguments
-
     def cancel(self) -> None:
         """The call will not happen."""
         self.function = None
 
 
-def _run(call: Any) -> None:
+def _run(call: Call) -> None:
     if call.function is not None:
         call.function(*call.arguments)
 
 
-_RUN: Any = (_run,)  # SimPy only iterates over it
+_RUN = (_run,)
 
 
 class Alarm:
@@ -153,7 +151,7 @@ class Calendar(Environment):
             event = queue[0][3]
             if type(event) is Call:
                 self._now = self.now_ns = heappop(queue)[0]
-                event.callbacks = None  # type: ignore[assignment]  # as SimPy marks what is done
+                event.callbacks = None  # as SimPy marks what is done
                 if event.function is not None:
                     event.function(*event.arguments)
             else:
