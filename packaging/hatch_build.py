@@ -1,10 +1,12 @@
-"""What a wheel carries beside the package, made when it is built: man pages and shell completions.
+"""What a wheel carries beside its sources, made when it is built: man pages, completions, a compiled engine.
 
-Dashboards and alert rules lie in folders of their own here; all of it lands in `share/` and `lib/`.
+Dashboards and alert rules lie in folders of their own here; all of it lands in `share/` and `lib/`. Without a
+compiler, where mypyc fails, and with VRRPSIM_PURE=1 the wheel is pure Python, and a line says so.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from tempfile import mkdtemp
@@ -41,6 +43,25 @@ class Hook(BuildHookInterface[Any]):
             for file in sorted((root / "packaging" / name).glob("*")):
                 if file.is_file():
                     shared[str(file)] = f"share/vrrpsim/{name}/{file.name}"
+        if os.environ.get("VRRPSIM_PURE") == "1":
+            self.app.display_info("pure Python: VRRPSIM_PURE=1")
+        else:
+            self._compile(root, made / "compiled", build_data)
+
+    def _compile(self, root: Path, folder: Path, build_data: dict[str, Any]) -> None:
+        """Add the compiled engine, if it can be had."""
+        sys.path.insert(0, str(root / "packaging"))
+        try:
+            from compiled import compiled
+
+            self.app.display_info("compiling; this takes minutes, VRRPSIM_PURE=1 does without")
+            files = compiled(root, folder)
+        except Exception as error:  # whatever a compiler, mypyc or setuptools may raise
+            self.app.display_warning(f"pure Python: {type(error).__name__}: {error}")
+            return
+        for file in files:
+            build_data["force_include"][str(file)] = str(file.relative_to(folder / "lib"))
+        build_data.update(pure_python=False, infer_tag=True)
 
 
 def man_pages(version: str) -> dict[str, str]:

@@ -39,9 +39,8 @@ def capture(
 
 def _listen(port: Port, recorder: PacketRecorder, origin_ns: int) -> None:
     """Let the recorder hear what the card takes from the wire; a world without capture never asks."""
-    hear = port.receive
 
-    def receive(frame: Frame) -> None:
+    def heard(frame: Frame) -> None:
         since_ns = port.now_ns - origin_ns
         if (
             since_ns >= 0
@@ -50,7 +49,6 @@ def _listen(port: Port, recorder: PacketRecorder, origin_ns: int) -> None:
             and (frame.dst_mac[0] & 1 or port.has_mac(frame.dst_mac))
         ):
             recorder.heard(since_ns, port, frame)
-        hear(frame)
 
     recorder.add(port)
-    port.receive = receive  # type: ignore[method-assign]  # only of this port, in this run
+    port.tap = heard

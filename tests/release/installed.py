@@ -43,7 +43,12 @@ class Installed:
 def build(folder):
     """Build the wheel of this working copy; return its path."""
     done = subprocess.run(
-        [sys.executable, "-c", BUILD, str(folder)], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", BUILD, str(folder)],
+        cwd=ROOT,
+        env=os.environ | {"VRRPSIM_PURE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return folder / done.stdout.split()[-1]
 

@@ -24,7 +24,9 @@ SCRIPTS = {step["run"].split()[1] for step in STEPS if step.get("run", "").start
 
 
 def test_every_step_is_an_action_or_a_script_that_exists():
-    assert {f"packaging/{name}.py" for name in ("version", "wheel", "sbom", "site")} == SCRIPTS
+    assert {
+        f"packaging/{name}.py" for name in ("version", "wheel", "compare_builds", "sbom", "site")
+    } == SCRIPTS
     assert all((ROOT / script).is_file() for script in SCRIPTS)
     others = {step["run"].split()[0] for step in STEPS if "run" in step} - {"python"}
     assert others == {"pip", "rm"}

@@ -13,6 +13,7 @@ import pkgutil
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.machinery import PathFinder
 
 import click
 
@@ -52,6 +53,13 @@ Example:
 """
 
 
+def engine() -> str:
+    """Say which build this is: the engine's files as they are, or an extension made of them."""
+    [package] = __path__
+    found = PathFinder.find_spec("fsm", [os.path.join(os.path.dirname(package), "protocol")])  # noqa: PTH118, PTH120
+    return "pure Python" if found is None or str(found.origin).endswith(".py") else "compiled"
+
+
 class Commands(click.Group):
     """Finds the commands in this package and imports only the one that is used."""
 
@@ -73,7 +81,7 @@ class Commands(click.Group):
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(__version__, prog_name="vrrpsim")
+@click.version_option(__version__, prog_name="vrrpsim", message=f"%(prog)s, version %(version)s, {engine()}")
 def vrrpsim() -> None:
     """Simulate VRRP clusters: keepalived and HAProxy, faults, and what clients see of them."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from vrrpsim.protocol.configuration import Address
@@ -55,6 +56,7 @@ class Port:
         self.virtual_macs: dict[str, bytes] = {}  # by macvlan name
         self.dropped: set[Address] = set()  # a firewall rule lets nothing through to these
         self.groups: set[bytes] = set()  # multicast MACs joined for VRRP
+        self.tap: Callable[[Frame], object] | None = None  # hears first what comes off the wire
         self.cache = NeighbourCache(self, personality)
         segment.ports.append(self)
         segment.membership_changed()
@@ -102,6 +104,8 @@ class Port:
 
     def receive(self, frame: Frame) -> None:
         """A frame arrived at the card."""
+        if self.tap is not None:
+            self.tap(frame)
         if not self.carrier:
             self._lose(frame, "carrier")
         elif not self.owner.kernel_runs:
