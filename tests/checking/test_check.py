@@ -1,6 +1,8 @@
 """The front door: what counts, where it is read from, and what it prints."""
 
 import json
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from importlib.metadata import distribution
 from io import BytesIO, TextIOWrapper
@@ -274,17 +276,27 @@ def test_sarif_is_valid_by_the_published_schema(run, here):
     assert done["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": "a%20b.conf"}
 
 
-def test_junit_counts_what_fails_and_reads_like_that_of_pytest(run, here, tmp_path):
-    write(here, a=WRONG, b=CLEAN)
-    _, out, _ = run("a.conf", "b.conf", "--format", "junit", "--strict")
-    root = ElementTree.fromstring(out)
-    assert {(each.tag, child.tag) for each in root.iter() for child in each} <= {
-        ("testsuites", "testsuite"),
-        ("testsuite", "testcase"),
-        ("testcase", "failure"),
-        ("testcase", "system-out"),
+def shapes(root):
+    """Which elements stand in which, and with which attributes."""
+    return {
+        *((each.tag, child.tag) for each in root.iter() for child in each),
+        *((each.tag, f"@{name}") for each in root.iter() for name in each.attrib),
     }
-    suites = [*JUnitXml.fromstring(out.encode())]
+
+
+def test_junit_has_the_shape_of_that_of_pytest(run, here):
+    write(here, a=WRONG, b=CLEAN)
+    ours = shapes(ElementTree.fromstring(run("a.conf", "b.conf", "--format", "junit", "--strict")[1]))
+    ours |= shapes(ElementTree.fromstring(run("a.conf", "b.conf", "--format", "junit")[1]))
+    (here / "test_x.py").write_text("def test_good():\n    print(1)\n\ndef test_bad():\n    assert 0\n")
+    options = ["-p", "no:cacheprovider", "-o", "junit_logging=all", "--junitxml=x.xml", "test_x.py"]
+    subprocess.run([sys.executable, "-m", "pytest", "-q", *options], cwd=here, capture_output=True)
+    assert ours - shapes(ElementTree.parse(here / "x.xml").getroot()) == {("failure", "@type")}
+
+
+def test_junit_counts_what_fails(run, here):
+    write(here, a=WRONG, b=CLEAN)
+    suites = [*JUnitXml.fromstring(run("a.conf", "b.conf", "--format", "junit", "--strict")[1].encode())]
     assert [suite.name for suite in suites] == ["a.conf", "b.conf"]
     for suite in suites:
         assert suite.tests == len([*suite])

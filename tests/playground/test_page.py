@@ -132,7 +132,7 @@ def test_the_whole_way_of_a_visitor(tab):
     here.js(DROP, wrong)
     here.until("state.level === null && state.found.run && state.found.findings.length")
     line = wrong["lb2.conf"].split("\n").index("    wieght 2") + 1
-    assert f"lb2.conf:{line}:5 warning: script chk_haproxy: keyword 'wieght' is unknown" in here.text(
+    assert f"lb2.conf:{line}:5 warning: VRRP114 script chk_haproxy: keyword 'wieght' is unknown" in here.text(
         "findings"
     )
     here.js("document.querySelector('[data-file=\"lb2.conf\"]').click()")

@@ -210,7 +210,7 @@ def _rules() -> Iterator[str]:
     width = max(len(rule.name) for rule in RULES.values())
     for rule in RULES.values():
         fix = " fix" if rule.fixable else ""
-        yield f"{rule.code} {rule.name:{width}} {rule.severity!s:7}{fix}"
+        yield f"{rule.code} {rule.name:{width}} {rule.severity!s:7}{fix}".rstrip()
 
 
 def _explained(word: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from .rule import Example, Rule
 
-MOST_LINES = 40  # of an example
+MOST_LINES = 30  # of an example
 
 
 def explained(rule: Rule) -> Iterator[str]:
@@ -83,5 +83,5 @@ def _short(text: str) -> list[str]:
     ]
     lines = [line if len(line) <= 100 else f"{line[:90]}..." for line in lines]
     if len(lines) > MOST_LINES:
-        lines[MOST_LINES - 10 : -5] = ["..."]
+        lines[5:-10] = ["..."]
     return lines
