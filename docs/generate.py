@@ -69,6 +69,7 @@ KNOWN_FROM = {
     "has_v3_checksum_as_v2": "read",
     "has_no_virtual_ipaddress": "read",
     "has_owner_ignore_adverts": "read",
+    "has_symlink_paths": "read",
     "missing_source_is_fault": "run by hand, each version",
     "strict_excludes_unicast": "run by hand on 2.2.7, others read",
     "unicast_needs_interface": "run by hand on 2.2.7, others read",

@@ -67,10 +67,13 @@ are read but have no effect here.
 CHECKS = """\
 ### What a check sees
 
-The command of a `vrrp_script` decides what it looks at: `pkill -0 X`, `killall -0 X`, `pidof X`, `pgrep X`,
-`systemctl is-active X` and `kill -0 $(cat …X.pid)` whether the process X exists, and a frozen one does; `curl`,
-`wget`, `nc` and `/dev/tcp/127.0.0.1/PORT` on this machine whether the port answers. Anything else needs a probe,
-or it always succeeds, and the run says so.
+The command of a `vrrp_script` decides what it looks at. `pkill -0 X`, `killall -0 X`, `pgrep X`, `ps -C X`,
+`systemctl is-active X`, `service X status` and, in a shell, `pidof X` and `kill -0 $(cat …X.pid)`: whether the
+process X exists, and a frozen one does. `curl`, `wget`, `nc`, `/dev/tcp/HOST/PORT`, `mysqladmin`, `pg_isready`,
+`redis-cli`: whether the port answers, here or wherever the address is, through the network as it is then; `ping`:
+whether the machine does. What can never succeed (`pidof` without a shell, `pgrep X > /dev/null`, options that do
+not exist) fails in the run as `check` says it does. Anything else needs a probe, or it always succeeds, and
+the run says so; so does a request to an address that nobody in the scenario has.
 """
 KINDS = {  # what a pattern of the schema is called
     scalars.TARGET_PATTERN: "target",
@@ -79,6 +82,7 @@ KINDS = {  # what a pattern of the schema is called
     scalars.ADDRESS_PATTERN: "IP address",
     scalars.PREFIX_PATTERN: "address or network with `/length`",
     scalars.ENDPOINT_PATTERN: '`"10.0.0.1:80"`',
+    scalars.ASKED_PATTERN: 'IP address, `"10.0.0.1:80"`',
     NAME_PATTERN: "name",
 }
 SHAPES = {  # what a whole shape is called

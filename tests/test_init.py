@@ -565,7 +565,7 @@ vrrp_instance VI_{number} {{
 """
     interval, fall = draw(st.integers(1, 4)), draw(st.integers(1, 3))
     timing = f"interval {interval}\n fall {fall}\n weight {weight}"
-    script = f'vrrp_script chk {{\n script "pidof haproxy"\n {timing}\n}}'
+    script = f'vrrp_script chk {{\n script "pgrep -x haproxy"\n {timing}\n}}'
     return [f"{script if check else ''}\n{text}" for text in texts]
 
 

@@ -37,7 +37,7 @@ BELOW = {  # each layer and those of ours below it; it may import itself and the
     "checking": "keepalived scenario.file scenario protocol",
     "command_lines": "scenario protocol",
     "measure": "trace keepalived scenario protocol",
-    "world": "recording trace scenario protocol",
+    "world": "recording trace keepalived scenario protocol",
     "live": "recording trace keepalived protocol",
     "lab": "live trace measure keepalived scenario.file scenario protocol",
     "report": "measure trace keepalived scenario protocol",

@@ -30,7 +30,7 @@ NODE = """\
     interfaces: {{eth0: {{segment: lan, address: 10.0.0.{host}/24}}}}
     processes: {{haproxy: {{serves: [80/tcp]}}}}
     keepalived:
-      vrrp_scripts: {{chk: {{script: "pidof haproxy", interval: 1, weight: {weight}}}}}
+      vrrp_scripts: {{chk: {{script: "pgrep -x haproxy", interval: 1, weight: {weight}}}}}
       vrrp_instances:
         VI: {{interface: eth0, virtual_router_id: 5, priority: {priority}, virtual_ipaddress: [10.0.0.100],
              track_script: [chk]{more}}}

@@ -52,7 +52,7 @@ NODE = """
     processes: {{haproxy: {{serves: [80/tcp]}}}}
     keepalived:
       starts: {starts}ms
-      vrrp_scripts: {{chk: {{script: "pidof haproxy", interval: {interval}, weight: {weight}}}}}
+      vrrp_scripts: {{chk: {{script: "pgrep -x haproxy", interval: {interval}, weight: {weight}}}}}
       vrrp_instances:
         VI: {{interface: eth0, virtual_router_id: 5, priority: {priority}, virtual_ipaddress: [10.0.0.100],
              version: {version}, advert_int: {advert_int}, track_script: [chk]{more}}}"""

@@ -677,7 +677,7 @@ def test_n14_shell_syntax_without_a_shell(command, warned):
 
 
 def test_n11_unused_and_duplicate_scripts():
-    result = compiled(SCRIPT + SCRIPT.replace("true", "false") + SCRIPT.replace("chk", "other") + conf(CHK))
+    result = compiled(SCRIPT + SCRIPT.replace("true", "echo") + SCRIPT.replace("chk", "other") + conf(CHK))
     assert [(one.name, one.command) for one in result.config.scripts] == [("chk", "/bin/true")]  # SC-14
     assert (result.scripts, result.unused_scripts) == (("chk", "other"), ("other",))
     assert [finding.code for finding in result.findings] == ["VRRP410", "VRRP418"]

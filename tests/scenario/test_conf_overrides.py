@@ -28,7 +28,7 @@ def config(path, overrides, node="lb1"):
         ("*.VI_1.advert_int", "3", lambda c: c.instances[0].advert_int_ns == 3_000_000_000),
         ("nodes.lb1.keepalived.vrrp_instances.VI_1.priority", "90", lambda c: c.instances[0].priority == 90),
         ("nodes.*.keepalived.vrrp_scripts.chk_haproxy.fall", "4", lambda c: c.scripts[0].fall == 4),
-        ("lb1.chk_haproxy.script", "pidof haproxy", lambda c: c.scripts[0].command == "pidof haproxy"),
+        ("lb1.chk_haproxy.script", "pgrep haproxy", lambda c: c.scripts[0].command == "pgrep haproxy"),
         ("lb1.VI_1.garp_master_refresh", "7", lambda c: c.instances[0].garp.master_refresh_ns == 7 * 10**9),
         ("lb1.VI_1.authentication.auth_pass", "abcd", lambda c: b"abcd" in c.instances[0].authentication.key),
         ("lb1.VI_1.track_script", "[chk_haproxy weight 9]", lambda c: "weight=9" in repr(c.instances[0])),

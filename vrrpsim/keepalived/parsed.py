@@ -182,6 +182,7 @@ class ParsedRouter:
     strict: bool = False
     owner_ignore_adverts: bool | None = None
     script_user: str = ""
+    symlink_paths: bool = False
 
 
 Frozen = TypeVar("Frozen")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 from vrrpsim.keepalived.writer import keepalived_conf
@@ -76,10 +77,32 @@ exec {command}
 ASK = """\
 #!{python} -IS
 import socket
-caller = socket.create_connection(("127.0.0.1", {port}))
+caller = socket.create_connection(("{host}", {port}))
 caller.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
 raise SystemExit(not caller.recv(1))
 """
+
+PING = """\
+#!{python} -IS
+import os, socket
+family, kind, asks, answers = {form}
+caller = socket.socket(family, socket.SOCK_RAW, kind)
+caller.connect(("{host}", 0))
+body = bytes([asks, 0, 0, 0]) + os.urandom(2) + bytes(2)
+total = sum(body[i] << 8 | body[i + 1] for i in range(0, len(body), 2))
+total = (total & 0xFFFF) + (total >> 16)
+total = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+caller.send(body[:2] + total.to_bytes(2, "big") + body[4:])
+while True:
+    heard = caller.recv(4096)
+    heard = heard[20:] if family == socket.AF_INET else heard
+    if heard[0] == answers and heard[4:8] == body[4:]:
+        raise SystemExit(0)
+"""
+PING_FORMS = {
+    4: "(socket.AF_INET, socket.IPPROTO_ICMP, 8, 0)",
+    6: "(socket.AF_INET6, socket.IPPROTO_ICMPV6, 128, 129)",
+}
 
 
 def find(program: str) -> str | None:
@@ -167,9 +190,16 @@ class Conf:
     def _probe(self, name: str, probe: Probe) -> str:
         if probe.process is not None:
             return shlex.join(["pkill", "-0", "-x", probe.process[:15]])
-        assert probe.serves is not None
-        port = int(probe.serves.partition("/")[0])
-        _executable(self._room / f"ask-{name}", ASK.format(python=sys.executable, port=port))
+        if probe.answers is not None:
+            host, port = probe.answers
+        else:
+            assert probe.serves is not None
+            host, port = ip_address("127.0.0.1"), int(probe.serves.partition("/")[0])
+        text = PING if port is None else ASK
+        form = PING_FORMS[host.version]
+        _executable(
+            self._room / f"ask-{name}", text.format(python=sys.executable, host=host, port=port, form=form)
+        )
         return f"/run/ask-{name}"
 
     def force(self, script: str, verb: str | None) -> None:

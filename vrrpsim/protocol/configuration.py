@@ -288,3 +288,4 @@ class RouterConfig:
     notify_priority_changes: bool = False
     notify_fifo: str = ""
     vrrp_notify_fifo: str = ""
+    symlink_paths: bool = False  # scripts are started under the name that is written, not their target's

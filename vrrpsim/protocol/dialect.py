@@ -99,6 +99,7 @@ class Dialect:
     has_v3_checksum_as_v2: bool = False  # K12
     has_no_virtual_ipaddress: bool = False  # K13
     has_owner_ignore_adverts: bool = False  # K14
+    has_symlink_paths: bool = False  # use_symlink_paths
     missing_source_is_fault: bool = True  # K15
     strict_excludes_unicast: bool = False  # N27: of 2.2.7 to 2.3.4 the test comes too early
     unicast_needs_interface: bool = False  # the same mistake, in 2.2.7 only: else it exits
@@ -132,6 +133,7 @@ KEEPALIVED_2_3_3 = replace(
     garp_refresh_on_adverts=False,
     garp_interval_collapses=False,
     has_owner_ignore_adverts=True,
+    has_symlink_paths=True,
     missing_source_is_fault=False,
     reject_log_every_packet=False,
 )

@@ -142,4 +142,13 @@ RULES = (
         good=instance(block("track_interface", "eth1 weight -20")),
         source=RUN,
     ),
+    Rule(
+        "VRRP420",
+        "check-never-succeeds",
+        WARNING,
+        "The program takes its words otherwise than meant and fails every time, so the check is always down.",
+        bad=tracking(before=script(command="/usr/bin/pidof haproxy")),
+        good=tracking(before=script(command="/usr/bin/pgrep -x haproxy")),
+        source=RUN,
+    ),
 )

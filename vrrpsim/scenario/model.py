@@ -87,10 +87,11 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a check really looks at: that a process exists, or that a port of the node serves."""
+    """What a check really looks at: a process exists, a port of the node serves, or somebody else answers."""
 
     process: str | None = None
     serves: str | None = None  # "80/tcp"
+    answers: tuple[Address, int | None] | None = None  # without a port: a ping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

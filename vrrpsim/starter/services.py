@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from vrrpsim.keepalived.commands import Check
 from vrrpsim.protocol.configuration import InstanceConfig, ScriptConfig
 from vrrpsim.redaction import masked
 from vrrpsim.scenario.model import Address, Client, Probe, Process
-from vrrpsim.world.checks import Check, check_of
+from vrrpsim.world.checks import check_of
 
 from .machines import Card, Remarks, SourceNode, clean, mates, twins
 
@@ -44,6 +45,7 @@ def processes_of(
     asked: list[tuple[str, int]] = []
     process_of: dict[str, str] = {}
     probes: dict[str, dict[str, Probe]] = {}
+    own = _addresses(machines)
     for machine in machines:
         config = machine.compiled.config
         for tracked in config.processes if config else ():
@@ -54,7 +56,9 @@ def processes_of(
                 process_of[script.name] = _known(check.process, ports)
             elif check.port:
                 asked.append((script.name, int(check.port.partition("/")[0])))
-            elif check == Check():
+            elif check.answers and check.answers.port and check.answers.address in own:
+                asked.append((script.name, check.answers.port))
+            elif check == Check() or (check.answers and check.answers.address not in own):
                 _unknown(machine, script, ports, process_of, probes, remarks)
     for name, port in asked:
         owner = next((each for each in ports if port in ports[each] or SERVERS.get(each) == port), None)
@@ -72,6 +76,14 @@ def processes_of(
         name: Process(serves=tuple(f"{port}/tcp" for port in sorted(own))) for name, own in ports.items()
     }
     return processes, probes, process_of
+
+
+def _addresses(machines: Sequence[SourceNode]) -> set[Address]:
+    """What is asked of one of the cluster's own machines: virtual addresses, sources and peers."""
+    instances = [instance for machine in machines for instance in machine.instances]
+    virtual = {each.address for one in instances for each in (*one.addresses, *one.excluded)}
+    peers = {peer.address for one in instances for peer in one.unicast_peers}
+    return virtual | peers | {one.source for one in instances if one.source is not None}
 
 
 def _known(process: str, ports: dict[str, set[int]]) -> str:

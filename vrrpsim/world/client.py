@@ -6,8 +6,6 @@ Reachability changes only when something in the world changes, so it is computed
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.scenario.model import Client as ClientModel
 from vrrpsim.scenario.random_streams import geometric
@@ -17,28 +15,10 @@ from . import latencies
 from .calendar import Alarm, Kind
 from .context import Context
 from .frame import VrrpFrame
-from .neighbours import Entry, Nud
-from .node import Node
+from .neighbours import Entry
 from .port import Port
 from .segment import Segment
-
-
-class Way(NamedTuple):
-    """Where requests end; they are answered if nothing is to be said against it. `share` gets through.
-
-    `cause` and `at` say the reason as the trace does.
-    """
-
-    node: Node | None
-    reason: str
-    share: float = 1.0
-    cause: str = ""
-    at: str = ""
-
-    @property
-    def answered(self) -> bool:
-        """A request sent now gets its answer."""
-        return self.node is not None and not self.reason
+from .ways import Way, answer_back, follow
 
 
 class Client:
@@ -93,7 +73,7 @@ class Client:
         if was_reachable:  # answers came up to this instant
             entry.confirmed_ns = self._now_ns
         mac = cache.use(entry, self.address)
-        way = self._way = self._follow(mac)
+        way = self._way = follow(self.port, mac, self.target, self.target_port)
         if way.answered and not was_reachable and self._first_answer_is_late():
             self._record(False, way._replace(reason="the first answer takes its time", cause="first answer"))
             return
@@ -105,7 +85,7 @@ class Client:
         if way.node is not None and way.answered:
             cache.confirm(entry)
             self._doubt.cancel()
-            self._answered_by(way.node)
+            answer_back(way.node, self.target, self.port, self.address)
         elif (until_ns := cache.believed_until_ns(entry)) is not None and not self._doubt.pending:
             self._doubt.set(until_ns - self._now_ns, self.evaluate)
 
@@ -118,44 +98,6 @@ class Client:
             return False  # no request fell into the gap
         self._settled.set(self._answers.ns(latencies.FIRST_ANSWER), self.context.reconsider)
         return True
-
-    def _follow(self, mac: bytes | None) -> Way:
-        """Where a frame to this MAC ends, and whether an answer comes back."""
-        if mac is None:
-            return Way(None, "nobody answers for the address", cause="unresolved")
-        segment = self.port.segment
-        port = segment.mac_table.get(mac) or next((p for p in segment.ports if p.has_mac(mac)), None)
-        node = port.owner if port is not None else None
-        if port is None or not isinstance(node, Node):
-            return Way(None, "the MAC is nowhere", cause="cache")
-        led = "cache" if port.has_mac(mac) else "switch"  # what sends requests to this node
-        if not node.kernel_runs:
-            state = "paused" if node.up else "off"
-            return Way(None, f"{node.name} is {state}", cause=led, at=node.name)
-        share = segment.passes(self.port, port, ("app",)) * segment.passes(port, self.port, ("app",))
-        if share <= 0.0:
-            return Way(None, f"no path to {node.name}", cause="path", at=node.name)
-        if led == "switch":
-            reason = f"the switch sends it to {node.name}, which does not have the MAC"
-            return Way(None, reason, cause=led, at=node.name)
-        if self.target not in port.local:
-            elsewhere = any(self.target in other.local for other in segment.ports)
-            why = " (stale neighbour entry)" if elsewhere else ""
-            return Way(None, f"{node.name} does not have the address{why}", cause=led, at=node.name)
-        if self.target in port.dropped:
-            return Way(node, f"{node.name} drops it: no accept", cause="host", at=node.name)
-        if not node.serves(f"{self.target_port}/tcp"):
-            reason = f"nothing serves port {self.target_port} on {node.name}"
-            return Way(node, reason, cause="service", at=node.name)
-        return Way(node, "", share)
-
-    def _answered_by(self, node: Node) -> None:
-        """The node needs the client's MAC for its answer, and asks with the virtual address as sender."""
-        for port in node.ports.values():
-            if self.target in port.local and port.segment is self.port.segment:
-                entry = port.cache.entry(self.address)
-                if entry.state in (Nud.NONE, Nud.FAILED):
-                    port.cache.use(entry, self.target)
 
     def _record(self, reachable: bool, way: Way) -> None:
         told = (reachable, way.node.name if way.node else "", way.reason, way.cause, way.at)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from vrrpsim.protocol.configuration import Address
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.random_streams import Streams
 from vrrpsim.trace import FrameLost, Level, Remark, Trace
@@ -37,6 +38,12 @@ class Context:
         self.fast_forward: FastForwards | None = None
         self.observers: list[Callable[[], None]] = []  # looked at once, after all else of an instant
         self.virtual = scenario.virtual_addresses()
+        self._known = self.virtual | {
+            each.ip
+            for node in scenario.nodes.values()
+            for interface in node.interfaces.values()
+            for each in interface.addresses
+        }
         self._reconsidering = False
         self._remarks: set[str] = set()
 
@@ -45,6 +52,10 @@ class Context:
         if not self._reconsidering:
             self._reconsidering = True
             self.calendar.at(self.calendar.now_ns, Kind.CLIENT, 0, self._observe)
+
+    def knows(self, address: Address) -> bool:
+        """Whether somebody has the address, or may get it."""
+        return address in self._known
 
     def _observe(self) -> None:
         self._reconsidering = False

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
+from vrrpsim.keepalived.commands import Check
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.scenario.addressing import card, own_addresses
 from vrrpsim.scenario.model import Node as NodeModel
@@ -13,7 +14,6 @@ from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.trace import AddressChange, Life
 
 from . import latencies
-from .checks import Check
 from .context import Context
 from .frame import VrrpFrame
 from .neighbours import Entry
@@ -75,6 +75,8 @@ class Machine:
 
     def answer(self, check: Check) -> str:
         """What a check that looks now sees: pass, fail or hang."""
+        if check.never:
+            return "fail"
         if check.process is not None:
             return "pass" if self.process_count(check.process) else "fail"
         if check.port is None:

@@ -16,6 +16,7 @@ from .calendar import Alarm, Call, Kind
 from .context import Context
 from .daemon import Daemon
 from .machine import Machine, Segments
+from .neighbours import USABLE, Entry
 from .port import Port
 from .process import RunningProcess
 
@@ -235,6 +236,11 @@ class Node(Machine):
             self.daemon.source_changed(port.interface, family, source)
 
     # --- what happens to it
+
+    def neighbour_moved(self, port: Port, entry: Entry) -> None:
+        """The neighbour has another MAC now, or none."""
+        if self.daemon is not None and entry.state in USABLE:
+            self.daemon.scripts.neighbour_found()
 
     def process_changed(self, process: RunningProcess) -> None:
         """A process lives, serves, freezes or died."""

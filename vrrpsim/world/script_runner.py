@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from vrrpsim.protocol.configuration import RouterConfig
+from vrrpsim.keepalived.commands import Check, Limit, limit_of
+from vrrpsim.protocol.configuration import SECOND_NS, RouterConfig
 from vrrpsim.protocol.outputs import KillScript, RunScript
 from vrrpsim.protocol.router import VrrpRouter
 from vrrpsim.redaction import masked
@@ -20,9 +21,14 @@ from vrrpsim.scenario.random_streams import Numbered, bounds_ns
 
 from . import latencies
 from .calendar import Alarm, Kind
-from .checks import Check, Limit, check_of, limit_of
+from .checks import check_of
 from .machine import Machine
+from .neighbours import PROBES, RETRANSMIT_NS
 from .wakeups import Wakeups
+from .ways import ask
+
+RETRIES_NS = tuple(seconds * SECOND_NS for seconds in (1, 3, 7))  # TCP's first request, sent again
+UNREACHABLE_NS = PROBES * RETRANSMIT_NS  # nobody has the address: the kernel says so
 
 
 class Rest(NamedTuple):
@@ -38,16 +44,19 @@ class RunningCheck:
     """A check under way: when it ends, or that it hangs."""
 
     script: str
-    check: Check
     end: Alarm
     began_ns: int
     hanging: bool = False
+    unresolved: bool = False  # its request waits for the neighbour's MAC
 
 
 class ChecksScripts(Protocol):
     """The daemon whose scripts run."""
 
     router: VrrpRouter
+
+    def disturb(self) -> None:
+        """What checks see is about to change."""
 
     def script_ended(self, number: int, code: int | None, signal: int | None) -> None:
         """A run ended, and the daemon comes to it."""
@@ -72,6 +81,8 @@ class ScriptRunner:
         self._draws: dict[str, Numbered] = {}
         self._checks: dict[str, Check] = {}
         self._limits: dict[str, Limit | None] = {}
+        self._patience: dict[str, Limit | None] = {}  # with a request that gets no answer at all
+        machine.context.observers.append(self._look_around)
         self._periods_ns: dict[str, int] = {}  # what a run must be shorter than to rest
 
     def read(self, config: RouterConfig) -> None:
@@ -79,16 +90,29 @@ class ScriptRunner:
         self.forget()
         self._checks.clear()
         machine = self._machine
-        known = (None, "keepalived", *machine.processes)
         for script in config.scripts:
-            check = check_of(script, self._probes.get(script.name), machine.model.processes)
-            if check == Check() or check.process not in known:
+            probe = self._probes.get(script.name)
+            check = check_of(script, probe, machine.model.processes, config.symlink_paths)
+            said = self._remark_on(check)
+            if said:
                 command = masked(script.command)
-                machine.context.remark(f"{machine.name}/{script.name}: '{command}' always succeeds here")
-                check = Check()
+                machine.context.remark(f"{machine.name}/{script.name}: '{command}' {said}")
+                check = check if check.never else Check()
             self._checks[script.name] = check
-            self._limits[script.name] = limit_of(script.command)
+            self._limits[script.name] = None if probe else limit_of(script.command)
+            self._patience[script.name] = None if probe else limit_of(script.command, connecting=True)
             self._periods_ns[script.name] = min(script.interval_ns, script.effective_timeout_ns)
+
+    def _remark_on(self, check: Check) -> str:
+        """What the run has to say of a check that does not depend on what happens in it."""
+        machine = self._machine
+        if check.never:
+            return f"never succeeds: {check.never}"
+        if check == Check() or check.process not in (None, "keepalived", *machine.processes):
+            return "always succeeds here"
+        if check.answers is not None and not machine.context.knows(check.answers.address):
+            return f"always succeeds here: nobody has {check.answers.address}"
+        return ""
 
     def forget(self) -> None:
         """The daemon died: nobody waits for anything."""
@@ -101,17 +125,32 @@ class ScriptRunner:
         """Fork and exec; the check looks when it ends, unless it hangs."""
         script, number = output
         self._counts[script] += 1
-        verdict = self._verdict(script, self._checks[script])
+        verdict = self._verdict(script)
         if not self._let_rest(script, number, verdict):
             self._look_in(self._lasts_ns(script), script, number, self._wakeups.now_ns)
 
-    def _verdict(self, script: str, check: Check) -> str:
-        return self.forced.get(script) or self._machine.answer(check)
+    def _verdict(self, script: str) -> str:
+        """What a run sees now: pass, fail, hang, or that no answer comes back: lost, unreachable."""
+        if script in self.forced:
+            return self.forced[script]
+        check, machine = self._checks[script], self._machine
+        if check.answers is None:
+            return machine.answer(check)
+        way = ask(machine, check.answers)
+        if way.cause == "service" and way.node is not None:
+            return way.node.answer(Check(port=f"{check.answers.port}/tcp"))
+        if way.answered and way.share < 1.0:
+            draws = machine.context.streams.draws(f"asks/{machine.name}/{script}")
+            return "pass" if draws.fraction() < way.share else "lost"
+        if way.answered:
+            return "pass"
+        return {"unresolved": "unreachable", "unreachable": "fail"}.get(way.cause, "lost")
 
     def _let_rest(self, script: str, number: int, verdict: str) -> bool:
         """Runs that end as expected, and well before the next one, are left out until something changes."""
         short = self._longest_ns < self._periods_ns[script]
-        if not (short and verdict != "hang" and self._wakeups.is_regular):
+        rests = verdict == "pass" or (verdict == "fail" and self._checks[script].answers is None)
+        if not (short and rests and self._wakeups.is_regular):
             return False
         now_ns = self._wakeups.now_ns
         due_ns = self._daemon.router.rest(script, number, verdict == "pass", now_ns)
@@ -135,6 +174,7 @@ class ScriptRunner:
             period_ns = interval_ns + self._wakeups.drift_ns
             passed = max(0, now_ns - 1 - rest.began_ns) // period_ns
             began_ns = rest.began_ns + passed * period_ns
+            self._was_answered(script, began_ns)
             self._counts[script] = rest.number + passed
             left_ns = began_ns + self._lasts_ns(script) - now_ns
             if left_ns > 0:  # a run is under way and looks for itself
@@ -143,6 +183,25 @@ class ScriptRunner:
             else:
                 router.go_on(script, began_ns + interval_ns)
         return bool(resting)
+
+    def _was_answered(self, script: str, at_ns: int) -> None:
+        """What rested had its answers, and each renewed what this machine knows of its neighbour."""
+        answers = self._checks[script].answers
+        port = self._machine.route(answers.address, None) if answers is not None else None
+        if answers is not None and port is not None and answers.address in port.cache.entries:
+            port.cache.answered(answers.address, at_ns)
+
+    def _look_around(self) -> None:
+        """Something changed in the world: what rests because somebody answers goes on."""
+        if any(self._checks[script].answers is not None for script in self._resting):
+            self._daemon.disturb()
+
+    def neighbour_found(self) -> None:
+        """A MAC is known: what waited for it leaves."""
+        for number, run in self._runs.items():
+            if run.unresolved:
+                run.unresolved = False
+                run.end.set(0, self._look, number)
 
     def look_again(self) -> None:
         """Something that checks wait for may answer now: a thawed server works off its backlog."""
@@ -163,21 +222,27 @@ class ScriptRunner:
     def _look_in(self, delay_ns: int, script: str, number: int, began_ns: int) -> None:
         end = Alarm(self._machine.context.calendar, Kind.TIMER, self._machine.rank)
         end.set(delay_ns, self._look, number)
-        self._runs[number] = RunningCheck(script, self._checks[script], end, began_ns)
+        self._runs[number] = RunningCheck(script, end, began_ns)
 
     def _look(self, number: int) -> None:
         run = self._runs.get(number)
         if run is None:
             return
-        verdict = self._verdict(run.script, run.check)
-        if verdict == "hang":
-            run.hanging = True
-            limit = self._limits[run.script]
-            if limit is not None:
-                left_ns = max(run.began_ns + limit.after_ns - self._wakeups.now_ns, 0)
-                run.end.set(left_ns, self._end, number, limit.code, None)
-        else:
+        verdict = self._verdict(run.script)
+        if verdict in ("pass", "fail"):
             self._end(number, 0 if verdict == "pass" else 1, None)
+            return
+        run.hanging, run.unresolved = verdict == "hang", verdict == "unreachable"
+        limit = (self._limits if run.hanging else self._patience)[run.script]
+        waited_ns = self._wakeups.now_ns - run.began_ns
+        answers = self._checks[run.script].answers
+        again = [each for each in RETRIES_NS if each > waited_ns and answers is not None and answers.port]
+        if run.unresolved:
+            limit = min(limit or Limit(UNREACHABLE_NS, 1), Limit(UNREACHABLE_NS, 1))
+        if not run.hanging and again and (limit is None or again[0] < limit.after_ns):
+            run.end.set(again[0] - waited_ns, self._look, number)
+        elif limit is not None:
+            run.end.set(max(limit.after_ns - waited_ns, 0), self._end, number, limit.code, None)
 
     def _end(self, number: int, code: int | None, signal: int | None) -> None:
         if self._runs.pop(number, None) is not None:

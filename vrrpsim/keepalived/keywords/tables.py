@@ -68,6 +68,7 @@ GLOBAL_DEFS: Table = {
     "vrrp_notify_priority_changes": boolean("notify_priority_changes"),
     "notify_fifo": text("notify_fifo", WORDS),
     "vrrp_notify_fifo": text("vrrp_notify_fifo", WORDS),
+    "use_symlink_paths": flag("symlink_paths", needs="has_symlink_paths"),
     "script_user": Keyword(WORDS, trackers.script_user, most=3),
     "vrrp_owner_ignore_adverts": boolean("owner_ignore_adverts", needs="has_owner_ignore_adverts"),
     **host(
@@ -76,7 +77,7 @@ GLOBAL_DEFS: Table = {
         fifo_write_vrrp_states_on_reload enable_script_security disable_local_igmp no_email_faults
         vrrp_no_swap checker_no_swap bfd_no_swap checker_log_all_failures nftables_ifindex nftables_counters
         enable_traps enable_snmp_vrrp enable_snmp_keepalived enable_snmp_checker enable_snmp_rfc
-        enable_snmp_rfcv2 enable_snmp_rfcv3 enable_dbus no_checker_emails lvs_flush use_symlink_paths
+        enable_snmp_rfcv2 enable_snmp_rfcv3 enable_dbus no_checker_emails lvs_flush
         use_pid_dir dbus_no_interface_name linkbeat_use_polling
         """,
     ),

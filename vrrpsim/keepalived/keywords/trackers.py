@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vrrpsim.keepalived.arguments import Line, split_command
+from vrrpsim.keepalived.commands import meaning_of, shell_syntax
 from vrrpsim.keepalived.parsed import (
     Parsed,
     ParsedFile,
@@ -26,20 +27,18 @@ def open_script(line: Line, router: ParsedRouter) -> ParsedScript:
     return ParsedScript(line.word().text, line.word().place, router)
 
 
-SHELL_SYNTAX = ("|", ";", "&&", "$(", "`", "$?", ">", "<", "$$")
-SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh", "busybox")
-
-
 def script(line: Line, draft: ParsedScript) -> None:
     """Store the command, split without a shell (LX-19, SC-15)."""
     command = line.command()
     words = split_command(command)
     if line.row.raw is not None and len(split_command(line.row.raw)) > 2:  # LX-6
         line.say("VRRP411", "words behind the command are ignored; quote command and parameters together", 2)
-    shell = bool(words) and words[0].rsplit("/", 1)[-1] in SHELLS
-    existence_test = command.startswith("</")  # SC-12
-    if not shell and not existence_test and (syntax := [mark for mark in SHELL_SYNTAX if mark in command]):
-        line.say("VRRP402", f"no shell runs this command: {' '.join(syntax)} is passed as it stands", 1)
+    never = meaning_of(command, symlinks=draft.router.symlink_paths).never
+    if syntax := shell_syntax(command):
+        text = f"no shell runs this command: {' '.join(syntax)} is passed as it stands"
+        line.say("VRRP402", text + ", and it never succeeds" * bool(never), 1)
+    elif never:
+        line.say("VRRP420", f"this command never succeeds: {never}", 1)
     draft.command, draft.words = command, tuple(words)
 
 

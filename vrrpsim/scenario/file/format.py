@@ -19,6 +19,7 @@ from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.scenario.events import InjectedAdvert, When
 from vrrpsim.scenario.model import (
     ZERO,
+    Address,
     Client,
     HostLatency,
     Interface,
@@ -62,6 +63,7 @@ from .inline_config import BESIDE_SCRIPT, BLOCKS, Inline, shape
 from .scalars import (
     ADDRESS,
     ADDRESSES,
+    ASKED,
     AT,
     BURST,
     DISTRIBUTION,
@@ -124,10 +126,14 @@ PROCESS = Fields(
 )
 
 
-def _probe(process: str | None = None, serves: str | None = None) -> Probe:
-    if (process is None) == (serves is None):
-        raise ValueSyntaxError("a probe has exactly one of: process, serves")
-    return Probe(process, serves)
+def _probe(
+    process: str | None = None,
+    serves: str | None = None,
+    answers: tuple[Address, int | None] | None = None,
+) -> Probe:
+    if sum(each is not None for each in (process, serves, answers)) != 1:
+        raise ValueSyntaxError("a probe has exactly one of: process, serves, answers")
+    return Probe(process, serves, answers)
 
 
 PROBE = Fields(
@@ -136,9 +142,10 @@ PROBE = Fields(
     {
         "process": Key(Maybe(TEXT), "This process must exist."),
         "serves": Key(Maybe(PORT), "This port of the node must answer."),
+        "answers": Key(Maybe(ASKED), "This address must answer, at the port if one is given, else a ping."),
     },
-    "What a check looks at: a process, or a port of its node.",
-    extra={"oneOf": [{"required": ["process"]}, {"required": ["serves"]}]},
+    "What a check looks at: a process or a port of its node, or an address that it asks.",
+    extra={"oneOf": [{"required": [key]} for key in ("process", "serves", "answers")]},
 )
 
 

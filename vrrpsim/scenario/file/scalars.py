@@ -32,6 +32,8 @@ ADDRESS_PATTERN = r"^[0-9A-Fa-f:.]+$"
 PREFIX_PATTERN = r"^[0-9A-Fa-f:.]+(/[0-9]+)?$"
 ENDPOINT_PATTERN = r"^([0-9.]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$"
 
+ASKED_PATTERN = r"^([0-9.]+(:[0-9]{1,5})?|[0-9A-Fa-f:.]+|\[[0-9A-Fa-f:.]+\]:[0-9]{1,5})$"
+
 # --- times and chances
 
 DURATION_SCHEMA: Schema = {
@@ -176,6 +178,12 @@ def _endpoint(text: str) -> tuple[IPv4Address | IPv6Address, int]:
     return ip_address(host.strip("[]")), int(port)
 
 
+def _asked(text: str) -> tuple[IPv4Address | IPv6Address, int | None]:
+    """Without a port, a bare IPv6 address has colons too."""
+    has_port = text.startswith("[") or text.count(":") == 1
+    return _endpoint(text) if has_port else (ip_address(text), None)
+
+
 def _port(text: str) -> str:
     if not 1 <= int(text.partition("/")[0]) <= 65535:
         raise ValueError(text)
@@ -225,6 +233,9 @@ WITH_PREFIXES = _one_or_more(WITH_PREFIX)
 SUBNET = _texts(PREFIX_PATTERN, "a network such as 10.0.0.0/24", ip_network, "10.0.0.0/24")
 ENDPOINT = _texts(
     ENDPOINT_PATTERN, 'ADDRESS:PORT such as "10.0.0.1:80" or "[fe80::1]:80"', _endpoint, "ADDRESS:PORT"
+)
+ASKED = _texts(
+    ASKED_PATTERN, 'ADDRESS or ADDRESS:PORT such as "10.0.0.1:443"', _asked, "ADDRESS or ADDRESS:PORT"
 )
 PORT = _texts(PORT_PATTERN, "a port such as 80/tcp", _port, "80/tcp")
 PORTS = _one_or_more(PORT)
