@@ -17,6 +17,7 @@ from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import format_duration
 from vrrpsim.trace import Trace
 
+from .style import GOOD_TEXT, HAIRLINE, HARM_TEXT, PAPER, SOFT, UNSURE_TEXT
 from .svg import DrawableCurve, distribution, timeline
 from .sweep import bound_words as bound_of
 from .sweep import headline as sweep_headline
@@ -36,10 +37,10 @@ from .text import (
 )
 
 VERDICTS = {  # background and text: either contrast is above 4.5
-    "pass": ("#00664F", "#ffffff"),
-    "fail": ("#A33C00", "#ffffff"),
-    "unknown": ("#6B5200", "#ffffff"),
-    "": ("#4A5560", "#ffffff"),
+    "pass": (GOOD_TEXT, PAPER),
+    "fail": (HARM_TEXT, PAPER),
+    "unknown": (UNSURE_TEXT, PAPER),
+    "": (SOFT, PAPER),
 }
 ROWS = 8  # of one table
 Document = Mapping[str, Any]
@@ -153,7 +154,7 @@ def _card(title: str, verdict: str, words: str, blocks: Iterable[str]) -> str:
     pill = f'<span style="{style}">{escape(words)}</span>' if words else ""
     return (
         '<div style="font-family:system-ui,sans-serif;font-size:13px;line-height:1.5;max-width:860px;'
-        'border:1px solid #80808080;border-radius:6px;padding:8px 14px">'
+        f'border:1px solid {HAIRLINE};border-radius:6px;padding:8px 14px">'
         f"<div><b>{escape(title)}</b> {pill}</div>{''.join(blocks)}</div>"
     )
 
@@ -162,7 +163,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], most: int = ROWS)
     """A table that does not widen the page; of too many rows the first, and how many more."""
     if not rows:
         return ""
-    style = "text-align:left;padding:1px 14px 1px 0;border-bottom:1px solid #80808040;vertical-align:top"
+    style = f"text-align:left;padding:1px 14px 1px 0;border-bottom:1px solid {HAIRLINE};vertical-align:top"
     cells = (("th", head), *(("td", row) for row in rows[:most]))
     lines = (
         "<tr>" + "".join(f'<{tag} style="{style}">{escape(cell)}</{tag}>' for cell in row) + "</tr>"

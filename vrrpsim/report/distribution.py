@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from .style import plain_style
+from .style import GRID, SERIES, SOFT, plain_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from .picture import Picture
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", "-.", ":")
 DASHES = ("", "6 3", "6 2 1.5 2", "1.5 2")  # the same for SVG
 
@@ -72,9 +71,9 @@ def draw_on(axes: Axes, name: str, curves: Sequence[DrawableCurve]) -> None:
 
 def _draw(axes: Axes, name: str, curves: Sequence[DrawableCurve], small: float | None = 8) -> None:
     for number, curve in enumerate(curves):
-        colour = COLOURS[number % len(COLOURS)]
+        colour = SERIES[number % len(SERIES)]
         style = (
-            STYLES[number // len(COLOURS) % len(STYLES)] if len(curves) > len(COLOURS) else STYLES[number % 4]
+            STYLES[number // len(SERIES) % len(STYLES)] if len(curves) > len(SERIES) else STYLES[number % 4]
         )
         first = curve.seconds[0]
         seconds = [first, *curve.seconds]
@@ -84,10 +83,10 @@ def _draw(axes: Axes, name: str, curves: Sequence[DrawableCurve], small: float |
             axes.axvline(curve.cut_s, color=colour, linestyle=":", lw=0.8)
     axes.set_xlabel(f"{name}, seconds")
     axes.set_ylim(0, 1.02)
-    axes.grid(color="#DDDDDD", lw=0.6)
+    axes.grid(color=GRID, lw=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     if any(curve.label for curve in curves):
         axes.legend(fontsize=small, frameon=False)
     if any(curve.cut_s is not None for curve in curves):
-        axes.set_title("dotted: from here on the horizon cut runs", fontsize=small, color="#555555")
+        axes.set_title("dotted: from here on the horizon cut runs", fontsize=small, color=SOFT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from textwrap import shorten, wrap
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from vrrpsim.measure.result import EventSeen, Result
@@ -21,16 +21,20 @@ from . import waterfall
 from .lanes import BAD, Lane, Slice, answering, lanes, priority_points, slices
 from .style import (
     FAINT,
+    HARM,
+    HARM_TEXT,
     INK,
     NONE,
     NORMAL,
-    RED,
+    PAPER,
     SEVERAL,
     SILENT,
     SMALL,
+    SOFT,
     STATES,
     Paint,
     event_text,
+    fitted,
     inches,
     node_paints,
     paint_of,
@@ -118,9 +122,10 @@ class _Picture:
         lanes = sum(map(len, self.groups)) * LANE + GAP * max(len(self.groups) - 1, 1)
         head = 0.5 + 0.19 * len(about)
         tops = ROW * (1 + max((row for row, *_ in events), default=-1) + bool(more)) + 0.1
-        below = 0.95 + sum(map(_high, self.waterfalls))
+        keys, columns = self._keys()
+        below = 0.75 + 0.2 * -(-len(keys) // columns) + sum(map(_high, self.waterfalls))
         high = head + tops + lanes + below
-        picture = Picture(figsize=(WIDTH, high), facecolor="#ffffff")
+        picture = Picture(figsize=(WIDTH, high), facecolor=PAPER)
         self._head(picture, about, high)
         axes = picture.add_axes(
             (self.left / WIDTH, 1 - (head + tops + lanes) / high, self.wide / WIDTH, (tops + lanes) / high)
@@ -138,10 +143,10 @@ class _Picture:
         x = 0.15 / WIDTH
         picture.text(x, 1 - 0.25 / high, self.result.name or "run", size=13, weight="bold", color=INK)
         verdict = f"seed {self.result.seed}; {verdict_line(self.result)}"
-        colour = RED if self.result.verdict == "fail" else INK
+        colour = HARM if self.result.verdict == "fail" else INK
         picture.text(1 - x, 1 - 0.25 / high, verdict, size=NORMAL, color=colour, ha="right")
         for number, line in enumerate(about):
-            picture.text(x, 1 - (0.46 + 0.19 * number) / high, line, size=NORMAL, color="#444444")
+            picture.text(x, 1 - (0.46 + 0.19 * number) / high, line, size=NORMAL, color=SOFT)
 
     # --- lanes
 
@@ -188,7 +193,7 @@ class _Picture:
             axes,
             -0.1 * self._second,
             top + high / 2,
-            shorten(lane.label, 38, placeholder="…"),
+            fitted(lane.label, self.left - 0.1, NORMAL),
             ha="right",
             size=NORMAL,
         )
@@ -221,9 +226,9 @@ class _Picture:
         end = x + (inches(text) + 0.08) * self._second
         if end > limit:
             return x
-        backing = {"facecolor": "#ffffff", "edgecolor": "none", "pad": 0.6, "alpha": 0.9}
+        backing = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6, "alpha": 0.9}
         at = x + 0.05 * self._second
-        write(axes, at, y, text, color="#a04000", bbox=backing, zorder=5, ha="left")
+        write(axes, at, y, text, color=HARM_TEXT, bbox=backing, zorder=5, ha="left")
         return end
 
     @property
@@ -278,7 +283,7 @@ class _Picture:
                 event_text(group[0]) + (f" × {len(group)}" if several else ""),
                 weight="bold",
                 ha="left" if beside > 0 else "right",
-                bbox={"facecolor": "#ffffff", "edgecolor": "none", "pad": 0.5},
+                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5},
                 zorder=4,
             )
         if more:
@@ -292,32 +297,37 @@ class _Picture:
         axes.plot([start], [y], marker="v", markersize=5, color=INK, zorder=5)
         if event.until_ns is not None:
             end = min(event.until_ns, self.end_ns) / 1e9
-            axes.axvspan(start, end, facecolor="#000000", alpha=0.07, zorder=0, linewidth=0)
+            axes.axvspan(start, end, facecolor=INK, alpha=0.07, zorder=0, linewidth=0)
             axes.plot([start, end], [y, y], color=INK, linewidth=1.2, zorder=3)
             if not often:
                 axes.plot([end] * 2, [y, lanes], color=INK, linewidth=0.7, linestyle=dotted, zorder=3)
 
     # --- legend
 
+    def _keys(self) -> tuple[list[tuple[Paint, str]], int]:
+        """What the legend explains, and in how many columns."""
+        seen = {bar.paint for group in self.groups for lane in group for bar in lane.bars}
+        keys = [(paint, name) for name, paint in STATES.items() if name != "MASTER" and paint in seen]
+        keys = [(STATES["MASTER"], "MASTER"), *keys]
+        keys += [(paint, name) for name, paint in self.paints.items()] if len(self.groups) > 1 else []
+        keys += [(SEVERAL, "two owners")] if SEVERAL in seen else []
+        keys += [(NONE, "no owner")] if NONE in seen else []
+        keys += [(SILENT, "client gets no answer")] if SILENT in seen else []
+        widths = [inches(name) + 0.5 for _, name in keys]
+        return keys, len(keys) if sum(widths) < WIDTH else max(int(WIDTH / max(widths)), 1)
+
     def _legend(self, picture: Figure, axes: Axes, below: float, high: float) -> None:
         from matplotlib.patches import Patch
 
-        seen = {bar.paint for group in self.groups for lane in group for bar in lane.bars}
-        rows = [(paint, name) for name, paint in STATES.items() if name != "MASTER" and paint in seen]
-        rows = [(STATES["MASTER"], "MASTER"), *rows]
-        rows += [(paint, name) for name, paint in self.paints.items()] if len(self.groups) > 1 else []
-        rows += [(SEVERAL, "two owners")] if SEVERAL in seen else []
-        rows += [(NONE, "no owner")] if NONE in seen else []
-        rows += [(SILENT, "client gets no answer")] if SILENT in seen else []
-        handles = [
-            Patch(facecolor=paint.face, edgecolor=paint.edge, hatch=paint.hatch, label=label)
-            for paint, label in rows
-        ]
+        keys, columns = self._keys()
         picture.legend(
-            handles=handles,
+            handles=[
+                Patch(facecolor=paint.face, edgecolor=paint.edge, hatch=paint.hatch, label=label)
+                for paint, label in keys
+            ],
             loc="upper center",
             bbox_to_anchor=(0.5, (below - 0.45) / high),
-            ncols=len(handles),
+            ncols=columns,
             fontsize=SMALL,
             frameon=False,
             columnspacing=1.4,

@@ -17,17 +17,31 @@ from vrrpsim.trace import AdvertSent, Level, PriorityChange, StateChange, Trace,
 
 from .messages import Everybody, Route, routes
 from .picture import Picture
-from .style import FAINT, INK, NORMAL, RED, SMALL, STATES, event_text, plain_style, write
+from .style import (
+    ADVERT,
+    FAINT,
+    GARP,
+    HARM,
+    INK,
+    NORMAL,
+    PAPER,
+    SMALL,
+    STATES,
+    event_text,
+    fitted,
+    plain_style,
+    write,
+)
 from .waterfall import main_failover
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 STEP, HIGH = 3.0, 0.27  # inches between machines, of a row
-LEFT, RIGHT = 2.0, 1.0
+LEFT, RIGHT = 2.0, 1.5
 ROWS = 60
 AFTER_NS = 20_000_000  # of a new owner: its announcements
-KINDS = {"advert": "#0072B2", "garp": "#007A5A", "reject": RED}
+KINDS = {"advert": ADVERT, "garp": GARP, "reject": HARM}
 
 
 @dataclass(slots=True)
@@ -60,7 +74,7 @@ def sequence(scenario: Scenario, trace: Trace, result: Result, start_ns: int, en
     wide = LEFT + STEP * (max(len(names), 2) - 1) + RIGHT
     high = 0.9 + HIGH * (len(rows) + 1 + (more > 0))
     with plain_style():
-        picture = Picture(figsize=(wide, high), facecolor="#ffffff")
+        picture = Picture(figsize=(wide, high), facecolor=PAPER)
         axes = picture.add_axes((0, 0, 1, 1))
         axes.set_xlim(0, wide)
         axes.set_ylim(high, 0)
@@ -69,7 +83,8 @@ def sequence(scenario: Scenario, trace: Trace, result: Result, start_ns: int, en
         write(axes, 0.15, 0.25, title, size=13, weight="bold", ha="left")
         x = [LEFT + STEP * number for number in range(len(names))]
         for at, name in zip(x, names, strict=True):
-            write(axes, at, 0.62, name, size=NORMAL + 1, weight="bold")
+            shown = fitted(name, STEP - 0.2, NORMAL + 1, bold=True)
+            write(axes, at, 0.62, shown, size=NORMAL + 1, weight="bold")
             axes.plot([at, at], [0.8, high - 0.1], color=FAINT, linewidth=1.2, zorder=0)
         before = -1
         for number, row in enumerate(rows):
@@ -145,7 +160,7 @@ def _alike(one: _Row, other: _Row) -> bool:
 
 
 def _draw(axes: Axes, row: _Row, x: Sequence[float], y: float, wide: float) -> None:
-    backing = {"facecolor": "#ffffff", "edgecolor": "none", "pad": 0.8}
+    backing = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.8}
     text = row.text + (f" × {row.times}" if row.times > 1 else "")
     targets = [to for to in row.to if to < len(x)]
     if row.sender < 0 and not targets:  # an event: across all machines
@@ -159,7 +174,7 @@ def _draw(axes: Axes, row: _Row, x: Sequence[float], y: float, wide: float) -> N
     for to in targets:
         lost = to in row.lost
         end = start + (x[to] - start) * 0.85 if lost else x[to]
-        colour = RED if lost else row.colour
+        colour = HARM if lost else row.colour
         axes.annotate(
             "",
             xy=(end, y),
@@ -174,11 +189,11 @@ def _draw(axes: Axes, row: _Row, x: Sequence[float], y: float, wide: float) -> N
             },
         )
         if lost:
-            axes.plot([end], [y], marker="x", markersize=8, markeredgewidth=2.4, color=RED, zorder=5)
+            axes.plot([end], [y], marker="x", markersize=8, markeredgewidth=2.4, color=HARM, zorder=5)
     if targets:
         first = min(targets, key=lambda to: abs(x[to] - start))
         middle = start + (x[first] - start) * (0.4 if first in row.lost else 0.5)
         lost_text = f"{text}, lost" if row.lost else text
-        write(axes, middle, y - 0.1, lost_text, size=SMALL - 0.5, color=RED if row.lost else INK, zorder=4)
+        write(axes, middle, y - 0.1, lost_text, size=SMALL - 0.5, color=HARM if row.lost else INK, zorder=4)
     elif row.colour == KINDS["garp"]:
         write(axes, start, y, text, color=row.colour, bbox=backing, zorder=4)

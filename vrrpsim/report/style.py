@@ -1,6 +1,8 @@
-"""What all pictures of matplotlib share: colours, how a bar looks, the plain style, the same bytes.
+"""What all pictures share: one table of colours, how a bar looks, the plain style, the same bytes.
 
-No pyplot. The colour-blind can tell the colours apart, and a word or a hatch says the same again, for print.
+A colour means one thing in every report, and is written nowhere else; `html/page.css` has the same ones and
+their counterparts on dark pages. The colour-blind can tell them apart, and a word or a hatch says the same
+again, for print. No pyplot.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, FAINT, RED = "#222222", "#8a9299", "#D55E00"
+INK, SOFT, FAINT, GRID, PAPER = "#222222", "#4f5860", "#8a9299", "#DDDDDD", "#ffffff"
+HAIRLINE = "#80808060"  # on light and on dark paper
+HARM, HARM_TEXT = "#D55E00", "#A33C00"  # two owners, nobody, no answer, rejected, failed
+GOOD_TEXT, UNSURE_TEXT = "#00664F", "#6B5200"
 SMALL, NORMAL = 8.0, 9.5  # points
 
 
@@ -31,24 +36,28 @@ class Paint:
 
     face: str
     hatch: str = ""
-    edge: str = "#ffffff"
+    edge: str = PAPER
     text: str = INK
 
 
 STATES = {
-    "MASTER": Paint("#0072B2", text="#ffffff"),
+    "MASTER": Paint("#0072B2", text=PAPER),
     "BACKUP": Paint("#C9D3DA"),
-    "FAULT": Paint("#F3B48A", "////", RED),
+    "FAULT": Paint("#F3B48A", "////", HARM),
     "INIT": Paint("#FBF3B4", "---", "#b9a800"),
-    "off": Paint("#ffffff", "xxxx", "#9a9a9a"),
-    "paused": Paint("#ffffff", "||||", "#9a9a9a"),
+    "off": Paint(PAPER, "xxxx", "#9a9a9a"),
+    "paused": Paint(PAPER, "||||", "#9a9a9a"),
 }
 NODES = tuple(map(Paint, ("#7FCDB4", "#D7BCE8", "#EBD77A", "#A6D8F3", "#E3B8D0", "#C8C8C8")))
-SEVERAL = Paint("#F3B48A", "xxxx", RED)
-NONE = Paint("#ffffff", "", RED, RED)
-SILENT = Paint("#F3B48A", "\\\\\\\\", RED)
+SEVERAL = Paint("#F3B48A", "xxxx", HARM)
+NONE = Paint(PAPER, "", HARM, HARM)
+SILENT = Paint("#F3B48A", "\\\\\\\\", HARM)
 BAD = (SEVERAL, NONE, SILENT)
-UNKNOWN = Paint("#ffffff", "", FAINT)
+UNKNOWN = Paint(PAPER, "", FAINT)
+PART = Paint("#DCC9AE")  # a part of a failover or an outage
+PLAIN = Paint("#F1F3F4")  # a box that only holds words
+SERIES = ("#332288", "#117733", "#882255", "#7A5C00", "#006D77", "#AA4499", "#000000")  # curves side by side
+ADVERT, GARP = STATES["MASTER"].face, "#007A5A"  # on the wire
 PAINTS = {  # by the tone of a slice
     **STATES,
     **{f"node{number}": paint for number, paint in enumerate(NODES)},
@@ -122,7 +131,7 @@ def rectangle(axes: Axes, x: float, y: float, wide: float, high: float, paint: P
             hatch=paint.hatch,
             linewidth=0.7,
             gid=gid,
-            zorder=2.5 if paint.edge == RED else 2,
+            zorder=2.5 if paint.edge == HARM else 2,
         )
     )
 
@@ -132,6 +141,14 @@ def write(axes: Axes, x: float, y: float, text: str, **looks: Any) -> None:
     axes.text(x, y, text, **{"size": SMALL, "color": INK, "ha": "center", "va": "center", **looks})
 
 
-def inches(text: str) -> float:
-    """Roughly how wide a small text is."""
-    return len(text) * SMALL * 0.61 / 72 + 0.06
+def inches(text: str, size: float = SMALL, *, bold: bool = False) -> float:
+    """Roughly how wide a text is, rather too much than too little."""
+    return len(text) * size * (0.7 if bold else 0.61) / 72 + 0.06
+
+
+def fitted(text: str, room: float, size: float = SMALL, *, bold: bool = False) -> str:
+    """Return the text, or its beginning and its end if it is wider than so many inches."""
+    while inches(text, size, bold=bold) > room and len(text) > 3:
+        middle = len(text) // 2
+        text = f"{text[: middle - 1]}…{text[middle + 1 :]}".replace("……", "…")
+    return text

@@ -16,9 +16,9 @@ from vrrpsim.measure.seconds import fixed_s
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Trace
 
-from .distribution import COLOURS, DASHES, DrawableCurve
+from .distribution import DASHES, DrawableCurve
 from .lanes import BAD, Slice, answering, lanes
-from .style import event_text, paint_of
+from .style import HAIRLINE, PAPER, SERIES, event_text, paint_of
 
 __all__ = ["DrawableCurve", "distribution", "timeline"]
 
@@ -74,7 +74,7 @@ def _bar(each: Slice, y: float, scale: float) -> str:
     paint, what = paint_of(each), answering(each.what) or each.what
     x, wide = LEFT + each.start_ns * scale, (each.end_ns - each.start_ns) * scale
     about = f"{what} {fixed_s(each.start_ns)}–{fixed_s(each.end_ns)} s {each.why}".strip()
-    edge = "#80808060" if paint.edge == "#ffffff" else paint.edge
+    edge = HAIRLINE if paint.edge == PAPER else paint.edge
     box = (
         f'<rect x="{x:.1f}" y="{y}" width="{max(wide, 0.6):.1f}" height="{BAR}" fill="{paint.face}" '
         f'stroke="{edge}" stroke-width="0.8"><title>{escape(about)}</title></rect>'
@@ -115,7 +115,7 @@ def _panel(left: float, wide: float, name: str, curves: Sequence[DrawableCurve])
     scale = (x1 - x0) / ((most - least) or 1.0)
     for part in (0.0, 0.5, 1.0):
         y = y1 - part * (y1 - y0)
-        yield f'<path d="M{x0:.1f} {y:.1f}H{x1:.1f}" stroke="#80808060"/>'
+        yield f'<path d="M{x0:.1f} {y:.1f}H{x1:.1f}" stroke="{HAIRLINE}"/>'
         yield _text(x0 - 4, y + 4, f"{part:.0%}", anchor="end")
     for number, curve in enumerate(curves):
         points = list(zip(curve.seconds, curve.part, strict=True))
@@ -137,7 +137,7 @@ def _key(x: float, y: float, number: int, label: str) -> Iterator[str]:
 
 
 def _stroke(number: int) -> str:
-    colour = COLOURS[number % len(COLOURS)].replace("#000000", "currentColor")  # black cannot be seen on dark
+    colour = SERIES[number % len(SERIES)].replace(SERIES[-1], "currentColor")  # black cannot be seen on dark
     dash = DASHES[number % len(DASHES)]
     dashed = f' stroke-dasharray="{dash}"' if dash else ""
     return f'fill="none" stroke="{colour}" stroke-width="1.8"{dashed}'

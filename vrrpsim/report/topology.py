@@ -18,7 +18,22 @@ from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Trace
 
 from .lanes import SILENT, Slice, answering, client_slices, machine_slices, process_slices, state_slices
-from .style import FAINT, INK, NORMAL, RED, SMALL, Paint, event_text, node_paints, plain_style, write
+from .style import (
+    FAINT,
+    HARM,
+    INK,
+    NORMAL,
+    PAPER,
+    PLAIN,
+    SMALL,
+    SOFT,
+    Paint,
+    event_text,
+    fitted,
+    node_paints,
+    plain_style,
+    write,
+)
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -27,8 +42,7 @@ if TYPE_CHECKING:
     from .picture import Picture
 
 WIDE, HIGH = 1.75, 0.98  # inches of a machine
-CLEAR = {"facecolor": "#ffffff", "edgecolor": "none", "pad": 1.0}
-PLAIN = Paint("#F1F3F4")
+CLEAR = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.0}
 STEP, LEVEL = 2.7, 1.45  # inches from machine to machine, and from one to its segment
 
 
@@ -119,7 +133,7 @@ class _Picture:
         )
         bottom = min([-HIGH / 2, *(y - (1.2 if n in clients else 0.3) for n, y in self.y.items())]) - 0.15
         wide = self.wide + 0.6
-        picture = Picture(figsize=(wide, top - bottom), facecolor="#ffffff")
+        picture = Picture(figsize=(wide, top - bottom), facecolor=PAPER)
         axes = picture.add_axes((0, 0, 1, 1))
         axes.set_xlim(-0.3, self.wide + 0.3)
         axes.set_ylim(bottom, top)
@@ -180,14 +194,14 @@ class _Picture:
         outwards = 1 if y > 0 else -1
         start = y + outwards * 0.75 if client else (HIGH / 2) * outwards
         down = self._link_down(end, interface)
-        style = {"color": RED, "linestyle": (0, (3, 2))} if down else {"color": FAINT}
+        style = {"color": HARM, "linestyle": (0, (3, 2))} if down else {"color": FAINT}
         axes.plot([x, x], [start, y], linewidth=1.6, zorder=0, **style)
         if down:
             axes.plot(
-                [x], [(start + y) / 2], marker="x", markersize=12, markeredgewidth=3, color=RED, zorder=4
+                [x], [(start + y) / 2], marker="x", markersize=12, markeredgewidth=3, color=HARM, zorder=4
             )
         text = label + ("\ncarrier lost" if down else "")
-        colour = RED if down else "#444444"
+        colour = HARM if down else SOFT
         aside = 0.17 if down else 0.09
         write(axes, x + aside, (start + y) / 2, text, color=colour, ha="left")
 
@@ -222,17 +236,19 @@ class _Picture:
         paint = self.paints[name] if owned else PLAIN
         gid = f"node/{name}/{machine}/" + "+".join(owned)
         _box(axes, self.x[name], 0, WIDE, HIGH, paint, bad=machine != "on", gid=gid)
-        write(axes, self.x[name], HIGH / 2 - 0.17, name, size=NORMAL + 1, weight="bold")
+        shown = fitted(name, WIDE, NORMAL + 1, bold=True)
+        write(axes, self.x[name], HIGH / 2 - 0.17, shown, size=NORMAL + 1, weight="bold")
         shown = ", ".join(owned)
         if len(shown) > 20 and len(owned) > 1:
             shown = f"{owned[0]} +{len(owned) - 1}"
         rows = [("owns " + shown, INK)] if owned else []
-        rows += [(line, RED) for line in broken] + [(line, INK) for line in lines]
+        rows += [(line, HARM) for line in broken] + [(line, INK) for line in lines]
         if len(rows) > 4:
             rows = [*rows[:3], (f"… {len(rows) - 3} more", INK)]
         for number, (text, colour) in enumerate(rows):
             y = HIGH / 2 - 0.42 - number * 0.145
-            weight = "bold" if text.startswith("owns") or colour == RED else "normal"
+            bold = text.startswith("owns") or colour == HARM
+            weight, text = "bold" if bold else "normal", fitted(text, WIDE, SMALL - 0.5, bold=bold)
             write(axes, self.x[name], y, text, size=SMALL - 0.5, color=colour, weight=weight)
 
     def _client(self, axes: Axes, name: str, segment: str) -> None:
@@ -243,8 +259,8 @@ class _Picture:
         bad = answer == SILENT
         gid = f"client/{name}/{node}"
         _box(axes, self.x[name], y, WIDE, 0.42, self.paints.get(node, PLAIN), bad=bad, gid=gid)
-        text = shorten(f"{name}: {answer}" if answer else name, 28, placeholder=" …")
-        colour = RED if bad else INK
+        text = fitted(f"{name}: {answer}" if answer else name, WIDE)
+        colour = HARM if bad else INK
         write(axes, self.x[name], y, text, color=colour, zorder=4)
 
     def _cut(self, axes: Axes, one: str, other: str, one_way: bool) -> None:
@@ -258,7 +274,7 @@ class _Picture:
             (x2, y2),
             arrowstyle="->" if one_way else "-",
             connectionstyle=bow,
-            color=RED,
+            color=HARM,
             linewidth=1.8,
             linestyle="--",
             mutation_scale=16,
@@ -268,10 +284,10 @@ class _Picture:
         axes.add_patch(arrow)
         middle = (x1 + x2) / 2, (y1 + y2) / 2 + abs(x2 - x1) * 0.15
         axes.plot(
-            *([each] for each in middle), marker="x", markersize=11, markeredgewidth=3, color=RED, zorder=4
+            *([each] for each in middle), marker="x", markersize=11, markeredgewidth=3, color=HARM, zorder=4
         )
         text = f"{one} is not heard by {other}" if one_way else "cut"
-        write(axes, middle[0], middle[1] + 0.14, text, weight="bold", color=RED, zorder=4, va="baseline")
+        write(axes, middle[0], middle[1] + 0.14, text, weight="bold", color=HARM, zorder=4, va="baseline")
 
     def _place(self, name: str) -> tuple[float, float]:
         if name in self.scenario.nodes:
@@ -299,8 +315,8 @@ def _box(
             wide - 0.1,
             high - 0.1,
             boxstyle="round,pad=0.05",
-            facecolor="#ffffff" if bad else paint.face,
-            edgecolor=RED if bad else INK,
+            facecolor=PAPER if bad else paint.face,
+            edgecolor=HARM if bad else INK,
             linestyle="--" if bad else "-",
             linewidth=1.2,
             zorder=2,

@@ -12,7 +12,7 @@ from vrrpsim.measure.outage_parts import OutagePart
 from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
 
-from .style import FAINT, INK, NORMAL, SMALL, Paint, inches, rectangle, write
+from .style import FAINT, INK, NORMAL, PART, SMALL, fitted, inches, rectangle, write
 from .text import brief, failovers_alike, worst_outage
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ WORDS = {
     "relearn": "caches follow",
     "serve": "first good answer",
 }
-PARTS = tuple(map(Paint, ("#A6D8F3", "#EBD77A", "#E3B8D0", "#D7BCE8", "#7FCDB4"), [""] * 5, [INK] * 5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def draw(axes: Axes, shown: Waterfall, left: float, wide: float) -> None:
     gone_ns = 0
     for row, (_, length_ns, keyword, gid) in enumerate(shown.parts):
         start, length = gone_ns / 1e9, length_ns / 1e9
-        rectangle(axes, start, row + 0.15, length, 0.7, PARTS[row % len(PARTS)], gid)
+        rectangle(axes, start, row + 0.15, length, 0.7, PART, gid)
         text = f"{brief(length_ns)}  {keyword}"
         _beside_bar(axes, start, length, total_ns / 1e9, row + 0.5, text, wide)
         gone_ns += length_ns
@@ -112,11 +111,13 @@ def _beside_bar(
 ) -> None:
     """Write a text into its bar if that is wide, else right or left of it where there is room."""
     second = total / wide
-    needed = inches(text) * second
     pad = 0.06 * second
-    if needed < length:
+    before, behind = start - pad, total - start - length - pad
+    text = fitted(text, max(length, before, behind) / second)
+    needed = inches(text) * second
+    if needed <= length:
         x, align = start + length / 2, "center"
-    elif start + length + needed + pad < total or start < needed:
+    elif needed <= behind:
         x, align = start + length + pad, "left"
     else:
         x, align = start - pad, "right"

@@ -33,8 +33,8 @@ function distributions() {
       if (hidden.has(number)) return;
       const low = path(curve.seconds, curve.low, 0), high = path(curve.seconds, curve.high, 0);
       const back = [...curve.seconds.keys()].reverse().map((each) => `V${y(curve.low[each]).toFixed(1)}H${x(each ? curve.seconds[each - 1] : 0).toFixed(1)}`).join("");
-      parts.push(draw("path", { class: `spread node${number % 6}`, d: low && `${high}H${x(curve.seconds.at(-1)).toFixed(1)}${back}Z` }),
-        draw("path", { class: `pen step node${number % 6}`, "stroke-dasharray": DASHES[number % 6], d: `${path(curve.seconds, curve.part, 0)}H${W - R}` }));
+      parts.push(draw("path", { class: `spread series${number % 6}`, d: low && `${high}H${x(curve.seconds.at(-1)).toFixed(1)}${back}Z` }),
+        draw("path", { class: `pen step series${number % 6}`, "stroke-dasharray": DASHES[number % 6], d: `${path(curve.seconds, curve.part, 0)}H${W - R}` }));
       if (curve.cut !== null) parts.push(draw("line", { class: "flag end", x1: x(curve.cut), x2: x(curve.cut), y1: TOP, y2: H - BOTTOM }));
     });
     if (at !== null) {
@@ -48,7 +48,7 @@ function distributions() {
     legend.replaceChildren(...(curves().length < 2 ? [] : curves().map((curve, number) => el("button", { type: "button", "aria-pressed": String(!hidden.has(number)), onclick: () => {
       if (!hidden.delete(number)) hidden.add(number);
       render();
-    } }, el("span", {}, draw("svg", { viewBox: "0 0 22 12", "aria-hidden": "true" }, draw("path", { class: `pen node${number % 6}`, "stroke-dasharray": DASHES[number % 6], d: "M0 6H22" })), `${hidden.has(number) ? "show " : ""}${curve.label || "all runs"}`)))));
+    } }, el("span", {}, draw("svg", { viewBox: "0 0 22 12", "aria-hidden": "true" }, draw("path", { class: `pen series${number % 6}`, "stroke-dasharray": DASHES[number % 6], d: "M0 6H22" })), `${hidden.has(number) ? "show " : ""}${curve.label || "all runs"}`)))));
   }
   const reading = () => [`${which.value.replaceAll("_", " ")} ≤ ${seconds(at)}`, ...shown().map((curve) => {
     const count = upTo(curve, at), per = (line) => `${(100 * (count ? line[count - 1] : 0)).toFixed(1)} %`;
