@@ -10,10 +10,16 @@ from io import BytesIO, TextIOWrapper
 import jsonschema
 import pytest
 from checking.conf_files import CLEAN, TYPO, codes, instance, node, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from junitparser import JUnitXml
 
 import vrrpsim
+from vrrpsim.checking.forms import as_github, as_markdown
+from vrrpsim.checking.inputs import Stdin
+from vrrpsim.checking.junit import as_junit
 from vrrpsim.checking.report import MOST_SHOWN
+from vrrpsim.checking.sarif import as_sarif
 from vrrpsim.cli import main
 from vrrpsim.cli.check import FORMS
 from vrrpsim.findings import InputError
@@ -347,3 +353,53 @@ def test_a_rule_is_explained_by_code_and_by_name(run):
     assert "Bad: lb1.conf" in out
     assert out == run("--explain", "weight-cannot-move-the-address")[1]
     assert run("--explain", "VRRP999")[0] == 2
+
+
+# --- whatever the text
+
+WORDS = st.sampled_from(
+    (
+        *[
+            "vrrp_instance",
+            "VI_1",
+            "{",
+            "}",
+            "interface",
+            "eth0",
+            "priority",
+            "300",
+            "#",
+            "!",
+            "@id",
+            "$X",
+            "$X=1",
+            "virtual_ipaddress",
+        ],
+        *[
+            "192.0.2.1/24",
+            "vrrp_script",
+            "chk",
+            "script",
+            "track_script",
+            "include",
+            "a.conf",
+            "auth_pass",
+            "1234!5",
+        ],
+        *["vrrpsim:", "ignore[VRRP1]", "ignore-file[", "~SEQ(X,1,3)", "::error", "|", "<", "]]>"],
+        *('"a', 'b"', "\n", "\t", "\r", "\\", "\ufeff", "\x01", "é"),
+    )
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(WORDS | st.text(max_size=3), max_size=30).map(" ".join))
+def test_every_form_can_say_whatever_is_found(text):
+    report = vrrpsim.check("-", stdin=Stdin(text, "x.conf"), fail_on="info")
+    document = json.loads(report.to_json())
+    for each in document["files"][0]["findings"]:
+        assert (each["end_line"], each["end_col"]) > (each["line"], each["col"])
+    ElementTree.fromstring(as_junit(report))
+    assert len(json.loads(as_sarif(report))["runs"][0]["results"]) == len(report.findings)
+    assert all("\n" not in line for line in (*as_github(report), *as_markdown(report)))
+    assert str(report).splitlines()[-1].startswith("1 file, ")

@@ -1,13 +1,19 @@
 """`--fix` mends what is certain and nothing else, and a file is whole at every instant."""
 
 import stat
+from collections import Counter
 
 import pytest
 from checking.conf_files import CLEAN, TYPO, block, codes, instance, script, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import vrrpsim
+from vrrpsim.checking.fixes import fixed_files
+from vrrpsim.checking.inputs import Texts
 from vrrpsim.cli import main
 from vrrpsim.keepalived.compiler import compile_text
+from vrrpsim.protocol.dialect import DEFAULT_DIALECT
 from vrrpsim.rules import RULES
 
 CHECKED = block("track_script", "chk")
@@ -87,6 +93,59 @@ def test_what_is_not_certain_is_left_alone(fixed, text):
 
 def codes_of(text):
     return {finding.code for finding in compile_text(text).findings}
+
+
+PIECES = st.sampled_from(
+    [
+        instance(CHECKED),
+        instance(CHECKED, name="VI_2"),
+        script(),
+        script("chk", "weight $W"),
+        "$W=-20",
+        "$W=-30",
+        f"@lb1 {script()}",
+        "# a comment",
+        "! another\n",
+        "vrrp_script chk { # of HAProxy\nscript /bin/true\n}",
+        "vrrp_script chk\n{\nscript /bin/true\n}",
+        "vrrp_script chk {\nscript /bin/true }",
+        "}",
+        "global_defs {",
+        "vrrp_sync_group G {\n group {\n VI_1\n }\n}",
+        password("k@l!ve"),
+        password('"123456789"'),
+        password("$W!x"),
+        '"',
+        "include more.conf",
+        "\ufeff",
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES, min_size=1, max_size=7).map("\n".join))
+def test_a_mend_changes_what_its_finding_is_about_and_nothing_else(text):
+    texts = Texts({"a.conf": text})
+    before = compile_text(text, file="a.conf")
+    fixed = fixed_files(before.findings, texts, DEFAULT_DIALECT, None)
+    for each in fixed.values():
+        after = compile_text(each.new, file="a.conf")
+        old, new = (Counter(one.code for one in done.findings) for done in (before, after))
+        if not text.startswith("\ufeff"):
+            assert not (new - old).keys() - {"VRRP311"}
+            assert len(after.rows) == len(before.rows)
+        assert (before.fatal, before.scripts) == (after.fatal, after.scripts) or text.startswith("\ufeff")
+
+
+def test_a_definition_does_not_move_above_a_value_it_uses(fixed):
+    text = f"{instance(CHECKED)}$W=-20\n{script('chk', 'weight $W')}\n"
+    assert fixed(text)[1] == text
+
+
+def test_a_text_in_another_encoding_is_left_alone(tmp_path):
+    (tmp_path / "a.conf").write_bytes(password("123456789 # für").encode("latin-1"))
+    main(["check", "--fix", str(tmp_path / "a.conf")])
+    assert (tmp_path / "a.conf").read_bytes() == password("123456789 # für").encode("latin-1")
 
 
 def test_line_ends_permissions_and_links_stay(tmp_path, monkeypatch):

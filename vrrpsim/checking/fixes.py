@@ -16,6 +16,7 @@ from pathlib import Path
 from vrrpsim.atomic_write import whole
 from vrrpsim.findings import Finding
 from vrrpsim.keepalived.compiler import Compiled, compile_text
+from vrrpsim.keepalived.lexer import Row
 from vrrpsim.protocol.dialect import Dialect
 
 from .inputs import SCENARIOS, Texts
@@ -40,11 +41,15 @@ def fixed_files(
     findings: Sequence[Finding], texts: Texts, dialect: Dialect, config_id: str | None
 ) -> dict[str, Fixed]:
     """Return the files that can be mended; nothing is written."""
-    files = dict.fromkeys(
-        each.place.file for each in findings if each.code in MENDS and not _is_scenario(each)
-    )
+    mendable = [each.place.file for each in findings if each.code in MENDS and not _is_scenario(each)]
+    files = [file for file in dict.fromkeys(mendable) if _is_text(file, texts)]
     found = {file: _fixed(file, texts.text(file), dialect, config_id, findings) for file in files}
     return {file: fixed for file, fixed in found.items() if fixed.mended}
+
+
+def _is_text(file: str, texts: Texts) -> bool:
+    """Whether writing the text as UTF-8 changes nothing; standard input is not written."""
+    return file in texts.given or Path(file).read_bytes() == texts.text(file).encode("utf-8", "surrogatepass")
 
 
 def _is_scenario(finding: Finding) -> bool:
@@ -62,36 +67,54 @@ def _fixed(
         )
 
     text, compiled, mended = old, read(old), 0
-    tried: set[str] = set()
+    failed: set[tuple[str, str]] = set()
     while mended < MOST:
-        for finding in compiled.findings:
+        candidates = (each for each in compiled.findings if each.place.file == file and each.code in MENDS)
+        for finding in candidates:
             key = (finding.code, finding.message)
-            if finding.place.file != file or key not in wanted or finding.code not in MENDS or text in tried:
+            if key in failed or key not in wanted:
                 continue
             lines = MENDS[finding.code](text.split("\n"), finding)
-            if lines is None:
+            after = read("\n".join(lines)) if lines else None
+            if lines is None or after is None or not _better(compiled, after, finding):
+                failed.add(key)
                 continue
-            new = "\n".join(lines)
-            after = read(new)
-            if _better(compiled, after, finding):
-                wanted |= {(each.code, each.message) for each in after.findings} - {
-                    (each.code, each.message) for each in compiled.findings
-                }
-                text, compiled, mended = new, after, mended + 1
-                break
+            wanted |= {(each.code, each.message) for each in after.findings} - {
+                (each.code, each.message) for each in compiled.findings
+            }
+            text, compiled, mended = "\n".join(lines), after, mended + 1
+            break
         else:
             break
     return Fixed(old, text, mended)
 
 
 def _better(before: Compiled, after: Compiled, finding: Finding) -> bool:
-    """Whether the mend took away its finding, and brought nothing but what another mend takes away."""
+    """Whether the mend took away its finding, brought none, and left every other line as it is read."""
     old = Counter((each.code, each.message) for each in before.findings)
     new = Counter((each.code, each.message) for each in after.findings)
-    allowed = {"VRRP311"} if finding.code == "VRRP105" else set()
-    come = {code for code, _ in new - old} - allowed
-    gone = (finding.code, finding.message) in old - new
-    return gone and (not come or finding.code == "VRRP018")
+    allowed = ALSO_MENDED.get(finding.code)
+    come = {code for code, _ in new - old if code != allowed}
+    if (finding.code, finding.message) not in old - new or (come and finding.code != "VRRP018"):
+        return False
+    if finding.code == "VRRP401":
+        return Counter(map(_read_as, before.rows)) == Counter(map(_read_as, after.rows))
+    return _elsewhere(before, finding) == _elsewhere(after, finding)
+
+
+ALSO_MENDED = {"VRRP105": "VRRP311"}  # what a mend may bring, because another one takes it away
+
+
+def _read_as(row: Row) -> tuple[str | None, ...]:
+    return (row.raw, *(word.text for word in row.words))
+
+
+def _elsewhere(compiled: Compiled, finding: Finding) -> list[tuple[str | None, ...]]:
+    """What keepalived reads on all lines but that of the finding."""
+    own = (finding.place.file, finding.place.line)
+    return [
+        _read_as(row) for row in compiled.rows if (row.words[0].place.file, row.words[0].place.line) != own
+    ]
 
 
 # --- the mends ------------------------------------------------------------------------------------
@@ -128,7 +151,7 @@ def _definition_first(lines: list[str], finding: Finding) -> list[str] | None:
     if match is None:
         return None
     kinds = {"script": "vrrp_script", "file": "(?:vrrp_)?track_file", "process": "vrrp_track_process"}
-    head = re.compile(rf'\s*{kinds.get(match[1], "(?!)")}\s+"?{re.escape(match[2])}"?\s*{{?\s*$')
+    head = re.compile(rf'\s*{kinds.get(match[1], "(?!)")}\s+"?{re.escape(match[2])}"?\s*{{?\s*(?:[#!].*)?$')
     starts = [at for at, line in enumerate(lines) if head.match(line)]
     user = _block_around(lines, finding.place.line - 1)
     if len(starts) != 1 or user is None or starts[0] <= user or (end := _end(lines, starts[0])) is None:
