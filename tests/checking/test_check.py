@@ -166,7 +166,10 @@ def test_settings_name_clusters_and_a_dialect(run, here):
         ("ignor = []\n", "vrrpsim.toml:1:1: error: VRRP026 ignor: unknown key; did you mean 'ignore'?"),
         ('\nselect = ["VRRP999"]\n', "vrrpsim.toml:2:1: error: VRRP026 select: no rule 'VRRP999'"),
         ("select = 3\n", "vrrpsim.toml:1:1: error: VRRP026 select: needs a list"),
-        ('fail-on = "never"\n', "vrrpsim.toml:1:1: error: VRRP026 fail-on: 'never' is not a valid Severity"),
+        (
+            'fail-on = "never"\n',
+            "vrrpsim.toml:1:1: error: VRRP026 fail-on: 'never' is none of error, warning, info",
+        ),
         ("a = [\n", "vrrpsim.toml:1:1: error: VRRP026 Invalid value"),
         ('per-path = ["x"]\n', "vrrpsim.toml:1:1: error: VRRP026 per-path: write [per-path"),
     ],

@@ -1,6 +1,8 @@
 """The catalogue and the code say the same: every rule is raised somewhere, and its examples show it."""
 
 import re
+import shutil
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from vrrpsim.checking import check
 from vrrpsim.checking.inputs import Stdin
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.rules import RULES
-from vrrpsim.rules.rule import Rule
+from vrrpsim.rules.rule import SAYS, SILENT, Rule
 
 SOURCES = [
     path
@@ -67,3 +69,32 @@ def test_a_rule_says_why_in_one_sentence(rule: Rule):
     assert len(rule.why) <= 110
     assert {*rule.dialects} <= {*DIALECTS}
     assert not SHOWN.count(rule) or (rule.bad and rule.good and rule.source)
+
+
+# --- the real one
+
+
+def keepalived(text, folder):
+    """What `keepalived -t` says of a text."""
+    folder.mkdir()
+    (folder / "lb.conf").write_text(text, encoding="utf-8")
+    command = ["keepalived", "-t", "-f", str(folder / "lb.conf")]
+    done = subprocess.run(command, capture_output=True, cwd=folder, timeout=20)
+    said = (done.stdout + done.stderr).decode("utf-8", "replace").replace(str(folder), "")
+    return {re.sub(r"^.*? \d+:\d+:\d+ \d+: ", "", line) for line in said.splitlines()}
+
+
+def is_2_2_7():
+    if not shutil.which("keepalived"):
+        return False
+    done = subprocess.run(["keepalived", "--version"], capture_output=True, text=True, timeout=20)
+    return "v2.2.7 " in done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not is_2_2_7(), reason="needs keepalived 2.2.7")
+@pytest.mark.parametrize(
+    "rule", [rule for rule in SHOWN if rule.source in (SAYS, SILENT)], ids=lambda rule: rule.code
+)
+def test_what_is_said_of_keepalived_is_what_it_says(rule, tmp_path):
+    told = keepalived(rule.bad, tmp_path / "bad") - keepalived(rule.good, tmp_path / "good")
+    assert bool(told) is (rule.source == SAYS), told

@@ -100,7 +100,7 @@ def _read(path: Path, table: Mapping[str, Any] | None) -> Settings:
 
     known: dict[str, Callable[[Any], Any]] = {
         **codes,
-        "fail-on": lambda value: str(Severity(value)),
+        "fail-on": _severity,
         "dialect": _dialect,
         "baseline": lambda value: folder / _text(value),
         "clusters": lambda value: tuple(
@@ -136,6 +136,13 @@ def _texts(value: Any) -> list[str]:
 
 def _codes(value: Any) -> tuple[str, ...]:
     return codes_of(_texts(value))
+
+
+def _severity(value: Any) -> str:
+    known = [str(each) for each in Severity]
+    if value not in known:
+        raise ValueError(f"{value!r:.60} is none of {', '.join(known)}")
+    return str(value)
 
 
 def _dialect(value: Any) -> str:

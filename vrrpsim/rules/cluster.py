@@ -1,6 +1,6 @@
 """VRRP2nn: right on each node, wrong between them."""
 
-from .rule import ERROR, INFO, WARNING, Rule, block, instance, pair, tracking
+from .rule import ERROR, INFO, RAN, WARNING, Rule, block, instance, pair, tracking
 
 BOTH_MASTER = "and both become MASTER"
 
@@ -165,7 +165,7 @@ RULES = (
             instance("priority 150", *_unicast("192.0.2.1", "192.0.2.2")),
             instance(*_unicast("192.0.2.2", "192.0.2.1")),
         ),
-        source="keepalived 2.2.7, run",
+        source=RAN,
     ),
     Rule(
         "VRRP214",
@@ -180,7 +180,7 @@ RULES = (
             instance("priority 150", *_unicast("192.0.2.1", "192.0.2.2")),
             instance(*_unicast("192.0.2.2", "192.0.2.1")),
         ),
-        source="keepalived 2.2.7, run",
+        source=RAN,
     ),
     Rule(
         "VRRP215",

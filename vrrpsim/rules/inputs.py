@@ -1,6 +1,6 @@
 """VRRP0nn: the files themselves, and what goes in beside them."""
 
-from .rule import ERROR, INFO, WARNING, Rule, instance
+from .rule import ERROR, INFO, SAYS, WARNING, Rule, instance
 
 _LONG = 'notify_master "/usr/local/bin/told ' + "x" * 1000 + '"'
 
@@ -12,7 +12,7 @@ RULES = (
         "A file that cannot be read, or is no text, configures nothing.",
         bad="vrrp_instance VI_1 {\n\x01\n}\n",
         good=instance(),
-        source="keepalived 2.2.7, run",
+        source=SAYS,
     ),
     Rule(
         "VRRP002",
@@ -73,10 +73,10 @@ RULES = (
         "VRRP013",
         "include-finds-nothing",
         INFO,
-        "No file matches the include; keepalived says nothing and goes on.",
+        "No file matches the include; keepalived goes on without.",
         bad="include conf.d/*.conf\n" + instance(),
         good=instance(),
-        source="keepalived 2.2.7, run",
+        source=SAYS,
     ),
     Rule(
         "VRRP014",
@@ -122,7 +122,7 @@ RULES = (
         "The mark becomes a part of the first word, which keepalived does not know so: its block is dropped.",
         bad="\ufeff" + instance(),
         good=instance(),
-        source="keepalived 2.2.7, run",
+        source=SAYS,
         fixable=True,
     ),
     Rule(

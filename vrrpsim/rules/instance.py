@@ -1,8 +1,7 @@
 """VRRP3nn: what keepalived makes of one node's instances, groups and defaults."""
 
-from .rule import ERROR, WARNING, Rule, block, instance, script, without
+from .rule import ERROR, RAN, SAYS, SILENT, WARNING, Rule, block, instance, script, without
 
-RUN = "keepalived 2.2.7, run"
 _STRICT = block("global_defs", "vrrp_strict")
 _SOURCE, _PEER = "unicast_src_ip 192.0.2.1", "unicast_peer {\n192.0.2.2\n}"
 KEEPALIVED = ("2.0.20", "2.2.4", "2.2.7", "2.2.8", "2.3.3", "2.3.4", "2.4.3")
@@ -23,7 +22,7 @@ RULES = (
         "advert_int is 0.01 to 255 seconds; another value is ignored and 1 is used.",
         bad=instance("advert_int 300"),
         good=instance("advert_int 30"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP302",
@@ -33,7 +32,7 @@ RULES = (
         bad=instance("interface a-name-of-16-byt", _SOURCE, _PEER),
         good=instance("interface eth0", _SOURCE, _PEER),
         brings=("VRRP307",),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP303",
@@ -42,7 +41,7 @@ RULES = (
         "A priority that is no number from 1 to 255 becomes 100, often the same as the other node's.",
         bad=instance("priority 300"),
         good=instance("priority 200"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP304",
@@ -51,7 +50,7 @@ RULES = (
         "Anything but MASTER and BACKUP is BACKUP.",
         bad=instance("state SLAVE"),
         good=instance("state BACKUP"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP305",
@@ -60,7 +59,7 @@ RULES = (
         "A boolean behind skip_check_adv_addr turns the check off, even `off`.",
         bad=instance("skip_check_adv_addr off"),
         good=instance("skip_check_adv_addr on"),
-        source=RUN,
+        source=SILENT,
     ),
     Rule(
         "VRRP306",
@@ -69,7 +68,7 @@ RULES = (
         "keepalived exits if an instance has no virtual_router_id.",
         bad=without(instance(), "virtual_router_id"),
         good=instance(),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP307",
@@ -78,7 +77,7 @@ RULES = (
         "keepalived exits if an instance has no interface.",
         bad=without(instance(), "interface"),
         good=instance(),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP308",
@@ -87,7 +86,7 @@ RULES = (
         "state MASTER without a priority makes it 255, that of an address owner: trackers lose their weight.",
         bad=without(instance("state MASTER"), "priority"),
         good=instance("state MASTER"),
-        source=RUN,
+        source=SILENT,
     ),
     Rule(
         "VRRP309",
@@ -96,7 +95,7 @@ RULES = (
         "Version 2 has whole seconds, version 3 hundredths up to 40.95 s; keepalived rounds.",
         bad=instance("version 2", "advert_int 0.5"),
         good=instance("version 2", "advert_int 1"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP310",
@@ -105,7 +104,7 @@ RULES = (
         "auth_type is PASS or AH; with another word there is no authentication.",
         bad=instance(block("authentication", "auth_type PASSWORD")),
         good=instance(),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP311",
@@ -114,7 +113,7 @@ RULES = (
         "Only 8 bytes of auth_pass go on the wire; passwords that differ later are the same.",
         bad=instance("version 2", block("authentication", "auth_type PASS", "auth_pass 123456789")),
         good=instance("version 2", block("authentication", "auth_type PASS", "auth_pass 12345678")),
-        source=RUN,
+        source=SAYS,
         fixable=True,
     ),
     Rule(
@@ -124,7 +123,7 @@ RULES = (
         "The adverts go out without authentication, as if the block was not there.",
         bad=instance("version 3", block("authentication", "auth_type PASS", "auth_pass 1234")),
         good=instance("version 3"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP320",
@@ -142,7 +141,7 @@ RULES = (
         "Strict mode changes what is written here.",
         bad=instance("preempt_delay 60", "accept", before=_STRICT),
         good=instance("accept", before=_STRICT),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP322",
@@ -151,7 +150,7 @@ RULES = (
         "vmac_xmit_base means something only with use_vmac.",
         bad=instance("vmac_xmit_base"),
         good=instance("vmac_xmit_base", "use_vmac"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP323",
@@ -179,7 +178,7 @@ RULES = (
         "Version 3 and strict mode need an address to advertise; keepalived exits without one.",
         bad=instance("version 3", vip=""),
         good=instance("version 3"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP330",
@@ -188,7 +187,7 @@ RULES = (
         "nopreempt needs state BACKUP and a priority below 255, on every node; here it does nothing.",
         bad=instance("state MASTER", "nopreempt"),
         good=instance("state BACKUP", "nopreempt"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP331",
@@ -197,7 +196,7 @@ RULES = (
         "preempt_delay does nothing with state MASTER or nopreempt.",
         bad=instance("state BACKUP", "nopreempt", "preempt_delay 60"),
         good=instance("state BACKUP", "preempt_delay 60"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP332",
@@ -225,7 +224,7 @@ RULES = (
         "Without an accepted unicast_peer the adverts are multicast, whatever else says unicast.",
         bad=instance(_SOURCE),
         good=instance(_SOURCE, _PEER),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP335",
@@ -234,7 +233,7 @@ RULES = (
         "unicast_ttl without peers sends multicast adverts with TTL 0, which reach nobody.",
         bad=instance(_SOURCE, "unicast_ttl 9"),
         good=instance(_SOURCE),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP336",
@@ -243,7 +242,7 @@ RULES = (
         "Strict mode without `accept` drops what is sent to the addresses: nobody is ever answered.",
         bad=instance(before=_STRICT),
         good=instance("accept", before=_STRICT),
-        source=RUN,
+        source=RAN,
     ),
     Rule(
         "VRRP340",
@@ -252,7 +251,7 @@ RULES = (
         "The group names an instance that is not defined; it is ignored.",
         bad=_TWO + _group("VI_1", "VI_2", "VI_3") + "\n",
         good=_TWO + _group("VI_1", "VI_2") + "\n",
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP341",
@@ -261,7 +260,7 @@ RULES = (
         "An instance belongs to one group; the second one is ignored.",
         bad=_TWO + _group("VI_1", "VI_2", "VI_1") + "\n",
         good=_TWO + _group("VI_1", "VI_2") + "\n",
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP342",
@@ -270,7 +269,7 @@ RULES = (
         "A group without a member that exists is removed, with its trackers.",
         bad=_TWO + block("vrrp_sync_group G") + "\n",
         good=_TWO,
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP343",
@@ -279,7 +278,7 @@ RULES = (
         "A group of one synchronizes nothing.",
         bad=_TWO + _group("VI_1") + "\n",
         good=_TWO + _group("VI_1", "VI_2") + "\n",
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP344",
@@ -297,7 +296,7 @@ RULES = (
         + _TWO
         + block("vrrp_sync_group G", block("group", "VI_1", "VI_2"), block("track_script", "chk weight -20"))
         + "\n",
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP345",
@@ -306,7 +305,7 @@ RULES = (
         "A VRID can be used once on an interface, family and group; keepalived exits.",
         bad=instance() + instance(name="VI_2", vip="192.0.2.101/24"),
         good=_TWO,
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP346",

@@ -22,6 +22,10 @@ class Severity(Enum):
         return self.value
 
 
+SAYS = "keepalived 2.2.7, whose `keepalived -t` says so"
+SILENT = "keepalived's source; `keepalived -t` of 2.2.7 says nothing"
+RAN = "keepalived 2.2.7, run"
+
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 

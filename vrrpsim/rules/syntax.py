@@ -1,9 +1,8 @@
 """VRRP1nn: words, braces, keywords and values, whatever they mean."""
 
-from .rule import ERROR, INFO, WARNING, Rule, block, instance, script, tracking
+from .rule import ERROR, INFO, SAYS, SILENT, WARNING, Rule, block, instance, script, tracking
 
 MANUAL = "keepalived.conf(5)"
-RUN = "keepalived 2.2.7, run"
 
 RULES = (
     Rule(
@@ -13,7 +12,7 @@ RULES = (
         "A brace too many or too few moves everything behind it into another block.",
         bad=instance() + "}\n",
         good=instance(),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP102",
@@ -23,7 +22,7 @@ RULES = (
         bad=instance("authentication\nauth_type PASS\nauth_pass 1234\n}"),
         good=instance("authentication {\nauth_type PASS\nauth_pass 1234\n}"),
         brings=("VRRP101",),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP103",
@@ -33,7 +32,7 @@ RULES = (
         bad=instance("nopreempt {\n}"),
         good=instance("nopreempt"),
         brings=("VRRP114",),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP104",
@@ -42,7 +41,7 @@ RULES = (
         "A quote without its twin is dropped with all that follows it in the line.",
         bad=instance('notify_master "/usr/local/bin/told'),
         good=instance('notify_master "/usr/local/bin/told"'),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP105",
@@ -51,7 +50,7 @@ RULES = (
         "`!` and `#` begin a comment even inside a word, so the value ends there; quote it.",
         bad=instance(block("authentication", "auth_type PASS", "auth_pass k@l!ve")),
         good=instance(block("authentication", "auth_type PASS", 'auth_pass "k@l!ve"')),
-        source=RUN,
+        source=SILENT,
         fixable=True,
     ),
     Rule(
@@ -61,7 +60,7 @@ RULES = (
         "Of two lines with this keyword the last one wins, wherever the first one stood.",
         bad=instance("advert_int 1", "advert_int 2"),
         good=instance("advert_int 2"),
-        source=RUN,
+        source=SILENT,
     ),
     Rule(
         "VRRP107",
@@ -70,7 +69,7 @@ RULES = (
         "Of two lines with this keyword the first one wins, against the custom of the other keywords.",
         bad=instance('notify_master "/bin/a"', 'notify_master "/bin/b"'),
         good=instance('notify_master "/bin/a"'),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP108",
@@ -79,7 +78,7 @@ RULES = (
         "The second line that tracks the same thing is dropped, with its weight.",
         bad=instance(block("track_interface", "eth1", "eth1 weight -20")),
         good=instance(block("track_interface", "eth1 weight -20")),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP109",
@@ -88,7 +87,7 @@ RULES = (
         "A second instance or group of one name is skipped as a whole, its addresses are nobody's.",
         bad=instance() + instance("virtual_router_id 52", vip="192.0.2.101/24"),
         good=instance() + instance("virtual_router_id 52", vip="192.0.2.101/24", name="VI_2"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP111",
@@ -97,7 +96,7 @@ RULES = (
         "Words behind the value are ignored; often a line break is missing.",
         bad=instance("priority 100 nopreempt"),
         good=instance("priority 100", "nopreempt"),
-        source=RUN,
+        source=SILENT,
     ),
     Rule(
         "VRRP112",
@@ -106,7 +105,7 @@ RULES = (
         "The keyword alone turns the option on, whatever stands behind it: even `off` does.",
         bad=instance("nopreempt off"),
         good=instance(),
-        source=RUN,
+        source=SILENT,
     ),
     Rule(
         "VRRP113",
@@ -115,7 +114,7 @@ RULES = (
         "keepalived exits where a keyword has no value.",
         bad=instance("advert_int"),
         good=instance("advert_int 1"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP114",
@@ -124,7 +123,7 @@ RULES = (
         "keepalived ignores a keyword that it does not know, and what it should say is the default.",
         bad=instance("prioriy 150"),
         good=instance("priority 150"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP115",
@@ -133,7 +132,7 @@ RULES = (
         "The keyword belongs into another block and is ignored here.",
         bad=instance("rise 3"),
         good=instance(),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP116",
@@ -142,7 +141,7 @@ RULES = (
         "Only on, off, true, false, yes and no are understood, in lower case; the line is ignored.",
         bad=instance("lower_prio_no_advert Off"),
         good=instance("lower_prio_no_advert off"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP117",
@@ -151,7 +150,7 @@ RULES = (
         "A number is needed here; the line is ignored and the default holds.",
         bad=instance("down_timer_adverts three"),
         good=instance("down_timer_adverts 3"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP118",
@@ -160,7 +159,7 @@ RULES = (
         "The value is outside what keepalived accepts; the line is ignored and the default holds.",
         bad=instance("version 4"),
         good=instance("version 3"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP119",
@@ -169,7 +168,7 @@ RULES = (
         "Of a word that begins with a number only the number is read: a unit means nothing.",
         bad=instance("preempt_delay 5min"),
         good=instance("preempt_delay 300"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP120",
@@ -178,7 +177,7 @@ RULES = (
         "0 is read as 1 here.",
         bad=tracking(before=script("chk", "timeout 0")),
         good=tracking(before=script("chk", "timeout 1")),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP121",
@@ -200,7 +199,7 @@ RULES = (
         "Adverts go to a multicast group; this address is none, and the usual group is used.",
         bad=instance("mcast_dst_ip 192.0.2.5"),
         good=instance("mcast_dst_ip 224.0.0.18"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP123",
@@ -209,7 +208,7 @@ RULES = (
         "The prefix length is no such number; the address is configured as a single host.",
         bad=instance(vip="192.0.2.100/33"),
         good=instance(vip="192.0.2.100/24"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP124",
@@ -218,7 +217,7 @@ RULES = (
         "The word is no IP address; the line is ignored.",
         bad=instance(vip="192.0.2.100/24\nvip.example.org"),
         good=instance(vip="192.0.2.100/24\n192.0.2.101/24"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP125",
@@ -227,7 +226,7 @@ RULES = (
         "An instance is IPv4 or IPv6, as its first address says; addresses of the other are dropped.",
         bad=instance(vip="192.0.2.100/24\n2001:db8::100/64"),
         good=instance(vip="192.0.2.100/24"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP126",
@@ -236,7 +235,7 @@ RULES = (
         "The word is no option here and is ignored.",
         bad=instance(vip="192.0.2.100/24 device eth1"),
         good=instance(vip="192.0.2.100/24"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP127",
@@ -245,7 +244,7 @@ RULES = (
         "Only the first address of a line counts; write one address per line.",
         bad=instance(vip="192.0.2.100/24 192.0.2.101/24"),
         good=instance(vip="192.0.2.100/24\n192.0.2.101/24"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP128",
@@ -263,7 +262,7 @@ RULES = (
         "The peer gets every advert twice.",
         bad=instance("unicast_src_ip 192.0.2.1", "unicast_peer {\n192.0.2.2\n192.0.2.2\n}"),
         good=instance("unicast_src_ip 192.0.2.1", "unicast_peer {\n192.0.2.2\n}"),
-        source=RUN,
+        source=SILENT,
     ),
     Rule(
         "VRRP130",

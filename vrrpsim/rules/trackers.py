@@ -1,8 +1,7 @@
 """VRRP4nn: checks, tracked interfaces, files and processes."""
 
-from .rule import ERROR, INFO, WARNING, Rule, block, instance, script, tracking
+from .rule import ERROR, INFO, RAN, SAYS, SILENT, WARNING, Rule, block, instance, script, tracking
 
-RUN = "keepalived 2.2.7, run"
 _FILE = 'file "/run/health"'
 
 RULES = (
@@ -13,7 +12,7 @@ RULES = (
         "keepalived looks trackers up as it reads: one defined below, or nowhere, is dropped.",
         bad=instance(block("track_script", "chk")) + "\n" + script() + "\n",
         good=script() + "\n\n" + instance(block("track_script", "chk")),
-        source=RUN,
+        source=SAYS,
         fixable=True,
     ),
     Rule(
@@ -23,7 +22,7 @@ RULES = (
         "keepalived runs a check without a shell, so pipes, redirections and substitutions are arguments.",
         bad=tracking(before=script(command="/usr/bin/pgrep haproxy > /dev/null")),
         good=tracking(before=script(command="/usr/bin/pgrep haproxy")),
-        source=RUN,
+        source=SILENT,
     ),
     Rule(
         "VRRP403",
@@ -32,7 +31,7 @@ RULES = (
         "An address owner ignores trackers with a weight: its check never does anything.",
         bad=tracking("chk weight -20", also=("priority 255",)),
         good=tracking("chk weight -20", also=("priority 254",)),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP404",
@@ -47,7 +46,7 @@ RULES = (
         + instance("virtual_router_id 52", name="VI_2", vip="192.0.2.101/24")
         + block("vrrp_sync_group G", block("group", "VI_1", "VI_2"))
         + "\n",
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP410",
@@ -56,7 +55,7 @@ RULES = (
         "The first definition of a name is used, the second never.",
         bad=tracking(before=script() + "\n\n" + script("chk", "interval 2")),
         good=tracking(before=script("chk", "interval 2")),
-        source=RUN,
+        source=SILENT,
     ),
     Rule(
         "VRRP411",
@@ -65,7 +64,7 @@ RULES = (
         "Only the first word, or what is quoted, is the command; quote it together with its parameters.",
         bad=tracking(before=block("vrrp_script chk", "script /usr/bin/pgrep haproxy")),
         good=tracking(before=block("vrrp_script chk", 'script "/usr/bin/pgrep haproxy"')),
-        source=RUN,
+        source=SILENT,
     ),
     Rule(
         "VRRP412",
@@ -74,7 +73,7 @@ RULES = (
         "A weight is -253 to 253; keepalived reports it and uses it all the same.",
         bad=tracking(before=script("chk", "weight 300")),
         good=tracking(before=script("chk", "weight 200")),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP413",
@@ -83,7 +82,7 @@ RULES = (
         "The weight is cut to -253 or 253.",
         bad=tracking("chk weight 254"),
         good=tracking("chk weight 253"),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP414",
@@ -92,7 +91,7 @@ RULES = (
         "The tracker names no file or process and is removed.",
         bad=instance(before=block("track_file health", "weight 1")),
         good=instance(before=block("track_file health", _FILE, "weight 1")),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP415",
@@ -101,7 +100,7 @@ RULES = (
         "A vrrp_script without a script line is removed, and who tracks it is never checked.",
         bad=instance(before=block("vrrp_script chk", "interval 2")),
         good=instance(),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP416",
@@ -131,7 +130,7 @@ RULES = (
         "No instance or group tracks the script, so it is never run.",
         bad=instance(before=script()),
         good=tracking(),
-        source=RUN,
+        source=SILENT,
     ),
     Rule(
         "VRRP419",
@@ -140,7 +139,7 @@ RULES = (
         "An instance watches its own interface anyway; the tracker is ignored, with its weight.",
         bad=instance(block("track_interface", "eth0 weight -20")),
         good=instance(block("track_interface", "eth1 weight -20")),
-        source=RUN,
+        source=SAYS,
     ),
     Rule(
         "VRRP420",
@@ -149,6 +148,6 @@ RULES = (
         "The program takes its words otherwise than meant and fails every time, so the check is always down.",
         bad=tracking(before=script(command="/usr/bin/pidof haproxy")),
         good=tracking(before=script(command="/usr/bin/pgrep -x haproxy")),
-        source=RUN,
+        source=RAN,
     ),
 )
