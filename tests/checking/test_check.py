@@ -211,6 +211,13 @@ def test_a_broken_baseline_is_3(here, text):
     assert "known.json:1:" in str(wrong.value)
 
 
+def test_a_baseline_is_known_from_every_folder(run, here, monkeypatch):
+    write(here / "conf", a=TYPO, b=instance("advert_int 3"))
+    assert run("conf", "--write-baseline", "known.json")[0] == 0
+    monkeypatch.chdir(here / "conf")
+    assert run("a.conf", "b.conf", "--baseline", "../known.json", "--fail-on", "info")[0] == 0
+
+
 # --- inputs
 
 
@@ -236,6 +243,12 @@ def test_folders_and_globs_are_searched(run, here):
     assert (code, "nothing/*.conf:1:1: error: VRRP001 matches no file" in out) == (3, True)
     (here / "empty").mkdir()
     assert run("empty")[0] == 3
+
+
+def test_a_cluster_is_said_with_commas(run, here):
+    write(here, a=node(priority=150), b=node("203.0.113.1/24"), c=node("198.51.100.1/24"))
+    assert "VRRP212" not in run("a.conf", "b.conf", "c.conf")[1]
+    assert "VRRP212" in run("a.conf", "b.conf", "c.conf", "--cluster", "a.conf,b.conf")[1]
 
 
 def test_a_missing_argument_is_2(run):

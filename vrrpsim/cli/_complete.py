@@ -36,6 +36,14 @@ def dialects(_: click.Context, __: click.Parameter, incomplete: str) -> list[str
     return [name for name in DIALECTS if name.startswith(incomplete)]
 
 
+def rules(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """Offer the codes of the rules, behind those that stand already."""
+    from vrrpsim.rules import RULES
+
+    before, comma, start = incomplete.rpartition(",")
+    return [f"{before}{comma}{code}" for code in RULES if code.startswith(start.upper())]
+
+
 def settings(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
     """Offer the paths of the values in the scenario that the command line names."""
     from vrrpsim.findings import InputError

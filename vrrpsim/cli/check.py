@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import BAD, GOOD, INPUT
-from ._complete import inputs
-from ._options import dialect_option, file_option, json_option, quiet_option
+from ._complete import inputs, rules
+from ._options import Decorated, dialect_option, file_option, json_option, quiet_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from vrrpsim.checking import Report
     from vrrpsim.checking.inputs import Stdin
     from vrrpsim.checking.settings import Settings
 
 FORMS = ("text", "github", "json", "sarif", "junit", "markdown")
+
+
+def _codes(name: str, says: str) -> Callable[[Decorated], Decorated]:
+    return click.option(name, multiple=True, metavar="CODE,...", shell_complete=rules, help=says)
 
 
 @click.command(
@@ -43,8 +47,8 @@ Examples:
     metavar="FILE,FILE...",
     help="These files are one cluster. Repeatable; otherwise addresses, peers and VRIDs say it.",
 )
-@click.option("--select", multiple=True, metavar="CODE,...", help="Rules that count; beginnings, too: VRRP2.")
-@click.option("--ignore", multiple=True, metavar="CODE,...", help="Rules that do not count.")
+@_codes("--select", "Rules that count; beginnings, too: VRRP2.")
+@_codes("--ignore", "Rules that do not count.")
 @click.option(
     "--fail-on", type=click.Choice(["error", "warning", "info"]), help="What exit 1 takes.  [default: error]"
 )
@@ -56,7 +60,7 @@ Examples:
 @click.option("--fix", is_flag=True, help="Mend what can be mended for certain.")
 @click.option("--diff", is_flag=True, help="Show what --fix would change; 1 if anything.")
 @click.option("--list-rules", is_flag=True, help="List every rule.")
-@click.option("--explain", metavar="CODE", help="Say what a rule is about.")
+@click.option("--explain", metavar="CODE", shell_complete=rules, help="Say what a rule is about.")
 @quiet_option
 def command(files: tuple[str, ...], list_rules: bool, explain: str | None, **options: Any) -> int:
     """Check scenarios (.yaml) and keepalived.conf files.
