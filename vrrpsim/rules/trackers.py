@@ -20,8 +20,8 @@ RULES = (
         "no-shell",
         WARNING,
         "keepalived runs a check without a shell, so pipes, redirections and substitutions are arguments.",
-        bad=tracking(before=script(command="/usr/bin/pgrep haproxy > /dev/null")),
-        good=tracking(before=script(command="/usr/bin/pgrep haproxy")),
+        bad=tracking(before=script(command="/usr/local/bin/check_haproxy || exit 1")),
+        good=tracking(before=script(command="/usr/local/bin/check_haproxy")),
         source=SILENT,
     ),
     Rule(
@@ -149,5 +149,14 @@ RULES = (
         bad=tracking(before=script(command="/usr/bin/pidof haproxy")),
         good=tracking(before=script(command="/usr/bin/pgrep -x haproxy")),
         source=RAN,
+    ),
+    Rule(
+        "VRRP421",
+        "no-shell-no-success",
+        ERROR,
+        "What only a shell understands makes the program fail every time: the check is down on every node.",
+        bad=tracking(before=script(command="/usr/bin/pgrep haproxy > /dev/null")),
+        good=tracking(before=script(command="/bin/sh -c '/usr/bin/pgrep haproxy > /dev/null'")),
+        source=SILENT,
     ),
 )

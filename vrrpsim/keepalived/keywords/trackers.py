@@ -36,7 +36,7 @@ def script(line: Line, draft: ParsedScript) -> None:
     never = meaning_of(command, symlinks=draft.router.symlink_paths).never
     if syntax := shell_syntax(command):
         text = f"no shell runs this command: {' '.join(syntax)} is passed as it stands"
-        line.say("VRRP402", text + ", and it never succeeds" * bool(never), 1)
+        line.say("VRRP421" if never else "VRRP402", text + ", and it never succeeds" * bool(never), 1)
     elif never:
         line.say("VRRP420", f"this command never succeeds: {never}", 1)
     draft.command, draft.words = command, tuple(words)
