@@ -9,6 +9,7 @@ from typing import Any
 from vrrpsim.keepalived.keywords.tables import ROOT
 from vrrpsim.scenario.file import scalars
 from vrrpsim.scenario.file.fields import NAME_PATTERN
+from vrrpsim.scenario.file.format import EFFECT_PATTERN
 from vrrpsim.scenario.file.inline_config import BLOCKS
 from vrrpsim.scenario.file.json_schema import scenario_schema
 from vrrpsim.scenario.verbs import VERBS
@@ -75,8 +76,16 @@ whether the machine does. What can never succeed (`pidof` without a shell, `pgre
 not exist) fails in the run as `check` says it does. Anything else needs a probe, or it always succeeds, and
 the run says so; so does a request to an address that nobody in the scenario has.
 """
+NOTIFIED = """\
+`notify: {takes: {lognormal: [80ms, 2s]}, does: {master: [start haproxy], backup: [stop haproxy]}}`. keepalived starts
+a notify script at each transition and does not wait for it, so two may end in the wrong order; who said MASTER last is
+a lane of the reports and the invariant `notify-agrees` of a hunt. Without `does`, a command that says itself what it
+does (`systemctl start haproxy`, `pkill -x haproxy`, `/usr/sbin/haproxy …`) does that; what others do is not known,
+and the run says so.
+"""
 KINDS = {  # what a pattern of the schema is called
     scalars.TARGET_PATTERN: "target",
+    EFFECT_PATTERN: "`start`, `stop`, `kill`, `restart` or `reload` and a process",
     scalars.PORT_PATTERN: "port, `80/tcp`",
     scalars.MAC_PATTERN: "MAC address",
     scalars.ADDRESS_PATTERN: "IP address",
@@ -103,6 +112,8 @@ ORDER = (
     ("KeepalivedFile", "keepalived from a file"),
     ("KeepalivedInline", "keepalived in the scenario"),
     ("Probe", "Probes"),
+    ("Notify", "Notify scripts"),
+    ("NotifyEffects", "What notify scripts do"),
     ("HostLatency", "Slop"),
     ("Stalls", "Stalls"),
     ("Neighbours", "Neighbours"),
@@ -129,6 +140,8 @@ def _lines() -> Iterator[str]:
             yield from _table(definitions[name])
         if name == "Probe":
             yield CHECKS
+        if name == "NotifyEffects":
+            yield NOTIFIED
     yield from _events(definitions)
     yield "## Expectations\n"
     yield f"{definitions['Expect']['description']} Where nothing exercised an expectation the verdict is `unknown`.\n"

@@ -28,7 +28,7 @@ and clients never change it. *adverts* come when a consumer wants packets, *fram
 the same records.
 """
 LEVELS = {
-    Level.STATES: ("Reachability", "Remark", *(kind.__name__ for kind in DIGESTED)),
+    Level.STATES: ("Reachability", "Remark", "NotifyFinished", *(kind.__name__ for kind in DIGESTED)),
     Level.ADVERTS: ("AdvertSent", "AdvertRejected", "Gratuitous", "FrameLost"),
     Level.ALL: ("Notification", "LogLine"),
 }
@@ -69,6 +69,9 @@ OWN_FIELDS = {
     "AdvertRejected.source": "who sent it",
     "AdvertRejected.reason": "the counter that keepalived would raise",
     "Gratuitous.mac": "the MAC that it announces",
+    "NotifyFinished.kind": "`INSTANCE` or `GROUP`",
+    "NotifyFinished.state": "the state that the script was told",
+    "NotifyFinished.began_ns": "when the daemon started it",
     "FrameLost.segment": "on which segment",
     "FrameLost.source": "from which card",
     "FrameLost.destination": "to which card",

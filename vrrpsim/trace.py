@@ -186,6 +186,17 @@ class Notification(NamedTuple):
     priority: int
 
 
+class NotifyFinished(NamedTuple):
+    """A notify script ended, and with it what it does; several may end in another order than they began."""
+
+    at_ns: int
+    node: str
+    kind: str  # INSTANCE or GROUP
+    name: str
+    state: str  # that it was told
+    began_ns: int
+
+
 class LogLine(NamedTuple):
     """One line of the daemon's log."""
 
@@ -224,6 +235,7 @@ Record = (
     | FrameLost
     | Reachability
     | Notification
+    | NotifyFinished
     | LogLine
     | FastForwarded
     | Remark
@@ -244,6 +256,7 @@ RECORD_TYPES: tuple[type[Record], ...] = (
     FrameLost,
     Reachability,
     Notification,
+    NotifyFinished,
     LogLine,
     FastForwarded,
     Remark,
@@ -289,6 +302,9 @@ def settled(records: Sequence[Record], at_ns: int) -> list[Record]:
                 key = (Reachability, record.client)
             case NodeChange():
                 key = (NodeChange, record.node)
+            case NotifyFinished():
+                key = (NotifyFinished, record.node, record.kind, record.name)
+                record = record._replace(began_ns=at_ns)
             case Remark():
                 key = (Remark, record.text)
             case _:
@@ -316,6 +332,8 @@ def since(origin_ns: int, record: Record) -> Record:
     """Return the record with its instants counted from another one."""
     if isinstance(record, StateChange) and record.last_advert_ns is not None:
         record = record._replace(last_advert_ns=record.last_advert_ns - origin_ns)
+    if isinstance(record, NotifyFinished):
+        record = record._replace(began_ns=max(record.began_ns - origin_ns, 0))
     return record._replace(at_ns=record.at_ns - origin_ns)
 
 

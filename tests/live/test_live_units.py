@@ -16,8 +16,8 @@ import pytest
 from memory import CONF, Clock, Machine, configured, host
 
 from vrrpsim.cli import main
+from vrrpsim.keepalived.notify import fifo_line, notifies_of, notify_commands
 from vrrpsim.live import background, loading, metrics, privileges, service, sockets, state, systemd
-from vrrpsim.live.notify import fifo_line, notifies_of, notify_commands
 from vrrpsim.live.observe import Observer
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT
 from vrrpsim.protocol.outputs import RunNotify

@@ -60,6 +60,7 @@ Invariants:
   recovers         after the last fault each address soon has exactly one owner, for good
   healthy-owner    a node whose check fails gives the address to a healthy one
   no-flapping      no more moves than faults explain
+  notify-agrees    who said MASTER last by a notify script owns the address
   no-split-brain   two owners only while a cut in both directions, a pause or the like excuses them
   outage           with --outage: no client waits longer while a node without faults could serve
 \b

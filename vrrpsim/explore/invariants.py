@@ -19,9 +19,11 @@ from typing import Any
 from vrrpsim.measure import Result, measure
 from vrrpsim.measure.ownership import Ownership, ownerships
 from vrrpsim.measure.result import addresses, daemons
+from vrrpsim.measure.told import told
 from vrrpsim.protocol.configuration import InstanceConfig
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import SECOND_NS, exact_duration, format_duration
+from vrrpsim.scenario.random_streams import bounds_ns
 from vrrpsim.scenario.verbs import PROCESS, VERBS, on
 from vrrpsim.trace import (
     AddressChange,
@@ -467,6 +469,31 @@ def no_flapping(history: RunHistory) -> Violation | None:
     return None
 
 
+def notify_agrees(history: RunHistory) -> Violation | None:
+    """Once all is well for good, whose notify script said MASTER last owns the address."""
+    end_ns = history.trace.end_ns
+    takes = [node.notify.takes for node in history.scenario.nodes.values() if node.notify]
+    longest_ns = SECOND_NS + max((bounds_ns(each)[1] for each in takes if each), default=0)
+    lines = told(history.scenario, history.trace.records)
+    for owned in history.owned:
+        steps, owners = lines.get(owned.address), owned.line.owners[-1]
+        if steps is None or len(owners) != 1 or steps[-1][1] in ("", owners[0]):
+            continue
+        since_ns = max(steps[-1][0], owned.line.instants[-1])
+        if end_ns - max(since_ns, history.healed_ns) > longest_ns:
+            at_ns, node = steps[-1]
+            return Violation(
+                invariant="notify-agrees",
+                text=f"the notify script of {node} said MASTER last, at {_at(at_ns)}, for {owned.address};"
+                f" {owners[0]} owns it since {_at(owned.line.instants[-1])}",
+                start_ns=since_ns,
+                end_ns=end_ns,
+                because=f"a script takes at most {format_duration(longest_ns)}",
+                nodes=(node, owners[0]),
+            )
+    return None
+
+
 def outage_below(limit_ns: int) -> Invariant:
     """Make the invariant that no client waits longer while a node could serve it that no fault meets."""
 
@@ -522,6 +549,7 @@ BUILT_IN: dict[str, Invariant] = {  # the gravest first
     "recovers": recovers,
     "healthy-owner": healthy_owner,
     "no-flapping": no_flapping,
+    "notify-agrees": notify_agrees,
 }
 
 

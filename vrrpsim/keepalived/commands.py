@@ -113,7 +113,7 @@ def meaning_of(command: str, processes: frozenset[str] = frozenset(), symlinks: 
 def shell_syntax(command: str) -> list[str]:
     """What of a command only a shell would understand, where none reads it."""
     words = split_command(command)
-    if command.startswith("</") or (words and _base(words[0]) in SHELLS):
+    if command.startswith("</") or (words and base(words[0]) in SHELLS):
         return []
     return [mark for mark in SHELL_SYNTAX if mark in command]
 
@@ -121,16 +121,13 @@ def shell_syntax(command: str) -> list[str]:
 def _direct(words: Sequence[str], processes: Collection[str], symlinks: bool) -> Check:
     if not words:
         return Check()
-    name, rest = _base(words[0]), list(words[1:])
+    inner = unwrapped(words)
+    if len(inner) < len(words):
+        return _direct(inner, processes, True)
+    name, rest = base(words[0]), list(words[1:])
     if name in SHELLS:
         script = next((text for option, text in pairwise(rest) if re.fullmatch(r"-[a-z]*c", option)), "")
         return _in_shell(script, processes)
-    if name == "timeout":
-        skipped = _skip_options(rest, "ks")
-        return _direct(rest[skipped + 1 :], processes, True)
-    if name in WRAPPERS:
-        skipped = next((n for n, word in enumerate(rest) if not re.match(r"-|\w+=|\d+$", word)), len(rest))
-        return _direct(rest[skipped:], processes, True)
     if name == "false":
         return Check(never="it is false(1)")
     if name == "pidof" and not symlinks:
@@ -140,6 +137,18 @@ def _direct(words: Sequence[str], processes: Collection[str], symlinks: bool) ->
         if shell is not None:
             return Check(never=f"{name} takes '{shell}' as one of its own words, and fails")
     return _asks(name, rest, processes)
+
+
+def unwrapped(words: Sequence[str]) -> Sequence[str]:
+    """Return the command that timeout, sudo and their like start."""
+    while words and (base(words[0]) == "timeout" or base(words[0]) in WRAPPERS):
+        rest = words[1:]
+        if base(words[0]) == "timeout":
+            words = rest[_skip_options(rest, "ks") + 1 :]
+        else:
+            options = (n for n, word in enumerate(rest) if not re.match(r"-|\w+=|\d+$", word))
+            words = rest[next(options, len(rest)) :]
+    return words
 
 
 def _in_shell(script: str, processes: Collection[str]) -> Check:
@@ -156,8 +165,8 @@ def _in_shell(script: str, processes: Collection[str]) -> Check:
     for part in re.split(r"[;|&`(){}\n]+", re.sub(r"\d*>&?\s*\S+|<\s*\S+|[\"'$]", " ", script)):
         words = part.split()
         for position, word in enumerate(words):
-            if _base(word) in known:
-                found = _asks(_base(word), words[position + 1 :], processes)
+            if base(word) in known:
+                found = _asks(base(word), words[position + 1 :], processes)
                 if found != Check() and not found.never:
                     return found
     return Check()
@@ -211,7 +220,7 @@ def _presence(name: str, rest: Sequence[str], processes: Collection[str]) -> Che
 
 def _named(targets: Sequence[str], processes: Collection[str], exactly: bool, pattern: bool = False) -> Check:
     """The process that is meant: one that is there, by name or by what pgrep makes of a pattern."""
-    names = [_base(target) for target in targets]
+    names = [base(target) for target in targets]
     for name in names:
         if name in processes:
             return Check(process=name)
@@ -287,7 +296,8 @@ def _at(host: str, port: int | None, kind: str = "tcp") -> Check:
     return Check(answers=Endpoint(address, port))
 
 
-def _base(word: str) -> str:
+def base(word: str) -> str:
+    """Return the name of a program without its path."""
     return PurePosixPath(word).name
 
 
@@ -312,7 +322,7 @@ def limit_of(command: str, connecting: bool = False) -> Limit | None:
     found = [Limit(0, 0)] if DEVICE.search(command) and not connecting else []
     words = re.sub(r"[\"'`$();|&]", " ", command).split()
     for position, word in enumerate(words):
-        name, rest = _base(word), words[position + 1 :]
+        name, rest = base(word), words[position + 1 :]
         if name == "timeout":
             plain = (each for option, each in pairwise(words[position:]) if option not in ("-k", "-s"))
             patience = next((match for each in plain if (match := DURATION.fullmatch(each))), None)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from vrrpsim.keepalived.effects import Effect, effects_of
+from vrrpsim.keepalived.notify import notifies_of
 from vrrpsim.scenario.addressing import card, own_addresses
 from vrrpsim.scenario.model import PROCESS_STARTUP, ZERO, Process
 from vrrpsim.scenario.model import Node as NodeModel
 from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.scenario.verbs import FILE, SCRIPT, on
-from vrrpsim.trace import NodeChange, ProcessChange
+from vrrpsim.trace import NodeChange, NotifyFinished, ProcessChange
 
 from . import kernel, programs
 from .context import LabContext
@@ -45,14 +47,20 @@ class LabNode:
         self._changes = 0  # of the machine's state: each boot has a draw of its own
         self._starts: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._notified = 0
         if model.keepalived is not None:
             forced, written = (
                 [e.target.item for e in context.scenario.events if e.verb in on(kind) and e.target]
                 for kind in (SCRIPT, FILE)
             )
             self.conf = programs.Conf(
-                name, model.keepalived, [item for item in forced if item], [item for item in written if item]
+                name,
+                model.keepalived,
+                [item for item in forced if item],
+                [item for item in written if item],
+                model.notify is not None and bool(model.notify.does),
             )
+            context.recorder.told[name] = self._told
 
     # --- what others ask
 
@@ -229,6 +237,35 @@ class LabNode:
             ended=lambda code: self._ended(name, code),
         )
         self._unasked.add(name)
+
+    def _told(self, slot: str, kind: str, name: str, state: str) -> None:
+        """A notify script was started: it ends after its time, and then has done what it does."""
+        assert self.conf is not None
+        notify, state = notifies_of(self.conf.config)[kind, name], state.upper()
+        began_ns, model = self.context.recorder.now_ns(), self.model.notify
+        if model is not None and model.does:
+            first = slot != "any" or not getattr(notify, state.lower(), "")
+            effects = model.does.get(state.lower(), ()) if first else ()
+        else:
+            effects = effects_of(getattr(notify, slot), self.model.processes) or ()
+        self._notified += 1
+        delay_ns = 0
+        if model is not None and model.takes is not None:
+            delay_ns = self.context.draw_ns(model.takes, f"notify/{self.name}/{self._notified}")
+        self._soon(
+            self._notify_ends(delay_ns, NotifyFinished(0, self.name, kind, name, state, began_ns), effects)
+        )
+
+    async def _notify_ends(self, delay_ns: int, said: NotifyFinished, effects: Sequence[Effect]) -> None:
+        await asyncio.sleep(delay_ns / 1e9)
+        self.context.recorder.add(said._replace(at_ns=self.context.recorder.now_ns()))
+        for verb, process in effects:
+            if verb == "restart":
+                self.restart(process)
+            elif verb == "start":
+                self.start(process)
+            elif verb != "reload":
+                self.signal(process, verb)
 
     def _said(self, line: str) -> None:
         if self.machine is None:  # its last words, when the power was off already

@@ -12,13 +12,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
+from vrrpsim.keepalived.notify import notifies_of
 from vrrpsim.keepalived.writer import keepalived_conf
 from vrrpsim.live.processes import SEARCHED
-from vrrpsim.protocol.configuration import RouterConfig, ScriptConfig
+from vrrpsim.protocol.configuration import NotifyScripts, RouterConfig, ScriptConfig
 from vrrpsim.scenario.model import Keepalived, Probe, Process
 
 from .machine import ROOM, LabMachine
@@ -64,6 +66,11 @@ while True:
         except OSError:
             pass
         caller.close()
+"""
+
+TOLD = """\
+#!/bin/sh
+echo "TOLD {slot} $1 \\"$2\\" $3 0" > {fifo}
 """
 
 CHECK = """\
@@ -127,8 +134,14 @@ class Conf:
     """The configuration on a machine's disk, and the checks it names."""
 
     def __init__(
-        self, machine_name: str, model: Keepalived, forced: Collection[str], written: Collection[str] = ()
+        self,
+        machine_name: str,
+        model: Keepalived,
+        forced: Collection[str],
+        written: Collection[str] = (),
+        modelled: bool = False,
     ) -> None:
+        self._modelled = modelled  # notify scripts have effects of their own
         self._room = ROOM / machine_name
         self.config_id = model.config_id or machine_name
         self._model = model
@@ -154,7 +167,8 @@ class Conf:
     def _text(self) -> str:
         replaced = {script.name for script in self.config.scripts} & {*self._forced, *self._model.probes}
         prelude = [f"vrrp_notify_fifo {FIFO}"]
-        if self._file is not None and not replaced and not self.priorities and not self._written:
+        plain = not (replaced or self.priorities or self._written or self._notifies)
+        if self._file is not None and plain:
             body = f"include {self._file.resolve()}"
         else:
             prelude.append("script_user root")
@@ -163,7 +177,11 @@ class Conf:
                 for each in self.config.scripts
             )
             instances = tuple(
-                replace(each, priority=self.priorities.get(each.name, each.priority))
+                replace(
+                    each,
+                    priority=self.priorities.get(each.name, each.priority),
+                    notify=self._told("INSTANCE", each.name, each.notify),
+                )
                 for each in self.config.instances
             )
             files = tuple(
@@ -172,10 +190,34 @@ class Conf:
                 else each
                 for each in self.config.files
             )
-            config = replace(self.config, scripts=scripts, files=files, instances=instances)
+            groups = tuple(
+                replace(each, notify=self._told("GROUP", each.name, each.notify))
+                for each in self.config.groups
+            )
+            config = replace(self.config, scripts=scripts, files=files, instances=instances, groups=groups)
             config = replace(config, notify_fifo="", vrrp_notify_fifo="")
             body = keepalived_conf(config, secrets=True)
         return "\n".join(["global_defs {", *(f"    {line}" for line in prelude), "}", body, ""])
+
+    @property
+    def _notifies(self) -> bool:
+        """Whether notify scripts run, or are said to."""
+        return self._modelled or any(each.has_scripts for each in notifies_of(self.config).values())
+
+    def _told(self, kind: str, name: str, notify: NotifyScripts) -> NotifyScripts:
+        """Let stand-ins tell the lab what keepalived tells the scripts; what these do is the lab's to do."""
+        words: dict[str, Any] = {
+            field.name: f"/run/told-{field.name}"
+            + ("" if field.name == "any" else f" {kind} {shlex.quote(name)} {field.name}")
+            for field in fields(notify)
+            if isinstance(getattr(notify, field.name), str) and getattr(notify, field.name)
+        }
+        silent = not any(each.has_scripts for each in notifies_of(self.config).values())
+        if self._modelled and silent and kind == "INSTANCE":
+            words = {"any": "/run/told-any"}
+        for slot in words:
+            _executable(self._room / f"told-{slot}", TOLD.format(slot=slot, fifo=FIFO))
+        return replace(notify, users=(), **words)
 
     def _check(self, script: ScriptConfig) -> str:
         """Write what stands in front of a script: what events force, else the script itself or its probe."""

@@ -47,6 +47,7 @@ LOG = (
     ("process", re.compile(r"Quorum (gained|lost) for tracked process (\S+)")),
 )
 KINDS = {PROTOCOL_VRRP: "vrrp", 1: "icmp", 58: "icmp", 6: "app"}  # by IP protocol
+TOLD_LINE = re.compile(r'TOLD (\S+) (INSTANCE|GROUP) "(.+)" (\S+) 0$')  # a stand-in of a notify script
 FIFO_LINE = re.compile(r'(INSTANCE|GROUP) "(.+)" (\S+) (\d+)$')
 CLUES = (("Master received advert", Reason.HIGHER_ADVERT), ("Syncing", Reason.SYNC_GROUP))
 REASONS = {
@@ -79,6 +80,7 @@ class Recorder:
         self._monitors: dict[str, socket.socket] = {}
         self._taps: list[socket.socket] = []
         self._fifos: list[int] = []
+        self.told: dict[str, Callable[[str, str, str, str], None]] = {}  # by node: slot, kind, name, state
 
     def start(self) -> None:
         """The run begins now; what machines hold already is theirs from the beginning."""
@@ -215,6 +217,9 @@ class Recorder:
     def _notified(self, node: str, fifo: int) -> None:
         at_ns = self.now_ns()
         for line in os.read(fifo, 65536).decode(errors="replace").splitlines():
+            told = TOLD_LINE.match(line)
+            if told is not None and node in self.told:
+                self.told[node](*told.groups())
             match = FIFO_LINE.match(line)
             if match is None:
                 continue

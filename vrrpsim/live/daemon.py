@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from vrrpsim.keepalived.notify import Command, fifo_line, notifies_of, notify_commands
 from vrrpsim.protocol.configuration import Address, NotifyScripts, RouterConfig, ScriptConfig
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.protocol.fsm import NEVER_NS, Log
@@ -28,8 +29,6 @@ from vrrpsim.protocol.packet import HEADER_BYTES
 from vrrpsim.protocol.router import Host, VrrpRouter
 from vrrpsim.recording import record_of
 from vrrpsim.trace import AddressChange, ProcessChange, Record
-
-from .notify import Command, fifo_line, notifies_of, notify_commands
 
 Done = Callable[[], None]
 

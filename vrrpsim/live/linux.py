@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+from vrrpsim.keepalived.notify import Command
 from vrrpsim.protocol.configuration import Address, RouterConfig, ScriptConfig, VirtualAddress
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.protocol.frames import gratuitous_arp, unsolicited_na
@@ -20,7 +21,6 @@ from .background import background
 from .daemon import Done, LiveDaemon
 from .fifo import Fifo, Fifos
 from .netlink import HeldAddress, Kernel, Link, VmacImpossible
-from .notify import Command
 from .scripts import Children
 from .sockets import Wire
 from .watch import Watch, count_processes, file_value, prepare_files

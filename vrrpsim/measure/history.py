@@ -18,6 +18,7 @@ from vrrpsim.trace import (
     Gratuitous,
     Level,
     NodeChange,
+    NotifyFinished,
     PriorityChange,
     Reachability,
     Record,
@@ -35,6 +36,7 @@ GROUPS: tuple[tuple[type[Record], ...], ...] = (  # in the order of the fields o
     (Fault, FaultEnd),
     (Gratuitous,),
     (Reachability,),
+    (NotifyFinished,),
 )
 
 
@@ -47,6 +49,7 @@ class History:
     faults: Sequence[Fault | FaultEnd]
     gratuitous: Sequence[Gratuitous]
     reachability: Sequence[Reachability]
+    notified: Sequence[NotifyFinished]
     counts: dict[str, int | None]  # None: not recorded at this level of the trace
     end_ns: int
 
@@ -59,9 +62,9 @@ def history(trace: Trace) -> History:
         group = place.get(type(record))
         if group is not None:
             group.append(record)
-    ownership, reactions, faults, gratuitous, reachability = groups
+    ownership, reactions, faults, gratuitous, reachability, notified = groups
     counts = _counts(trace)
-    return History(ownership, reactions, faults, gratuitous, reachability, counts, trace.end_ns)
+    return History(ownership, reactions, faults, gratuitous, reachability, notified, counts, trace.end_ns)
 
 
 def _counts(trace: Trace) -> dict[str, int | None]:

@@ -13,14 +13,14 @@ from operator import attrgetter
 
 from vrrpsim.protocol.configuration import InstanceConfig
 from vrrpsim.scenario.verbs import Effect
-from vrrpsim.trace import Reachability
+from vrrpsim.trace import NotifyFinished, Reachability
 
 from .causes import Cause
 from .failovers import Failover
 from .keywords import LATE_NS
 from .outages import Outage
 from .ownership import Ownership
-from .seconds import short_s
+from .seconds import fixed_s, short_s
 
 CAUSES = {  # what `Reachability.cause` says, in the words of a report; `{}` is the node
     "unresolved": "nobody answers for the address",
@@ -59,11 +59,12 @@ def parts_of(
     found: Iterable[Failover],
     events: Sequence[Cause],
     instances: Mapping[str, InstanceConfig | None],
+    scripts: Sequence[NotifyFinished] = (),
 ) -> tuple[OutagePart, ...]:
     """Return the parts of one client's outage, in order; their lengths add up to its own.
 
     `changes` are the client's own; `owned`, `found` and `instances` (by node) concern the address it asks;
-    `events` are all of the run; each in order of time.
+    `events` and notify `scripts` are all of the run; each in order of time.
     """
     mine = [each for each in found if each.fault_ns < outage.end_ns and each.owner_ns >= outage.start_ns]
     cuts = {change.at_ns for change in changes}
@@ -78,7 +79,7 @@ def parts_of(
         if parts and (brief or (change is not None and change.reachable)):  # … nor the wait for a request
             parts[-1] = replace(parts[-1], end_ns=end_ns)
             continue
-        part = _part(start_ns, end_ns, change, owned, mine, events, instances)
+        part = _part(start_ns, end_ns, change, owned, mine, events, instances, scripts)
         if parts and replace(part, start_ns=parts[-1].start_ns) == replace(parts[-1], end_ns=end_ns):
             parts[-1] = replace(parts[-1], end_ns=end_ns)
         else:
@@ -104,6 +105,7 @@ def _part(
     found: Sequence[Failover],
     events: Sequence[Cause],
     instances: Mapping[str, InstanceConfig | None],
+    scripts: Sequence[NotifyFinished],
 ) -> OutagePart:
     kind, node = (change.cause, change.at) if change else ("", "")
     vacant = owned is not None and not owned.line.at(start_ns)
@@ -115,6 +117,8 @@ def _part(
             event = each.cause if each.cause.number >= 0 else None
             return OutagePart(start_ns, end_ns, cause, event, part.keyword)
     keyword = _vacancy(owned, start_ns) if vacant and owned else _keyword(kind, node, instances)
+    if kind == "service" and not vacant:
+        keyword = _script(scripts, node, start_ns, end_ns) or keyword
     return OutagePart(start_ns, end_ns, cause, _event(events, start_ns), keyword)
 
 
@@ -129,6 +133,14 @@ def _vacancy(owned: Ownership, at_ns: int) -> str:
     steps = zip(owned.line.instants, owned.line.owners, strict=True)
     after = next((owners for start_ns, owners in steps if start_ns > at_ns and owners), ())
     return f"{' and '.join(after)} has it again before another takes over" if after else "no node takes over"
+
+
+def _script(scripts: Sequence[NotifyFinished], node: str, start_ns: int, end_ns: int) -> str:
+    """Say that a node did not serve until its notify script had ended."""
+    for each in scripts:
+        if each.node == node and each.began_ns < end_ns and start_ns < each.at_ns <= end_ns:
+            return f"a notify script of {node} takes {fixed_s(each.at_ns - each.began_ns)} s"
+    return ""
 
 
 def _keyword(kind: str, node: str, instances: Mapping[str, InstanceConfig | None]) -> str:

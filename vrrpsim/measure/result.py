@@ -168,7 +168,7 @@ def _why(
         instances = {node: each.instance_of(address) for node, each in rules.items()}
         mine = [each for each in found if each.address == address]
         why[name] = tuple(
-            parts_of(outage, by_client[name], by_address.get(address), mine, events, instances)
+            parts_of(outage, by_client[name], by_address.get(address), mine, events, instances, past.notified)
             for outage in view.outages
         )
     return why

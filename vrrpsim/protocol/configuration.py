@@ -119,6 +119,12 @@ class NotifyScripts:
     users: tuple[tuple[str, str], ...] = ()
     priority_changes: bool = False
 
+    @property
+    def has_scripts(self) -> bool:
+        """Whether anything is run."""
+        states = (self.master, self.backup, self.fault, self.stop, self.deleted, self.master_rx_lower_pri)
+        return any(states) or bool(self.any)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceConfig:

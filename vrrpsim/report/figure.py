@@ -157,7 +157,7 @@ class _Picture:
             texts = (f"{each.what} {length}", length) if each.tone in BAD else (each.what,)
             gid = f"owner/{lane.key[0]}/{names}/{each.start_ns}/{each.end_ns}"
             bars.append(Bar(each, gid, texts))
-        return DrawnLane(f"{lane.label} owned by", bars)
+        return DrawnLane(lane.label if lane.key[0] == "told" else f"{lane.label} owned by", bars)
 
     def _client(self, lane: Lane) -> DrawnLane:
         bars = []

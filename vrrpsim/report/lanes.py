@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from vrrpsim.measure.ownership import Ownership
 from vrrpsim.measure.result import Result
+from vrrpsim.measure.told import told
 from vrrpsim.protocol.configuration import InstanceConfig
 from vrrpsim.protocol.reasons import in_words
 from vrrpsim.scenario.model import Scenario
@@ -44,7 +45,7 @@ class Lane(NamedTuple):
 
 
 def lanes(scenario: Scenario, trace: Trace, result: Result) -> list[Lane]:
-    """Return a lane for each instance, for each address (those alike are one) and for each client."""
+    """Return a lane for each instance, address (those alike are one), what notify scripts say, and client."""
     tones = node_tones(scenario)
     states = [
         Lane("states", " ".join(key), key, [replace(each, tone=each.what) for each in found])
@@ -54,12 +55,25 @@ def lanes(scenario: Scenario, trace: Trace, result: Result) -> list[Lane]:
         Lane("owners", label, (owned.address,), [_owned(each, tones) for each in owner_slices(owned)])
         for label, owned in alike(result.ownerships)
     ]
+    owners += _notified(scenario, trace, tones)
     clients = [
         Lane("clients", name, (name,), [_answered(each, tones) for each in found])
         for name in scenario.clients
         for found in [client_slices(name, trace, result)]
     ]
     return [*states, *owners, *clients]
+
+
+def _notified(scenario: Scenario, trace: Trace, tones: dict[str, str]) -> Iterator[Lane]:
+    """Whose notify script said MASTER last, for each address that such scripts speak for."""
+    alike: dict[tuple[tuple[int, str], ...], list[str]] = {}
+    for address, steps in told(scenario, trace.records).items():
+        alike.setdefault(tuple(steps), []).append(address)
+    for line, addresses in alike.items():
+        found = slices(((at_ns, node or NOBODY, "by notify") for at_ns, node in line), trace.end_ns)
+        shown = [replace(each, tone=tones.get(each.what, "before")) for each in found]
+        label = f"told {addresses[0]}" + (f" +{len(addresses) - 1}" if len(addresses) > 1 else "")
+        yield Lane("owners", label, ("told", addresses[0]), shown)
 
 
 def node_tones(scenario: Scenario) -> dict[str, str]:

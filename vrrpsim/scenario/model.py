@@ -32,6 +32,7 @@ __all__ = [
     "Keepalived",
     "Neighbours",
     "Node",
+    "NotifyModel",
     "Probe",
     "Process",
     "Scenario",
@@ -136,6 +137,14 @@ class Neighbours:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotifyModel:
+    """The notify scripts of a node. `does`: by state in lower case, what they have done when they end."""
+
+    takes: Distribution | None = None  # None: as long as a script that does little
+    does: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """A machine."""
 
@@ -146,6 +155,7 @@ class Node:
     slop: HostLatency = HostLatency()
     boots: Distribution = ZERO
     neighbours: Neighbours = Neighbours()
+    notify: NotifyModel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

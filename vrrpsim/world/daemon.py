@@ -22,6 +22,7 @@ from . import latencies
 from .calendar import Alarm, Kind
 from .frame import VrrpFrame
 from .machine import Machine
+from .notify_runner import NotifyRunner
 from .output_queue import OutputQueue
 from .port import Port
 from .script_runner import ScriptRunner
@@ -45,7 +46,8 @@ class Daemon:
         self._next_life = Alarm(self._calendar, Kind.TIMER, machine.rank)
         self.wakeups = Wakeups(machine, self)
         self.scripts = ScriptRunner(machine, self.wakeups, self, model.probes)
-        self.outputs = OutputQueue(machine, self.wakeups, self.scripts)
+        self.notifies = NotifyRunner(machine)
+        self.outputs = OutputQueue(machine, self.wakeups, self.scripts, self.notifies)
         self._read(self.config)
 
     @property

@@ -82,6 +82,7 @@ class Node(Machine):
         self._machine_is("off")
         if self.daemon is not None:
             self.daemon.kill()
+            self.daemon.notifies.forget()
         for process in self.processes.values():
             process.kill()
         for port in self.ports.values():
@@ -125,6 +126,7 @@ class Node(Machine):
                 port.cache.resume()
             if self.daemon is not None:
                 self.daemon.wakeups.resume()
+                self.daemon.notifies.resume()
             self.context.reconsider()
 
     def _machine_is(self, state: str) -> None:

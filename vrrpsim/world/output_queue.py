@@ -18,6 +18,7 @@ from vrrpsim.protocol.outputs import (
     KillScript,
     Output,
     RemoveAddresses,
+    RunNotify,
     RunScript,
     SendAdvert,
     SendGratuitous,
@@ -29,6 +30,7 @@ from . import latencies
 from .calendar import Alarm, Kind
 from .frame import GRATUITOUS, NeighbourFrame, VrrpFrame
 from .machine import Machine
+from .notify_runner import NotifyRunner
 from .port import Port
 from .script_runner import ScriptRunner
 from .wakeups import Wakeups
@@ -59,8 +61,11 @@ class OutputQueue:
 
     config: RouterConfig  # of the daemon, as last read
 
-    def __init__(self, machine: Machine, wakeups: Wakeups, scripts: ScriptRunner) -> None:
+    def __init__(
+        self, machine: Machine, wakeups: Wakeups, scripts: ScriptRunner, notifies: NotifyRunner
+    ) -> None:
         self._machine = machine
+        self._notifies = notifies
         self._wakeups = wakeups
         self._trace = machine.context.trace
         self._calendar = machine.context.calendar
@@ -74,6 +79,7 @@ class OutputQueue:
             AddAddresses: self._add,
             RemoveAddresses: self._remove,
             SendGratuitous: self._send,
+            RunNotify: self._notify,
             RunScript: scripts.begin,
             KillScript: scripts.kill,
             AdvertDropped: self._advert_dropped,
@@ -148,6 +154,10 @@ class OutputQueue:
     def _advert_dropped(self, output: AdvertDropped) -> None:
         self._wakeups.rejected_advert()
         self._record(output)
+
+    def _notify(self, output: RunNotify) -> None:
+        self._record(output)
+        self._notifies.run(self.config, output)
 
     def _record(self, output: Output) -> None:
         trace = self._trace

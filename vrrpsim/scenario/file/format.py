@@ -13,6 +13,7 @@ from functools import partial, wraps
 from typing import Any, Literal, NamedTuple
 
 from vrrpsim.findings import did_you_mean
+from vrrpsim.keepalived.effects import EFFECTS
 from vrrpsim.keepalived.keywords.tables import ROOT
 from vrrpsim.keepalived.lexer import Statement
 from vrrpsim.protocol.dialect import DIALECTS
@@ -25,6 +26,7 @@ from vrrpsim.scenario.model import (
     Interface,
     Neighbours,
     Node,
+    NotifyModel,
     Probe,
     Process,
     Scenario,
@@ -85,6 +87,8 @@ from .scalars import (
 )
 from .yaml_tree import Keys, Tree
 
+EFFECT_PATTERN = rf"^({'|'.join(EFFECTS)}) \S+$"
+NOTIFIED_STATES = ("master", "backup", "fault", "stop", "master_rx_lower_pri")
 DIALECT = one_of(*DIALECTS)
 
 # --- segments, nodes, clients
@@ -246,6 +250,34 @@ NEIGHBOURS = Fields(
 )
 
 
+def _effect(text: Any) -> tuple[str, str]:
+    """`start haproxy`."""
+    verb, _, process = str(text).partition(" ")
+    if verb not in EFFECTS or not process.strip():
+        raise ValueSyntaxError(f"must be one of {', '.join(EFFECTS)} and a process, such as 'start haproxy'")
+    return verb, process.strip()
+
+
+EFFECT = Leaf(_effect, {"type": "string", "pattern": EFFECT_PATTERN})
+NOTIFY = Fields(
+    "Notify",
+    NotifyModel,
+    {
+        "takes": Key(Maybe(DISTRIBUTION), "How long one runs before it has done its work."),
+        "does": Key(
+            Fields(
+                "NotifyEffects",
+                lambda **given: {state: tuple(effects) for state, effects in given.items()},
+                {state: Key(ListOf(EFFECT), f"When told {state.upper()}.") for state in NOTIFIED_STATES},
+                "What they have done when they end, by the state that they are told.",
+            ),
+            "What they have done when they end.",
+        ),
+    },
+    "The notify scripts of a node: how long they take and what they do.",
+)
+
+
 class Pending(NamedTuple):
     """A model as far as it can be made without looking elsewhere, and what `resolve` has yet to add."""
 
@@ -292,6 +324,7 @@ NODE = Fields(
         ),
         "boots": Key(DISTRIBUTION, "From power_on until processes start."),
         "neighbours": Key(NEIGHBOURS, "Its ARP/ND cache."),
+        "notify": Key(Maybe(NOTIFY), "Its notify scripts."),
     },
     "A machine.",
 )

@@ -143,6 +143,13 @@ class Resolver:
             if interface.mac:
                 self._claim(self.macs, interface.mac, (*where, "mac"))
             interfaces[label] = replace(interface, addresses=addresses)
+        for state, effects in node.notify.does.items() if node.notify else ():
+            for number, (_, process) in enumerate(effects):
+                if process not in node.processes and not self.is_damaged(*path, "processes"):
+                    hint = did_you_mean(process, node.processes)
+                    self.tree.error(
+                        (*path, "notify", "does", state, number), f"no process '{process}' on {name}{hint}"
+                    )
         return replace(node, interfaces=interfaces, keepalived=self._keepalived(name, node))
 
     def _subnet(self, segment: str, path: Keys) -> Network | None:
