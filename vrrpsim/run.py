@@ -12,6 +12,7 @@ from vrrpsim.command_lines import NOTHING, replay_command
 from vrrpsim.trace import Level, Trace
 
 if TYPE_CHECKING:
+    from vrrpsim.explore.invariants import Invariant, Violation
     from vrrpsim.measure import Result
     from vrrpsim.report.picture import Picture
     from vrrpsim.scenario.model import Scenario
@@ -58,11 +59,17 @@ class Run:
 
         return report(self.scenario, self.trace, self.result, command=self.command, look=Terminal(width))
 
-    def plot(self) -> Picture:
-        """Return a figure of states, owners, clients and faults over time, and the main failover below."""
-        from vrrpsim.report.figure import figure
+    def plot(self, *, ax: Any = None, figsize: tuple[float, float] | None = None) -> Any:
+        """Return a figure of states, owners, clients and faults over time, and the main failover below.
 
-        return figure(self.scenario, self.trace, self.result)
+        Its size in inches is what it needs unless `figsize` says it. With `ax` (matplotlib `Axes`) the lanes
+        and the faults are drawn there, in the style of the moment: a third of an inch for each lane.
+        """
+        from vrrpsim.report.figure import draw_on, figure
+
+        if ax is not None:
+            return draw_on(ax, self.scenario, self.trace, self.result)
+        return figure(self.scenario, self.trace, self.result, figsize)
 
     def topology(self, at_s: float | None = None) -> Picture:
         """Return a figure of who owns what and what is cut at an instant in seconds; None: at the end."""
@@ -82,6 +89,23 @@ class Run:
         start_ns = first_ns if start_s is None else round(start_s * 1e9)
         end_ns = last_ns if end_s is None else round(end_s * 1e9)
         return sequence(self.scenario, self.trace, self.result, start_ns, end_ns)
+
+    def violations(self, *invariants: str | Invariant) -> dict[str, Violation]:
+        """Return which of these invariants broke, by name: those of a hunt if none is given.
+
+        Each is the name of one of them, a function of a run's history of yours, or `package.module:function`.
+        """
+        from vrrpsim.explore.bounds import bounds_of
+        from vrrpsim.explore.invariants import BUILT_IN, RunHistory, user_invariants
+
+        history = RunHistory(self.scenario, self.trace, bounds_of(self.scenario))
+        known = {
+            each: BUILT_IN[each]
+            for each in invariants or BUILT_IN
+            if isinstance(each, str) and each in BUILT_IN
+        }
+        wanted = known | user_invariants(each for each in invariants if each not in known)
+        return {name: found for name, check in wanted.items() if (found := check(history))}
 
     def pcap(self, path: str | Path | None = None) -> bytes:
         """Return the run as pcapng for Wireshark, and write it to `path`. Takes the time of the run again."""
@@ -110,8 +134,9 @@ class Run:
         """Return one table as a DataFrame, times as floats in seconds; `ImportError` without pandas.
 
         `failovers`, `tenures`, `dual_master`, `vacancies`, `events`, `expectations` are the lists of the
-        JSON document, `clients` and `outages` have a row for each client and outage, and any record of
-        the trace can be asked for by its name: `StateChange`, `TrackerChange`, `AdvertSent`, ….
+        JSON document; `clients`, `outages` and `outage_parts` have a row for each client, outage and part
+        of one, with its cause and keyword; any record of the trace can be asked for by its name:
+        `StateChange`, `TrackerChange`, `AdvertSent`, ….
         """
         from vrrpsim.report.tables import run_table
 

@@ -40,6 +40,7 @@ from .style import (
     paint_of,
     plain_style,
     rectangle,
+    time_axis,
     write,
 )
 from .text import verdict_line
@@ -56,10 +57,29 @@ EVENT_ROWS = 5
 LANES = 40  # of one kind: more are not drawn
 
 
-def figure(scenario: Scenario, trace: Trace, result: Result) -> Picture:
-    """Draw a run; the figure is as high as its lanes need."""
+def figure(
+    scenario: Scenario, trace: Trace, result: Result, figsize: tuple[float, float] | None = None
+) -> Picture:
+    """Draw a run; the figure is as high as its lanes need, unless its size is given in inches."""
     with plain_style():
-        return _Picture(scenario, trace, result).draw()
+        return _Picture(scenario, trace, result, figsize[0] if figsize else WIDTH).draw(figsize)
+
+
+def draw_on(axes: Axes, scenario: Scenario, trace: Trace, result: Result) -> None:
+    """Draw states, owners, clients and events on axes of the caller's, in the caller's style."""
+    from matplotlib import rcParams
+
+    def inches_wide() -> float:
+        return axes.get_window_extent().width / axes.figure.dpi
+
+    picture = _Picture(scenario, trace, result, inches_wide(), size=rcParams["font.size"])
+    picture.timeline(axes, *picture.heights())
+    before = picture.wide
+    axes.figure.canvas.figure.draw_without_rendering()  # a layout makes room for the labels
+    if abs(inches_wide() - before) > 0.01:
+        axes.clear()
+        picture.wide = inches_wide()
+        picture.timeline(axes, *picture.heights())
 
 
 Rows = Sequence[tuple[int, bool, Sequence[EventSeen]]]  # row, whether its text is left of it, events
@@ -91,8 +111,12 @@ class DrawnLane:
 class _Picture:
     """The layout of one figure, measured in inches from its top."""
 
-    def __init__(self, scenario: Scenario, trace: Trace, result: Result) -> None:
-        self.result = result
+    def __init__(
+        self, scenario: Scenario, trace: Trace, result: Result, width: float, size: float | None = None
+    ) -> None:
+        """Axes of the caller's are `width` inches wide and have one size of text; else the figure is."""
+        self.result, self.width = result, width
+        self.small, self.normal = (SMALL, NORMAL) if size is None else (size, size)
         self.end_ns = max(result.duration_ns, 1)
         self.paints = node_paints(scenario)
         points = priority_points(scenario, trace)
@@ -112,35 +136,50 @@ class _Picture:
         names = [name for shown in self.waterfalls for name, *_ in shown.parts]
         longest = max(longest, *map(len, names), *(len(text) + 5 for text, count in often if count > 3), 4)
         self.left = min(0.3 + longest * 0.08, 3.0)
-        self.wide = WIDTH - self.left - 0.3
+        self.wide = width - self.left - 0.3 if size is None else width
 
-    def draw(self) -> Picture:
-        from .picture import Picture
-
-        about = wrap(self.scenario.description, 105)[:2]
+    def heights(self) -> tuple[float, float, Rows, int]:
+        """Of the lanes and of the events above them; the rows of events, and how many have none."""
         events, more = self._event_rows()
         lanes = sum(map(len, self.groups)) * LANE + GAP * max(len(self.groups) - 1, 1)
-        head = 0.5 + 0.19 * len(about)
         tops = ROW * (1 + max((row for row, *_ in events), default=-1) + bool(more)) + 0.1
+        return lanes, tops, events, more
+
+    def draw(self, figsize: tuple[float, float] | None) -> Picture:
+        from .picture import Picture
+
+        about = wrap(self.scenario.description, round(105 * self.width / WIDTH))[:2]
+        lanes, tops, events, more = self.heights()
+        head = 0.5 + 0.19 * len(about)
         keys, columns = self._keys()
         below = 0.75 + 0.2 * -(-len(keys) // columns) + sum(map(_high, self.waterfalls))
         high = head + tops + lanes + below
-        picture = Picture(figsize=(WIDTH, high), facecolor=PAPER)
+        picture = Picture(figsize=figsize or (self.width, high), facecolor=PAPER)
         self._head(picture, about, high)
         axes = picture.add_axes(
-            (self.left / WIDTH, 1 - (head + tops + lanes) / high, self.wide / WIDTH, (tops + lanes) / high)
+            (
+                self.left / self.width,
+                1 - (head + tops + lanes) / high,
+                self.wide / self.width,
+                (tops + lanes) / high,
+            )
         )
-        self._timeline(axes, lanes, tops, events, more)
+        self.timeline(axes, lanes, tops, events, more)
         self._legend(picture, axes, high - head - tops - lanes, high)
         bottom = 0.0
         for shown in reversed(self.waterfalls):
-            box = (self.left / WIDTH, (bottom + 0.42) / high, self.wide / WIDTH, (_high(shown) - 0.77) / high)
+            box = (
+                self.left / self.width,
+                (bottom + 0.42) / high,
+                self.wide / self.width,
+                (_high(shown) - 0.77) / high,
+            )
             waterfall.draw(picture.add_axes(box), shown, self.left - 0.15, self.wide)
             bottom += _high(shown)
         return picture
 
     def _head(self, picture: Figure, about: Sequence[str], high: float) -> None:
-        x = 0.15 / WIDTH
+        x = 0.15 / self.width
         picture.text(x, 1 - 0.25 / high, self.result.name or "run", size=13, weight="bold", color=INK)
         verdict = f"seed {self.result.seed}; {verdict_line(self.result)}"
         colour = HARM if self.result.verdict == "fail" else INK
@@ -171,39 +210,36 @@ class _Picture:
                 bars.append(Bar(each, gid, (f"{each.what} {_length(each)}", _length(each))))
         return DrawnLane(f"client {lane.label}", bars)
 
-    def _timeline(self, axes: Axes, lanes: float, tops: float, events: Rows, more: int) -> None:
+    def timeline(self, axes: Axes, lanes: float, tops: float, events: Rows, more: int) -> None:
         axes.set_xlim(0, self.end_ns / 1e9)
         axes.set_ylim(lanes, -tops)
-        axes.set_yticks([])
         for side in ("top", "left", "right"):
             axes.spines[side].set_visible(False)
-        axes.tick_params(labelsize=SMALL, color=FAINT)
-        axes.set_xlabel("seconds since the start of the run", size=SMALL, color=INK)
+        axes.tick_params(labelsize=self.small, color=FAINT)
+        time_axis(axes, "since the start of the run")
+        axes.xaxis.label.set(size=self.small, color=INK)
         self._events(axes, lanes, events, more, tops)
-        top = 0.0
+        top, labels = 0.0, {}
         for group in self.groups:
             for lane in group:
                 self._lane(axes, lane, top)
+                labels[top + LANE * 0.4] = fitted(lane.label, max(self.left - 0.1, 1.5), self.normal)
                 top += LANE
             top += GAP
+        axes.set_yticks([*labels], [*labels.values()], size=self.normal)
+        axes.tick_params(axis="y", length=0)
 
     def _lane(self, axes: Axes, lane: DrawnLane, top: float) -> None:
         high = LANE * 0.8
-        write(
-            axes,
-            -0.1 * self._second,
-            top + high / 2,
-            fitted(lane.label, self.left - 0.1, NORMAL),
-            ha="right",
-            size=NORMAL,
-        )
         free_from = 0.0  # where the text of an earlier bar ends
         bad = [bar.shown.start_ns / 1e9 for bar in lane.bars if bar.shown.tone in BAD]
         for bar in lane.bars:
             start, end = bar.shown.start_ns / 1e9, bar.shown.end_ns / 1e9
             rectangle(axes, start, top, end - start, high, bar.paint, bar.gid)
             begin = max(start, free_from)
-            text = next((text for text in bar.texts if inches(text) < (end - begin) / self._second), "")
+            text = next(
+                (text for text in bar.texts if inches(text, self.small) < (end - begin) / self._second), ""
+            )
             if text:
                 backing = {"facecolor": bar.paint.face, "edgecolor": "none", "pad": 0.8}
                 write(
@@ -214,6 +250,7 @@ class _Picture:
                     color=bar.paint.text,
                     bbox=backing,
                     zorder=4,
+                    size=self.small,
                 )
             elif bar.shown.tone in BAD and begin == start and end - start > 0.04 * self._second:
                 limit = min((at for at in bad if at > start), default=self.end_ns / 1e9)
@@ -223,12 +260,12 @@ class _Picture:
 
     def _beside(self, axes: Axes, x: float, y: float, text: str, limit: float) -> float:
         """Write the length of what is too short to hold it, if there is room; return where the text ends."""
-        end = x + (inches(text) + 0.08) * self._second
+        end = x + (inches(text, self.small) + 0.08) * self._second
         if end > limit:
             return x
         backing = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6, "alpha": 0.9}
         at = x + 0.05 * self._second
-        write(axes, at, y, text, color=HARM_TEXT, bbox=backing, zorder=5, ha="left")
+        write(axes, at, y, text, color=HARM_TEXT, bbox=backing, zorder=5, ha="left", size=self.small)
         return end
 
     @property
@@ -253,7 +290,7 @@ class _Picture:
         for group in groups.values():
             start, last = group[0].at_ns / 1e9 / self._second, group[-1]
             end = max(last.at_ns, last.until_ns or 0) / 1e9 / self._second
-            words = inches(event_text(last)) + 0.3 if len(group) == 1 else 0.0
+            words = inches(event_text(last), self.small) + 0.3 if len(group) == 1 else 0.0
             left = start + words > self.wide
             begin, until = (start - words, end) if left else (start, max(end, start + words))
             if len(group) > 1:
@@ -285,9 +322,10 @@ class _Picture:
                 ha="left" if beside > 0 else "right",
                 bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5},
                 zorder=4,
+                size=self.small,
             )
         if more:
-            write(axes, 0, -tops + ROW / 2, f"… {more} more events", ha="left")
+            write(axes, 0, -tops + ROW / 2, f"… {more} more events", ha="left", size=self.small)
 
     def _event(self, axes: Axes, event: EventSeen, y: float, lanes: float, gid: str, *, often: bool) -> None:
         """Draw when an event came and, if it was undone, the band while it lasted; fainter what is often."""
@@ -314,7 +352,7 @@ class _Picture:
         keys += [(NONE, "no owner")] if NONE in seen else []
         keys += [(SILENT, "client gets no answer")] if SILENT in seen else []
         widths = [inches(name) + 0.5 for _, name in keys]
-        return keys, len(keys) if sum(widths) < WIDTH else max(int(WIDTH / max(widths)), 1)
+        return keys, len(keys) if sum(widths) < self.width else max(int(self.width / max(widths)), 1)
 
     def _legend(self, picture: Figure, axes: Axes, below: float, high: float) -> None:
         from matplotlib.patches import Patch

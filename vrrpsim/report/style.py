@@ -85,6 +85,25 @@ def plain_style() -> Iterator[None]:
             yield
 
 
+UNITS = ((1e-3, "milliseconds"), (1.0, "seconds"), (60.0, "minutes"), (3600.0, "hours"), (86400.0, "days"))
+
+
+def time_axis(axes: Axes, words: str = "") -> None:
+    """Name a time axis, whose limits stand, in the unit that fits its span: three of them at least, or ms."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+
+    low, high = axes.get_xlim()
+    unit, name = next((each for each in reversed(UNITS) if (high - low) / each[0] >= 3), UNITS[0])
+    unit, name = (1.0, "seconds") if name == "minutes" and high - low < 600 else (unit, name)
+    axes.set_xlabel(f"{name} {words}".strip())
+    if unit != 1.0:
+        round_numbers = [1, 2, 5, 10] if unit < 1 else [1, 2, 3, 5, 6, 10]
+        ticks = MaxNLocator(8, steps=round_numbers).tick_values(low / unit, high / unit)
+        axes.xaxis.set_major_locator(FixedLocator([tick * unit for tick in ticks]))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / unit:g}"))
+        axes.set_xlim(low, high)
+
+
 def render(picture: Figure, kind: str) -> bytes:
     """Return a figure as `svg`, `png` or `pdf`; the same figure gives the same bytes."""
     metadata: dict[str, dict[str, Any]] = {

@@ -16,7 +16,7 @@ from vrrpsim.trace import RECORD_TYPES, Trace
 PARTS = ("detect_s", "elect_s", "claim_s", "relearn_s", "serve_s")
 STRETCH = ("address", "start_s", "end_s", "nodes", "ended")
 COLUMNS = {  # of the tables that the JSON document has, in its words
-    "failovers": ("address", "from", "to", "cause", "event", "fault_s", "owner_s", *PARTS, "total_s"),
+    "failovers": ("address", "from", "to", "kind", "cause", "event", "fault_s", "owner_s", *PARTS, "total_s"),
     "tenures": STRETCH,
     "dual_master": STRETCH,
     "vacancies": STRETCH,
@@ -24,6 +24,7 @@ COLUMNS = {  # of the tables that the JSON document has, in its words
     "expectations": ("measure", "statistic", "at_s", "bound", "measured", "ok", "note"),
     "clients": ("client", "longest_outage_s", "answered", "lost"),
     "outages": ("client", "start_s", "end_s", "length_s", "ended"),
+    "outage_parts": ("client", "outage", "start_s", "length_s", "cause", "event", "keyword"),
 }
 RECORDS = {each.__name__: each for each in RECORD_TYPES}
 
@@ -40,7 +41,7 @@ class MissingPandas(ImportError):
 def run_table(name: str, document: Mapping[str, Any], trace: Trace) -> Any:
     """Return one table of a run; `ValueError` names those that there are.
 
-    A name is that of a list in the JSON document, `clients` and `outages` (a row a client, an outage), or
+    A name is that of a list in the JSON document, `clients`, `outages` and `outage_parts` (a row each), or
     that of a record of the trace as `--trace` writes it, such as `StateChange` or `AdvertSent`.
     """
     if name in RECORDS:
@@ -90,6 +91,10 @@ def _rows(name: str, document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]
         case "outages":
             for client, view in document["clients"].items():
                 yield from ({"client": client, **outage} for outage in view["outages"])
+        case "outage_parts":
+            for client, view in document["clients"].items():
+                for number, outage in enumerate(view["outages"]):
+                    yield from ({"client": client, "outage": number, **part} for part in outage["parts"])
         case _:
             yield from document[name]
 
