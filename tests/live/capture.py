@@ -13,7 +13,8 @@ from threading import Lock
 
 SO_TIMESTAMPNS, SO_RCVBUFFORCE = 35, 33
 SOL_PACKET, PACKET_STATISTICS, PACKET_OUTGOING = 263, 6, 4
-ETHERTYPE_IPV4, ETHERTYPE_IPV6, VRRP = 0x0800, 0x86DD, 112
+ETHERTYPE_IPV4, ETHERTYPE_IPV6, VRRP, AH = 0x0800, 0x86DD, 112, 51
+AH_BYTES = 24
 NANOSECOND_PCAP, ETHERNET = 0xA1B23C4D, 1
 NOT_GOOD = (
     "_ws.malformed || _ws.expert.severity >= 8388608 || vrrp.checksum.status == 0 "
@@ -61,7 +62,7 @@ class Capture:
                 self.frames.append((seconds * 1_000_000_000 + nanoseconds, frame))
 
     def adverts(self):
-        """Everything of protocol 112 since the last call."""
+        """Everything of protocols 112 and 51 since the last call."""
         with self._lock:
             self._read()
             fresh, self._told = self.frames[self._told :], len(self.frames)
@@ -107,8 +108,8 @@ def adverts_in(frames):
 def advert_in(at_ns, frame):
     ethertype = int.from_bytes(frame[12:14], "big")
     mac = frame[6:12].hex(":")
-    if ethertype == ETHERTYPE_IPV4 and frame[23] == VRRP:
-        header = (frame[14] & 15) * 4
+    if ethertype == ETHERTYPE_IPV4 and frame[23] in (VRRP, AH):
+        header = (frame[14] & 15) * 4 + AH_BYTES * (frame[23] == AH)
         payload = frame[14 + header : 14 + int.from_bytes(frame[16:18], "big")]
         return Advert(at_ns / 1e9, socket.inet_ntop(socket.AF_INET, frame[26:30]), frame[22], payload, mac)
     if ethertype == ETHERTYPE_IPV6 and frame[20] == VRRP:

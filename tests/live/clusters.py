@@ -26,8 +26,8 @@ CHECK = """
 def conf(number, priority, flavour, more=""):
     """keepalived.conf of node `number`.
 
-    Flavours: `v2-pass-unicast` and `v2` (1 s), `v3`, `v3-ipv6` and `v3-vmac` (100 ms), `v3-calm` (300 ms,
-    for what is exact about the order of things: no machine stands still for a whole second).
+    Flavours: `v2-pass-unicast`, `v2-ah` and `v2` (1 s), `v3`, `v3-ipv6` and `v3-vmac` (100 ms), `v3-calm`
+    (300 ms, for what is exact about the order of things: no machine stands still for a whole second).
     """
     lines = {
         "v2-pass-unicast": f"""
@@ -41,6 +41,12 @@ def conf(number, priority, flavour, more=""):
               auth_pass s3cret
             }}""",
         "v2": "advert_int 1",
+        "v2-ah": """
+            advert_int 1
+            authentication {
+              auth_type AH
+              auth_pass s3cret
+            }""",
         "v3": "version 3\nadvert_int 0.1",
         "v3-calm": "version 3\nadvert_int 0.3",
         "v3-ipv6": "version 3\nadvert_int 0.1\nnative_ipv6",

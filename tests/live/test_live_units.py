@@ -272,14 +272,6 @@ def test_what_keepalived_does_and_we_do_not_is_said_with_its_place(tmp_path):
     assert "(VI_1) no_accept: traffic to its addresses is not filtered" in remarks
 
 
-def test_ah_is_refused_and_not_imitated(tmp_path, capsys):
-    """The simulator models AH as equal keys; on a wire that would show a hash of the key to everybody."""
-    conf = tmp_path / "k.conf"
-    conf.write_text(CONF.replace("auth_type PASS", "auth_type AH"))
-    assert main(["live", str(conf), "--dry-run"]) == 3
-    assert "VI_1: auth_type AH is not spoken" in capsys.readouterr().err
-
-
 def test_dry_run_needs_no_rights_and_shows_no_secret(tmp_path, capsys):
     conf = tmp_path / "k.conf"
     conf.write_text(CONF)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vrrpsim.protocol import reception
+from vrrpsim.protocol.ah import sealed
 from vrrpsim.protocol.configuration import (
     SECOND_NS,
     Authentication,
@@ -35,6 +36,8 @@ from vrrpsim.protocol.dialect import (
     ListMismatch,
     OwnerConflict,
 )
+from vrrpsim.protocol.fsm import InstanceRules
+from vrrpsim.protocol.instances import association
 from vrrpsim.protocol.packet import (
     Advertisement,
     DecodeError,
@@ -368,6 +371,7 @@ class Packet:
     is_master: bool = False
     old_unicast: bool = False
     remembered: bool = False
+    key: bytes | None = None  # of an Authentication Header
 
     def __post_init__(self):
         family = self.config.family
@@ -401,9 +405,11 @@ class Packet:
         return payload if self.truncate is None else payload[: self.truncate]
 
     def check(self, payload=None):
+        payload = self.payload if payload is None else payload
+        sealed = b"" if self.key is None else seal(self, payload)
         return check_advert(
             Reception(
-                self.payload if payload is None else payload,
+                payload,
                 self.config,
                 self.dialect,
                 self.source,
@@ -413,8 +419,14 @@ class Packet:
                 from_remembered_master=self.remembered,
                 is_master=self.is_master,
                 old_unicast=self.old_unicast,
+                packet=sealed,
+                association=association(InstanceRules(self.config, self.dialect)),
             )
         )
+
+
+def seal(packet, payload):
+    return sealed(payload, packet.source, packet.destination, packet.ttl, packet.key, 1, 1)
 
 
 def good(dialect, family=4, version=3, **changes):
@@ -474,6 +486,7 @@ def authenticate(packet, authentication):
     configure(packet, authentication=authentication)
     packet.auth_type = authentication.auth_type.value
     packet.auth_data = authentication_data(authentication)
+    packet.key = authentication.key if authentication is AH else None
 
 
 def keepalived_good():
@@ -521,7 +534,7 @@ def wrong_password(packet):
 
 def wrong_digest(packet):
     authenticate(packet, AH)
-    packet.auth_data = bytes(8)
+    packet.key = b"Secret"
 
 
 def other_interval(packet):
@@ -907,7 +920,7 @@ def test_authentication_as_bytes():
     assert authentication_data(Authentication()) == bytes(8)
     assert authentication_data(PASS) == b"secret\0\0"
     assert authentication_data(Authentication(AuthType.PASS, b"12345678")) == b"12345678"
-    assert authentication_data(AH) != authentication_data(replace(AH, key=b"Secret"))
+    assert authentication_data(AH) == bytes(8)
 
 
 def test_authentication_is_for_version_2_over_ipv4():

@@ -185,3 +185,45 @@ def test_only_what_arrives_more_often_than_it_left_is_a_duplicate(name):
     """A burst of gratuitous frames sends the same bytes several times; nothing on the way copied them."""
     packets = read_pcapng(vrrpsim.load(ROOT / "scenarios" / f"{name}.yaml").run().pcap()).packets
     assert not [packet for packet in packets if "duplicated on the way" in packet.comments]
+
+
+AH = """
+version: 1
+name: sealed
+duration: 12s
+segments: {lan: {subnet: 10.9.0.0/24}}
+nodes:
+  a: &a
+    interfaces: {eth0: {segment: lan, address: 10.9.0.1/24}}
+    keepalived: &k
+      vrrp_instances:
+        VI_1: &v {state: BACKUP, interface: eth0, virtual_router_id: 51, priority: 200, advert_int: 1,
+                  authentication: {auth_type: AH, auth_pass: secret12}, virtual_ipaddress: [10.9.0.100]}
+  b:
+    interfaces: {eth0: {segment: lan, address: 10.9.0.2/24}}
+    keepalived: {vrrp_instances: {VI_1: {<<: *v, priority: 100}}}
+events:
+  - {at: 6.1s, inject: lan, advert: &f {vrid: 51, priority: 250, addresses: [10.9.0.100], auth_type: ah,
+                                        auth_pass: secret12, sequence: 2}}
+  - {at: 6.2s, inject: lan, advert: {<<: *f, auth_pass: wrong, sequence: 900}}
+  - {at: 6.3s, inject: lan, advert: {<<: *f, priority: 1, sequence: 900}}
+  - {at: 9.95s, impair: b/eth0, corrupt: 100%, for: 500ms}
+"""
+
+
+@pytest.mark.skipif(TSHARK is None, reason="needs tshark")
+def test_authentication_headers_are_bytes_that_tshark_reads(tmp_path):
+    """A replay and a forged key are rejected, a newer number is heard, a flipped bit is noticed."""
+    file = tmp_path / "sealed.yaml"
+    file.write_text(AH)
+    run, content = capture(vrrpsim.load(file).scenario)
+    damaged = 'frame.comment contains "corrupted"'
+    assert tshark(tmp_path, content, f"ah && ({BAD}) && !({damaged})") == []
+    rows = tshark(tmp_path, content, "ah && vrrp && ip.proto == 51 && ah.spi")
+    assert len(rows) >= 10
+    assert len(tshark(tmp_path, content, "vrrp && !ah")) == 0
+    reasons = [each.reason for each in run.records if type(each).__name__ == "AdvertRejected"]
+    assert reasons[:4] == ["auth_failure"] * 4  # two nodes, a replay and a false key
+    assert len(reasons) > 4  # bits flipped
+    said = tshark(tmp_path, content, "ah && ah.sequence == 902")
+    assert said  # the answer to number 900, one skipped

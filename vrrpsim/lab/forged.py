@@ -29,10 +29,10 @@ class Stranger:
 
 def forged_frame(scenario: Scenario, segment: str, advert: InjectedAdvert) -> bytes:
     """Return the whole frame."""
-    source, destination, payload = forged(scenario, segment, advert)
+    source, destination, payload, sealed = forged(scenario, segment, advert)
     to = frames.multicast_mac(destination) if destination.is_multicast else _mac_of(scenario, destination)
     if source.version == 4:
-        packet = frames.ipv4_packet(source, destination, advert.ttl, PROTOCOL_VRRP, 0, payload)
+        packet = sealed or frames.ipv4_packet(source, destination, advert.ttl, PROTOCOL_VRRP, 0, payload)
         return frames.ethernet(to, STRANGER_MAC, 0x0800, packet)
     packet = frames.ipv6_packet(source, destination, advert.ttl, PROTOCOL_VRRP, payload)
     return frames.ethernet(to, STRANGER_MAC, 0x86DD, packet)

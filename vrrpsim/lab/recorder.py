@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from vrrpsim.protocol import frames
+from vrrpsim.protocol.ah import AH_BYTES, PROTOCOL_AH
 from vrrpsim.protocol.configuration import Address, InstanceConfig, RouterConfig
 from vrrpsim.protocol.packet import HEADER_BYTES, PROTOCOL_VRRP
 from vrrpsim.protocol.reasons import Reason
@@ -46,8 +47,8 @@ LOG = (
     ("interface", re.compile(r"Netlink reports (\S+) (up|down)")),
     ("process", re.compile(r"Quorum (gained|lost) for tracked process (\S+)")),
 )
-KINDS = {PROTOCOL_VRRP: "vrrp", 1: "icmp", 58: "icmp", 6: "app"}  # by IP protocol
 TOLD_LINE = re.compile(r'TOLD (\S+) (INSTANCE|GROUP) "(.+)" (\S+) 0$')  # a stand-in of a notify script
+KINDS = {PROTOCOL_VRRP: "vrrp", PROTOCOL_AH: "vrrp", 1: "icmp", 58: "icmp", 6: "app"}  # by IP protocol
 FIFO_LINE = re.compile(r'(INSTANCE|GROUP) "(.+)" (\S+) (\d+)$')
 CLUES = (("Master received advert", Reason.HIGHER_ADVERT), ("Syncing", Reason.SYNC_GROUP))
 REASONS = {
@@ -194,9 +195,10 @@ class Recorder:
             self.add(Gratuitous(at_ns, node, interface, str(address), frames.mac_text(mac)))
 
     def _advert(self, at_ns: int, node: str, packet: frames.IpPacket) -> None:
-        if len(packet.payload) < HEADER_BYTES or node not in self.configs:
+        message = packet.payload[AH_BYTES if packet.protocol == PROTOCOL_AH else 0 :]
+        if len(message) < HEADER_BYTES or node not in self.configs:
             return
-        vrid, priority = packet.payload[1], packet.payload[2]
+        vrid, priority = message[1], message[2]
         instance = self._instance(node, vrid, packet.source.version)
         if instance is not None:
             self.add(AdvertSent(at_ns, node, instance.name, priority, str(packet.destination)))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 
 from vrrpsim.findings import Place
-from vrrpsim.scenario.events import Event, Impairment, Inject
+from vrrpsim.scenario.events import Event, Impairment
 from vrrpsim.scenario.file.yaml_tree import Keys, Tree, dotted, read_tree
 from vrrpsim.scenario.model import Neighbours, Scenario
 
@@ -104,8 +104,6 @@ def _event(event: Event) -> Iterator[tuple[Keys, str]]:
             for word in IMPAIRMENTS:
                 if getattr(impairment, word) is not None:
                     yield (word,), "a bridge only loses frames"
-        case Inject(advert=advert) if advert.auth_type == "ah":
-            yield ("advert", "auth_type"), "there is no AH to forge"
 
 
 def missing(scenario: Scenario, daemons: Mapping[str, str]) -> list[str]:

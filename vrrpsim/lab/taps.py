@@ -13,6 +13,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from vrrpsim.protocol.ah import PROTOCOL_AH
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.packet import PROTOCOL_VRRP
 
@@ -28,11 +29,11 @@ ALL_FRAMES, SO_TIMESTAMPNS, SO_ATTACH_FILTER = 3, 35, 26
 OUTGOING = 4
 ETHERNET_BYTES = 14
 
-# Classic BPF: not what leaves through a port; ARP, protocol 112, and for IPv6 also ICMP (58).
+# Classic BPF: not what leaves through a port; ARP, protocols 112 and 51, and for IPv6 also ICMP (58).
 FILTER = (
-    (0x20, 0, 0, 0xFFFFF004), (0x15, 10, 0, OUTGOING),
-    (0x28, 0, 0, 12), (0x15, 7, 0, 0x0806),
-    (0x15, 0, 2, 0x0800), (0x30, 0, 0, 23), (0x15, 4, 5, PROTOCOL_VRRP),
+    (0x20, 0, 0, 0xFFFFF004), (0x15, 11, 0, OUTGOING),
+    (0x28, 0, 0, 12), (0x15, 8, 0, 0x0806),
+    (0x15, 0, 3, 0x0800), (0x30, 0, 0, 23), (0x15, 5, 0, PROTOCOL_VRRP), (0x15, 4, 5, PROTOCOL_AH),
     (0x15, 0, 4, 0x86DD), (0x30, 0, 0, 20), (0x15, 1, 0, PROTOCOL_VRRP), (0x15, 0, 1, 58),
     (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0),
 )  # fmt: skip

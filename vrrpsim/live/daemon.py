@@ -120,14 +120,20 @@ class LiveDaemon:
     # --- what happens to it
 
     def receive(
-        self, interface: str, source: Address, destination: Address, ttl: int, payload: bytes
+        self,
+        interface: str,
+        source: Address,
+        destination: Address,
+        ttl: int,
+        payload: bytes,
+        packet: bytes = b"",
     ) -> None:
-        """A datagram of protocol 112, without its IP header."""
+        """A datagram of protocol 112, without its IP header; of protocol 51 also as a whole."""
         if len(payload) < HEADER_BYTES:
             self.discarded["packet_too_short"] += 1
         elif (interface, source.version, payload[1]) not in self._known:
             self.discarded["unknown_vrid"] += 1
-        self._obey(self.router.receive(interface, source, destination, ttl, payload, self._now()))
+        self._obey(self.router.receive(interface, source, destination, ttl, payload, self._now(), packet))
 
     def script_finished(self, run: int, code: int | None, signal: int | None) -> None:
         """A check ended with an exit code or by a signal; with neither it could not be started."""

@@ -12,7 +12,8 @@ from vrrpsim.keepalived.notify import Command
 from vrrpsim.protocol.configuration import Address, RouterConfig, ScriptConfig, VirtualAddress
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.protocol.frames import gratuitous_arp, unsolicited_na
-from vrrpsim.protocol.fsm import NEVER_NS, State
+from vrrpsim.protocol.fsm import NEVER_NS, InstanceRules, State
+from vrrpsim.protocol.instances import association
 from vrrpsim.protocol.outputs import AddAddresses, RemoveAddresses, SendAdvert, SendGratuitous
 from vrrpsim.protocol.router import Host
 from vrrpsim.trace import Record
@@ -157,7 +158,8 @@ class Linux:
                 groups = () if instance.unicast else (instance.multicast_group,)
                 shared = instance.use_vmac and not instance.vmac_xmit_base and not instance.unicast
                 device = instance.vmac_interface if shared else None
-                self.wire.listen(instance.interface, instance.family, groups, device)
+                sealed = association(InstanceRules(instance, self.daemon.router.dialect)) is not None
+                self.wire.listen(instance.interface, instance.family, groups, device, sealed)
 
     @property
     def _virtual(self) -> frozenset[Address]:
@@ -188,7 +190,7 @@ class Linux:
         """From the macvlan if there is a virtual MAC, else from the interface."""
         self._sent = advert
         device = self._device(advert.instance) if advert.virtual_mac else advert.interface
-        problem = self.wire.send(device, advert.source, advert.destination, advert.ttl, advert.payload)
+        problem = self.wire.send(device, *advert[2:6], advert.packet)
         if problem:
             self.complain(f"({advert.instance}) Cant send advert to {advert.destination} ({problem})")
 
@@ -259,7 +261,9 @@ class Linux:
 
     # --- what the machine reports
 
-    def _received(self, interface: str, source: Address, destination: Address, ttl: int, data: bytes) -> None:
+    def _received(
+        self, interface: str, source: Address, destination: Address, ttl: int, data: bytes, packet: bytes
+    ) -> None:
         if not self.running:
             return
         router, priority = (interface, source.version, data[1:2]), data[2] if len(data) > 2 else 0
@@ -268,7 +272,7 @@ class Linux:
             self.daemon.discarded["answered_already"] += 1
             return
         self._sent = None
-        self.daemon.receive(interface, source, destination, ttl, data)
+        self.daemon.receive(interface, source, destination, ttl, data, packet)
         if self._sent is not None and 0 < priority < (ours := self._sent.payload[2]):
             self._answers[router] = (self.now_ns() + ANSWERS_EVERY_NS, ours)
 

@@ -12,9 +12,8 @@ from vrrpsim.findings import Finding, InputError, Place, Severity
 from vrrpsim.keepalived.arguments import parse_address
 from vrrpsim.keepalived.compiler import read_keepalived
 from vrrpsim.keepalived.lexer import Row
-from vrrpsim.protocol.configuration import AuthType, GroupConfig, InstanceConfig, RouterConfig
+from vrrpsim.protocol.configuration import GroupConfig, InstanceConfig, RouterConfig
 from vrrpsim.protocol.dialect import Dialect
-from vrrpsim.protocol.packet import effective_authentication
 
 from .fifo import Fifo, read_fifos
 from .linux import interfaces_of
@@ -43,7 +42,7 @@ class Loaded:
 
 
 def load(path: Path, dialect: Dialect, config_id: str | None = None) -> Loaded:
-    """Read the file; raise `InputError` where keepalived would not start, and for AH, which is not spoken."""
+    """Read the file; raise `InputError` where keepalived would not start."""
     try:
         mode = path.stat().st_mode
     except OSError as error:
@@ -52,8 +51,6 @@ def load(path: Path, dialect: Dialect, config_id: str | None = None) -> Loaded:
     errors = tuple(finding for finding in compiled.findings if finding.severity is Severity.ERROR)
     if compiled.config is None:
         raise InputError(errors or compiled.findings)
-    if ah := [each.name for each in compiled.config.instances if _wants_ah(each, dialect)]:
-        raise InputError((_error(path, f"{', '.join(ah)}: auth_type AH is not spoken on a real wire"),))
     remarks = [str(finding) for finding in compiled.findings if finding.severity is not Severity.INFO]
     remarks += _undone(compiled.rows, compiled.config)
     security = read_security(compiled.rows)
@@ -91,10 +88,6 @@ def _has_name(uid: int) -> bool:
 
 def _error(path: Path, message: str) -> Finding:
     return Finding(Place(str(path), 1, 1), "VRRP024", message)
-
-
-def _wants_ah(instance: InstanceConfig, dialect: Dialect) -> bool:
-    return effective_authentication(instance, dialect).auth_type is AuthType.AH
 
 
 def _undone(rows: Iterable[Row], config: RouterConfig) -> list[str]:

@@ -316,7 +316,9 @@ async def _observe(config: RouterConfig, say: Say) -> int:
         if not lines.reached:
             say(stamped(text))
 
-    def received(interface: str, source: Address, destination: Address, ttl: int, payload: bytes) -> None:
+    def received(
+        interface: str, source: Address, destination: Address, ttl: int, payload: bytes, _packet: bytes
+    ) -> None:
         for line in observer.heard(interface, source, destination, ttl, payload, time.monotonic_ns()):
             tell(line)
 
@@ -325,7 +327,9 @@ async def _observe(config: RouterConfig, say: Say) -> int:
         loop.add_signal_handler(number, stop.set)
     try:
         for each in config.instances:
-            wire.listen(each.interface, each.family, () if each.unicast else (each.multicast_group,))
+            groups = () if each.unicast else (each.multicast_group,)
+            for sealed in (False, True) if each.family == 4 else (False,):
+                wire.listen(each.interface, each.family, groups, sealed=sealed)
     except OSError as error:
         wire.close()
         raise CannotRun(f"cannot listen on {each.interface}: {error.strerror}") from error

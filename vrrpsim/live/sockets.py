@@ -16,11 +16,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv6Address
 
+from vrrpsim.protocol.ah import PROTOCOL_AH, message_of
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.frames import ipv4_packet, ipv6_packet
 from vrrpsim.protocol.packet import PROTOCOL_VRRP
 
-Received = Callable[[str, Address, Address, int, bytes], None]
+Received = Callable[[str, Address, Address, int, bytes, bytes], None]
+Datagram = tuple[Address, Address, int, bytes, bytes]
 
 AT_ONCE = 64  # datagrams read before timers and signals get their turn: a flood must not stop adverts
 DATAGRAM_BYTES = 16_384  # more than any advert
@@ -42,13 +44,23 @@ class Wire:
 
     # --- sending
 
-    def send(self, device: str, source: Address, destination: Address, ttl: int, payload: bytes) -> str:
-        """Send one advert from the device; answer with what went wrong, "" if nothing."""
+    def send(
+        self,
+        device: str,
+        source: Address,
+        destination: Address,
+        ttl: int,
+        payload: bytes,
+        packet: bytes = b"",
+    ) -> str:
+        """Send one advert from the device, or a whole packet; answer with what went wrong, "" if nothing."""
         try:
             sender = self._sender(device, source.version)
             if source.version == 4:
                 self._identification = self._identification % 0xFFFF + 1
-                packet = ipv4_packet(source, destination, ttl, PROTOCOL_VRRP, self._identification, payload)
+                packet = packet or ipv4_packet(
+                    source, destination, ttl, PROTOCOL_VRRP, self._identification, payload
+                )
                 sender.sendto(packet, (str(destination), 0))
             else:
                 packet = ipv6_packet(source, destination, ttl, PROTOCOL_VRRP, payload)
@@ -99,17 +111,25 @@ class Wire:
     # --- receiving
 
     def listen(
-        self, interface: str, family: int, groups: Iterable[Address], device: str | None = None
+        self,
+        interface: str,
+        family: int,
+        groups: Iterable[Address],
+        device: str | None = None,
+        sealed: bool = False,
     ) -> None:
         """Hear the interface: what is sent to its addresses and to these groups.
+
+        `sealed`: what comes behind an Authentication Header (IPv4 only), on a socket of its own.
 
         `device`: its macvlan that is heard instead. The kernel gives a macvlan of private mode, and nobody
         else, the frames that come with its own MAC: those of every router that shares the virtual MAC.
         """
         device = device or interface
-        if (device, family) not in self._listening:
+        kind = PROTOCOL_AH if sealed else family
+        if (device, kind) not in self._listening:
             inet = socket.AF_INET if family == 4 else socket.AF_INET6
-            listener = socket.socket(inet, socket.SOCK_RAW, PROTOCOL_VRRP)
+            listener = socket.socket(inet, socket.SOCK_RAW, PROTOCOL_AH if sealed else PROTOCOL_VRRP)
             try:
                 listener.setblocking(False)
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
@@ -124,16 +144,16 @@ class Wire:
             except OSError:
                 listener.close()
                 raise
-            self._listening[device, family] = listener
+            self._listening[device, kind] = listener
             loop = asyncio.get_running_loop()
             loop.add_reader(listener.fileno(), self._drain, interface, listener, read)
         for group in groups:
-            self._join(device, family, group)
+            self._join(device, kind, group)
 
-    def _join(self, device: str, family: int, group: Address) -> None:
-        listener, index = self._listening[device, family], socket.if_nametoindex(device)
+    def _join(self, device: str, kind: int, group: Address) -> None:
+        listener, index = self._listening[device, kind], socket.if_nametoindex(device)
         try:
-            if family == 4:
+            if group.version == 4:
                 request = struct.pack("=4s4si", group.packed, bytes(4), index)
                 listener.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
             else:
@@ -147,7 +167,7 @@ class Wire:
         self,
         interface: str,
         listener: socket.socket,
-        read: Callable[[socket.socket], tuple[Address, Address, int, bytes] | None],
+        read: Callable[[socket.socket], Datagram | None],
     ) -> None:
         for _ in range(AT_ONCE):
             try:
@@ -164,10 +184,10 @@ class Wire:
             if listener.fileno() < 0:
                 return
 
-    def _read_ipv4(self, listener: socket.socket) -> tuple[Address, Address, int, bytes] | None:
+    def _read_ipv4(self, listener: socket.socket) -> Datagram | None:
         return read_ipv4(listener.recv(DATAGRAM_BYTES))
 
-    def _read_ipv6(self, listener: socket.socket) -> tuple[Address, Address, int, bytes] | None:
+    def _read_ipv6(self, listener: socket.socket) -> Datagram | None:
         payload, ancillary, _, sender = listener.recvmsg(DATAGRAM_BYTES, 256)
         return read_ipv6(payload, ancillary, sender[0])
 
@@ -175,7 +195,7 @@ class Wire:
 
     def forget(self, interface: str) -> None:
         """Close what is bound to an interface that is gone; sending opens anew, `listen` must be called."""
-        for family in (4, 6):
+        for family in (4, 6, PROTOCOL_AH):
             listener = self._listening.pop((interface, family), None)
             if listener is not None:
                 asyncio.get_running_loop().remove_reader(listener.fileno())
@@ -196,21 +216,25 @@ class Wire:
             self.forget(name)
 
 
-def read_ipv4(packet: bytes) -> tuple[Address, Address, int, bytes] | None:
-    """Source, destination, TTL and payload of what a raw IPv4 socket gives; None without a whole header."""
+def read_ipv4(packet: bytes) -> Datagram | None:
+    """Source, destination, TTL and payload of what a raw IPv4 socket gives; None without a whole header.
+
+    With an Authentication Header, what stands behind that, and the packet.
+    """
     header = (packet[0] & 0xF) * 4 if packet else 0
     if not 20 <= header <= len(packet):
         return None
-    return IPv4Address(packet[12:16]), IPv4Address(packet[16:20]), packet[8], packet[header:]
+    source, destination, ttl = IPv4Address(packet[12:16]), IPv4Address(packet[16:20]), packet[8]
+    if packet[9] == PROTOCOL_AH:
+        return source, destination, ttl, message_of(packet), packet
+    return source, destination, ttl, packet[header:], b""
 
 
-def read_ipv6(
-    payload: bytes, ancillary: Iterable[tuple[int, int, bytes]], sender: str
-) -> tuple[Address, Address, int, bytes] | None:
+def read_ipv6(payload: bytes, ancillary: Iterable[tuple[int, int, bytes]], sender: str) -> Datagram | None:
     """The same of what a raw IPv6 socket gives: hop limit and destination come beside the payload."""
     beside = {kind: data for level, kind, data in ancillary if level == socket.IPPROTO_IPV6}
     hop_limit, info = beside.get(socket.IPV6_HOPLIMIT, b""), beside.get(socket.IPV6_PKTINFO, b"")
     if len(hop_limit) != 4 or len(info) < 16:
         return None
     source = IPv6Address(sender.partition("%")[0])
-    return source, IPv6Address(info[:16]), int.from_bytes(hop_limit, sys.byteorder), payload
+    return source, IPv6Address(info[:16]), int.from_bytes(hop_limit, sys.byteorder), payload, b""

@@ -16,9 +16,9 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple, assert_never
 
-from .configuration import OWNER_PRIORITY, Address, InitialState, InstanceConfig
+from .configuration import OWNER_PRIORITY, Address, AuthType, InitialState, InstanceConfig
 from .dialect import Dialect, OwnerConflict, SkewRounding
-from .packet import Advertisement
+from .packet import Advertisement, effective_authentication
 from .reasons import Reason
 from .timers import master_down_interval_ns, skew_time_ns
 
@@ -213,6 +213,10 @@ class Advertise(NamedTuple):
     periodic: bool = False
 
 
+class Resynchronize(NamedTuple):
+    """Skip a sequence number of the Authentication Header before a weaker sender is answered."""
+
+
 class Enter(NamedTuple):
     """The state changed; `silent` ones are neither logged nor notified (FSM-5, FSM-7)."""
 
@@ -261,7 +265,18 @@ class Log(NamedTuple):
         return self.template.format(*self.arguments)
 
 
-Action = Advertise | Enter | Acquire | Release | Announce | AnnounceGroup | AnnounceSource | Notify | Log
+Action = (
+    Advertise
+    | Resynchronize
+    | Enter
+    | Acquire
+    | Release
+    | Announce
+    | AnnounceGroup
+    | AnnounceSource
+    | Notify
+    | Log
+)
 
 
 class Step(NamedTuple):
@@ -500,6 +515,8 @@ def _answer_lower(
         )
     ]
     if answers:
+        if effective_authentication(config, dialect).auth_type is AuthType.AH:
+            actions.append(Resynchronize())
         actions.append(Advertise(state.priority))
         if dialect.lower_advert_restarts_timer:
             deadline_ns = now_ns + config.advert_int_ns

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Iterable
 
 from . import fsm, tracking
-from .configuration import Address, ChecksumMode, GroupConfig, InstanceConfig, VirtualAddress
+from .ah import SecurityAssociation
+from .configuration import Address, AuthType, ChecksumMode, GroupConfig, InstanceConfig, VirtualAddress
 from .frames import virtual_mac
 from .fsm import State
 from .outputs import SendAdvert
-from .packet import Reject
+from .packet import Reject, effective_authentication
 from .reasons import Reason
 from .timer_queue import Timer
 
@@ -24,6 +25,7 @@ class Instance:
 
     __slots__ = (
         "adverts",
+        "association",
         "counters",
         "group",
         "last_advert_ns",
@@ -65,6 +67,7 @@ class Instance:
         self.sent = self.received = 0
         self.old_unicast = config.checksum is ChecksumMode.OLD_UNICAST
         self.adverts: dict[int, tuple[SendAdvert, ...]] = {}  # by priority, as long as nothing else moves
+        self.association = association(rules)
         self.refreshed_ns = 0
         self.refresh_timer: Timer | None = None
         self.forget()
@@ -83,8 +86,8 @@ class Instance:
 
     @property
     def has_plain_rhythm(self) -> bool:
-        """Whether a Master's timer does nothing but send the same advert (no GA-3)."""
-        return not self.config.garp.master_refresh_ns
+        """Whether a Master's timer does nothing but send the same advert (no GA-3, no AH)."""
+        return not self.config.garp.master_refresh_ns and self.association is None
 
     def hear_again(self, at_ns: int, times: int) -> None:
         """The advert of the memo was accepted so many times more, the last time at `at_ns`."""
@@ -115,6 +118,14 @@ class Instance:
         self.memo_source, self.memo_destination, self.memo_ttl = source, destination, ttl
         self.memo_payload = payload
         self.memo_state, self.memo_delay_ns = self.state, self.state.down_ns
+
+
+def association(rules: fsm.InstanceRules, sequence: int = 0) -> SecurityAssociation | None:
+    """What an instance seals and verifies with; None where nothing is to be."""
+    authentication = effective_authentication(rules.config, rules.dialect)
+    return (
+        SecurityAssociation(authentication.key, sequence) if authentication.auth_type is AuthType.AH else None
+    )
 
 
 class Group:

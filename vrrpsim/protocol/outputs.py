@@ -10,7 +10,10 @@ from .packet import Reject
 
 
 class SendAdvert(NamedTuple):
-    """One datagram of protocol 112. `virtual_mac`: send it from the VMAC (§5.3)."""
+    """One datagram of protocol 112. `virtual_mac`: send it from the VMAC (§5.3).
+
+    `packet`: the whole IPv4 packet to send as it is, where an Authentication Header covers it (ah.py).
+    """
 
     instance: str
     interface: str
@@ -20,6 +23,7 @@ class SendAdvert(NamedTuple):
     payload: bytes
     priority: int
     virtual_mac: bytes | None
+    packet: bytes = b""
 
 
 class AddAddresses(NamedTuple):

@@ -3,9 +3,7 @@
 Formats are RFC 9568 §5.2 (version 3) and RFC 3768 §5.3 (version 2), tabulated in rfc.md §3. Wrong bytes
 give a `DecodeError` value, never an exception. The IP header is not here; its fields arrive as arguments.
 
-The Authentication Header of RFC 2338 is modelled as "authentic iff the key is the same": instead of a
-protocol-51 header, a version 2 message with Auth Type 2 carries an 8-byte digest of the key where the
-Authentication Data stands. Sequence numbers and SPI are left out.
+The Authentication Header of RFC 2338 is in ah.py; a message behind one has Auth Type 2 and blank data.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address
 
 from .configuration import GROUP4, SECOND_NS, Address, Authentication, AuthType, ChecksumMode, InstanceConfig
@@ -44,6 +41,7 @@ class Reject(Enum):
     INVALID_AUTHTYPE = "invalid_authtype"
     AUTHTYPE_MISMATCH = "authtype_mismatch"
     AUTH_FAILURE = "auth_failure"
+    AH_NEXT_HEADER = "ah_next_header"  # not logged, not counted
     ADVERT_INTERVAL_MISMATCH = "advert_interval_mismatch"
     INVALID_TYPE_RCVD = "invalid_type_rcvd"
     ADDR_LIST_ERR = "addr_list_err"
@@ -223,14 +221,9 @@ def effective_authentication(config: InstanceConfig, dialect: Dialect) -> Authen
 
 
 def authentication_data(authentication: Authentication) -> bytes:
-    """Give the 8 octets of Authentication Data: zeros, zero-filled password, or digest of the AH key."""
-    match authentication.auth_type:
-        case AuthType.NONE:
-            return bytes(AUTH_BYTES)
-        case AuthType.PASS:
-            return authentication.key[:AUTH_BYTES].ljust(AUTH_BYTES, b"\0")
-        case AuthType.AH:
-            return sha256(authentication.key).digest()[:AUTH_BYTES]
+    """Give the 8 octets of Authentication Data: the zero-filled password, or zeros."""
+    key = authentication.key if authentication.auth_type is AuthType.PASS else b""
+    return key[:AUTH_BYTES].ljust(AUTH_BYTES, b"\0")
 
 
 # --- checksum -------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from .ah import SecurityAssociation
 from .configuration import (
     OWNER_PRIORITY,
     SECOND_NS,
@@ -63,7 +64,8 @@ class Reception:
     """A datagram at an instance, and all that decides what becomes of it.
 
     `own_source` is the primary address, `old_unicast` whether the instance computes checksums the old way
-    by now.
+    by now. `packet` is the whole IP packet where `payload` was behind an Authentication Header, and
+    `association` what the instance verifies it with: the one thing that a check moves (ah.py).
     """
 
     payload: bytes
@@ -76,6 +78,8 @@ class Reception:
     from_remembered_master: bool
     is_master: bool
     old_unicast: bool
+    packet: bytes = b""
+    association: SecurityAssociation | None = None
 
     @property
     def family(self) -> int:
@@ -183,9 +187,9 @@ def _owner_ignores(packet: Reception) -> DecodeError | None:
 
 
 def _authentication_header(packet: Reception) -> DecodeError | None:
-    """#6. In our wire a packet "has an AH header" when it is version 2 with Auth Type 2."""
-    present = packet.version == 2 and packet.family == 4 and packet.payload[4] == AuthType.AH.value
-    if present == (packet.authentication.auth_type is AuthType.AH):
+    """#6. Sockets are by protocol, so a whole daemon never gets here."""
+    present = bool(packet.packet)
+    if present == (packet.association is not None):
         return None
     return DecodeError(
         Reject.AUTHTYPE_MISMATCH, "AH header present" if present else "AH configured, but no AH header"
@@ -264,13 +268,17 @@ def _auth_type_ours(packet: Reception) -> DecodeError | None:
 
 
 def _authentic(packet: Reception) -> DecodeError | None:
-    """#12 and #13: the password, or the model of AH. Type 0 ignores the octets (RFC 3768 §5.3.10)."""
-    auth_type = packet.authentication.auth_type
+    """#12 and #13: the password, or the header. Type 0 ignores the octets (RFC 3768 §5.3.10)."""
+    if packet.association is not None:
+        refusal = packet.association.refusal(packet.packet)
+        reason = Reject.AUTH_FAILURE if refusal else Reject.AH_NEXT_HEADER
+        return None if refusal is None else DecodeError(reason, refusal)
     received = packet.payload[packet.length - AUTH_BYTES : packet.length]
-    if auth_type is AuthType.NONE or received == authentication_data(packet.authentication):
+    if packet.authentication.auth_type is AuthType.NONE or received == authentication_data(
+        packet.authentication
+    ):
         return None
-    detail = "received an invalid passwd!" if auth_type is AuthType.PASS else "IPSEC-AH : invalid digest"
-    return DecodeError(Reject.AUTH_FAILURE, detail)
+    return DecodeError(Reject.AUTH_FAILURE, "received an invalid passwd!")
 
 
 def _interval_mismatch(packet: Reception) -> DecodeError | None:

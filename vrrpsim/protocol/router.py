@@ -13,11 +13,22 @@ from dataclasses import dataclass, field, replace
 
 from . import fsm, tracking
 from .adverts import encoded
+from .ah import PROTOCOL_AH
 from .announcements import Announcer
 from .configuration import Address, InstanceConfig, RouterConfig, VirtualAddress
 from .dialect import Dialect
 from .fsm import NEVER_NS, Log, State
-from .instances import Group, Instance, carriers, companions, identity, may_start_as_master, pick, places
+from .instances import (
+    Group,
+    Instance,
+    association,
+    carriers,
+    companions,
+    identity,
+    may_start_as_master,
+    pick,
+    places,
+)
 from .monitors import Monitors
 from .outputs import (
     AddAddresses,
@@ -206,12 +217,14 @@ class VrrpRouter:
         ttl: int,
         payload: bytes,
         now_ns: int,
+        packet: bytes = b"",
     ) -> list[Output] | tuple[Output, ...]:
         """A datagram of protocol 112 arrived on the interface; `payload` starts with the version.
 
+        Of one of protocol 51, `packet` is all of it and `payload` what stands behind its header (ah.py).
         `NOTHING` itself also says that no deadline is earlier than before.
         """
-        instance = self._recognised(interface, source, destination, ttl, payload)
+        instance = None if packet else self._recognised(interface, source, destination, ttl, payload)
         if instance is not None:  # the same advert in the same state has the same answer, only later
             instance.hear_again(now_ns, 1)
             if instance.timer.at_ns < instance.timer.queued_ns:
@@ -223,9 +236,12 @@ class VrrpRouter:
         if now_ns < self._delay_until_ns and self.dialect.startup_delay_discards:  # K4
             return NOTHING
         if len(payload) < 8:  # §5.2 #1
-            self._log("IPv{} VRRP packet too short - {} bytes", source.version, len(payload))
+            behind = " with AH" if packet else ""
+            self._log(
+                "IPv{} VRRP packet{} too short - {} bytes", source.version, behind, len(packet or payload)
+            )
             return self._take()
-        candidates = self._listeners(interface, destination, payload[1])
+        candidates = self._listeners(interface, destination, payload[1], bool(packet))
         if not candidates:  # §5.2 #2
             if self.config.log_unknown_vrids:
                 self._log("Unknown VRID({}) received on interface({}). ignoring...", payload[1], interface)
@@ -233,7 +249,7 @@ class VrrpRouter:
         instance = candidates[0] if len(candidates) == 1 else pick(candidates, source)
         if instance is None or instance.state.state in (State.INIT, State.FAULT):  # §5.2 #4, FSM-26
             return self._take() if self._out else NOTHING
-        self._hear(instance, interface, source, destination, ttl, payload, now_ns)
+        self._hear(instance, interface, source, destination, ttl, payload, now_ns, packet)
         return self._take()
 
     def _recognised(
@@ -331,17 +347,18 @@ class VrrpRouter:
         ttl: int,
         payload: bytes,
         now_ns: int,
+        packet: bytes = b"",
     ) -> Instance | bool:
         """What `receive` would do with an advert that comes again and again, without doing it.
 
         Whose deadline it moves, if that is all; True: it does more; False: nothing at all.
         """
-        instance = self._recognised(interface, source, destination, ttl, payload)
+        instance = None if packet else self._recognised(interface, source, destination, ttl, payload)
         if instance is not None:
             return instance
         if now_ns < self._delay_until_ns or len(payload) < 8:
             return True
-        candidates = self._listeners(interface, destination, payload[1])
+        candidates = self._listeners(interface, destination, payload[1], bool(packet))
         return any(each.state.state not in (State.INIT, State.FAULT) for each in candidates)
 
     def rest(self, script: str, run: int, success: bool, now_ns: int) -> int | None:
@@ -370,6 +387,9 @@ class VrrpRouter:
         else:
             instance = old
             instance.rules = rules
+            instance.association = association(
+                rules, instance.association.sequence if instance.association is not None else 0
+            )
             instance.adverts.clear()
             instance.forget()
         self.instances[config.name] = instance
@@ -394,19 +414,25 @@ class VrrpRouter:
         self._open_sockets()
 
     def _open_sockets(self) -> None:
-        """Who hears what: a unicast socket is bound to its source, any other to its interface (§5.3)."""
+        """Who hears what: a unicast socket is bound to its source, any other to its interface (§5.3).
+
+        Protocol 51 has sockets of its own.
+        """
         self._dispatch = {}
         for instance in self.instances.values():
             config = instance.config
             bound = self._source_of(config) if config.unicast else config.interface
             if bound is not None:
-                self._dispatch.setdefault((bound, config.family, config.vrid), []).append(instance)
+                kind = config.family if instance.association is None else PROTOCOL_AH
+                self._dispatch.setdefault((bound, kind, config.vrid), []).append(instance)
 
-    def _listeners(self, interface: str, destination: Address, vrid: int) -> list[Instance]:
+    def _listeners(
+        self, interface: str, destination: Address, vrid: int, sealed: bool = False
+    ) -> list[Instance]:
         """Whose sockets get a datagram that arrived on the interface."""
-        family = destination.version
-        by_interface = self._dispatch.get((interface, family, vrid), [])
-        by_address = self._dispatch.get((destination, family, vrid), [])
+        kind = PROTOCOL_AH if sealed else destination.version
+        by_interface = self._dispatch.get((interface, kind, vrid), [])
+        by_address = self._dispatch.get((destination, kind, vrid), [])
         return [*by_interface, *by_address] if by_interface and by_address else by_interface or by_address
 
     def _start_instance(self, instance: Instance, now_ns: int) -> None:
@@ -498,6 +524,7 @@ class VrrpRouter:
         ttl: int,
         payload: bytes,
         now_ns: int,
+        packet: bytes,
     ) -> None:
         """§5.2 from row 6 on, then the state machine."""
         state = instance.state
@@ -513,6 +540,8 @@ class VrrpRouter:
                 from_remembered_master=source == state.master_address,
                 is_master=state.state is State.MASTER,
                 old_unicast=instance.old_unicast,
+                packet=packet,
+                association=instance.association,
             )
         )
         if isinstance(verdict, DecodeError):
@@ -543,7 +572,8 @@ class VrrpRouter:
         ):
             instance.last_advert_ns = now_ns
             # A note is counted each time; with a preempt clock running, time is part of the answer.
-            if after is state and not verdict.notes and not instance.config.preempt_delay_ns:
+            same = after is state and not verdict.notes and not packet
+            if same and not instance.config.preempt_delay_ns:
                 self._memos.pop(instance.memo_payload, None)
                 self._memos[payload] = instance
                 instance.remember(interface, source, destination, ttl, payload)
@@ -553,7 +583,7 @@ class VrrpRouter:
         reason, state = problem.reason, instance.state
         instance.counters[reason.counter or reason.value] += 1
         situation = (state.state, state.master_address)
-        if not once or instance.told.get(reason) != situation:
+        if problem.detail and (not once or instance.told.get(reason) != situation):
             instance.told[reason] = situation
             self._log("({}) {}", instance.config.name, problem.detail)
 
@@ -613,6 +643,10 @@ class VrrpRouter:
                     )
             case fsm.Notify(state=state):
                 self._out.append(RunNotify("INSTANCE", config.name, state, instance.state.priority))
+            case fsm.Resynchronize():
+                if instance.association is not None:
+                    self._log("({}) IPSEC-AH : Syncing seq_num - Increment seq", config.name)
+                    instance.association.skip()
             case Log():
                 self._out.append(action)
 
@@ -624,6 +658,12 @@ class VrrpRouter:
         adverts = instance.adverts.get(priority)
         if adverts is None:
             adverts = instance.adverts[priority] = encoded(instance, priority)
+        if (secured := instance.association) is not None:
+            secured.count()
+            adverts = tuple(
+                each._replace(packet=secured.seal(each.payload, each.source, each.destination, each.ttl))
+                for each in adverts
+            )
         self._out.extend(adverts)
 
     def _emit_addresses(

@@ -35,9 +35,10 @@ from vrrpsim.measure.causes import causes
 from vrrpsim.measure.ownership import OwnerLine, ownerships
 from vrrpsim.measure.result import addresses
 from vrrpsim.protocol import frames
+from vrrpsim.protocol.ah import AH_BYTES, PROTOCOL_AH
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.dialect import Checksum
-from vrrpsim.protocol.packet import checksum_ok, ones_complement_sum, pseudo_header
+from vrrpsim.protocol.packet import PROTOCOL_VRRP, checksum_ok, ones_complement_sum, pseudo_header
 from vrrpsim.protocol.reasons import in_words
 from vrrpsim.scenario.model import Client, Scenario
 from vrrpsim.scenario.quantities import format_duration
@@ -313,8 +314,8 @@ def _about_checksum(data: bytes) -> list[str]:
 
 def _vrid(data: bytes) -> tuple[int, int] | None:
     """Return family and VRID of an advert; None for other frames."""
-    if data[12:14] == b"\x08\x00" and data[23] == 112:
-        return 4, data[35]
+    if data[12:14] == b"\x08\x00" and data[23] in (PROTOCOL_VRRP, PROTOCOL_AH):
+        return 4, data[35 if data[23] == PROTOCOL_VRRP else 35 + AH_BYTES]
     if data[12:14] == b"\x86\xdd" and data[20] == 112:
         return 6, data[55]
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import NamedTuple
 
+from vrrpsim.protocol.ah import sealed
 from vrrpsim.protocol.configuration import GROUP4, GROUP6, Address, Authentication, AuthType
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.protocol.packet import Advertisement, authentication_data, encode
@@ -75,11 +76,12 @@ def _taken(scenario: Scenario) -> set[Address]:
 
 
 class Forged(NamedTuple):
-    """A forged advert, as it is to be put into an IP packet."""
+    """A forged advert, as it is to be put into an IP packet; `packet`: that, if an AH covers it."""
 
     source: Address
     destination: Address
     payload: bytes
+    packet: bytes
 
 
 def forged(scenario: Scenario, segment: str, advert: InjectedAdvert) -> Forged:
@@ -108,4 +110,10 @@ def forged(scenario: Scenario, segment: str, advert: InjectedAdvert) -> Forged:
         checksum=DIALECTS[scenario.dialect].checksum,
         family=source.version,
     )
-    return Forged(source, destination, payload)
+    key = advert.auth_pass.encode()
+    packet = (
+        sealed(payload, source, destination, advert.ttl, key, advert.sequence, 0)
+        if kind is AuthType.AH and source.version == 4
+        else b""
+    )
+    return Forged(source, destination, payload, packet)

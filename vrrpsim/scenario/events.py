@@ -114,7 +114,10 @@ class SetPriority(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InjectedAdvert:
-    """A foreign or forged advert. `source` None: an address of the segment that nobody has."""
+    """A foreign or forged advert. `source` None: an address of the segment that nobody has.
+
+    `sequence`: its number where `auth_type` is ah; what was heard before is refused.
+    """
 
     vrid: int
     priority: int
@@ -126,6 +129,7 @@ class InjectedAdvert:
     ttl: int = 255
     auth_type: Literal["none", "pass", "ah"] = "none"
     auth_pass: str = ""
+    sequence: int = 1
 
 
 class Inject(NamedTuple):

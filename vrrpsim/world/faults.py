@@ -345,8 +345,8 @@ class Faults:
         assert event.target.segment is not None
         segment = self.segments[event.target.segment]
         advert = event.parameters.advert
-        source_ip, destination, payload = forged(self.context.scenario, segment.name, advert)
-        frame = VrrpFrame(STRANGER_MAC, source_ip, destination, advert.ttl, payload)
+        source_ip, destination, payload, packet = forged(self.context.scenario, segment.name, advert)
+        frame = VrrpFrame(STRANGER_MAC, source_ip, destination, advert.ttl, payload, packet)
         source = next((port for port in segment.ports if port.name == "inject"), None)
         if source is None:
             stranger = next(iter(self.nodes.values()))

@@ -30,12 +30,21 @@ class Frame:
 
 
 class VrrpFrame(Frame):
-    """An advert in its IP packet. To a group its MAC is the group's, else the neighbour's, found later."""
+    """An advert in its IP packet. To a group its MAC is the group's, else the neighbour's, found later.
 
-    __slots__ = ("destination", "multicast", "payload", "source", "ttl")
+    `packet`: all of it, where an Authentication Header covers it.
+    """
+
+    __slots__ = ("destination", "multicast", "packet", "payload", "source", "ttl")
 
     def __init__(
-        self, src_mac: bytes, source: Address, destination: Address, ttl: int, payload: bytes
+        self,
+        src_mac: bytes,
+        source: Address,
+        destination: Address,
+        ttl: int,
+        payload: bytes,
+        packet: bytes = b"",
     ) -> None:
         self.multicast = destination.is_multicast
         dst_mac = frames.multicast_mac(destination) if self.multicast else BROADCAST
@@ -44,11 +53,12 @@ class VrrpFrame(Frame):
         self.destination = destination
         self.ttl = ttl
         self.payload = payload
+        self.packet = packet
 
     def encode(self, identification: int = 0) -> bytes:
         """Ethernet, IPv4 or IPv6 header, VRRP; `identification` is the IPv4 id (§5.1: one per advert)."""
         if self.source.version == 4:
-            packet = frames.ipv4_packet(
+            packet = self.packet or frames.ipv4_packet(
                 self.source, self.destination, self.ttl, 112, identification, self.payload
             )
             return frames.ethernet(self.dst_mac, self.src_mac, 0x0800, packet)

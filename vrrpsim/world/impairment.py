@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from vrrpsim.protocol.ah import IP_BYTES, message_of
 from vrrpsim.scenario.events import Impairment
 from vrrpsim.scenario.random_streams import Gaps, Numbered
 
@@ -83,10 +84,12 @@ class ActiveImpairment:
         if not isinstance(frame, VrrpFrame):
             return None
         draws = self._numbered(sender, receiver, frame)
-        bit = int(draws.fraction(3 * number + 2) * len(frame.payload) * 8)
-        payload = bytearray(frame.payload)
-        payload[bit // 8] ^= 1 << bit % 8
-        copy = VrrpFrame(frame.src_mac, frame.source, frame.destination, frame.ttl, bytes(payload))
+        data = bytearray(frame.packet[IP_BYTES:] or frame.payload)
+        bit = int(draws.fraction(3 * number + 2) * len(data) * 8)
+        data[bit // 8] ^= 1 << bit % 8
+        packet = frame.packet and frame.packet[:IP_BYTES] + data
+        payload = message_of(packet) if packet else bytes(data)
+        copy = VrrpFrame(frame.src_mac, frame.source, frame.destination, frame.ttl, payload, packet)
         copy.dst_mac = frame.dst_mac
         return copy
 

@@ -190,7 +190,7 @@ class OutputQueue:
         mac = output.virtual_mac or port.mac
         frame: VrrpFrame | NeighbourFrame
         if isinstance(output, SendAdvert):
-            frame = VrrpFrame(mac, output.source, output.destination, output.ttl, output.payload)
+            frame = VrrpFrame(mac, *output[2:6], output.packet)
         else:
             frame = NeighbourFrame(GRATUITOUS, mac, output.address, output.address)
             if output.target_is_sender:

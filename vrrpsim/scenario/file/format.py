@@ -377,6 +377,7 @@ ADVERT = Fields(
         "ttl": Key(whole(0, 255), "TTL; receivers want 255."),
         "auth_type": Key(one_of("none", "pass", "ah"), "Authentication of version 2."),
         "auth_pass": Key(TEXT, "The password, at most 8 characters count."),
+        "sequence": Key(whole(0, 0xFFFFFFFF), "Of ah: its sequence number; one heard before is a replay."),
     },
     "A foreign or forged advert.",
 )
