@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vrrpsim.api import Study
+    from vrrpsim.api import Study, Sweep
     from vrrpsim.build import Scenario, load
     from vrrpsim.review import Advising, Census, Diff, advise, census, diff
     from vrrpsim.run import Run
@@ -25,6 +25,7 @@ __all__ = [
     "Run",
     "Scenario",
     "Study",
+    "Sweep",
     "__version__",
     "advise",
     "census",

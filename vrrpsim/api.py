@@ -34,6 +34,24 @@ class Sweep:
     outcome: SweepResult
     command: str = ""  # the command line that repeats it; "" if the scenario came from no file
 
+    @classmethod
+    def read(
+        cls, *folders: str | Path, thresholds: Sequence[str] = (), into: str | Path | None = None
+    ) -> Sweep:
+        """Put together what sweeps left in folders, shards of one or all of it, and judge it anew.
+
+        `into` is a folder to be made that holds all of it, the bytes that one run would leave.
+        """
+        from vrrpsim.explore.sweep import read_folders
+        from vrrpsim.explore.thresholds import parse_threshold
+
+        outcome, command = read_folders(
+            list(map(Path, folders)),
+            [parse_threshold(text) for text in thresholds],
+            None if into is None else Path(into),
+        )
+        return cls(outcome, command)
+
     @property
     def verdict(self) -> str:
         """`pass`, `fail` or `unknown`: the worst of the cells."""
@@ -174,6 +192,11 @@ class Study:
         jobs: int | None = None,
         executor: Executor | None = None,
         progress: Progress | bool | None = None,
+        until: Sequence[str] = (),
+        rare: str | None = None,
+        folder: str | Path | None = None,
+        resume: bool = False,
+        shard: tuple[int, int] = (1, 1),
     ) -> Sweep:
         """Run it many times, and every variant of a grid with the same seeds.
 
@@ -182,37 +205,47 @@ class Study:
         Works in a process pool of `jobs` (all cores; 1: here) or in the `executor`; a script that uses a
         pool needs `if __name__ == "__main__":`. `progress` is told the trials done and of how many;
         without it a notebook shows a bar, unless it is False.
+        `until` ends it before `runs` when goals such as `outage.p99 ±50ms` are met; `rare="loss"` forces
+        losses of adverts and weighs the runs. A `folder` holds the runs while they come, `resume` goes on
+        with it, `shard=(3, 200)` runs one share of them; `Sweep.read` puts folders together.
         """
         from vrrpsim.explore.sweep import sweep
+        from vrrpsim.explore.sweep_plan import SweepPlan
         from vrrpsim.explore.sweep_result import Variant
         from vrrpsim.explore.thresholds import parse_threshold
+        from vrrpsim.explore.until import parse_goal
         from vrrpsim.explore.workers import Workers
         from vrrpsim.report import notebook
         from vrrpsim.scenario.file.plain_values import text_of
 
+        if rare not in (None, "loss"):
+            raise ValueError(f"rare={rare!r}: only loss can be made frequent")
         asked = [parse_threshold(text) for text in thresholds]
         variants = [Variant(*each) for each in self._grid(vary)]
         used = self.scenario.seed if seed is None else seed
         workers = Workers(jobs, executor)
-        with notebook.progress(progress, "runs") as told:
-            outcome = sweep(
-                variants,
-                runs=runs,
-                seed=used,
-                stratify=stratify,
-                thresholds=asked,
-                workers=workers,
-                progress=told,
-            )
         options: list[tuple[str, ...]] = [
             ("--set", f"{path}={value}") for path, value in self.overrides.items()
         ]
         options += [("--vary", f"{path}={','.join(map(text_of, values))}") for path, values in vary.items()]
         options += [("--threshold", text) for text in thresholds]
+        options += [("--until", text) for text in until]
+        options += [("--rare", rare)] if rare else []
         options += [] if stratify else [("--no-stratify",)]
-        return Sweep(
-            outcome, command_line("sweep", self.scenario, ("-n", str(runs)), ("-s", str(used)), *options)
-        )
+        command = command_line("sweep", self.scenario, ("-n", str(runs)), ("-s", str(used)), *options)
+        goals = tuple(map(parse_goal, until))
+        plan = SweepPlan(runs, used, stratify, shard, goals, rare is not None, command)
+        with notebook.progress(progress, "runs") as told:
+            outcome = sweep(
+                variants,
+                plan,
+                thresholds=asked,
+                workers=workers,
+                progress=told,
+                folder=None if folder is None else Path(folder),
+                resume=resume,
+            )
+        return Sweep(outcome, command)
 
     def lab(
         self,

@@ -104,7 +104,7 @@ def test_the_same_bytes_for_any_number_of_workers(study):
 def test_each_row_is_what_a_plain_run_of_its_seed_shows(study):
     opened = study()
     [cell] = opened.sweep(20, seed=100, jobs=1).outcome.cells
-    for row, sample in zip(cell.rows[:5], cell.samples("failover")[:5], strict=True):
+    for row, sample in zip(list(cell.rows)[:5], cell.samples("failover")[:5], strict=True):
         run = opened.run(row.seed)
         assert max(each.length_ns for each in run.result.failovers) == sample.value
         assert f"--seed {row.seed}" in cell.variant.command(row.seed)

@@ -80,10 +80,10 @@ def test_somebody_elses_executor_that_breaks_ends_it_with_what_is_finished():
                 future.set_result(fn(*args, **kwargs))
             return future
 
-    found = collect(CELLS[:1], range(30), Workers(1, Breaks()), work=work)
+    found = collect(CELLS[:1], range(200), Workers(1, Breaks()), work=work)
     assert found.rows[0]
-    assert set(found.rows[0]) | set(found.lost[0]) == set(range(30))
-    assert "broken" in found.lost[0][29]
+    assert set(found.rows[0]) | set(found.lost[0]) == set(range(200))
+    assert "broken" in found.lost[0][199]
 
 
 def test_an_interruption_keeps_what_is_finished():

@@ -15,22 +15,28 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 TABLES = (".csv", ".jsonl", ".parquet")
 
 
-def _checked(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
-    if path is not None and path.suffix not in TABLES:
-        raise click.BadParameter(f"'{path}' must end in {', '.join(TABLES)}")
-    return path
+def table_option(says: str, *, folder: bool = False) -> Callable[[Decorated], Decorated]:
+    """Take the file of a table; its suffix is the format. A name without one may be a `folder`."""
 
+    def checked(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+        if path is None or path.suffix in TABLES or (folder and is_folder(path)):
+            return path
+        no_suffix = ", or be a folder (without a suffix)" if folder else ""
+        raise click.BadParameter(f"'{path}' must end in {', '.join(TABLES)}{no_suffix}")
 
-def table_option(says: str) -> Callable[[Decorated], Decorated]:
-    """Take the file of a table; its suffix is the format."""
     return click.option(
         "-o",
         "--output",
-        metavar="F.csv|.jsonl|.parquet",
+        metavar="F.csv|.jsonl|.parquet" + "|DIR" * folder,
         type=click.Path(path_type=Path),
-        callback=_checked,
+        callback=checked,
         help=says,
     )
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path to write means a folder."""
+    return not path.suffix or path.is_dir()
 
 
 def check_files(*paths: Path | None) -> None:

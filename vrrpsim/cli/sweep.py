@@ -26,11 +26,20 @@ from ._options import (
 )
 from ._pictures import draw, plot_option
 from ._progress import progress_bar
-from ._tables import check_files, table_option, write_table
+from ._tables import check_files, is_folder, table_option, write_table
 
 if TYPE_CHECKING:
     from vrrpsim.api import Sweep
-    from vrrpsim.explore.sweep_result import SweepResult
+    from vrrpsim.explore.sweep_result import Cell, SweepResult
+
+HOW_TO_TELL = {"--from", "--threshold", "--output", "--plot", "--html", "--json", "--quiet", "--verbose"}
+
+
+def _shard(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, int]:
+    number, slash, of = (text or "1/1").partition("/")
+    if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise click.BadParameter(f"{text!r} is not K/N, such as 3/200")
+    return int(number), int(of)
 
 
 def _grid(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, list[str]]:
@@ -70,6 +79,15 @@ Thresholds:
   split_brain, failover: rate count   (runs with two owners for longer than 50 ms, with a failover)
 
 \b
+Goals of --until:
+  MEASURE.STATISTIC ±HALF: 'outage.p99 ±50ms', 'failover.rate ±0.1%', 'failover.rate ±10% of it'
+  Asked after 200 runs and every further quarter; -n runs at most.
+
+\b
+A folder (-o DIR) gets its runs while they come, as Parquet files. Killed, it goes on with --resume. Shares of
+a sweep (--shard 3/200) on several machines are put together by --from, to the bytes of one run.
+
+\b
 The instant of the first event with a random 'at:' is stratified: seeds are chosen so that it is spread
 evenly. Each run is still that of 'vrrpsim run --seed N'.
 
@@ -77,9 +95,13 @@ evenly. Each run is still that of 'vrrpsim run --seed N'.
 Examples:
   vrrpsim sweep haproxy-crash -n 2000 --threshold 'outage.web.p99 < 5s'
   vrrpsim sweep haproxy-crash --vary segments.lan.loss=0%,1%,5% -o runs.csv --plot ecdf.svg
+  vrrpsim sweep haproxy-crash -n 1000000 -o runs --resume
+  vrrpsim sweep --from shard-*/ --threshold 'outage.p99 < 5s' --html sweep.html
 """
 )
-@click.argument("file", metavar="SCENARIO", type=InputFile(), shell_complete=inputs)
+@click.argument(
+    "files", metavar="SCENARIO", nargs=-1, required=True, type=click.Path(), shell_complete=inputs
+)
 @click.option(
     "-n", "--runs", type=click.IntRange(min=1), default=1000, show_default=True, help="Runs per cell."
 )
@@ -100,7 +122,23 @@ Examples:
     metavar="EXPR",
     help="Fail unless it holds, e.g. 'failover.p95 < 5s'. Repeatable.",
 )
-@table_option("Write every run, one a row.")
+@click.option(
+    "--until",
+    multiple=True,
+    metavar="GOAL",
+    help="Stop when it is known so well, e.g. 'outage.p99 ±50ms'. Repeatable: all of them.",
+)
+@click.option(
+    "--rare",
+    type=click.Choice(["loss"]),
+    help="Make losses of adverts frequent and weigh the runs: how often what nearly never happens?",
+)
+@table_option("Write every run, one a row; into a folder while it runs.", folder=True)
+@click.option("--resume", is_flag=True, help="Keep the runs that -o DIR has and do what is missing.")
+@click.option("--shard", metavar="K/N", callback=_shard, help="Run the K-th of N equal shares of the seeds.")
+@click.option(
+    "--from", "from_folders", is_flag=True, help="Run nothing: put together and judge folders of -o."
+)
 @plot_option("Draw the distributions of failovers and outages.")
 @file_option("--html", "F.html", "Write one offline page: quantiles, distributions, worst seeds.")
 @click.option(
@@ -111,14 +149,19 @@ Examples:
 @quiet_option
 @verbose_option
 def command(
-    file: Path,
+    files: tuple[str, ...],
     runs: int,
     jobs: int | None,
     seed: int | None,
     overrides: dict[str, str],
     vary: dict[str, list[str]],
     thresholds: tuple[str, ...],
+    until: tuple[str, ...],
+    rare: str | None,
     output: Path | None,
+    resume: bool,
+    shard: tuple[int, int],
+    from_folders: bool,
     plot: Path | None,
     html: Path | None,
     scheduler: str | None,
@@ -133,7 +176,21 @@ def command(
     """
     if jobs is not None and scheduler:
         raise click.UsageError("--jobs and --scheduler exclude each other")
-    check_files(output, plot, html)
+    folder = output if output is not None and is_folder(output) else None
+    table = output if folder is None else None
+    if resume and folder is None:
+        raise click.UsageError("--resume goes on with a folder: -o DIR")
+    check_files(table, plot, html)
+    if from_folders:
+        if asked := sorted(_given() - HOW_TO_TELL):
+            raise click.UsageError(f"--from runs nothing: {', '.join(asked)} cannot change what ran")
+        from vrrpsim.api import Sweep
+
+        done = Sweep.read(*files, thresholds=thresholds, into=folder)
+        return _tell(done, as_json, quiet, table, plot, html)
+    if len(files) > 1:
+        raise click.UsageError("one scenario at a time (several folders: --from)")
+    file = InputFile().convert(files[0], None, click.get_current_context())
     began = time.perf_counter()
     with ExitStack() as stack:
         from vrrpsim.build import load
@@ -158,17 +215,41 @@ def command(
             jobs=jobs,
             executor=executor,
             progress=stack.enter_context(progress_bar(quiet)),
+            until=until,
+            rare=rare,
+            folder=folder,
+            resume=resume,
+            shard=shard,
         )
     took_s = time.perf_counter() - began
     if not any(cell.rows for cell in done.outcome.cells) and done.outcome.interrupted:
         click.echo("interrupted before anything was finished", err=True)
         return INTERRUPTED
-    _print(done, as_json, quiet)
-    _say_what_went_wrong(done.outcome)
+    code = _tell(done, as_json, quiet, table, plot, html)
     if verbose or (sys.stderr.isatty() and not quiet):
         count = sum(len(cell.rows) for cell in done.outcome.cells)
         click.echo(f"{count} runs in {took_s:.1f} s, {count / took_s:.0f} a second", err=True)
-    _write(done, output, plot)
+    return code
+
+
+def _given() -> set[str]:
+    """The options that were on the command line."""
+    context = click.get_current_context()
+    default = click.core.ParameterSource.DEFAULT
+    return {
+        max(each.opts, key=len)
+        for each in context.command.params
+        if isinstance(each, click.Option) and each.name and context.get_parameter_source(each.name) != default
+    }
+
+
+def _tell(
+    done: Sweep, as_json: bool, quiet: bool, table: Path | None, plot: Path | None, html: Path | None
+) -> int:
+    """Print and write what came out; return the exit code."""
+    _print(done, as_json, quiet)
+    _say_what_went_wrong(done.outcome)
+    _write(done, table, plot)
     if html:
         done.html(html)
     return _code(done.outcome)
@@ -178,8 +259,13 @@ def _code(outcome: SweepResult) -> int:
     codes = [GOOD if outcome.verdict == "pass" else BAD]
     codes += [INTERRUPTED] * outcome.interrupted
     codes += [BUG] * any(cell.errors for cell in outcome.cells)
-    codes += [ENVIRONMENT] * any(cell.lost for cell in outcome.cells)
+    codes += [ENVIRONMENT] * any(cell.lost or _missing(outcome, cell) for cell in outcome.cells)
     return worst(codes)
+
+
+def _missing(outcome: SweepResult, cell: Cell) -> int:
+    """How many runs nobody has said anything about: shards that are not there."""
+    return 0 if outcome.interrupted else outcome.asked - len(cell.rows) - len(cell.errors) - len(cell.lost)
 
 
 def _print(done: Sweep, as_json: bool, quiet: bool) -> None:
@@ -203,6 +289,8 @@ def _say_what_went_wrong(outcome: SweepResult) -> None:
             f"{seeds}; lost: {lost} runs",
             err=True,
         )
+    if missing := sum(_missing(outcome, cell) for cell in outcome.cells):
+        click.echo(f"{missing} runs are missing: is a shard not there, or not finished?", err=True)
     for cell in outcome.cells:
         for seed, why in list(cell.errors.items())[:3]:
             click.echo(f"seed {seed}: {why}; please report it: {cell.variant.command(seed)}", err=True)

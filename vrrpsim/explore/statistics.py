@@ -17,23 +17,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .estimates import CONFIDENCE, PERCENTS, Column, Quantile, Rate, column_of
 from .trial import Sample
+from .weighted import weighted_curve, weighted_quantiles
 
 if TYPE_CHECKING:
     import numpy as np
 
-CONFIDENCE = 0.95
-PERCENTS = (50, 90, 95, 99)
 POINTS = 2000  # of a curve, at most
-
-
-@dataclass(frozen=True, slots=True)
-class Quantile:
-    """One quantile and its interval; None: beyond everything that was seen."""
-
-    value: int | None
-    low: int | None
-    high: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +38,28 @@ class Summary:
     largest_cut: bool  # a cut value may have been longer
 
 
-def summarize(samples: Iterable[Sample | None]) -> Summary:
+def summarize(samples: Column | Iterable[Sample | None]) -> Summary:
     """Summarize a measure; runs without it are left out."""
-    ordered = sorted(sample for sample in samples if sample is not None)
-    if not ordered:
+    column = (samples if isinstance(samples, Column) else column_of(samples)).ordered()
+    values, cut = column.values, column.cut
+    n = len(values)
+    if not n:
         return Summary(0, 0, {percent: Quantile(None, None, None) for percent in PERCENTS}, None, False)
-    known = next((rank for rank, sample in enumerate(ordered) if sample.cut), len(ordered))
-    curve = _KaplanMeier(ordered) if known < len(ordered) else None
-    quantiles = {}
-    for percent in PERCENTS:
-        low, rank, high = ranks(len(ordered), percent)
-        if curve is not None and min(high, len(ordered)) > known:
-            quantiles[percent] = curve.quantile(1 - percent / 100)
-        else:
-            quantiles[percent] = Quantile(*(_order_statistic(ordered, each) for each in (rank, low, high)))
-    censored = sum(sample.cut for sample in ordered)
-    cut_most = max((sample.value for sample in ordered if sample.cut), default=-1)
-    largest = ordered[-1].value
-    return Summary(len(ordered), censored, quantiles, largest, cut_most >= largest)
+    if column.weights is not None:
+        quantiles = weighted_quantiles(column)
+    else:
+        known = int(cut.argmax()) if cut.any() else n
+        curve = _KaplanMeier(column) if known < n else None
+        quantiles = {}
+        for percent in PERCENTS:
+            low, rank, high = ranks(n, percent)
+            if curve is not None and min(high, n) > known:
+                quantiles[percent] = curve.quantile(1 - percent / 100)
+            else:
+                quantiles[percent] = Quantile(*(_order_statistic(values, each) for each in (rank, low, high)))
+    largest = int(values[-1])
+    cut_most = int(values[cut].max()) if cut.any() else -1
+    return Summary(n, int(cut.sum()), quantiles, largest, cut_most >= largest)
 
 
 def ranks(n: int, percent: int) -> tuple[int, int, int]:
@@ -76,17 +71,17 @@ def ranks(n: int, percent: int) -> tuple[int, int, int]:
     return low, -(-percent * n // 100), high + 1
 
 
-def _order_statistic(ordered: Sequence[Sample], rank: int) -> int | None:
-    return ordered[rank - 1].value if 1 <= rank <= len(ordered) else None
+def _order_statistic(ordered: np.ndarray, rank: int) -> int | None:
+    return int(ordered[rank - 1]) if 1 <= rank <= len(ordered) else None
 
 
 class _KaplanMeier:
     """The curve of those still going on over time, with its pointwise band."""
 
-    def __init__(self, samples: Sequence[Sample]) -> None:
+    def __init__(self, column: Column) -> None:
         import numpy as np
 
-        self.times, self.survivors, self.low, self.high = _survival(samples)
+        self.times, self.survivors, self.low, self.high = _survival(column)
         self._np = np
 
     def quantile(self, left: float) -> Quantile:
@@ -98,16 +93,16 @@ class _KaplanMeier:
         return int(self.times[reached[0]]) if len(reached) else None
 
 
-def _survival(samples: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _survival(column: Column) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return instants, the part that is longer, and the 95 % band around it."""
     import numpy as np
     from scipy.stats import CensoredData, ecdf
 
-    values = np.array([sample.value for sample in samples], float)
-    if all(sample.cut for sample in samples):
+    values = column.values.astype(float)
+    if column.cut.all():
         times = np.unique(values)
         return times, np.ones(len(times)), np.ones(len(times)), np.ones(len(times))
-    data = CensoredData.right_censored(values, np.array([sample.cut for sample in samples]))
+    data = CensoredData.right_censored(values, column.cut)
     curve = ecdf(data).sf
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # where all or none are left the band is not defined
@@ -116,21 +111,6 @@ def _survival(samples: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray, np.nda
     low = np.where(np.isnan(lower), np.where(curve.probabilities == 0, 0.0, 1.0), lower)
     high = np.minimum.accumulate(np.where(np.isnan(upper), 1.0, upper))
     return curve.quantiles, curve.probabilities, low, high
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """How many of n runs, with the interval of the probability."""
-
-    count: int
-    n: int
-    low: float
-    high: float
-
-    @property
-    def rate(self) -> float:
-        """The part of the runs; 0 of none is 0."""
-        return self.count / self.n if self.n else 0.0
 
 
 def rate(count: int, n: int) -> Rate:
@@ -198,18 +178,21 @@ class Curve:
     cut_s: float | None = None
 
 
-def distribution(label: str, samples: Iterable[Sample | None]) -> Curve | None:
+def distribution(label: str, samples: Column | Iterable[Sample | None]) -> Curve | None:
     """Return the curve of a measure in time; None without any run that has it."""
     import numpy as np
 
-    ordered = sorted(sample for sample in samples if sample is not None)
-    if not ordered:
+    ordered = (samples if isinstance(samples, Column) else column_of(samples)).ordered()
+    n = len(ordered.values)
+    if not n:
         return None
-    cut = next((sample.value for sample in ordered if sample.cut), None)
-    if cut is None:
-        times, counts = np.unique([sample.value for sample in ordered], return_counts=True)
-        part = np.cumsum(counts) / len(ordered)
-        width = np.sqrt(np.log(2 / (1 - CONFIDENCE)) / (2 * len(ordered)))
+    cut = int(ordered.values[ordered.cut.argmax()]) if ordered.cut.any() else None
+    if ordered.weights is not None:
+        times, part, low, high = weighted_curve(ordered)
+    elif cut is None:
+        times, counts = np.unique(ordered.values, return_counts=True)
+        part = np.cumsum(counts) / n
+        width = np.sqrt(np.log(2 / (1 - CONFIDENCE)) / (2 * n))
         low, high = np.clip(part - width, 0, 1), np.clip(part + width, 0, 1)
     else:
         times, survivors, lower, upper = _survival(ordered)

@@ -6,34 +6,29 @@ A run is a *split brain* if several nodes owned one address at a stretch for lon
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median_low
 from typing import Any
 
+import numpy as np
+
 from vrrpsim.command_lines import replay_command
 from vrrpsim.measure.expectations import SINGLE_RUN, Verdict, overall, owner_measure
 from vrrpsim.measure.ownership import HAND_OVER_NS
-from vrrpsim.measure.seconds import optional_seconds, seconds, to_json
-from vrrpsim.scenario.events import Event
+from vrrpsim.measure.seconds import SECOND_NS, optional_seconds, seconds, to_json
 from vrrpsim.scenario.model import Bound, Scenario
 
-from .statistics import (
-    PERCENTS,
-    Curve,
-    Difference,
-    Quantile,
-    Rate,
-    Summary,
-    difference,
-    distribution,
-    rate,
-    summarize,
-)
+from .estimates import PERCENTS, Column, Quantile, Rate, column_of
+from .packed_rows import MISSING, Array, PackedRows, Packer
+from .statistics import Curve, Difference, Summary, difference, distribution, rate, summarize
 from .thresholds import RATES, Threshold, ThresholdError
-from .trial import COUNTS, Sample, TrialRow, measures
+from .trial import COUNTS, Sample, measures
+from .weighted import weighted_rate
 
+YEAR_NS = 365 * 86_400 * SECOND_NS
 WORST = 3  # seeds named for each measure
 
 
@@ -75,7 +70,7 @@ class Cell:
     """The runs of one variant, in the order of their seeds."""
 
     variant: Variant
-    rows: tuple[TrialRow, ...]
+    rows: PackedRows
     errors: Mapping[int, str]
     lost: Mapping[int, str]
     thresholds: tuple[Threshold, ...]
@@ -85,48 +80,66 @@ class Cell:
         """What was measured."""
         return measures(self.variant.scenario)
 
-    def samples(self, name: str) -> list[Sample | None]:
-        """Return one measure, run by run. With a single client `outage.NAME` is `outage`."""
+    def _place(self, name: str) -> int | None:
+        """Where a measure is among all; with a single client `outage.NAME` is `outage`."""
         if name not in self.names and name.startswith("outage."):
             if name.removeprefix("outage.") not in self.variant.scenario.clients:
                 raise ThresholdError(f"{name}: there is no such client in the scenario")
             name = "outage"
-        if name not in self.names:
-            return [None] * len(self.rows)
-        column = self.names.index(name)
-        return [row.values[column] for row in self.rows]
+        return self.names.index(name) if name in self.names else None
+
+    def samples(self, name: str) -> list[Sample | None]:
+        """Return one measure, run by run."""
+        place = self._place(name)
+        return [None if place is None else row.values[place] for row in self.rows]
+
+    def column(self, name: str) -> Column:
+        """Return one measure of the runs that have it."""
+        place = self._place(name)
+        return column_of(()) if place is None else self.rows.column(place)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether its runs count differently, because something rare was made frequent."""
+        return self.rows.log_weights is not None
+
+    def _rate(self, hit: Array) -> Rate:
+        weights = self.rows.weights
+        if weights is not None:
+            return weighted_rate(hit, weights)
+        return rate(int(hit.sum()), len(self.rows))
 
     @cached_property
     def summaries(self) -> dict[str, Summary]:
         """Every measure over all runs."""
-        return {name: summarize(self.samples(name)) for name in self.names}
+        return {name: summarize(self.column(name)) for name in self.names}
 
     @cached_property
     def split_brain(self) -> Rate:
         """How many runs had two owners of one address for longer than a hand-over takes."""
-        return rate(sum(row.overlap_ns > HAND_OVER_NS for row in self.rows), len(self.rows))
+        return self._rate(self.rows.overlaps > HAND_OVER_NS)
 
     @cached_property
     def failed_over(self) -> Rate:
         """How many runs had a failover: where no machine was ill, a false one."""
-        samples = self.samples("failover")
-        return rate(sum(sample is not None for sample in samples), len(samples))
+        return self._rate(self.rows.values[self.names.index("failover")] != MISSING)
 
     @property
     def censored(self) -> int:
         """Runs of which the horizon cut something."""
-        return sum(any(sample and sample.cut for sample in row.values) for row in self.rows)
+        return int(np.logical_or.reduce(self.rows.cuts).sum())
 
     def worst(self, name: str, count: int = WORST) -> list[tuple[Sample, int]]:
         """Return the runs with the largest values, above the median, and their seeds."""
-        samples = self.samples(name)
-        usual = median_low([sample.value for sample in samples if sample] or [0])
-        found = [
-            (sample, row.seed)
-            for sample, row in zip(samples, self.rows, strict=True)
-            if sample and sample.value > usual
-        ]
-        return sorted(found, key=lambda each: (-each[0].value, each[1]))[:count]
+        place = self._place(name)
+        if place is None:
+            return []
+        values, cuts = self.rows.values[place], self.rows.cuts[place]
+        there = np.flatnonzero(values != MISSING)
+        usual = median_low(values[there].tolist() or [0])
+        found = there[values[there] > usual]
+        first = found[np.lexsort((self.rows.seeds[found], -values[found].astype(np.int64)))][:count]
+        return [(Sample(int(values[at]), bool(cuts[at])), int(self.rows.seeds[at])) for at in first]
 
     @cached_property
     def expectations(self) -> tuple[Judged, ...]:
@@ -142,7 +155,10 @@ class Cell:
             ),
             *(Judged(_name(bound), bound.statistic, "", bound.limit, None, None) for bound in single),
         ]
-        of_runs = (_of_each_run(verdict, self.rows, at) for at, verdict in enumerate(verdicts))
+        if self.weighted:  # what one forced run did says nothing of how likely it is
+            of_runs = [replace(each, note="not asked of forced runs") for each in verdicts]
+        else:
+            of_runs = [_of_each_run(verdict, self.rows, at) for at, verdict in enumerate(verdicts)]
         of_all = (bound for bound in expect.bounds if bound not in single)
         return (*of_runs, *(self._ask(_as_threshold(bound)) for bound in of_all))
 
@@ -151,16 +167,15 @@ class Cell:
         """The thresholds of the command line."""
         return tuple(map(self._ask, self.thresholds))
 
+    def statistic(self, measure: str, statistic: str) -> Summary | Rate:
+        """Return what a threshold or a goal asks about."""
+        if statistic not in RATES:
+            return summarize(self.column(measure))
+        return self.split_brain if measure == "split_brain" else self.failed_over
+
     def _ask(self, threshold: Threshold) -> Judged:
-        split = threshold.measure == "split_brain"
-        name = "dual_master" if split else threshold.measure
-        measured = (
-            summarize(self.samples(name))
-            if threshold.statistic not in RATES
-            else self.split_brain
-            if split
-            else self.failed_over
-        )
+        name = "dual_master" if threshold.measure == "split_brain" else threshold.measure
+        measured = self.statistic(threshold.measure, threshold.statistic)
         value, ok = threshold.asked_of(measured)
         note = ""
         if isinstance(measured, Summary) and value is None:
@@ -178,9 +193,12 @@ class Cell:
 
     def _longest(self, name: str) -> int | None:
         """The first seed with the largest value."""
-        pairs = zip(self.samples(name), self.rows, strict=True)
-        values = [(sample, -row.seed) for sample, row in pairs if sample]
-        return -max(values)[1] if values else None
+        place = self._place(name)
+        if place is None or not len(self.rows):
+            return None
+        values = self.rows.values[place]
+        at = np.lexsort((-self.rows.seeds.astype(np.int64), self.rows.cuts[place], values))[-1]
+        return None if values[at] == MISSING else int(self.rows.seeds[at])
 
     @property
     def verdict(self) -> str:
@@ -195,16 +213,17 @@ class Cell:
             "vary": dict(self.variant.varied),
             "runs": len(self.rows),
             "censored": self.censored,
+            **({"forced": "loss"} if self.weighted else {}),
             "measures": {name: _summary(name, each) for name, each in self.summaries.items()},
-            "split_brain": {"longer_than_s": seconds(HAND_OVER_NS), **_rate(self.split_brain)},
-            "failed_over": _rate(self.failed_over),
+            "split_brain": {"longer_than_s": seconds(HAND_OVER_NS), **self._rated(self.split_brain)},
+            "failed_over": self._rated(self.failed_over),
             "worst": [
                 {
                     "seed": seed,
                     "measure": name,
                     **_valued(name, sample.value),
                     "cut": sample.cut,
-                    "command": self.variant.command(seed),
+                    "command": "" if self.weighted else self.variant.command(seed),
                 }
                 for name in self.names
                 for sample, seed in self.worst(name)
@@ -215,6 +234,16 @@ class Cell:
             "lost": [{"seed": seed, "why": why} for seed, why in self.lost.items()],
             "verdict": self.verdict,
         }
+
+    def _rated(self, found: Rate) -> dict[str, Any]:
+        """A rate; of forced runs with its relative standard error, and how many times a year that is."""
+        plain = {"runs": found.count, "rate": found.rate, "ci": [found.low, found.high]}
+        if not self.weighted:
+            return plain
+        years = self.variant.scenario.duration_ns / YEAR_NS
+        certain = found.rate >= 1.0
+        a_year = None if certain else -math.log1p(-found.rate) / years
+        return {**plain, "relative_error": found.error, "a_year": a_year}
 
     def _judged(self, each: Judged) -> dict[str, Any]:
         plain = each.measure in COUNTS or each.statistic in ("at", *RATES)
@@ -239,7 +268,7 @@ class SweepResult:
 
     cells: tuple[Cell, ...]
     asked: int  # runs of each cell
-    stratified: Event | None
+    stratified: str | None  # the name of the event whose instant is spread evenly
     repeated: tuple[int, ...]  # seeds under way when a worker died
     deaths: int
     interrupted: bool
@@ -260,21 +289,21 @@ class SweepResult:
         first = self.cells[0]
         if cell is first or name not in first.names or name not in cell.names:
             return None
-        mine = dict(zip((row.seed for row in cell.rows), cell.samples(name), strict=True))
-        pairs = (
-            (sample, mine.get(row.seed)) for row, sample in zip(first.rows, first.samples(name), strict=True)
-        )
+        if cell.weighted or first.weighted:
+            return None  # a pair of forced runs is no pair: each counts by its own weight
+        mine = dict(zip(cell.rows.seeds.tolist(), cell.samples(name), strict=True))
+        theirs = zip(first.rows.seeds.tolist(), first.samples(name), strict=True)
+        pairs = ((sample, mine.get(seed)) for seed, sample in theirs)
         return difference(pairs, len(self.cells) - 1)
 
     def curves(self, name: str) -> list[Curve]:
         """Return the distribution of a measure, one curve for each cell that has it."""
-        curves = (distribution(cell.variant.label, cell.samples(name)) for cell in self.cells)
+        curves = (distribution(cell.variant.label, cell.column(name)) for cell in self.cells)
         return [curve for curve in curves if curve]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON document as plain values."""
-        stratified = self.stratified.name if self.stratified else None
-        head = {"asked": self.asked, "interrupted": self.interrupted, "stratified": stratified}
+        head = {"asked": self.asked, "interrupted": self.interrupted, "stratified": self.stratified}
         if not self.is_grid:
             document = self.cells[0].to_dict()
             del document["vary"]
@@ -307,19 +336,36 @@ class SweepResult:
 
         `NAME_cut` says that the horizon came first and the value is a lower bound.
         """
-        cells = [(cell, row) for cell in self.cells for row in cell.rows]
         table: dict[str, list[Any]] = {
-            path: [cell.variant.varied[path] for cell, _ in cells] for path in self.cells[0].variant.varied
+            path: [cell.variant.varied[path] for cell in self.cells for _ in range(len(cell.rows))]
+            for path in self.cells[0].variant.varied
         }
-        table["seed"] = [row.seed for _, row in cells]
+        table["seed"] = [seed for cell in self.cells for seed in cell.rows.seeds.tolist()]
         for name in dict.fromkeys(name for cell in self.cells for name in cell.names):
             samples = [sample for cell in self.cells for sample in cell.samples(name)]
             unit = "" if name in COUNTS else "_s"
             table[f"{name}{unit}"] = [_quantity(name, each and each.value) for each in samples]
             if name not in COUNTS:
                 table[f"{name}_cut"] = [each and each.cut for each in samples]
-        table["split_brain"] = [row.overlap_ns > HAND_OVER_NS for _, row in cells]
+        table["split_brain"] = [
+            long for cell in self.cells for long in (cell.rows.overlaps > HAND_OVER_NS).tolist()
+        ]
+        if any(cell.weighted for cell in self.cells):
+            table["weight"] = [weight for cell in self.cells for weight in _weights(cell.rows)]
         return table
+
+
+def _weights(rows: PackedRows) -> list[float]:
+    found = rows.weights
+    return [1.0] * len(rows) if found is None else [float(each) for each in found]
+
+
+def packer_of(scenario: Scenario, weighted: bool = False) -> Packer:
+    """Return what takes the rows of a scenario's runs."""
+    expect = scenario.expect
+    single = (bound for bound in expect.bounds if bound.statistic in SINGLE_RUN) if expect else ()
+    judged = len([*(expect.owner if expect else ()), *single])
+    return Packer(len(measures(scenario)), judged, weighted)
 
 
 def _at(cell: Cell, at: int | str) -> int:
@@ -334,20 +380,26 @@ def _as_threshold(bound: Bound) -> Threshold:
     return Threshold("", _name(bound), bound.statistic, "<=", bound.limit)
 
 
-def _of_each_run(asked: Judged, rows: Sequence[TrialRow], at: int) -> Judged:
+def _of_each_run(asked: Judged, rows: PackedRows, at: int) -> Judged:
     """Every run must keep it; a run in which nothing exercised it says nothing, if others do."""
-    broken = [row for row in rows if row.judged[at][0] is False]
-    silent = sum(row.judged[at][0] is None for row in rows)
-    pick = min if asked.statistic == "min" else max
-    values = [(value, row.seed) for row in rows if (value := row.judged[at][1]) is not None]
-    measured, worst = pick(values, key=lambda each: (each[0], -each[1]), default=(None, None))
+    kept, values = rows.kept[at], rows.measured[at].astype(np.int64)
+    broken = rows.seeds[kept == 0].tolist()
+    silent = int((kept == MISSING).sum())
+    there = np.flatnonzero(values != MISSING)
+    measured: int | None = None
+    worst: int | None = None
+    if len(there):
+        size = values[there] if asked.statistic == "min" else -values[there]
+        by_seed = rows.seeds[there] if asked.statistic != "min" else -rows.seeds[there].astype(np.int64)
+        first = there[np.lexsort((by_seed, size))[0]]
+        measured, worst = int(values[first]), int(rows.seeds[first])
     ok: bool | None = not broken
     if not broken and (silent == len(rows) or (silent and asked.measure.startswith("outage"))):
         ok = None
     notes = []
     if broken:
         notes.append(f"broken in {len(broken)} of {len(rows)} runs")
-        worst = broken[0].seed if measured is None else worst
+        worst = broken[0] if measured is None else worst
     if silent:
         notes.append(f"nothing to judge in {silent} of {len(rows)} runs")
     return Judged(
@@ -369,10 +421,6 @@ def _quantity(name: str, value: int | None) -> Any:
 
 def _valued(name: str, value: int | None, word: str = "value") -> dict[str, Any]:
     return {word if name in COUNTS else f"{word}_s": _quantity(name, value)}
-
-
-def _rate(found: Rate) -> dict[str, Any]:
-    return {"runs": found.count, "rate": found.rate, "ci": [found.low, found.high]}
 
 
 def _summary(name: str, summary: Summary) -> dict[str, Any]:

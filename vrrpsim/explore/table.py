@@ -25,7 +25,7 @@ class MissingExtra(Exception):
 def need_writer(path: Path) -> None:
     """Raise `MissingExtra` if this file could not be written, before anything runs for it."""
     if path.suffix == ".parquet":
-        _pyarrow()
+        arrow_and_parquet()
 
 
 def lines(path: Path, columns: Mapping[str, Sequence[Any]]) -> Iterator[str]:
@@ -40,7 +40,7 @@ def lines(path: Path, columns: Mapping[str, Sequence[Any]]) -> Iterator[str]:
 
 def write_parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     """Write Parquet, times as doubles in seconds."""
-    arrow, parquet = _pyarrow()
+    arrow, parquet = arrow_and_parquet()
     table = {
         name: [float(value) if isinstance(value, Decimal) else value for value in column]
         for name, column in columns.items()
@@ -48,7 +48,8 @@ def write_parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     parquet.write_table(arrow.table(table), path)
 
 
-def _pyarrow() -> tuple[Any, Any]:
+def arrow_and_parquet() -> tuple[Any, Any]:
+    """Return the modules that read and write Parquet; raise `MissingExtra` without them."""
     try:
         return import_module("pyarrow"), import_module("pyarrow.parquet")
     except ModuleNotFoundError as error:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from vrrpsim.scenario.quantities import ValueSyntaxError, parse_duration_ns, parse_fraction
 
-from .statistics import Rate, Summary
+from .estimates import Rate
+from .statistics import Summary
 from .trial import COUNTS
 
 RATES = ("rate", "count")
@@ -81,6 +82,16 @@ def parse_threshold(text: str) -> Threshold:
     if not match:
         raise ThresholdError(f"{text!r} is not a threshold; write MEASURE.STATISTIC < LIMIT: outage.p99 < 5s")
     measure, client, statistic, sign, limit = match.groups()
+    known_statistics(text, measure, client, statistic)
+    try:
+        value = _limit(measure, statistic, limit)
+    except ValueSyntaxError as error:
+        raise ThresholdError(f"{text!r}: {error}") from None
+    return Threshold(text.strip(), f"{measure}.{client}" if client else measure, statistic, sign, value)
+
+
+def known_statistics(text: str, measure: str, client: str | None, statistic: str) -> None:
+    """Raise `ThresholdError` unless a sweep has this statistic of this measure."""
     if measure not in MEASURES:
         raise ThresholdError(f"{text!r}: unknown measure {measure!r}; one of {', '.join(MEASURES)}")
     if client and measure != "outage":
@@ -89,11 +100,6 @@ def parse_threshold(text: str) -> Threshold:
     known += RATES if measure == "failover" else ()
     if statistic not in known:
         raise ThresholdError(f"{text!r}: {measure} has no {statistic!r}; one of {', '.join(known)}")
-    try:
-        value = _limit(measure, statistic, limit)
-    except ValueSyntaxError as error:
-        raise ThresholdError(f"{text!r}: {error}") from None
-    return Threshold(text.strip(), f"{measure}.{client}" if client else measure, statistic, sign, value)
 
 
 def _limit(measure: str, statistic: str, text: str) -> int | float:

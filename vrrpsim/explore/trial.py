@@ -26,7 +26,7 @@ from vrrpsim.measure.result import Result, measure
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.verbs import Effect
 from vrrpsim.trace import Fault, FaultEnd, Level, Trace
-from vrrpsim.world import simulate
+from vrrpsim.world import Forcing, simulate
 
 COUNTS = ("moves",)  # measures that are numbers; all others are ns
 
@@ -45,6 +45,7 @@ class TrialRow(NamedTuple):
     values: tuple[Sample | None, ...]
     overlap_ns: int  # the longest single stretch with several owners
     judged: tuple[tuple[bool | None, int | None], ...]  # each expectation: whether kept, measured
+    log_weight: float = 0.0  # of how likely the run is against how it was drawn
 
 
 Row = TypeVar("Row")  # what is kept of one run, with its `seed`
@@ -70,6 +71,11 @@ def run_batch(scenario: Scenario, seeds: Sequence[int]) -> Batch[TrialRow]:
     return batch_of(trial, scenario, seeds)
 
 
+def run_forced_batch(scenario: Scenario, seeds: Sequence[int]) -> Batch[TrialRow]:
+    """Run the trials of one task with losses of adverts forced and weighed."""
+    return batch_of(forced_trial, scenario, seeds)
+
+
 def batch_of(trial: Callable[[Scenario, int], Row], scenario: Scenario, seeds: Sequence[int]) -> Batch[Row]:
     """Run one trial a seed; an exception of one does not harm the others."""
     began = time.perf_counter()
@@ -82,9 +88,15 @@ def batch_of(trial: Callable[[Scenario, int], Row], scenario: Scenario, seeds: S
     return batch._replace(elapsed_s=time.perf_counter() - began)
 
 
-def trial(scenario: Scenario, seed: int) -> TrialRow:
+def forced_trial(scenario: Scenario, seed: int) -> TrialRow:
+    """Run the scenario once with losses of adverts forced; the row knows its weight."""
+    forcing = Forcing(scenario)
+    return trial(scenario, seed, forcing)._replace(log_weight=forcing.log_weight())
+
+
+def trial(scenario: Scenario, seed: int, forcing: Forcing | None = None) -> TrialRow:
     """Run the scenario once with this seed and keep a few numbers."""
-    trace = simulate(scenario, seed=seed, level=Level.STATES)
+    trace = simulate(scenario, seed=seed, level=Level.STATES, forcing=forcing)
     result = measure(scenario, trace, seed=seed)
     values = row(scenario, trace, result)
     spans = (span.length_ns for owned in result.ownerships for span in owned.dual_master)

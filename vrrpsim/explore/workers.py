@@ -1,7 +1,8 @@
 """Trials over the standard library's `concurrent.futures.Executor`: who works, who died, what came back.
 
-Tasks are batches of seeds of one cell, sized to take about `BATCH_S`; a row knows its seed, so neither the
-number of workers nor the order in which they finish can be seen in a result. When a worker dies, the
+Tasks are batches of seeds of one cell, sized to take about `BATCH_S`, at a foreign executor `FOREIGN_S`; a
+row knows its seed, so neither the number of workers nor the order in which they finish can be seen in a
+result. A scenario travels to a worker once (`parcels`). When a worker dies, the
 trials under way are repeated one by one: those that kill a worker again are given up and reported.
 """
 
@@ -22,9 +23,11 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from vrrpsim.scenario.model import Scenario
 
+from .parcels import Parcel, ParcelSender, unpack_and_work
 from .trial import Batch, run_batch
 
 BATCH_S = 0.15  # of wall time
+FOREIGN_S = 2.0  # a scheduler of a cluster wants milliseconds for each task
 MOST = 2000  # seeds in a batch
 DEATHS = 20  # of workers before the sweep gives up
 
@@ -40,6 +43,7 @@ class Seeded(Protocol):
 Row = TypeVar("Row", bound=Seeded)
 Work = Callable[[Scenario, Sequence[int]], Batch[Row]]
 Progress = Callable[[int, int], None]  # trials done, of how many
+Take = Callable[[int, Batch[Row]], None]  # what came back of a cell
 
 
 class WorkersError(Exception):
@@ -95,13 +99,21 @@ class Workers:
         """Whether the work is done by other processes or machines than this one."""
         return self.jobs > 1 or self._foreign is not None
 
-    def submit(self, work: Work[Row], scenario: Scenario, seeds: Sequence[int]) -> Future[Batch[Row]]:
-        """Submit one task."""
-        if self._foreign is not None:
-            return self._foreign.submit(work, scenario, seeds)
-        if self._own is None:
-            self._own = _SameProcess() if self.jobs == 1 else _process_pool(self.jobs)
-        return self._own.submit(work, scenario, seeds)
+    @property
+    def batch_s(self) -> float:
+        """How long a task should take."""
+        return BATCH_S if self._foreign is None else FOREIGN_S
+
+    def submit(
+        self, work: Work[Row], scenario: Scenario, seeds: Sequence[int], parcel: Parcel | None
+    ) -> Future[Batch[Row] | None]:
+        """Submit one task; its result is None if the parcel was too thin for the worker it came to."""
+        executor = self._foreign or self._own
+        if executor is None:
+            self._own = executor = _SameProcess() if self.jobs == 1 else _process_pool(self.jobs)
+        if parcel is None:
+            return executor.submit(work, scenario, seeds)
+        return executor.submit(unpack_and_work, work, parcel, seeds)
 
     def renew(self) -> bool:
         """Replace a broken pool; False: it is not ours."""
@@ -167,14 +179,16 @@ def collect(
     *,
     total: int = 0,
     progress: Progress | None = None,
+    take: Take[Row] | None = None,
 ) -> Collected[Row]:
     """Run every scenario with every seed; Ctrl-C ends it early with what is finished.
 
-    `progress` is told how many of `total` trials are done.
+    `progress` is told how many of `total` trials are done. Rows go to `take` as they come; without it they
+    are kept.
     """
     if workers.elsewhere:
         _refuse_what_cannot_travel(scenarios)
-    pending = _Pending(scenarios, seeds, workers, work)
+    pending = _Pending(scenarios, seeds, workers, work, take)
     try:
         for _ in pending.run():
             if progress:
@@ -193,16 +207,24 @@ class _Pending(Generic[Row]):
     """The work to do and what is under way."""
 
     def __init__(
-        self, scenarios: Sequence[Scenario], seeds: Iterable[int], workers: Workers, work: Work[Row]
+        self,
+        scenarios: Sequence[Scenario],
+        seeds: Iterable[int],
+        workers: Workers,
+        work: Work[Row],
+        take: Take[Row] | None,
     ) -> None:
         self.scenarios, self.workers, self.work = scenarios, workers, work
+        self._keep = take or self._keep_here
+        self._parcels = [ParcelSender(scenario) for scenario in scenarios] if workers.elsewhere else []
         self.found: Collected[Row] = Collected(
             [{} for _ in scenarios], [{} for _ in scenarios], [{} for _ in scenarios]
         )
         self.done = 0
         self._fresh = self._tasks(seeds)
         self._suspects: deque[Task] = deque()
-        self._under_way: dict[Future[Batch[Row]], Task] = {}
+        self._again: deque[Task] = deque()
+        self._under_way: dict[Future[Batch[Row] | None], Task] = {}
         self._spent_s, self._timed = 0.0, 0
 
     def _tasks(self, seeds: Iterable[int]) -> Iterator[Task]:
@@ -215,7 +237,7 @@ class _Pending(Generic[Row]):
     def _size(self) -> int:
         if not self._timed:
             return 2
-        return max(1, min(MOST, round(BATCH_S * self._timed / max(self._spent_s, 1e-9))))
+        return max(1, min(MOST, round(self.workers.batch_s * self._timed / max(self._spent_s, 1e-9))))
 
     def run(self) -> Iterator[None]:
         """Do all tasks; yield whenever some came back."""
@@ -230,11 +252,13 @@ class _Pending(Generic[Row]):
         """Fill the window; return whether anything was submitted."""
         before = len(self._under_way)
         while len(self._under_way) < (1 if self._suspects else self.workers.window):
-            task = self._suspects.popleft() if self._suspects else next(self._fresh, None)
+            first = self._suspects or self._again
+            task = first.popleft() if first else next(self._fresh, None)
             if task is None:
                 break
             try:
-                future = self.workers.submit(self.work, self.scenarios[task.cell], task.seeds)
+                parcel = self._parcels[task.cell].parcel(self.workers.jobs) if self._parcels else None
+                future = self.workers.submit(self.work, self.scenarios[task.cell], task.seeds, parcel)
             except BrokenExecutor:
                 self._suspects.appendleft(task)
                 self._renew_pool()
@@ -244,7 +268,10 @@ class _Pending(Generic[Row]):
                 break
         return len(self._under_way) > before
 
-    def _take(self, future: Future[Batch[Row]]) -> bool:
+    def _keep_here(self, cell: int, batch: Batch[Row]) -> None:
+        self.found.rows[cell].update((row.seed, row) for row in batch.rows)
+
+    def _take(self, future: Future[Batch[Row] | None]) -> bool:
         """Take one finished task; True: its pool is broken."""
         task = self._under_way.pop(future)
         try:
@@ -252,7 +279,11 @@ class _Pending(Generic[Row]):
         except Exception as error:  # a dead worker, or whatever a foreign executor makes of one
             self._suspect(task, f"its worker died ({error or type(error).__name__})")
             return isinstance(error, BrokenExecutor)
-        self.found.rows[task.cell].update((row.seed, row) for row in batch.rows)
+        if batch is None:  # a worker that has not met this scenario
+            self._parcels[task.cell].again()
+            self._again.append(task)
+            return False
+        self._keep(task.cell, batch)
         self.found.errors[task.cell].update(batch.errors)
         self.done += len(task.seeds)
         self._spent_s += batch.elapsed_s
@@ -273,7 +304,7 @@ class _Pending(Generic[Row]):
             self._take(future)
         if not self.workers.renew():
             self._give_up("the executor is broken")
-        elif not any(self.found.rows) and self.found.deaths >= 3:
+        elif not self._timed and self.found.deaths >= 3:
             raise WorkersError(
                 "worker processes die before they finish anything; in a script, sweep under "
                 "`if __name__ == '__main__':`, or take jobs=1 (-j 1)"
@@ -282,9 +313,10 @@ class _Pending(Generic[Row]):
             self._give_up(f"given up after {DEATHS} workers had died")
 
     def _give_up(self, why: str) -> None:
-        for task in (*self._suspects, *self._fresh):
+        for task in (*self._suspects, *self._again, *self._fresh):
             self.found.lost[task.cell].update(dict.fromkeys(task.seeds, why))
         self._suspects.clear()
+        self._again.clear()
 
     def take_finished(self) -> None:
         """After an interruption: what workers still completed."""

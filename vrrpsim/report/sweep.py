@@ -44,8 +44,9 @@ def headline(document: Document) -> str:
     cells = document.get("cells", [document])
     runs = sum(cell["runs"] for cell in cells)
     grid = f", {len(cells)} cells of the same {document['asked']} seeds" if "cells" in document else ""
+    forced = ", losses of adverts forced and weighed" if cells[0].get("forced") else ""
     spread = f", the instant of {document['stratified']} stratified" if document["stratified"] else ""
-    line = f"{cells[0]['scenario'] or 'sweep'}: {runs} runs{grid}{spread}"
+    line = f"{cells[0]['scenario'] or 'sweep'}: {runs} runs{grid}{forced}{spread}"
     wanted = document["asked"] * len(cells)
     return line if runs == wanted else f"{line} (of {wanted} asked)"
 
@@ -77,7 +78,7 @@ def _single(cell: Document) -> Iterator[str]:
         if any(scale.varies(measure, key) for key in COLUMNS):
             rows.append(["", "", *(scale.interval(measure, key) for key in COLUMNS), ""])
     yield from _aligned(rows)
-    yield "  quantiles with exact 95 % intervals below" + about_cuts([cell])
+    yield f"  quantiles with {_kind(cell)} 95 % intervals below" + about_cuts([cell])
 
 
 def _grid(cells: Sequence[Document]) -> Iterator[str]:
@@ -102,9 +103,16 @@ def _grid(cells: Sequence[Document]) -> Iterator[str]:
             rows.append([label, _n(measure), *quantiles, mark(cell, name)])
         yield from _aligned(rows)
         yield ""
-    yield "  [exact 95 % intervals]" + about_cuts(cells)
+    yield f"  [{_kind(cells[0])} 95 % intervals]" + about_cuts(cells)
+    if cells[0].get("forced"):
+        yield "  differences are not tested: forced runs make no pairs"
+        return
     yield "  + more, - less than in the first row, and the median of the differences of the same seed;"
     yield f"  marked where the sign test over these pairs says so, 5 % shared by {len(cells) - 1} comparisons"
+
+
+def _kind(cell: Document) -> str:
+    return "approximate" if cell.get("forced") else "exact"
 
 
 def mark(cell: Document, name: str) -> str:
@@ -196,14 +204,14 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _split_brain(cells: Sequence[Document]) -> Iterator[str]:
     longer = format_duration(_ns(cells[0]["split_brain"]["longer_than_s"]))
-    yield f"SPLIT BRAIN  two owners for more than {longer}; exact 95 % interval"
+    yield f"SPLIT BRAIN  two owners for more than {longer}; {_kind(cells[0])} 95 % interval"
     yield from _rates(cells, "split_brain")
 
 
 def _failed_over(cells: Sequence[Document]) -> Iterator[str]:
     """Say it where it did not happen in every run anyway."""
     if any(cell["failed_over"]["runs"] < cell["runs"] for cell in cells):
-        yield "FAILED OVER  another node took an address; exact 95 % interval"
+        yield f"FAILED OVER  another node took an address; {_kind(cells[0])} 95 % interval"
         yield from _rates(cells, "failed_over")
 
 
@@ -218,6 +226,11 @@ def _rates(cells: Sequence[Document], key: str) -> Iterator[str]:
 def rate_words(found: Document) -> str:
     """Write the interval of a probability."""
     low, high = found["ci"]
+    if found.get("relative_error") is not None:
+        error = f"{percent(found['rate'])} ± {100 * found['relative_error']:.2g} % of it"
+        return error if found["a_year"] is None else f"{error}; {found['a_year']:.3g} a year"
+    if "a_year" in found:
+        return "never seen, also not by force"
     return f"{percent(low)} to {percent(high)}" if found["runs"] else f"at most {percent(high)}"
 
 
@@ -269,6 +282,8 @@ def measured_words(each: Document, cell: Document) -> str:
     measured = each["measured"]
     if each["statistic"] in ("rate", "count"):
         found = cell["split_brain" if each["measure"] == "split_brain" else "failed_over"]
+        if cell.get("forced"):
+            return rate_words(found)
         return f"{found['runs']} of {cell['runs']} runs, at most {percent(found['ci'][1])}"
     if measured is None:
         return ""

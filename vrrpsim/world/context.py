@@ -15,6 +15,7 @@ from vrrpsim.scenario.random_streams import Streams
 from vrrpsim.trace import FrameLost, Level, Remark, Trace
 
 from .calendar import Calendar, Kind
+from .forcing import Forcing
 
 
 class FastForwards(Protocol):
@@ -29,12 +30,13 @@ class FastForwards(Protocol):
 class Context:
     """One run's shared things. Two contexts never meet."""
 
-    def __init__(self, scenario: Scenario, seed: int, level: Level) -> None:
+    def __init__(self, scenario: Scenario, seed: int, level: Level, forcing: Forcing | None = None) -> None:
         self.scenario = scenario
         self.calendar = Calendar()
         self.streams = Streams(seed)
         self.trace = Trace(level)
         self.origin_ns = scenario.age_ns  # where the run begins on the calendar, and 0 of its trace is
+        self.forcing = forcing  # None: losses are as frequent as they are
         self.fast_forward: FastForwards | None = None
         self.observers: list[Callable[[], None]] = []  # looked at once, after all else of an instant
         self.virtual = scenario.virtual_addresses()

@@ -67,7 +67,12 @@ class ActiveImpairment:
             path = f"{sender.name}->{receiver.name}/{frame.flow}"
             draws = self._context.streams.numbered(f"{what}/{self._name}/{path}")
             burst = self.impairment.burst if what == "loss" else None
-            gaps = self._gaps[key] = Gaps(chance, burst, draws)
+            forcing = self._context.forcing
+            if forcing is not None and what == "loss" and isinstance(frame, VrrpFrame):
+                gaps = forcing.gaps(chance, burst, draws)
+            else:
+                gaps = Gaps(chance, burst, draws)
+            self._gaps[key] = gaps
         return gaps
 
     def extra_ns(self, sender: PathEnd, receiver: PathEnd, frame: Frame, number: int) -> int:

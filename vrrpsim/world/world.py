@@ -12,6 +12,7 @@ from .client import Client
 from .context import Context
 from .fast_forward import FastForward
 from .faults import Faults
+from .forcing import Forcing
 from .node import Node
 from .port import Port
 from .segment import Segment
@@ -28,8 +29,9 @@ class World:
         seed: int,
         level: Level = Level.ADVERTS,
         fast_forward: bool | None = None,
+        forcing: Forcing | None = None,
     ) -> None:
-        self.context = context = Context(scenario, seed, level)
+        self.context = context = Context(scenario, seed, level, forcing)
         self.scenario, self.calendar, self.trace = scenario, context.calendar, context.trace
         self.segments: dict[str, Segment[Port]] = {
             name: Segment(context, name, rank, model)
@@ -105,10 +107,12 @@ def simulate(
     seed: int | None = None,
     level: Level = Level.ADVERTS,
     fast_forward: bool | None = None,
+    forcing: Forcing | None = None,
 ) -> Trace:
     """Run a scenario once; the seed is the scenario's own unless given.
 
     `fast_forward` passes over quiet stretches and gives the same history; of the adverts there only the
     number is recorded. None: do so if the level does not ask for adverts at all.
+    `forcing` makes losses of adverts frequent and knows the weight of the run.
     """
-    return World(scenario, scenario.seed if seed is None else seed, level, fast_forward).run()
+    return World(scenario, scenario.seed if seed is None else seed, level, fast_forward, forcing).run()
