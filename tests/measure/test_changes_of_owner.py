@@ -1,6 +1,6 @@
 """Changes of owner follow the owner line: compared with reading random owner lines step by step."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vrrpsim.measure.ownership import changes_of_owner, ownerships
@@ -33,6 +33,7 @@ def brute_force(owned):
     return sorted(found)
 
 
+@settings(deadline=None)
 @given(FLIPS)
 def test_every_change_is_found_and_no_other(flips):
     owned = owned_by(flips)
