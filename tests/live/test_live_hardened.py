@@ -16,7 +16,7 @@ from lan import Lan, ip, needs_namespaces
 from memory import CONF, Clock, Machine, configured, host
 
 from vrrpsim.cli import main
-from vrrpsim.live import loading, metrics, scripts, service
+from vrrpsim.live import loading, locks, metrics, scripts, service
 from vrrpsim.live.locks import Locks
 from vrrpsim.live.privileges import CannotRun
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT, hardened
@@ -134,6 +134,43 @@ def test_a5_exit_4_and_force(tmp_path):
         assert "is already served by process" in second.log.read_text()
         lan.wait(lambda: lan.owns("n1", VIP), "the first goes on")
         assert lan.stop(daemon) == 0
+
+
+@needs_namespaces()
+def test_a5_a_keepalived_with_the_same_virtual_router_is_named(tmp_path):
+    """Given keepalived on this host: exit 4 names it; another VRID starts, and so does --force."""
+    with Lan(tmp_path, ["n1"]) as lan:
+        keepalived = lan.keepalived("n1", conf(1, 100, "v3"))
+        words = lan.vrrpsim_words("n1", conf(1, 100, "v3"))
+        refused = lan.start("n1", words, lan.folder / "refused")
+        assert refused.popen.wait(30) == 4
+        named = r"VRID 51 \(IPv4\) on eth0 is already served by keepalived, process \d+ \(VI_1\)"
+        assert re.search(named, refused.log.read_text())
+        other = tmp_path / "other.conf"
+        other.write_text(conf(1, 100, "v3").replace("router_id 51", "router_id 52"))
+        words[words.index(str(lan.folder / "n1/k.conf"))] = str(other)
+        daemon = lan.start("n1", words, lan.folder / "other")
+        lan.wait(lambda: "Entering" in daemon.log.read_text(), "another VRID is served")
+        assert "keepalived runs here too" in daemon.log.read_text()
+        assert daemon.stop() == 0
+        forced = lan.vrrpsim("n1", conf(1, 100, "v3"), "--force")
+        assert lan.stop(forced) == 0
+        lan.stop(keepalived)
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ("keepalived -n -f k.conf", "k.conf"),
+        ("keepalived -nlf /a/k.conf -D", "/a/k.conf"),
+        ("keepalived -f/a/k.conf", "/a/k.conf"),
+        ("keepalived --use-file=/a/k.conf", "/a/k.conf"),
+        ("keepalived --use-file k.conf -P", "k.conf"),
+        ("keepalived -n --vrrp", None),
+    ],
+)
+def test_a5_keepaliveds_file_is_found_as_getopt_finds_it(words, value):
+    assert locks._option(words.split(), "f", "--use-file") == value
 
 
 # --- A11, A12: floods

@@ -129,11 +129,15 @@ class LiveDaemon:
         packet: bytes = b"",
     ) -> None:
         """A datagram of protocol 112, without its IP header; of protocol 51 also as a whole."""
+        router = self.router
+        unheard = router.unheard
+        outputs = router.receive(interface, source, destination, ttl, payload, self._now(), packet)
         if len(payload) < HEADER_BYTES:
             self.discarded["packet_too_short"] += 1
-        elif (interface, source.version, payload[1]) not in self._known:
-            self.discarded["unknown_vrid"] += 1
-        self._obey(self.router.receive(interface, source, destination, ttl, payload, self._now(), packet))
+        elif router.unheard != unheard:
+            known = (interface, source.version, payload[1]) in self._known
+            self.discarded["not_addressed_to_us" if known else "unknown_vrid"] += 1
+        self._obey(outputs)
 
     def script_finished(self, run: int, code: int | None, signal: int | None) -> None:
         """A check ended with an exit code or by a signal; with neither it could not be started."""

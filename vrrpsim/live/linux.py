@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from vrrpsim.trace import Record
 from .background import background
 from .daemon import Done, LiveDaemon
 from .fifo import Fifo, Fifos
+from .mail import Alerts, Mail
 from .netlink import HeldAddress, Kernel, Link, VmacImpossible
 from .scripts import Children
 from .sockets import Wire
@@ -51,10 +53,12 @@ class Linux:
         self.kernel = Kernel(self._link_changed, self._address_changed)
         self.children = Children(self._script_finished, self.complain)
         self.fifos = Fifos(self.children, self.complain)
+        self.mail = Mail(self._complain_from_elsewhere)
         self.watch = Watch(self._file_changed, self._process_count)
         self.epoch_ns = self.now_ns()
         self.daemon = LiveDaemon(node, config, dialect, self, record, self.epoch_ns)
         self._sources: dict[tuple[str, int], Address | None] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._sent: SendAdvert | None = None  # since the last datagram
         self._answers: dict[tuple[str, int, bytes], tuple[int, int]] = {}  # until when, priority
@@ -62,7 +66,7 @@ class Linux:
 
     # --- life
 
-    async def open(self, fifos: Sequence[Fifo]) -> None:
+    async def open(self, fifos: Sequence[Fifo], alerts: Alerts) -> None:
         """Look at the machine and open everything that the configuration needs."""
         await self.kernel.open()
         missing = [name for name in interfaces_of(self.config) if name not in self.kernel.links]
@@ -70,6 +74,8 @@ class Linux:
             await self.kernel.close()
             raise NoInterface(f"there is no interface {', '.join(missing)}")
         await self._prepare(self.config, fifos, starting=True)
+        self._loop = asyncio.get_running_loop()
+        self.mail.open(alerts)
 
     def start(self) -> None:
         """Start the engine with what is here."""
@@ -92,13 +98,14 @@ class Linux:
         self.daemon.start(host)
         self.watch.start(self.config.files, self.config.processes, counts)
 
-    async def reload(self, config: RouterConfig, fifos: Sequence[Fifo]) -> None:
+    async def reload(self, config: RouterConfig, fifos: Sequence[Fifo], alerts: Alerts) -> None:
         """Open what is new, then let the engine compare; old sockets and macvlans stay until exit."""
         missing = [name for name in interfaces_of(config) if name not in self.kernel.links]
         if missing:
             raise NoInterface(f"there is no interface {', '.join(missing)}")
         await self._prepare(config, fifos, starting=False)
         self.config = config
+        self.mail.open(alerts)
         self._introduce(interfaces_of(config))
         self.daemon.reload(config)
         self.watch.start(config.files, config.processes, self._counted(config))
@@ -141,6 +148,7 @@ class Linux:
         self.children.close()
         self.wire.close()
         self.fifos.close()
+        self.mail.close()
         await self.kernel.close()
 
     async def _prepare(self, config: RouterConfig, fifos: Sequence[Fifo], *, starting: bool) -> None:
@@ -246,10 +254,12 @@ class Linux:
         self.children.kill(run, signal)
 
     def notify(self, commands: Sequence[Command], line: str) -> None:
-        """§7.3: scripts, then the FIFO; nobody waits."""
+        """§7.3: scripts, then the FIFO, then mail; nobody waits."""
+        kind, name, rest = line.split('"')
         for words, user in commands:
-            self.children.notify(words, user, line.split('"')[1])
+            self.children.notify(words, user, name)
         self.fifos.write(line)
+        self.mail.tell(kind.strip(), name, rest.split()[0])
 
     def log(self, text: str, detail: bool) -> None:
         """A line of the engine."""
@@ -258,6 +268,11 @@ class Linux:
     def complain(self, text: str) -> None:
         """A line of our own."""
         self._log(text, False)
+
+    def _complain_from_elsewhere(self, text: str) -> None:
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self.complain, text)
 
     # --- what the machine reports
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vrrpsim.findings import Finding, InputError, Place, Severity
@@ -17,14 +17,16 @@ from vrrpsim.protocol.dialect import Dialect
 
 from .fifo import Fifo, read_fifos
 from .linux import interfaces_of
+from .mail import Alerts, read_alerts
 from .privileges import CAPABILITIES, missing_capabilities
 from .scripts import ids_of, read_security, usable_scripts
 
 _UNDONE_WORDS = """
     virtual_routes virtual_rules static_ipaddress static_routes static_rules track_bfd bfd_instance
     virtual_server virtual_server_group promote_secondaries
-    lvs_sync_daemon smtp_alert startup_script shutdown_script vrf use_ipvlan garp_extra_if
-    vrrp_garp_extra_if linkbeat_use_polling linkbeat_interfaces net_namespace enable_dbus
+    lvs_sync_daemon startup_script shutdown_script vrf use_ipvlan garp_extra_if
+    vrrp_rx_bufs_policy vrrp_rx_bufs_multiplier vrrp_garp_extra_if linkbeat_use_polling
+    linkbeat_interfaces net_namespace enable_dbus
 """
 UNDONE = frozenset(_UNDONE_WORDS.split())  # keepalived's, not ours: silence would be a trap
 ADDRESS_UNDONE = frozenset(
@@ -39,6 +41,7 @@ class Loaded:
     config: RouterConfig
     remarks: tuple[str, ...]
     fifos: tuple[Fifo, ...] = ()
+    alerts: Alerts = field(default_factory=Alerts)
 
 
 def load(path: Path, dialect: Dialect, config_id: str | None = None) -> Loaded:
@@ -56,6 +59,7 @@ def load(path: Path, dialect: Dialect, config_id: str | None = None) -> Loaded:
     security = read_security(compiled.rows)
     config, disabled = usable_scripts(_with_vmacs(compiled.config, dialect), security)
     fifos, unread = read_fifos(compiled.rows, security)
+    alerts, unsent = read_alerts(compiled.rows)
     if unheard := _unheard_users(config):
         own = pwd.getpwuid(os.geteuid()).pw_name if _has_name(os.geteuid()) else str(os.geteuid())
         remarks.append(f"scripts of {', '.join(unheard)} run as {own}: only root can give them another user")
@@ -65,7 +69,7 @@ def load(path: Path, dialect: Dialect, config_id: str | None = None) -> Loaded:
         )  # SC-13
     if mode & 0o004 and any(each.authentication.key for each in config.instances):
         remarks.append(f"{path}: contains a password and can be read by everybody (chmod o-r)")
-    return Loaded(config, (*remarks, *disabled, *unread), fifos)
+    return Loaded(config, (*remarks, *disabled, *unread, *unsent), fifos, alerts)
 
 
 def _unheard_users(config: RouterConfig) -> list[str]:
@@ -140,6 +144,8 @@ def plan(loaded: Loaded, path: Path, dialect: Dialect) -> list[str]:
     for fifo in loaded.fifos:
         read_by = f", read by {' '.join(fifo.script)}" if fifo.script else ""
         lines.append(f"write notifications to {fifo.path}{read_by}")
+    if (alerts := loaded.alerts).to and alerts.server:
+        lines.append(f"mail alerts by {alerts.server}:{alerts.port} to {', '.join(alerts.to)}")
     there = {folder.name for folder in Path("/sys/class/net").iterdir()}
     lines += [f"there is no interface {n}" for n in interfaces_of(loaded.config) if n not in there]
     lines += [f"missing: {name}" for name in missing_capabilities(*CAPABILITIES)]

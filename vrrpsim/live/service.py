@@ -24,7 +24,7 @@ from . import systemd
 from .background import LineWriter, RateLimit, WriterThread, background
 from .linux import Linux, NoInterface
 from .loading import Loaded, load
-from .locks import Locks, keepaliveds_here
+from .locks import Locks, keepaliveds_here, refuse_keepalived
 from .netlink import VmacImpossible
 from .observe import Observer
 from .privileges import CannotRun, keep_from_children, require
@@ -107,6 +107,7 @@ class LiveService:
         try:
             if not self.options.force:
                 self._locks.take(self.loaded.config.instances)
+                refuse_keepalived(self.loaded.config.instances, self.options.dialect)
             if others := keepaliveds_here():
                 self._log(
                     f"keepalived runs here too, process {others[0]}: no VRID may be served by both", False
@@ -118,7 +119,7 @@ class LiveService:
             if self.options.metrics is not None:
                 stop_metrics = self._serve_metrics(*self.options.metrics)
             try:
-                await self.machine.open(self.loaded.fifos)
+                await self.machine.open(self.loaded.fifos, self.loaded.alerts)
             except OSError as error:
                 raise CannotRun(f"cannot open the network: {error.strerror}") from error
             for number, obey in (
@@ -191,7 +192,8 @@ class LiveService:
             try:
                 if not options.force:
                     self._locks.take(instances)
-                await self.machine.reload(loaded.config, loaded.fifos)
+                    refuse_keepalived(instances, options.dialect)
+                await self.machine.reload(loaded.config, loaded.fifos, loaded.alerts)
                 self._locks.keep(instances)
                 self._log("Reloaded", False)
             except (NoInterface, CannotRun) as error:

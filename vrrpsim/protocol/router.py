@@ -82,6 +82,7 @@ class VrrpRouter:
         self._dispatch: dict[tuple[str | Address, int, int], list[Instance]] = {}
         self._memos: dict[bytes, Instance] = {}  # by the advert last accepted
         self._delay_until_ns = 0
+        self.unheard = 0  # datagrams that no socket of an instance would have got
         self._patience_ns = NEVER_NS  # K11: overdue for longer, timers make Masters doubt themselves
         self.running = False
 
@@ -243,10 +244,13 @@ class VrrpRouter:
             return self._take()
         candidates = self._listeners(interface, destination, payload[1], bool(packet))
         if not candidates:  # §5.2 #2
+            self.unheard += 1
             if self.config.log_unknown_vrids:
                 self._log("Unknown VRID({}) received on interface({}). ignoring...", payload[1], interface)
             return self._take()
         instance = candidates[0] if len(candidates) == 1 else pick(candidates, source)
+        if instance is None:
+            self.unheard += 1
         if instance is None or instance.state.state in (State.INIT, State.FAULT):  # §5.2 #4, FSM-26
             return self._take() if self._out else NOTHING
         self._hear(instance, interface, source, destination, ttl, payload, now_ns, packet)
