@@ -482,7 +482,7 @@ def test_all_errors_of_all_files_at_once(tmp_path):
     assert "virtual_router_id must be set" in made.stderr
     assert "two.conf:1:" in made.stderr
     assert "interface must be set" in made.stderr
-    assert "missing.conf:1:1: no such file" in made.stderr
+    assert "missing.conf:1:1: error: VRRP001 no such file" in made.stderr
     assert "Traceback" not in made.stderr
     assert not out.exists()
 
@@ -497,7 +497,7 @@ def test_one_node_has_nobody_to_fail_over_to():
 def test_a_file_without_instances(tmp_path):
     empty = tmp_path / "empty.conf"
     empty.write_text("global_defs {\n router_id x\n}\n")
-    with pytest.raises(InputError, match=r"empty\.conf:1:1: has no vrrp_instance"):
+    with pytest.raises(InputError, match=r"empty\.conf:1:1: error: VRRP021 has no vrrp_instance"):
         vrrpsim.init(SHIPPED / "lb1.conf", empty)
 
 

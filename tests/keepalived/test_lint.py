@@ -4,7 +4,8 @@ from ipaddress import IPv4Address as IP
 
 import pytest
 
-from vrrpsim.keepalived.lint import lint, members_of
+from vrrpsim.keepalived.lint import lint
+from vrrpsim.keepalived.members import members_of
 from vrrpsim.protocol.configuration import (
     Authentication,
     AuthType,
@@ -17,7 +18,7 @@ from vrrpsim.protocol.configuration import (
 from vrrpsim.protocol.dialect import KEEPALIVED_2_2_7, KEEPALIVED_2_3_3
 
 VIP = (VirtualAddress(IP("10.0.0.100"), 32),)
-CHECK = (Track("chk", 2),)
+CHECK, NET = (Track("chk", 2),), Track("net")
 
 
 def found(one, other, dialect=KEEPALIVED_2_2_7):
@@ -51,8 +52,11 @@ def test_a_sound_pair_has_no_findings():
             {"priority": 102, "track_scripts": CHECK},
             {"track_scripts": CHECK},
         ),  # equality is not enough
-        ("VRRP203", {"track_scripts": (Track("chk", -1),)}, {}),
+        ("VRRP203", {"track_scripts": (Track("chk", -1),)}, {"track_scripts": (Track("chk", -1),)}),
         ("VRRP204", {"track_scripts": CHECK}, {"track_scripts": CHECK, "preempt": False}),
+        ("VRRP204", {"track_scripts": (*CHECK, NET)}, {"track_scripts": (*CHECK, NET), "preempt": False}),
+        ("VRRP225", {"track_scripts": (Track("chk", -2),)}, {}),
+        ("VRRP231", {}, {"preempt": False}),
         ("VRRP205", {"priority": 255}, {"priority": 255}),
         ("VRRP206", {"priority": 100}, {}),
         ("VRRP207", {}, {"advert_int_ns": 2_000_000_000}),
@@ -72,9 +76,7 @@ def test_a_broken_pair_is_reported(rule, one, other):
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ({"vrid": 52, "addresses": ()}, {}),  # another virtual router
-        ({"track_scripts": (Track("chk", -2),)}, {}),
-        ({"track_scripts": (*CHECK, Track("net"))}, {"track_scripts": CHECK, "preempt": False}),
+        ({"track_scripts": (NET,)}, {"track_scripts": (NET,)}),
         ({"priority": 255}, {}),
         ({"authentication": password(b"12345678x")}, {"authentication": password(b"12345678y")}),
         (unicast("10.0.0.1", "10.0.0.2"), unicast("10.0.0.2", "10.0.0.1")),
@@ -82,6 +84,10 @@ def test_a_broken_pair_is_reported(rule, one, other):
 )
 def test_a_pair_that_works_is_not(one, other):
     assert found(one, other) == []
+
+
+def test_virtual_routers_without_twins_are_said_of_each():
+    assert found({"vrid": 52, "addresses": ()}, {}) == ["VRRP232", "VRRP232"]
 
 
 def test_lists_may_differ_from_2_3_3_on():
@@ -106,6 +112,7 @@ def test_one_vrid_on_two_interfaces_is_two_virtual_routers():
         )
         return members_of(node, RouterConfig(instances=tuple(instances)), KEEPALIVED_2_2_7)
 
-    assert lint([*members("a", 101), *members("b", 100)]) == ()
+    rules = {finding.code for finding in lint([*members("a", 101), *members("b", 100)])}
+    assert rules == {"VRRP228"}  # nothing couples the two sides
     rules = {finding.code for finding in lint([*members("a", 100), *members("b", 100)])}
-    assert rules == {"VRRP206"}
+    assert rules == {"VRRP206", "VRRP228"}

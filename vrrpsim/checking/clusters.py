@@ -14,7 +14,7 @@ from ipaddress import ip_interface
 from pathlib import Path
 
 from vrrpsim.findings import Finding
-from vrrpsim.keepalived.lint import Member
+from vrrpsim.keepalived.members import Member
 from vrrpsim.keepalived.sources import source_of
 
 from .report import Checked

@@ -10,7 +10,8 @@ from typing import Any
 
 from vrrpsim.findings import Finding, InputError, Place, Severity
 from vrrpsim.keepalived.compiler import compile_text, read_keepalived
-from vrrpsim.keepalived.lint import lint, members_of
+from vrrpsim.keepalived.lint import lint
+from vrrpsim.keepalived.members import members_of
 from vrrpsim.protocol.dialect import DIALECTS, Dialect
 
 from .clusters import between, clusters_of

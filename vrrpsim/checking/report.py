@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vrrpsim.findings import Finding, Place
-    from vrrpsim.keepalived.lint import Member
+    from vrrpsim.keepalived.members import Member
 
     from .inputs import Texts
 

@@ -15,7 +15,7 @@ from ._pictures import draw, plot_option
 if TYPE_CHECKING:
     import networkx as nx
 
-    from vrrpsim.keepalived.lint import Member
+    from vrrpsim.keepalived.members import Member
     from vrrpsim.measure.forecast import Forecast, VirtualRouter
     from vrrpsim.measure.keywords import DaemonRules
     from vrrpsim.scenario.model import Scenario
@@ -94,7 +94,7 @@ def _routers(scenario: Scenario) -> Iterator[str]:
 
 
 def _instance(node: str, daemon: DaemonRules, name: str, scenario: Scenario) -> Iterator[str]:
-    from vrrpsim.keepalived.lint import members_of
+    from vrrpsim.keepalived.members import members_of
     from vrrpsim.measure.seconds import fixed_s, short_s
 
     [member] = [each for each in members_of(node, daemon.config, daemon.dialect) if each.config.name == name]

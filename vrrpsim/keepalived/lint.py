@@ -7,98 +7,54 @@ share one. Instances belong together if they have the same family and VRID there
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from vrrpsim.findings import Finding, Place
-from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig, Track
-from vrrpsim.protocol.dialect import Dialect, ListMismatch
-from vrrpsim.protocol.tracking import contribution, effective_priority
+from vrrpsim.findings import Finding
+from vrrpsim.protocol.configuration import InstanceConfig
+from vrrpsim.protocol.dialect import ListMismatch
+
+from . import between
+from .members import Member
+from .weights import Stuck, Why, remedy, stuck
 
 KEY_BYTES = 8  # of auth_pass that go on the wire (RFC 2338 §5.3.6)
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One instance of one node; `places` are those of `compiler.Compiled`."""
-
-    node: str
-    config: InstanceConfig
-    dialect: Dialect
-    places: Mapping[tuple[str, ...], Place]
-
-    def at(self, keyword: str) -> Place:
-        """Return the place of a keyword, else of the instance."""
-        own = ("instance", self.config.name)
-        return self.places.get((*own, keyword)) or self.places.get(own) or Place(self.node, 1, 1)
-
-    def at_track(self, name: str) -> Place:
-        """Return where the instance, or its group, says that it tracks `name`."""
-        found = (
-            place for key, place in self.places.items() if key[0].startswith("track_") and key[2:] == (name,)
-        )
-        return next(found, self.at("track_script"))
-
-    @property
-    def weighted(self) -> tuple[Track, ...]:
-        """The trackers that move the priority by a fixed amount."""
-        config = self.config
-        tracks = (*config.track_scripts, *config.track_interfaces, *config.track_processes)
-        return tuple(track for track in tracks if track.weight)
-
-    @property
-    def faulting(self) -> bool:
-        """Whether some tracker puts the instance into FAULT."""
-        config = self.config
-        tracks = (*config.track_scripts, *config.track_interfaces, *config.track_processes)
-        return any(track.weight == 0 for track in tracks)
-
-    def priority(self, failed: Iterable[Track] = ()) -> int:
-        """Return the effective priority while these trackers fail."""
-        bad = tuple(failed)
-        total = sum(contribution(track, track not in bad) for track in self.weighted)
-        return effective_priority(self.config.priority, self.config.priority + total)
-
-
-def members_of(
-    node: str,
-    config: RouterConfig,
-    dialect: Dialect,
-    places: Mapping[tuple[str, ...], Place] | None = None,
-) -> tuple[Member, ...]:
-    """Return the instances of one node."""
-    return tuple(Member(node, instance, dialect, places or {}) for instance in config.instances)
 
 
 def lint(members: Sequence[Member]) -> tuple[Finding, ...]:
     """Return every finding between these instances, sorted by place."""
     found: list[Finding] = []
     there = list(zip(members, _wires(members), strict=True))
-    for related in _related(there):
+    relations = [*_related(there)]
+    for related in relations:
         usual = _usual(related)
         for other in related:
             if other.node != usual.node:
                 found += _pair(usual, other)
         for receiver in related:
             found += _peers(related, receiver)
-    for group in _virtual_routers(there):
+    routers = [*_virtual_routers(there)]
+    for group in routers:
         found += _group(group)
+    found += between.addresses(members)
+    found += between.twins(members, relations)
+    found += between.sync_groups(routers)
     return tuple(sorted(dict.fromkeys(found), key=lambda each: (each.place, each.code, each.message)))
 
 
 def _wires(members: Sequence[Member]) -> list[tuple[int, int, str]]:
     """Where each instance speaks: its family and VRID, with the interface if a node has several of that."""
-    used = Counter((member.node, *_key(member)) for member in members)
+    used = Counter((member.node, *member.key) for member in members)
     several = {(family, vrid) for (_, family, vrid), count in used.items() if count > 1}
-    return [(*_key(member), member.config.interface if _key(member) in several else "") for member in members]
+    return [(*member.key, member.config.interface if member.key in several else "") for member in members]
 
 
 def _related(there: Iterable[tuple[Member, tuple[int, int, str]]]) -> Iterator[list[Member]]:
     """Instances of several nodes that are on one wire, or have an address in common."""
     alike: dict[object, list[Member]] = {}
     for member, wire in there:
-        for key in (wire, *_addresses(member)):
+        for key in (wire, *member.addresses):
             alike.setdefault(key, []).append(member)
     yield from (group for group in alike.values() if len({member.node for member in group}) > 1)
 
@@ -112,16 +68,8 @@ def _usual(related: Sequence[Member]) -> Member:
 def _compared(member: Member) -> tuple[object, ...]:
     """What `_pair` compares."""
     config = member.config
-    own = (config.vrid, config.advert_int_ns, config.authentication.key, frozenset(_addresses(member)))
+    own = (config.vrid, config.advert_int_ns, config.authentication.key, frozenset(member.addresses))
     return (*own, *(agreement.reads(config) for agreement in AGREEMENTS))
-
-
-def _key(member: Member) -> tuple[int, int]:
-    return member.config.family, member.config.vrid
-
-
-def _addresses(member: Member) -> set[str]:
-    return {str(virtual.address) for virtual in member.config.addresses}
 
 
 def _virtual_routers(there: Iterable[tuple[Member, tuple[int, int, str]]]) -> Iterator[list[Member]]:
@@ -167,7 +115,7 @@ def _way(config: InstanceConfig) -> str:
 
 def _pair(one: Member, other: Member) -> Iterator[Finding]:
     """Compare two instances that should be one virtual router; the second is at fault."""
-    if _key(one) != _key(other):
+    if one.key != other.key:
         yield _differs(
             one,
             other,
@@ -185,6 +133,8 @@ def _pair(one: Member, other: Member) -> Iterator[Finding]:
     yield from _advert_int(one, other)
     yield from _password(one, other)
     yield from _lists(one, other)
+    yield from between.entries(one, other)
+    yield from between.checks(one, other)
 
 
 def _differs(one: Member, other: Member, code: str, keyword: str, shown: str, then: str) -> Finding:
@@ -212,7 +162,7 @@ def _password(one: Member, other: Member) -> Iterator[Finding]:
 
 
 def _lists(one: Member, other: Member) -> Iterator[Finding]:
-    difference = sorted(_addresses(one) ^ _addresses(other))
+    difference = sorted(one.addresses ^ other.addresses)
     if not difference:
         return
     rejects = ListMismatch.ACCEPT not in (one.dialect.list_mismatch, other.dialect.list_mismatch)
@@ -226,7 +176,7 @@ def _peers(senders: Iterable[Member], receiver: Member) -> Iterator[Finding]:
     peers = {peer.address for peer in receiver.config.unicast_peers}
     for sender in senders if peers else ():
         source = sender.config.source
-        if sender.node == receiver.node or not sender.config.unicast or _key(sender) != _key(receiver):
+        if sender.node == receiver.node or not sender.config.unicast or sender.key != receiver.key:
             continue
         if source is not None and source not in peers:
             message = f"{source} ({sender.node}) is not among the peers, although it sends to them"
@@ -241,38 +191,46 @@ def _group(group: Sequence[Member]) -> Iterator[Finding]:
     for extra in owners[1:]:
         message = f"priority 255 here and in {owners[0].at('priority')}; only one node can own the addresses"
         yield Finding(extra.at("priority"), "VRRP205", message)
-    preferred = max(group, key=lambda member: (member.priority(), int(member.config.source or 0)))
-    others = [member for member in group if member.node != preferred.node]
-    rival = max(others, key=Member.priority)
-    if rival.priority() == preferred.priority() and not owners:
-        shown = f"both nodes have effective priority {rival.priority()}, as in {preferred.at('priority')}"
-        yield Finding(rival.at("priority"), "VRRP206", f"{shown}; the address decides who is master")
-    elif not preferred.config.is_owner:
-        yield from _weights(preferred, rival)
-    yield from _nopreempt(preferred, others)
+    yield from _ties(group)
+    for found in stuck(group):
+        yield _told(group, found)
+    yield from between.states(group)
 
 
-def _weights(preferred: Member, rival: Member) -> Iterator[Finding]:
-    """A failing tracker must bring the preferred node strictly below the best other one."""
-    for track in preferred.weighted:
-        surplus = preferred.priority([track]) - rival.priority()
-        if surplus >= 0:
-            message = (
-                f"weight {track.weight} of {track.name} never moves the addresses: if it fails, "
-                f"{preferred.node} has {preferred.priority([track])} and {rival.node} {rival.priority()}; "
-                f"it takes at least {abs(track.weight) + surplus + 1}"
-            )
-            yield Finding(preferred.at_track(track.name), "VRRP203", message)
+def _ties(group: Sequence[Member]) -> Iterator[Finding]:
+    """Equal ones elect by address, if all above them are gone."""
+    alike: defaultdict[int, list[Member]] = defaultdict(list)
+    for member in group:
+        alike[member.priority()].append(member)
+    for priority, (first, *others) in alike.items():
+        if others and not first.config.is_owner:
+            count = "both" if len(others) == 1 else f"{len(others) + 1} nodes"
+            shown = f"{count} have effective priority {priority}, as in {first.at('priority')}"
+            message = f"{shown}; the address decides who is master"
+            yield Finding(others[0].at("priority"), "VRRP206", message)
 
 
-def _nopreempt(preferred: Member, others: Iterable[Member]) -> Iterator[Finding]:
-    """A backup with nopreempt never takes over from a master that is alive with less priority."""
-    if not preferred.weighted or preferred.faulting:
-        return
-    for other in others:
-        if not other.config.preempt:
-            names = ", ".join(track.name for track in preferred.weighted)
-            message = (
-                f"nopreempt here makes the weight of {names} on {preferred.node} useless; use weight 0 there"
-            )
-            yield Finding(other.at("nopreempt"), "VRRP204", message)
+CODES = {Why.WEIGHT: "VRRP203", Why.NOPREEMPT: "VRRP204", Why.SKIPPED: "VRRP233", Why.LAST: "VRRP202"}
+
+
+def _told(group: Sequence[Member], found: Stuck) -> Finding:
+    why, holder, track, receiver = found
+    if why is Why.NOPREEMPT:
+        message = (
+            f"nopreempt here makes the weight of {track.name} on {holder.node} useless; use weight 0 there"
+        )
+        return Finding(receiver.at("nopreempt"), CODES[why], message)
+    if why is Why.SKIPPED:
+        message = f"nopreempt here: if {track.name} fails on {holder.node}, the addresses pass over this node"
+        return Finding(receiver.at("nopreempt"), CODES[why], message)
+    left = f"{holder.node} has {holder.priority([track])} and {receiver.node} {receiver.priority()}"
+    never = (
+        "never moves the addresses" if why is Why.WEIGHT else f"never moves the addresses to {receiver.node}"
+    )
+    better = remedy(group, found)
+    if better is None:
+        mend = "use weight 0: the instance is then in FAULT"
+    else:
+        mend = f"weight {better[0]} would do" + (" on every node" if better[1] else "")
+    message = f"weight {track.weight} of {track.name} {never}: if it fails, {left}; {mend}"
+    return Finding(holder.at_track(track.name), CODES[why], message)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from vrrpsim.keepalived.lint import Member, members_of
+from vrrpsim.keepalived.members import Member, members_of
 from vrrpsim.protocol.configuration import RouterConfig, Track
 from vrrpsim.scenario.model import Scenario
 

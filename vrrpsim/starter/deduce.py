@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vrrpsim.findings import Finding, Place
-from vrrpsim.keepalived.lint import lint, members_of
+from vrrpsim.keepalived.lint import lint
+from vrrpsim.keepalived.members import members_of
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.scenario.model import AddressWithPrefix, Client, Interface, Keepalived, Node, Segment
 from vrrpsim.scenario.quantities import Distribution

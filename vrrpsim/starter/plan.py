@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vrrpsim.explore.bounds import SLACK_NS, bounds_of
-from vrrpsim.keepalived.lint import Member, members_of
+from vrrpsim.keepalived.members import Member, members_of
 from vrrpsim.measure.keywords import DaemonRules
 from vrrpsim.measure.seconds import fixed_s, short_s
 from vrrpsim.protocol.configuration import Track

@@ -1,0 +1,93 @@
+"""The instances of several nodes, as what is said between nodes looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from vrrpsim.findings import Place
+from vrrpsim.protocol.configuration import InitialState, InstanceConfig, RouterConfig, Track
+from vrrpsim.protocol.dialect import Dialect
+from vrrpsim.protocol.tracking import contribution, effective_priority
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One instance of one node; `places` are those of `compiler.Compiled`."""
+
+    node: str
+    config: InstanceConfig
+    dialect: Dialect
+    places: Mapping[tuple[str, ...], Place]
+    router: RouterConfig
+
+    def at(self, keyword: str) -> Place:
+        """Return the place of a keyword, else of the instance."""
+        own = ("instance", self.config.name)
+        return self.places.get((*own, keyword)) or self.places.get(own) or Place(self.node, 1, 1)
+
+    def at_track(self, name: str) -> Place:
+        """Return where the instance, or its group, says that it tracks `name`."""
+        found = (
+            place for key, place in self.places.items() if key[0].startswith("track_") and key[2:] == (name,)
+        )
+        return next(found, self.at("track_script"))
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Family and VRID."""
+        return self.config.family, self.config.vrid
+
+    @property
+    def addresses(self) -> set[str]:
+        """What it advertises."""
+        return {str(virtual.address) for virtual in self.config.addresses}
+
+    @property
+    def starts_as_master(self) -> bool:
+        """Whether the file says state MASTER; an owner is one without a word."""
+        return self.config.initial_state is InitialState.MASTER and not self.config.is_owner
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """What is good or bad: scripts, interfaces and processes; a file has a value."""
+        config = self.config
+        return (*config.track_scripts, *config.track_interfaces, *config.track_processes)
+
+    @property
+    def weighted(self) -> tuple[Track, ...]:
+        """The trackers that move the priority by a fixed amount."""
+        return tuple(track for track in self.tracks if track.weight)
+
+    def priority(self, failed: Iterable[Track] = ()) -> int:
+        """Return the effective priority while these trackers are bad, all others good.
+
+        A `reverse` tracker is bad while what it looks at is well.
+        """
+        bad = tuple(failed)
+        total = sum(contribution(track, (track not in bad) != track.reverse) for track in self.weighted)
+        return effective_priority(self.config.priority, self.config.priority + total)
+
+    def with_weight(self, name: str, weight: int) -> Member:
+        """Return the same with another weight of a tracker."""
+
+        def changed(tracks: Iterable[Track]) -> tuple[Track, ...]:
+            return tuple(replace(track, weight=weight) if track.name == name else track for track in tracks)
+
+        config = replace(
+            self.config,
+            track_scripts=changed(self.config.track_scripts),
+            track_interfaces=changed(self.config.track_interfaces),
+            track_processes=changed(self.config.track_processes),
+        )
+        return replace(self, config=config)
+
+
+def members_of(
+    node: str,
+    config: RouterConfig,
+    dialect: Dialect,
+    places: Mapping[tuple[str, ...], Place] | None = None,
+) -> tuple[Member, ...]:
+    """Return the instances of one node."""
+    return tuple(Member(node, instance, dialect, places or {}, config) for instance in config.instances)
