@@ -172,14 +172,27 @@ class Study:
     overrides: Mapping[str, str] = field(default_factory=dict)
 
     def run(
-        self, seed: int | None = None, *, level: Level = Level.ADVERTS, fast_forward: bool | None = None
+        self,
+        seed: int | None = None,
+        *,
+        level: Level = Level.ADVERTS,
+        fast_forward: bool | None = None,
+        executor: Executor | None = None,
     ) -> Run:
         """Run it once; without a seed with the scenario's own.
 
         `fast_forward` passes over quiet stretches with the same result: a year takes a second, but its
         adverts are counted, not kept. None: keep them if `level` asks for adverts, as it does by default.
+        Segments that share no node run one after the other, or in the `executor`, with the same records.
         """
-        return run_scenario(self.scenario, seed, self.overrides, level=level, fast_forward=fast_forward)
+        return run_scenario(
+            self.scenario,
+            seed,
+            self.overrides,
+            level=level,
+            fast_forward=fast_forward,
+            executor=executor,
+        )
 
     def sweep(
         self,

@@ -46,7 +46,7 @@ class Scenario(Study):
 
         `folder` is where relative file names of the scenario lead from.
         """
-        self._begin({"version": 1, "name": name, **words}, Path(folder), NOTHING)
+        self._begin({"version": 1, "name": name, **deepcopy(words)}, Path(folder), NOTHING)
 
     @classmethod
     def of(
@@ -60,12 +60,12 @@ class Scenario(Study):
             return cls.of(read_tree(source).root, folder=source.parent, overrides=overrides)
         model_ = scenario_of(source, overrides=overrides, folder=Path(folder))
         made = cls.__new__(cls)
-        made._begin(values_of(source).root, Path(folder), overrides)
+        made._begin(deepcopy(values_of(source).root), Path(folder), overrides)
         made.__dict__["scenario"] = model_
         return made
 
     def _begin(self, values: Words, folder: Path, overrides: Mapping[str, str]) -> None:
-        self.__dict__.update(values=deepcopy(dict(values)), folder=folder, processes=())
+        self.__dict__.update(values=dict(values), folder=folder, processes=())
         object.__setattr__(self, "overrides", overrides)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -82,7 +82,10 @@ class Scenario(Study):
 
     def with_(self, **words: Any) -> Self:
         """Replace top-level keys: `with_(duration=60, seed=3)`; None takes one out."""
-        values = {**self.values, **words}
+        return self._with({**self.values, **deepcopy(words)})
+
+    def _with(self, values: Words) -> Self:
+        """A scenario of these values, which are shared: nobody changes them."""
         made = type(self).__new__(type(self))
         made._begin({k: v for k, v in values.items() if v is not None}, self.folder, self.overrides)
         made.__dict__["processes"] = self.processes
@@ -144,7 +147,7 @@ class Scenario(Study):
         return text
 
     def _named(self, kind: str, name: str, words: Words) -> Self:
-        return self.with_(**{kind: {**self.values.get(kind, {}), name: words}})
+        return self._with({**self.values, kind: {**self.values.get(kind, {}), name: deepcopy(dict(words))}})
 
     def _with_overrides(self, overrides: Mapping[str, str]) -> model.Scenario:
         made = scenario_of(self.values, overrides=overrides, folder=self.folder)

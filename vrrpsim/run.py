@@ -12,6 +12,8 @@ from vrrpsim.command_lines import NOTHING, replay_command
 from vrrpsim.trace import Level, Trace
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from vrrpsim.explore.invariants import Invariant, Violation
     from vrrpsim.measure import Result
     from vrrpsim.report.picture import Picture
@@ -158,11 +160,13 @@ def run_scenario(
     *,
     level: Level = Level.ADVERTS,
     fast_forward: bool | None = None,
+    executor: Executor | None = None,
 ) -> Run:
     """Run a scenario once in the simulated world and measure it; what the arguments mean says `Study.run`."""
     from vrrpsim.measure import measure
     from vrrpsim.world import simulate
 
     used = scenario.seed if seed is None else seed
-    trace = simulate(scenario, seed=used, level=level, fast_forward=fast_forward)
+    over = map if executor is None else executor.map
+    trace = simulate(scenario, seed=used, level=level, fast_forward=fast_forward, over=over)
     return Run(scenario, used, trace, measure(scenario, trace, seed=used), overrides)

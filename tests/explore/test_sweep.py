@@ -257,5 +257,5 @@ def test_the_distribution_has_one_line_for_each_cell_and_no_pyplot(grid):
     before = "matplotlib.pyplot" in sys.modules
     figure = grid.plot()
     assert [axes.get_xlabel() for axes in figure.axes] == ["failover, seconds", "outage, seconds"]
-    assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["loss=0%", "loss=40%"]
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["loss=0%", "loss=40%"]
     assert ("matplotlib.pyplot" in sys.modules) == before

@@ -141,8 +141,8 @@ class Packer:
         if self._loose or not self._chunks:
             self._pack()
         if len(self._chunks) > 1 or not _ascending(self._chunks[0].seeds):
-            whole = _joined(self._chunks)
-            self._chunks = [whole.taken(np.unique(whole.seeds, return_index=True)[1])]
+            seeds = np.concatenate([each.seeds for each in self._chunks])
+            self._chunks = [_joined(self._chunks, np.unique(seeds, return_index=True)[1])]
         return self._chunks[0]
 
 
@@ -176,19 +176,24 @@ def small(values: Array) -> Array:
     return values
 
 
-def _joined(chunks: Sequence[PackedRows]) -> PackedRows:
+def _joined(chunks: Sequence[PackedRows], order: Array) -> PackedRows:
+    """All chunks in one, column by column: no more than one column is there twice."""
+
+    def one(columns: Iterable[Array]) -> Array:
+        return np.concatenate(list(columns))[order]
+
     def join(name: str) -> tuple[Array, ...]:
-        return tuple(map(np.concatenate, zip(*(getattr(each, name) for each in chunks), strict=True)))
+        return tuple(map(one, zip(*(getattr(each, name) for each in chunks), strict=True)))
 
     weights = [each.log_weights for each in chunks if each.log_weights is not None]
     return PackedRows(
-        np.concatenate([each.seeds for each in chunks]),
+        one(each.seeds for each in chunks),
         join("values"),
         join("cuts"),
-        np.concatenate([each.overlaps for each in chunks]),
+        one(each.overlaps for each in chunks),
         join("kept"),
         join("measured"),
-        np.concatenate(weights) if weights else None,
+        one(weights) if weights else None,
     )
 
 

@@ -17,12 +17,15 @@ STRANGER_MAC = b"\x02\0\x02\0\0\x01"  # of the card that forged adverts come fro
 STRANGER = 200  # its number among the clients, where a segment has no subnet
 
 
-def card(scenario: Scenario, node: str, interface: str) -> bytes:
-    """The MAC of a node's interface: its own, else one that tells the node and the interface by number."""
+def card(scenario: Scenario, node: str, interface: str, rank: int | None = None) -> bytes:
+    """The MAC of a node's interface: its own, else one that tells the node and the interface by number.
+
+    `rank` is the node's number, where somebody knows it.
+    """
     model = scenario.nodes[node].interfaces[interface]
     if model.mac:
         return bytes.fromhex(model.mac.replace(":", ""))
-    rank = list(scenario.nodes).index(node) + 1
+    rank = rank or list(scenario.nodes).index(node) + 1
     return bytes((2, 0, 0, rank >> 8, rank & 0xFF, list(scenario.nodes[node].interfaces).index(interface)))
 
 

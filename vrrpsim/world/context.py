@@ -6,8 +6,8 @@ modules of this package import each other downwards only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
 
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.scenario.model import Scenario
@@ -27,25 +27,55 @@ class FastForwards(Protocol):
         """Pass over the quiet stretch that begins now; False: there is none worth it."""
 
 
+class Whole(NamedTuple):
+    """What a part of a scenario keeps of the whole: numbers, from 1, and what addresses there are."""
+
+    segments: Mapping[str, int]
+    nodes: Mapping[str, int]
+    virtual: frozenset[Address]
+    known: frozenset[Address]  # those that somebody has or may get
+
+
+def whole_of(scenario: Scenario) -> Whole:
+    """Number a scenario that is no part of another."""
+    virtual = scenario.virtual_addresses()
+    own = (
+        each.ip
+        for node in scenario.nodes.values()
+        for interface in node.interfaces.values()
+        for each in interface.addresses
+    )
+    return Whole(
+        {name: rank for rank, name in enumerate(scenario.segments, 1)},
+        {name: rank for rank, name in enumerate(scenario.nodes, 1)},
+        virtual,
+        virtual.union(own),
+    )
+
+
 class Context:
     """One run's shared things. Two contexts never meet."""
 
-    def __init__(self, scenario: Scenario, seed: int, level: Level, forcing: Forcing | None = None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        calendar: Calendar,
+        trace: Trace,
+        forcing: Forcing | None = None,
+        whole: Whole | None = None,
+    ) -> None:
         self.scenario = scenario
-        self.calendar = Calendar()
+        self.calendar = calendar
         self.streams = Streams(seed)
-        self.trace = Trace(level)
+        self.trace = trace
+        self.whole = whole or whole_of(scenario)
         self.origin_ns = scenario.age_ns  # where the run begins on the calendar, and 0 of its trace is
         self.forcing = forcing  # None: losses are as frequent as they are
         self.fast_forward: FastForwards | None = None
         self.observers: list[Callable[[], None]] = []  # looked at once, after all else of an instant
-        self.virtual = scenario.virtual_addresses()
-        self._known = self.virtual | {
-            each.ip
-            for node in scenario.nodes.values()
-            for interface in node.interfaces.values()
-            for each in interface.addresses
-        }
+        self.virtual = self.whole.virtual
+        self._known = self.whole.known
         self._reconsidering = False
         self._remarks: set[str] = set()
 

@@ -47,7 +47,7 @@ class Machine:
         self.files: dict[str, int] = {}  # what tracked files hold, by name
         self._networks: dict[tuple[str, Address], Network] = {}  # that an address of an interface lies in
         for interface, attachment in model.interfaces.items():
-            mac = card(context.scenario, name, interface)
+            mac = card(context.scenario, name, interface, rank)
             segment = segments[attachment.segment]
             port = Port(context, segment, f"{name}:{interface}", rank, mac, self, model.neighbours)
             networks = own_addresses(attachment, mac)

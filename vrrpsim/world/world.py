@@ -8,8 +8,9 @@ from vrrpsim.scenario.addressing import client_addresses
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Level, Trace, settled, since
 
+from .calendar import Calendar
 from .client import Client
-from .context import Context
+from .context import Context, Whole
 from .fast_forward import FastForward
 from .faults import Faults
 from .forcing import Forcing
@@ -30,23 +31,30 @@ class World:
         level: Level = Level.ADVERTS,
         fast_forward: bool | None = None,
         forcing: Forcing | None = None,
+        whole: Whole | None = None,
+        calendar: Calendar | None = None,
+        trace: Trace | None = None,
     ) -> None:
-        self.context = context = Context(scenario, seed, level, forcing)
+        """`whole`: what the scenario is a part of; `calendar` and `trace` may be the caller's."""
+        self.context = context = Context(
+            scenario, seed, calendar or Calendar(), trace or Trace(level), forcing, whole
+        )
+        ranks = context.whole
         self.scenario, self.calendar, self.trace = scenario, context.calendar, context.trace
         self.segments: dict[str, Segment[Port]] = {
-            name: Segment(context, name, rank, model)
-            for rank, (name, model) in enumerate(scenario.segments.items(), 1)
+            name: Segment(context, name, ranks.segments[name], model)
+            for name, model in scenario.segments.items()
         }
         self.nodes = {
-            name: Node(context, self.segments, name, rank, model)
-            for rank, (name, model) in enumerate(scenario.nodes.items(), 1)
+            name: Node(context, self.segments, name, ranks.nodes[name], model)
+            for name, model in scenario.nodes.items()
         }
         for segment in self.segments.values():
             _mark_martians(segment)
         self.clients: dict[str, Client] = {}
         addresses = client_addresses(scenario)
         for number, (name, client) in enumerate(scenario.clients.items()):
-            rank = len(self.nodes) + 1 + number
+            rank = len(ranks.nodes) + 1 + number
             self.clients[name] = Client(
                 context, self.segments[client.segment], name, rank, client, addresses[name]
             )
@@ -57,8 +65,16 @@ class World:
 
     def run(self) -> Trace:
         """From the start to the scenario's duration; what the trace tells begins at its age."""
+        self.start()
+        return self.go()
+
+    def start(self) -> None:
+        """What is to run at boot starts."""
         for node in self.nodes.values():
             node.start_processes()
+
+    def go(self) -> Trace:
+        """Live through all of it."""
         self.context.reconsider()
         origin_ns = self.context.origin_ns
         if origin_ns:
@@ -99,20 +115,3 @@ def _mark_martians(segment: Segment[Port]) -> None:
     shared = {address for address, ports in owners.items() if ports > 1}
     for port in segment.ports if shared else ():
         port.martians = frozenset(shared & port.local.keys())
-
-
-def simulate(
-    scenario: Scenario,
-    *,
-    seed: int | None = None,
-    level: Level = Level.ADVERTS,
-    fast_forward: bool | None = None,
-    forcing: Forcing | None = None,
-) -> Trace:
-    """Run a scenario once; the seed is the scenario's own unless given.
-
-    `fast_forward` passes over quiet stretches and gives the same history; of the adverts there only the
-    number is recorded. None: do so if the level does not ask for adverts at all.
-    `forcing` makes losses of adverts frequent and knows the weight of the run.
-    """
-    return World(scenario, scenario.seed if seed is None else seed, level, fast_forward, forcing).run()
