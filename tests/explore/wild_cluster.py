@@ -36,6 +36,7 @@ KEYWORDS: dict[str, tuple[Any, ...]] = {  # of an instance; each is there in eve
     "track_interface": (["eth1"], ["eth1 weight -20"], ["eth1 weight 15 reverse"]),
     "track_file": (["level weight 10"], ["level weight 0"], ["level weight -5 reverse"]),
     "track_process": (["proxy weight 7"], ["proxy"]),
+    "track_bfd": (["peer weight -20"], ["peer"]),
     "use_vmac": (True,),
     "vmac_xmit_base": (True,),
     "no_accept": (True,),
@@ -60,6 +61,11 @@ GLOBALS: dict[str, tuple[Any, ...]] = {
     "vrrp_notify_priority_changes": (True,),
     "log_unknown_vrids": (True,),
     "vrrp_garp_master_refresh": (4,),
+}
+NEEDS = {  # a block of the daemon
+    **dict.fromkeys(("hang", "fail", "pass"), "vrrp_scripts"),
+    **dict.fromkeys(("bfd_down", "bfd_up"), "bfd_instances"),
+    "write": "track_files",
 }
 CHECKS = (
     "pkill -0 haproxy",
@@ -144,6 +150,9 @@ def _node(
         daemon["track_files"] = {"level": {"file": "/run/level", "init_file": "1"}}
     if "track_process" in own:
         daemon["vrrp_track_processes"] = {"proxy": {"process": "haproxy"}}
+    if "track_bfd" in own:
+        neighbor = {"neighbor_ip": _address(router, str(number % len(names) + 1)), "multiplier": 3}
+        daemon["bfd_instances"] = {"peer": neighbor | draw.choice(({}, {"min_rx": 200, "min_tx": 100}))}
     daemon["vrrp_instances"] = {"VI_1": own}
     if router in ("two", "group"):
         other = own | {
@@ -172,10 +181,7 @@ def _event(draw: Random, nodes: dict[str, Any], router: str) -> dict[str, Any]:
     node = draw.choice((*names, "master(VI_1)", "backup(VI_1)"))
     fixed = draw.choice(names)
     has = nodes[fixed]["keepalived"]
-    verbs = [verb for verb in sorted(VERBS) if verb != "write" or "track_files" in has]
-    verb = draw.choice(
-        [verb for verb in verbs if verb not in ("hang", "fail", "pass") or "vrrp_scripts" in has]
-    )
+    verb = draw.choice([verb for verb in sorted(VERBS) if NEEDS.get(verb, "vrrp_instances") in has])
     event: dict[str, Any] = {"at": f"{draw.uniform(0, 16):.3f}s"}
     process = draw.choice((f"{node}/haproxy", f"{node}/keepalived"))
     targets: dict[str, Any] = {
@@ -185,7 +191,8 @@ def _event(draw: Random, nodes: dict[str, Any], router: str) -> dict[str, Any]:
         "set_up": f"{fixed}/eth1", "partition": [[fixed], [each for each in names if each != fixed]],
         "impair": "lan", "hang": f"{fixed}/chk", "fail": f"{fixed}/chk",
         "pass": f"{fixed}/chk", "starve": node, "flush_address": fixed, "add_address": f"{fixed}/eth0",
-        "set": f"{fixed}/VI_1", "write": f"{fixed}/level", "inject": "lan",
+        "set": f"{fixed}/VI_1", "bfd_down": f"{fixed}/peer", "bfd_up": f"{fixed}/peer",
+        "write": f"{fixed}/level", "inject": "lan",
     }  # fmt: skip
     event[verb] = targets[verb]
     match verb:

@@ -21,6 +21,7 @@ OWNERS = {
     "bug-1465-address-removed/s.yaml": "b",
     "bug-1675-check-asks-vip/s.yaml": "",
     "bug-1719-unicast-other-if/s.yaml": "a",
+    "bug-1940-track-bfd/s.yaml": "b",
     "bug-2087-notify-drift/s.yaml": "a",
     "bug-2091-vip-is-own-address/own.yaml": "b",
     "bug-2156-all-links-down/s.yaml": "b",
@@ -39,6 +40,7 @@ OWNERS = {
     "kind-unisrc/s.yaml": "b",
     "kind-v6-link/s.yaml": "a",
     "kind-vmac-none/s.yaml": "a",
+    "lab/a-bfd-session-that-is-cut.yaml": "a",
     "lab/a-check-that-asks-the-gateway.yaml": "a",
     "lab/a-check-that-gives-up.yaml": "a",
     "lab/a-check-that-never-succeeds.yaml": "b",
@@ -81,7 +83,6 @@ REFUSED = {  # keepalived exits
     "bug-2270-unicast-no-interface/s.yaml": "interface must be set",
 }
 NOT_YET = {
-    "bug-1940-track-bfd": "track_bfd",
     "bug-2190-interface-recreated": "an interface that is deleted and created",
     "bug-2275-v6-vmac-down-at-start": "a macvlan's own link-local address",
     "bug-2573-same-ll-two-ifs": "one link-local address on two interfaces",

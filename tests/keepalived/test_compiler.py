@@ -741,9 +741,18 @@ def test_track_file_and_track_process():
     assert (process.fork_delay_ns, process.terminate_delay_ns) == (500 * MS, 500 * MS)
 
 
-def test_bfd_is_not_simulated():
-    text = "bfd_instance b {\n neighbor_ip 10.0.0.9\n}\n" + conf("track_bfd {\n b\n c\n}")
-    assert [finding.code for finding in compiled(text).findings] == ["VRRP190", "VRRP416", "VRRP401"]
+def test_bfd_sessions():
+    text = (
+        "bfd_instance b {\n neighbor_ip 10.0.0.9\n min_rx 50\n multiplier 3\n vrrp\n}\nbfd_instance d {\n}\n"
+    )
+    result = compiled(text + conf("track_bfd {\n b\n c\n}"))
+    assert [finding.code for finding in result.findings] == ["VRRP414", "VRRP416", "VRRP401"]
+    [bfd] = result.config.bfds
+    assert (str(bfd.neighbor), bfd.interval_ns, bfd.multiplier) == ("10.0.0.9", 50 * MS, 3)
+    assert [(each.name, each.weight) for each in result.config.instances[0].track_bfds] == [("b", 0)]
+    weighted = compiled(text + conf("priority 255\ntrack_bfd {\n b weight -254\n}"))
+    assert {"VRRP413", "VRRP403"} <= {finding.code for finding in weighted.findings}
+    assert weighted.config.instances[0].track_bfds == ()
 
 
 def test_n04_an_owner_loses_weighted_scripts():

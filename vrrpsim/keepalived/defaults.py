@@ -80,6 +80,7 @@ class Completion:
             ),
             files=tuple(router.files.values()),
             processes=tuple(router.processes.values()),
+            bfds=tuple(router.bfds.values()),
             interface_delays=tuple(self._debounce(delay, instances) for delay in router.interface_delays),
             garp_groups=(*router.garp_groups, *((everywhere,) if intervals else ())),
         )
@@ -342,11 +343,12 @@ class Completion:
         return tracks
 
     def _without_weights(self, draft: ParsedInstance, tracks: Tracks, reason: str) -> None:
-        """SG-6: weighted scripts go, files lose weight 1 or go, interfaces and processes stay."""
+        """SG-6: weighted scripts and BFDs go, files lose weight 1 or go, interfaces and processes stay."""
         code = "VRRP403" if reason == "an address owner" else "VRRP404"
-        for track in [track for track in tracks["script"].values() if track.weight]:
-            self._track_warning(draft, "script", track.name, code, f"has a weight; ignored for {reason}")
-            del tracks["script"][track.name]
+        for kind in ("script", "bfd"):
+            for track in [track for track in tracks[kind].values() if track.weight]:
+                self._track_warning(draft, kind, track.name, code, f"has a weight; ignored for {reason}")
+                del tracks[kind][track.name]
         for track in [track for track in tracks["file"].values() if track.weight]:
             if track.weight == 1:
                 self._track_warning(draft, "file", track.name, code, f"loses its weight for {reason}")
@@ -371,6 +373,7 @@ class Completion:
             track_scripts=_merged(config.track_scripts, group.track_scripts),
             track_files=_merged(config.track_files, group.track_files),
             track_processes=_merged(config.track_processes, group.track_processes),
+            track_bfds=_merged(config.track_bfds, group.track_bfds),
         )
 
     # --- sync groups
@@ -484,8 +487,14 @@ def _notify(draft: Parsed) -> NotifyScripts:
 
 
 def _by_field(tracks: Tracks) -> dict[str, tuple[Track, ...]]:
-    """Name the model's fields: track_interfaces, track_scripts, track_files, track_processes."""
-    plural = {"interface": "interfaces", "script": "scripts", "file": "files", "process": "processes"}
+    """Name the model's fields: track_interfaces, track_scripts, track_files, track_processes, track_bfds."""
+    plural = {
+        "interface": "interfaces",
+        "script": "scripts",
+        "file": "files",
+        "process": "processes",
+        "bfd": "bfds",
+    }
     return {f"track_{plural[kind]}": tuple(tracks[kind].values()) for kind in TRACKERS}
 
 

@@ -14,6 +14,7 @@ from vrrpsim.protocol.configuration import (
     SECOND_NS,
     Address,
     AuthType,
+    BfdConfig,
     ChecksumMode,
     FileConfig,
     GarpGroup,
@@ -28,7 +29,7 @@ from vrrpsim.protocol.configuration import (
 )
 from vrrpsim.protocol.dialect import Dialect
 
-TRACKERS = ("interface", "script", "file", "process")
+TRACKERS = ("interface", "script", "file", "process", "bfd")
 
 
 @dataclass(eq=False, repr=False)
@@ -153,6 +154,18 @@ class ParsedGarpGroup(Parsed):
 
 
 @dataclass(eq=False, repr=False)
+class ParsedBfd(Parsed):
+    """A `bfd_instance`."""
+
+    neighbor: Address | None = None
+    weight: int = 0
+    reverse: bool = False
+    min_rx_ns: int = 10_000_000
+    min_tx_ns: int = 10_000_000
+    multiplier: int = 5
+
+
+@dataclass(eq=False, repr=False)
 class ParsedRouter:
     """Everything read so far; trackers are looked up here while parsing (N10)."""
 
@@ -163,7 +176,7 @@ class ParsedRouter:
     scripts: dict[str, ScriptConfig] = field(default_factory=dict)
     files: dict[str, FileConfig] = field(default_factory=dict)
     processes: dict[str, ProcessConfig] = field(default_factory=dict)
-    bfds: set[str] = field(default_factory=set)
+    bfds: dict[str, BfdConfig] = field(default_factory=dict)
     dropped: set[str] = field(default_factory=set)  # tracked before they are defined
     not_simulated: set[str] = field(default_factory=set)  # keywords already remarked upon
     interface_delays: list[InterfaceDelay] = field(default_factory=list)

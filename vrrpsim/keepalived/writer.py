@@ -15,6 +15,7 @@ from vrrpsim.protocol.configuration import (
     GROUP4,
     GROUP6,
     AuthType,
+    BfdConfig,
     ChecksumMode,
     FileConfig,
     Garp,
@@ -45,6 +46,7 @@ def keepalived_conf(config: RouterConfig, *, secrets: bool = False) -> str:
         *(_block(f"vrrp_script {_word(each.name)}", _script(each)) for each in config.scripts),
         *(_block(f"track_file {_word(each.name)}", _file(each)) for each in config.files),
         *(_block(f"vrrp_track_process {_word(each.name)}", _process(each)) for each in config.processes),
+        *(_block(f"bfd_instance {_word(each.name)}", _bfd(each)) for each in config.bfds),
         *(_block("garp_group", _garp_group(each)) for each in config.garp_groups if each.interfaces),
         _block(
             "interface_up_down_delays",
@@ -131,6 +133,15 @@ def _process(each: ProcessConfig) -> Lines:
     yield from _plain(TRACK_PROCESS, each)
 
 
+def _bfd(each: BfdConfig) -> Lines:
+    yield f"neighbor_ip {each.neighbor}"
+    for word in ("min_rx", "min_tx"):
+        yield f"{word} {each.interval_ns // 1_000_000}"
+    yield f"multiplier {each.multiplier}"
+    yield _weight(each.weight, each.reverse)
+    yield "vrrp"
+
+
 def _garp_group(each: GarpGroup) -> Lines:
     yield from _block("interfaces", iter(each.interfaces))
     yield from _plain(GARP_GROUP, each)
@@ -141,6 +152,7 @@ TRACKERS = {
     "track_script": "track_scripts",
     "track_file": "track_files",
     "track_process": "track_processes",
+    "track_bfd": "track_bfds",
 }
 
 
@@ -159,8 +171,8 @@ def _group(group: GroupConfig, config: RouterConfig) -> Lines:
     if any(
         track.weight
         for member in members
-        for track in (*member.track_scripts, *member.track_files)
-        if track not in (*group.track_scripts, *group.track_files)
+        for track in (*member.track_scripts, *member.track_files, *member.track_bfds)
+        if track not in (*group.track_scripts, *group.track_files, *group.track_bfds)
     ):
         yield "sync_group_tracking_weight"
     yield from _trackers(group)

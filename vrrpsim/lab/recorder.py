@@ -45,6 +45,7 @@ LOG = (
     ("priority", re.compile(r"\((.+)\) Changing effective priority from (\d+) to (\d+)")),
     ("script", re.compile(r"VRRP_Script\((.+)\) (succeeded|failed|timed_out)")),
     ("interface", re.compile(r"Netlink reports (\S+) (up|down)")),
+    ("bfd", re.compile(r"Tracked BFD instance (\S+) is (UP|DOWN)")),
     ("process", re.compile(r"Quorum (gained|lost) for tracked process (\S+)")),
 )
 TOLD_LINE = re.compile(r'TOLD (\S+) (INSTANCE|GROUP) "(.+)" (\S+) 0$')  # a stand-in of a notify script
@@ -245,8 +246,8 @@ class Recorder:
                 self.add(PriorityChange(at_ns, node, match[1], old, new, ""))
             else:
                 name, word = (match[2], match[1]) if kind == "process" else (match[1], match[2])
-                ok = word in ("succeeded", "up", "gained")
-                self.add(TrackerChange(at_ns, node, kind, name, ok, word.replace("_", " ")))
+                word = word.lower().replace("_", " ")
+                self.add(TrackerChange(at_ns, node, kind, name, word in ("succeeded", "up", "gained"), word))
             return
 
     def _entered(self, at_ns: int, node: str, instance: str, state: str, reason: str = "") -> None:

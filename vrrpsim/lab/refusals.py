@@ -10,12 +10,16 @@ from vrrpsim.findings import Place
 from vrrpsim.scenario.events import Event, Impairment
 from vrrpsim.scenario.file.yaml_tree import Keys, Tree, dotted, read_tree
 from vrrpsim.scenario.model import Neighbours, Scenario
+from vrrpsim.scenario.verbs import SESSION, on
 
 from . import kernel
 from .client import address_of
 from .programs import find
 
-REFUSED_VERBS = {"starve": "it cannot make a real machine late"}
+REFUSED_VERBS = {
+    "starve": "it cannot make a real machine late",
+    **dict.fromkeys(on(SESSION), "a real session is what its packets make of it; cut them by a partition"),
+}
 IMPAIRMENTS = ("burst", "delay", "jitter", "duplicate", "reorder", "corrupt")
 LONGEST_DELAY_NS = 5_000_000  # that a bridge without any may stand for
 LONGEST_NAME = 15  # of an interface

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from vrrpsim.keepalived.commands import meaning_of
+from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.verbs import VERBS, Effect
 from vrrpsim.trace import Fault, FaultEnd
 
@@ -49,15 +51,37 @@ class Cause:
         """Whether the event met one of these nodes, or no node in particular."""
         return not self.nodes or any(node in self.nodes for node in nodes)
 
-    def explains(self, old: str, new: str) -> bool:
-        """Whether the event can have moved an address from `old` to `new`."""
+    def explains(self, old: Collection[str], new: Collection[str]) -> bool:
+        """Whether it can have moved an address from a node to another: each with those whom it asks."""
         match self.effect:
             case Effect.HARM:
-                return old in self.nodes
+                return any(node in self.nodes for node in old)
             case Effect.REPAIR:
-                return new in self.nodes
+                return any(node in self.nodes for node in new)
             case Effect.EITHER:
-                return self.touches(old, new)
+                return self.touches(*old, *new)
+
+
+def asked_by(scenario: Scenario) -> dict[str, frozenset[str]]:
+    """Return, for each node, the others that its checks and BFD sessions ask."""
+    owners = {
+        each.ip: name
+        for name, node in scenario.nodes.items()
+        for interface in node.interfaces.values()
+        for each in interface.addresses
+    }
+    found = {}
+    for name, node in scenario.nodes.items():
+        daemon = node.keepalived
+        addresses = [bfd.neighbor for bfd in daemon.config.bfds] if daemon else []
+        for script in daemon.config.scripts if daemon else ():
+            probe = daemon.probes.get(script.name) if daemon else None
+            answers = probe.answers if probe else meaning_of(script.command).answers
+            addresses += [answers[0]] if answers else []
+        others = frozenset(owners[each] for each in addresses if each in owners) - {name}
+        if others:
+            found[name] = others
+    return found
 
 
 def causes(faults: Iterable[Fault | FaultEnd], nodes: Iterable[str]) -> tuple[Cause, ...]:

@@ -102,30 +102,34 @@ def failovers(
     owned: Iterable[Ownership],
     daemons: Mapping[str, DaemonRules],
     watchers: Mapping[str, Mapping[str, int]],
+    asked: Mapping[str, frozenset[str]],
 ) -> tuple[Failover, ...]:
     """Return the failovers of a run in order of time.
 
-    `watchers` gives, for each address, the clients that ask it and their period in ns.
+    `watchers` gives, for each address, the clients that ask it and their period in ns; `asked`, for each
+    node, those whose harm its checks or BFD sessions notice.
     """
-    events = causes(past.faults, daemons)
+    events = causes(past.faults, {*daemons, *(node for each in asked.values() for node in each)})
     index = _Index(past)
     found: list[Failover] = []
     for ownership in owned:
         address = ownership.address
         seen = _Seen(index, daemons, address, watchers.get(address, {}))
-        found += _takeovers(seen, ownership, events)
+        found += _takeovers(seen, ownership, events, asked)
         found += filter(None, (_heal(seen, span, ownership, events) for span in ownership.dual_master))
     return tuple(sorted(found, key=attrgetter("owner_ns", "address")))
 
 
-def _takeovers(seen: _Seen, ownership: Ownership, events: Sequence[Cause]) -> Iterator[Failover]:
+def _takeovers(
+    seen: _Seen, ownership: Ownership, events: Sequence[Cause], asked: Mapping[str, frozenset[str]]
+) -> Iterator[Failover]:
     answered: set[Cause] = set()
     for old, tenure in changes_of_owner(ownership):
         won = seen.won(tenure)
         if won is None and seen.instance_of(tenure.node) is not None:
             continue  # nobody was elected, as when a reload adds an address
         kept = old.end_ns > tenure.start_ns + HAND_OVER_NS or not old.ended
-        cause = _cause(events, old, tenure)
+        cause = _cause(events, old, tenure, asked)
         heard_ns = won.last_advert_ns if won else None
         if cause is None or (cause.goes_on and (heard_ns or 0) > cause.at_ns):
             if heard_ns is None or not (kept or cause):
@@ -140,10 +144,13 @@ def _takeovers(seen: _Seen, ownership: Ownership, events: Sequence[Cause]) -> It
         yield _change(seen, old.node, tenure, won, kind, cause, fault_ns)
 
 
-def _cause(events: Sequence[Cause], old: Tenure, new: Tenure) -> Cause | None:
+def _cause(
+    events: Sequence[Cause], old: Tenure, new: Tenure, asked: Mapping[str, frozenset[str]]
+) -> Cause | None:
     last_ns = min(old.end_ns, new.start_ns)
     before = events[: bisect_right(events, last_ns, key=attrgetter("at_ns"))]
-    return next((event for event in reversed(before) if event.explains(old.node, new.node)), None)
+    olds, news = ({tenure.node} | asked.get(tenure.node, frozenset()) for tenure in (old, new))
+    return next((event for event in reversed(before) if event.explains(olds, news)), None)
 
 
 def _kind(cause: Cause, old: str) -> FailoverKind:

@@ -12,7 +12,7 @@ from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Fault, FaultEnd, Reachability, Trace
 
-from .causes import causes, event_words
+from .causes import asked_by, causes, event_words
 from .expectations import Verdict, judge, overall
 from .failovers import NO_EVENT, Failover, failovers
 from .history import History, history
@@ -110,7 +110,7 @@ def measure(scenario: Scenario, trace: Trace, *, seed: int | None = None) -> Res
         for name, client in scenario.clients.items()
     }
     rules = daemons(scenario)
-    found = failovers(past, owned, rules, watchers)
+    found = failovers(past, owned, rules, watchers, asked_by(scenario))
     judged = judge(scenario.expect, owned, found, clients, past.end_ns) if scenario.expect else ()
     return Result(
         name=scenario.name,

@@ -167,6 +167,7 @@ class InstanceConfig:
     track_scripts: tuple[Track, ...] = ()
     track_files: tuple[Track, ...] = ()
     track_processes: tuple[Track, ...] = ()
+    track_bfds: tuple[Track, ...] = ()
     config_faults: tuple[str, ...] = ()  # reasons to stay in FAULT for ever
     notify: NotifyScripts = NotifyScripts()
 
@@ -177,11 +178,12 @@ class InstanceConfig:
 
     @property
     def tracked(self) -> dict[str, tuple[Track, ...]]:
-        """All trackers by kind: "script", "interface", "process", "file"."""
+        """All trackers by kind: "script", "interface", "process", "bfd", "file"."""
         return {
             "script": self.track_scripts,
             "interface": self.track_interfaces,
             "process": self.track_processes,
+            "bfd": self.track_bfds,
             "file": self.track_files,
         }
 
@@ -247,6 +249,18 @@ class ProcessConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BfdConfig:
+    """One `bfd_instance`: a session with a neighbour, down `multiplier` intervals after the last packet."""
+
+    name: str
+    neighbor: Address
+    weight: int = 0
+    reverse: bool = False
+    interval_ns: int = 10_000_000  # the longer of min_rx and min_tx
+    multiplier: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupConfig:
     """One `vrrp_sync_group` (SG-1 … SG-9); its trackers apply to every member."""
 
@@ -256,6 +270,7 @@ class GroupConfig:
     track_scripts: tuple[Track, ...] = ()
     track_files: tuple[Track, ...] = ()
     track_processes: tuple[Track, ...] = ()
+    track_bfds: tuple[Track, ...] = ()
     notify: NotifyScripts = NotifyScripts()
 
 
@@ -287,6 +302,7 @@ class RouterConfig:
     scripts: tuple[ScriptConfig, ...] = ()  # only those in use (SC-2)
     files: tuple[FileConfig, ...] = ()
     processes: tuple[ProcessConfig, ...] = ()
+    bfds: tuple[BfdConfig, ...] = ()
     startup_delay_ns: int = 0
     interface_delays: tuple[InterfaceDelay, ...] = ()
     garp_groups: tuple[GarpGroup, ...] = ()

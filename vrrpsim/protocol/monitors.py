@@ -35,6 +35,7 @@ class Monitors:
         changed: Callable[[int, str], None],
     ) -> None:
         self.files: dict[str, int] = {}
+        self.bfds_up: frozenset[str] = frozenset()  # none at the start
         self._timers = timers
         self._emit = emit
         self._changed = changed
@@ -102,6 +103,18 @@ class Monitors:
         elif self.files.get(name, 0) != value:
             self.files[name] = value
             self._emit(TrackerChanged("file", name, value == 0, f"value {value}"))
+            self._changed(now_ns, name)
+
+    def bfd_changed(self, name: str, up: bool, now_ns: int) -> None:
+        """The session of a bfd_instance came up or went down (§3.3)."""
+        if up != (name in self.bfds_up):
+            self.bfds_up = self.bfds_up | {name} if up else self.bfds_up - {name}
+            word = "up" if up else "down"
+            for instance in self._config.instances:
+                if any(track.name == name for track in instance.track_bfds):
+                    text = "VRRP_Instance({}) Tracked BFD instance {} is {}"
+                    self._log(text, instance.name, name, word.upper())
+            self._emit(TrackerChanged("bfd", name, up, word))
             self._changed(now_ns, name)
 
     def _process_configs(self) -> dict[str, ProcessConfig]:

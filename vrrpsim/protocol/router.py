@@ -327,6 +327,11 @@ class VrrpRouter:
         self._monitors.process_count(name, count, now_ns)
         return self._take()
 
+    def bfd_changed(self, name: str, up: bool, now_ns: int) -> list[Output]:
+        """A BFD session came up or went down (§3.3)."""
+        self._monitors.bfd_changed(name, up, now_ns)
+        return self._take()
+
     def set_priority(self, instance: str, priority: int, now_ns: int) -> list[Output]:
         """The operator changes the configured priority at run time, as a reload with it would."""
         changed = self.instances[instance]
@@ -488,6 +493,7 @@ class VrrpRouter:
             scripts=self._scripts.verdicts(),
             files=self._monitors.files,
             processes=self._monitors.processes_ok(),
+            bfds_up=self._monitors.bfds_up,
             excused=self._scripts.excused(),
         )
 

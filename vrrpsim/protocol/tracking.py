@@ -59,6 +59,7 @@ class Known:
     scripts: Mapping[str, bool]  # only scripts with a result
     files: Mapping[str, int]
     processes: Mapping[str, bool]
+    bfds_up: frozenset[str] = frozenset()
     excused: frozenset[str] = frozenset()  # scripts without a result for which nobody waits (SC-10)
 
 
@@ -121,6 +122,8 @@ def standing(config: InstanceConfig, base: int, known: Known) -> Standing:
             reasons.append((track.name, amount))
     for track in config.track_processes:
         weigh(track, f"process {track.name}", known.processes.get(track.name, False))
+    for track in config.track_bfds:
+        weigh(track, f"bfd {track.name}", track.name in known.bfds_up)
     total = base + sum(amount for _, amount in reasons)
     return Standing(total, tuple(faults), waiting, tuple(reasons))
 

@@ -104,15 +104,18 @@ RULES = (
     ),
     Rule(
         "VRRP416",
-        "bfd-not-simulated",
+        "bfd-holds-master",
         WARNING,
-        "vrrpsim has no BFD; the tracker is left out of what it says.",
+        "Without a weight an instance is in FAULT until its BFD session is up; a lone node is never master.",
         bad=instance(
             block("track_bfd", "B"),
             before=block("bfd_instance B", "neighbor_ip 192.0.2.2", "source_ip 192.0.2.1"),
         ),
-        good=instance(before=block("bfd_instance B", "neighbor_ip 192.0.2.2", "source_ip 192.0.2.1")),
-        source="docs/model.md",
+        good=instance(
+            block("track_bfd", "B weight -20"),
+            before=block("bfd_instance B", "neighbor_ip 192.0.2.2", "source_ip 192.0.2.1"),
+        ),
+        source=RAN,
     ),
     Rule(
         "VRRP417",

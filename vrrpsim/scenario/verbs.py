@@ -19,7 +19,7 @@ class Effect(Enum):
 
 
 PROCESS, NODE, INTERFACE, SCRIPT = "NODE/PROCESS", "NODE", "NODE/INTERFACE", "NODE/SCRIPT"
-FILE, INSTANCE, SEGMENT = "NODE/FILE", "NODE/INSTANCE", "SEGMENT"
+FILE, INSTANCE, SEGMENT, SESSION = "NODE/FILE", "NODE/INSTANCE", "SEGMENT", "NODE/BFD"
 PLACE, GROUPS = "SEGMENT or NODE/INTERFACE", "[[A…], [B…]]"
 
 
@@ -211,6 +211,24 @@ ROWS = (
         "Somebody writes a value to the track_file NODE/FILE.",
         "gets another value in a tracked file",
         EITHER,
+        steers=True,
+    ),
+    Verb(
+        "bfd_down",
+        SESSION,
+        "The session of the bfd_instance NODE/BFD goes down, whoever may be reached.",
+        "loses a BFD session",
+        HARM,
+        "bfd_up",
+        steers=True,
+    ),
+    Verb(
+        "bfd_up",
+        SESSION,
+        "The session of the bfd_instance NODE/BFD comes up, whoever may be reached.",
+        "has a BFD session again",
+        REPAIR,
+        "bfd_down",
         steers=True,
     ),
     Verb(

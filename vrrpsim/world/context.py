@@ -76,6 +76,7 @@ class Context:
         self.observers: list[Callable[[], None]] = []  # looked at once, after all else of an instant
         self.virtual = self.whole.virtual
         self._known = self.whole.known
+        self.sessions: list[Callable[[], None]] = []  # what depends on whether daemons run
         self._reconsidering = False
         self._remarks: set[str] = set()
 

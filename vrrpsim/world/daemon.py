@@ -19,6 +19,7 @@ from vrrpsim.scenario.model import Keepalived
 from vrrpsim.trace import Life, ProcessChange
 
 from . import latencies
+from .bfd import BfdSessions
 from .calendar import Alarm, Kind
 from .frame import VrrpFrame
 from .machine import Machine
@@ -45,6 +46,7 @@ class Daemon:
         self._again = False  # to be started when it has stopped
         self._next_life = Alarm(self._calendar, Kind.TIMER, machine.rank)
         self.wakeups = Wakeups(machine, self)
+        self.sessions = BfdSessions(machine, self)
         self.scripts = ScriptRunner(machine, self.wakeups, self, model.probes)
         self.notifies = NotifyRunner(machine)
         self.outputs = OutputQueue(machine, self.wakeups, self.scripts, self.notifies)
@@ -84,6 +86,7 @@ class Daemon:
         self._become(Life.RUNNING)
         self._join_groups(True)
         self.perform(self.router.start(self._host(), self._calendar.now_ns))
+        self.sessions.evaluate()
 
     def stop(self) -> None:
         """SIGTERM: graceful; the process is gone a second later (§1.7)."""
@@ -105,6 +108,7 @@ class Daemon:
         self._next_life.cancel()
         self.outputs.forget()
         self.scripts.forget()
+        self.sessions.forget()
         self._join_groups(False)
         self.router = VrrpRouter(self.config, self._dialect)
         self._become(Life.DEAD)
@@ -150,6 +154,7 @@ class Daemon:
     def _read(self, config: RouterConfig) -> None:
         self.config = self.outputs.config = config
         self.scripts.read(config)
+        self.sessions.read(config.bfds)
 
     def _become(self, life: Life) -> None:
         self.life = life
@@ -157,6 +162,8 @@ class Daemon:
         self.machine.context.trace.add(
             ProcessChange(self._calendar.now_ns, self.machine.name, self.name, life.value)
         )
+        for evaluate in self.machine.context.sessions:
+            evaluate()
 
     # --- what happens to it
 
@@ -217,6 +224,13 @@ class Daemon:
     def file_changed(self, name: str, value: int) -> None:
         """Inotify reports another value of a tracked file."""
         self._netlink(lambda: self.router.file_changed(name, value, self._calendar.now_ns))
+
+    def bfd_changed(self, name: str, up: bool) -> None:
+        """The BFD process tells of a session."""
+        if self._hears:
+            self.wakeups.post(
+                self._hear_kernel, lambda: self.router.bfd_changed(name, up, self._calendar.now_ns), ()
+            )
 
     def process_changed(self, process: str) -> None:
         """The kernel's process connector reports a start or an end."""

@@ -19,7 +19,7 @@ from vrrpsim.scenario.events import (
     Target,
     WriteFile,
 )
-from vrrpsim.scenario.verbs import PROCESS, SCRIPT, VERBS, on
+from vrrpsim.scenario.verbs import PROCESS, SCRIPT, SESSION, VERBS, on
 from vrrpsim.trace import Fault, FaultEnd
 
 from .calendar import Kind
@@ -71,6 +71,7 @@ class Faults:
             "flush_address": self._flush_address,
             "add_address": self._add_address,
             "write": self._write,
+            **dict.fromkeys(on(SESSION), self._session),
             "set": self._set_priority,
             "inject": self._inject,
         }
@@ -323,6 +324,14 @@ class Faults:
         file, before = event.target.item, node.files.get(event.target.item, 0)
         node.write_file(file, event.parameters.value)
         return (f"{node.name}/{file}",), lambda: node.write_file(file, before)
+
+    def _session(self, event: Event, _purpose: str) -> Met:
+        node = self._node(event.target)
+        if node is None or node.daemon is None or event.target is None or event.target.item is None:
+            return (), None
+        name, up, sessions = event.target.item, event.verb == "bfd_up", node.daemon.sessions
+        sessions.force(name, up)
+        return (f"{node.name}/{name}",), lambda: sessions.force(name, up, undo=True)
 
     def _set_priority(self, event: Event, _purpose: str) -> Met:
         node = self._node(event.target)

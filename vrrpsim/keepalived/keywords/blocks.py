@@ -111,12 +111,6 @@ def close_garp_group(line: Line, draft: ParsedGarpGroup) -> None:
     draft.router.garp_groups.append(as_written(GarpGroup, draft, interfaces=tuple(draft.interfaces)))
 
 
-def bfd_instance(line: Line, router: ParsedRouter) -> None:
-    """Remember the name only."""
-    router.bfds.add(line.word().text)
-    not_simulated(line, router)
-
-
 def not_simulated(line: Line, router: ParsedRouter) -> None:
     """Class O: another subsystem."""
     if line.keyword not in router.not_simulated:

@@ -293,13 +293,7 @@ def tracker(kind: str, collection: str, limit: int) -> Handler:
             return
         found = known[line.keyword]
         _track(line, draft, kind, Track(found.name, found.weight, found.reverse), limit)
+        if kind == "bfd" and draft.tracks[kind][found.name].weight == 0:
+            line.say("VRRP416", f"no node is master while its BFD session {found.name} is down")
 
     return handle
-
-
-def track_bfd(line: Line, draft: Parsed) -> None:
-    """Drop the tracker: BFD is not part of the simulation."""
-    if line.keyword not in draft.router.bfds:
-        line.say("VRRP401", f"track_bfd '{line.keyword[:60]}' is not defined above; ignored")
-    else:
-        line.say("VRRP416", f"BFD is not simulated; tracker '{line.keyword[:60]}' is ignored")

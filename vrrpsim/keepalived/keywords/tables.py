@@ -136,7 +136,7 @@ TRACK_KEYWORDS: Table = {
     "track_script": entries(LINES, instance.tracker("script", "scripts", 253)),
     "track_file": entries(LINES, instance.tracker("file", "files", 254)),
     "track_process": entries(LINES, instance.tracker("process", "processes", 254)),
-    "track_bfd": entries(LINES, instance.track_bfd),
+    "track_bfd": entries(LINES, instance.tracker("bfd", "bfds", 253)),
 }
 
 NOTIFY_KEYWORDS: Table = {
@@ -249,6 +249,15 @@ GARP_GROUP: Table = {
     "interfaces": entries(NAMES, blocks.add_interfaces),
 }
 
+BFD_INSTANCE: Table = {
+    "neighbor_ip": Keyword(WORD, trackers.bfd_neighbor),
+    "min_rx": trackers.milliseconds("min_rx_ns"),
+    "min_tx": trackers.milliseconds("min_tx_ns"),
+    "multiplier": integer("multiplier", 1, 255),
+    "weight": Keyword(WORDS, trackers.script_weight, most=2),
+    **host(FLAG, "passive vrrp checker"),
+    **host(WORDS, "source_ip idle_tx ttl hoplimit max_hops"),
+}
 _FILE_BLOCK = Keyword(opens=trackers.open_file, table=TRACK_FILE, closes=trackers.close_file)
 _OTHER_SUBSYSTEM = Keyword(handle=blocks.not_simulated, skip=True, repeatable=True)
 
@@ -267,6 +276,9 @@ ROOT: Table = {  # those with `inline` in this order: definitions before uses
     ),
     "track_file": replace(_FILE_BLOCK, inline="track_files"),
     "vrrp_track_file": _FILE_BLOCK,
+    "bfd_instance": Keyword(
+        opens=trackers.open_bfd, table=BFD_INSTANCE, closes=trackers.close_bfd, inline="bfd_instances"
+    ),
     "garp_group": Keyword(
         opens=blocks.open_garp_group, table=GARP_GROUP, closes=blocks.close_garp_group, inline="garp_groups"
     ),
@@ -275,7 +287,6 @@ ROOT: Table = {  # those with `inline` in this order: definitions before uses
     "interface_up_down_delays": replace(
         entries(LINES, blocks.interface_delay), inline="interface_up_down_delays"
     ),
-    "bfd_instance": Keyword(handle=blocks.bfd_instance, skip=True, repeatable=True),
     **dict.fromkeys(("virtual_server", "virtual_server_group", "SSL"), _OTHER_SUBSYSTEM),
     **host(
         WORDS,
@@ -294,6 +305,7 @@ ALL_TABLES: tuple[Table, ...] = (
     VRRP_SCRIPT,
     TRACK_FILE,
     TRACK_PROCESS,
+    BFD_INSTANCE,
     GARP_GROUP,
 )
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from vrrpsim.keepalived.arguments import Line, split_command
+from vrrpsim.keepalived.arguments import Line, parse_address, split_command
 from vrrpsim.keepalived.commands import meaning_of, shell_syntax
 from vrrpsim.keepalived.parsed import (
     Parsed,
+    ParsedBfd,
     ParsedFile,
     ParsedProcess,
     ParsedRouter,
     ParsedScript,
     as_written,
 )
-from vrrpsim.protocol.configuration import SECOND_NS, FileConfig, ProcessConfig, ScriptConfig
+from vrrpsim.protocol.configuration import SECOND_NS, BfdConfig, FileConfig, ProcessConfig, ScriptConfig
 
 from .handlers import INT_MAX, SECONDS_MAX
 from .walker import Keyword, Takes
@@ -63,7 +64,7 @@ def _script_seconds(line: Line, old_ns: int) -> int:
     return old_ns if value is None else max(value, 1) * SECOND_NS
 
 
-def script_weight(line: Line, draft: ParsedScript) -> None:
+def script_weight(line: Line, draft: ParsedScript | ParsedBfd) -> None:
     """§3.1: out of range is an error, and stored all the same."""
     value = line.integer(1, -INT_MAX, INT_MAX)
     if value is None:
@@ -210,3 +211,40 @@ def close_process(line: Line, draft: ParsedProcess) -> None:
         router.processes[draft.name] = as_written(
             ProcessConfig, draft, param_match="exact" if exact else draft.param_match
         )
+
+
+# --- bfd_instance
+
+
+def open_bfd(line: Line, router: ParsedRouter) -> ParsedBfd:
+    """Begin a `bfd_instance`."""
+    return ParsedBfd(line.word().text, line.word().place, router)
+
+
+def bfd_neighbor(line: Line, draft: ParsedBfd) -> None:
+    """With whom the session is."""
+    draft.neighbor = parse_address(line.word().text)
+
+
+def milliseconds(name: str) -> Keyword:
+    """Store 1 to 1000 ms."""
+
+    def handle(line: Line, draft: ParsedBfd) -> None:
+        value = line.integer(1, 1, 1000)
+        if value is not None:
+            setattr(draft, name, value * 1_000_000)
+
+    return Keyword(Takes.INT, handle)
+
+
+def close_bfd(line: Line, draft: ParsedBfd) -> None:
+    """Define the session; one without neighbour is dropped."""
+    router = draft.router
+    if draft.neighbor is None:
+        line.say("VRRP414", f"bfd_instance {draft.name} names no neighbour; removed")
+    elif draft.name in router.bfds:
+        line.say("VRRP410", f"bfd_instance {draft.name} is already defined; ignored")
+    else:
+        _remember(router, "bfd", draft)
+        interval_ns = max(draft.min_rx_ns, draft.min_tx_ns)
+        router.bfds[draft.name] = as_written(BfdConfig, draft, interval_ns=interval_ns)

@@ -12,6 +12,7 @@ from vrrpsim.keepalived.arguments import Line, MissingParameterError
 from vrrpsim.keepalived.lexer import Row
 from vrrpsim.keepalived.parsed import (
     Parsed,
+    ParsedBfd,
     ParsedFile,
     ParsedGarpGroup,
     ParsedGroup,
@@ -226,6 +227,7 @@ _KINDS: dict[type, str] = {
     ParsedScript: "script",
     ParsedFile: "track_file",
     ParsedProcess: "track_process",
+    ParsedBfd: "bfd_instance",
     ParsedGarpGroup: "garp_group",
     Parsed: "",
 }

@@ -25,7 +25,18 @@ from vrrpsim.scenario.events import (
     WriteFile,
 )
 from vrrpsim.scenario.model import Node, Scenario
-from vrrpsim.scenario.verbs import FILE, INSTANCE, INTERFACE, NODE, PLACE, PROCESS, SCRIPT, SEGMENT, VERBS
+from vrrpsim.scenario.verbs import (
+    FILE,
+    INSTANCE,
+    INTERFACE,
+    NODE,
+    PLACE,
+    PROCESS,
+    SCRIPT,
+    SEGMENT,
+    SESSION,
+    VERBS,
+)
 
 from .format import EventDocument, KeepalivedDocument
 from .yaml_tree import Keys, Tree
@@ -302,6 +313,10 @@ def _files(node: Node) -> list[str]:
     return [file.name for file in node.keepalived.config.files] if node.keepalived else []
 
 
+def _sessions(node: Node) -> list[str]:
+    return [bfd.name for bfd in node.keepalived.config.bfds] if node.keepalived else []
+
+
 def _instances(node: Node) -> list[str]:
     return [instance.name for instance in node.keepalived.config.instances] if node.keepalived else []
 
@@ -317,4 +332,5 @@ _ITEMS: dict[str, tuple[str, Callable[[Node], list[str]]]] = {
     SCRIPT: ("vrrp_script in use", _scripts),
     FILE: ("track_file", _files),
     INSTANCE: ("vrrp_instance", _instances),
+    SESSION: ("bfd_instance", _sessions),
 }
