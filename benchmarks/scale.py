@@ -22,6 +22,7 @@ from benchmarks.lean import Call, Node
 from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Level
+from vrrpsim.world import simulate
 from vrrpsim.world.calendar import Kind
 from vrrpsim.world.world import World
 
@@ -133,6 +134,18 @@ def ours(size: Size, seconds: int, fast_forward: bool = False) -> Callable[[], f
     return work
 
 
+def in_parts(size: Size, seconds: int) -> Callable[[], float]:
+    """Return the same where each segment is a world of its own."""
+    settled, whole = scenario(size, 0), scenario(size, seconds)
+
+    def took_s(network: Scenario) -> float:
+        start = time.perf_counter()
+        simulate(network, level=Level.STATES, fast_forward=False)
+        return time.perf_counter() - start
+
+    return lambda: took_s(whole) - took_s(settled)
+
+
 def _rates(what: str, size: Size, seconds: int, rounds: int) -> Iterator[Row]:
     """As a sweep runs it, and with every advert an event."""
     for fast_forward in (True, False):
@@ -145,8 +158,23 @@ def _rates(what: str, size: Size, seconds: int, rounds: int) -> Iterator[Row]:
         yield Row(f"{what}{how}, by scale.py", measured, 0.35, 0.60, note=note)
 
 
-def _growth(what: str, sizes: list[Size], seconds: int, rounds: int) -> Row:
-    works = [ours(size, seconds) for size in sizes]
+def _parts(what: str, size: Size, seconds: int, rounds: int) -> Row:
+    ours_s, theirs_s = in_parts(size, seconds), yardstick(size, seconds)
+    pairs = [(ours_s(), theirs_s()) for _ in range(rounds)]
+    speeds = [f"{seconds / median(times):,.0f}" for times in zip(*pairs, strict=True)]
+    measured = median(theirs / mine for mine, theirs in pairs)
+    note = " / ".join(speeds) + " virtual s / s"
+    return Row(f"{what} in parts, event by event, by scale.py", measured, 0.6, 1.0, note=note)
+
+
+def _growth(
+    what: str,
+    sizes: list[Size],
+    seconds: int,
+    rounds: int,
+    way: Callable[[Size, int], Callable[[], float]] = ours,
+) -> Row:
+    works = [way(size, seconds) for size in sizes]
     costs = [
         median(times) for times in zip(*([work() for work in works] for _ in range(rounds)), strict=True)
     ]
@@ -158,12 +186,15 @@ def _growth(what: str, sizes: list[Size], seconds: int, rounds: int) -> Row:
 
 
 def rows(rounds: int) -> Iterator[Row]:
-    """Two networks against the yardstick, two exponents (event by event)."""
+    """Two networks against the yardstick, as one world and in parts; exponents (event by event)."""
     rounds = min(rounds, 5)
     yield from _rates("255 virtual routers × 8 routers", Size(255, 8, 1), 10, rounds)
     yield from _rates("1,000 nodes on 100 segments", Size(1, 10, 100), 20, rounds)
+    yield _parts("1,000 nodes on 100 segments", Size(1, 10, 100), 200, rounds)
     yield _growth("virtual routers 16, 64, 255", [Size(n, 8, 1) for n in (16, 64, 255)], 10, rounds)
-    yield _growth("segments 10, 30, 100", [Size(1, 10, n) for n in (10, 30, 100)], 20, rounds)
+    sizes = [Size(1, 10, n) for n in (10, 30, 100)]
+    yield _growth("segments 10, 30, 100", sizes, 20, rounds)
+    yield _growth("segments 10, 30, 100 in parts", sizes, 400, rounds, in_parts)
 
 
 if __name__ == "__main__":
