@@ -1,10 +1,12 @@
 """What a hostile test of the daemon found (issue 15): each fault by name."""
 
 import asyncio
+import json
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 from ipaddress import ip_address
@@ -12,11 +14,11 @@ from pathlib import Path
 
 import pytest
 from clusters import VIP, conf
-from lan import Lan, ip, needs_namespaces
+from lan import Lan, inside, ip, needs_namespaces
 from memory import CONF, Clock, Machine, configured, host
 
 from vrrpsim.cli import main
-from vrrpsim.live import loading, locks, metrics, scripts, service
+from vrrpsim.live import loading, locks, metrics, scripts, service, watching
 from vrrpsim.live.locks import Locks
 from vrrpsim.live.privileges import CannotRun
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT, hardened
@@ -238,7 +240,7 @@ def test_a13_a_reload_to_nothing_is_refused_unless_meant(tmp_path):
         options = service.Options(path, DEFAULT_DIALECT, "n1", allow_empty=allow_empty)
         daemon = service.LiveService(options, loading.Loaded(configured(), ()), said.append)
 
-        async def reload(config, fifos):
+        async def reload(config, fifos, alerts):
             reloaded.append(config)
 
         daemon.machine.reload = reload
@@ -280,16 +282,89 @@ def test_a13_a_script_user_that_cannot_be_is_told(monkeypatch):
 def test_what_observe_does_not_do_is_refused(tmp_path, capsys):
     path = tmp_path / "k.conf"
     path.write_text(CONF)
-    assert main(["live", str(path), "--observe", "--trace", str(tmp_path / "t")]) == 2
-    assert "--trace: not with --observe" in capsys.readouterr().err
+    assert main(["live", str(path), "--observe", "--force", "--dump", str(tmp_path / "t")]) == 2
+    assert "--dump, --force: not with --observe" in capsys.readouterr().err
+
+
+def names_of_metrics():
+    """Every name that a scrape of the daemon or of an observer can have."""
+    counters = [
+        *metrics.COUNTERS,
+        *watching.COUNTERS,
+        "vrrpsim_discarded_datagrams",
+        "vrrp_observed_rejected",
+    ]
+    plain = ["vrrpsim_loop_lag_seconds", "vrrp_observed_master_priority", "vrrp_observed_foreign_vrids"]
+    return {*metrics.GAUGES, *watching.GAUGES, *plain, *(f"{name}_total" for name in counters)}
+
+
+def test_the_dashboard_is_json_and_names_metrics_that_there_are():
+    """packaging/grafana.json: every panel has a query of ours, and every metric of alerts.yml is drawn."""
+    packaging = Path(__file__).parents[2] / "packaging"
+    dashboard = json.loads((packaging / "grafana.json").read_text())
+    panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+    queries = [target["expr"] for panel in panels for target in panel["targets"]]
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+    assert all(panel["targets"] and panel["title"] and panel["gridPos"]["w"] <= 24 for panel in panels)
+    named = set(re.findall(r"\b(vrrp(?:sim)?_[a-z_]+)", " ".join(queries)))
+    assert named <= names_of_metrics()
+    alarmed = set(re.findall(r"\b(vrrp(?:sim)?_[a-z_]+)", (packaging / "alerts.yml").read_text()))
+    assert alarmed <= named | {f"{name}_total" for name in metrics.COUNTERS}
+
+
+@needs_namespaces()
+def test_an_observer_serves_metrics_and_writes_its_lines_down(tmp_path):
+    """A hand-over and a return: no dual master, two transitions; one rejected advert, and one stranger."""
+    pytest.importorskip("prometheus_client")
+    with Lan(tmp_path, ["n1", "n2", "n3"], sent_on_purpose="vrrp.virt_rtr_id == 52") as lan:
+        keepalived = lan.keepalived("n1", conf(1, 100, "v3"))
+        trace = tmp_path / "o.jsonl"
+        more = ["--observe", "--metrics", "127.0.0.1:9650", "--trace", str(trace)]
+        observer = lan.vrrpsim("n2", conf(2, 100, "v3"), *more)
+        lan.wait(lambda: "is master, priority 100" in observer.log.read_text(), "the master is seen")
+        live = lan.vrrpsim("n3", conf(3, 200, "v3"))
+        lan.only("10.77.0.3", 0.5)
+        assert lan.stop(live) == 0
+        lan.only("10.77.0.1", 0.5)
+        with inside(lan.space("n3")):
+            sender = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0\0")
+        lan.capture.tell_again()
+        good = lan.adverts()[0].payload
+        for payload in (good[:6] + bytes(2) + good[8:], good[:1] + b"\x34" + good[2:]):  # checksum; VRID 52
+            head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), 0, 0, 255, 112, 0)
+            head += socket.inet_aton("10.77.0.3") + socket.inet_aton("224.0.0.18")
+            sender.sendto(head + payload, ("224.0.0.18", 0))
+        sender.close()
+        lan.wait(lambda: "foreign VRID 52 from 10.77.0.3" in observer.log.read_text(), "the stranger is seen")
+        with inside(lan.space("n2")), socket.create_connection(("127.0.0.1", 9650), 5) as scraper:
+            scraper.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+            text = b"".join(iter(lambda: scraper.recv(65536), b"")).decode()
+        assert lan.stop(observer) == 0
+        lan.judge = lambda: None  # a wrong checksum was sent, and keepalived has counted it
+        keepalived.stop()
+    router = 'family="4",intf="eth0",vrid="51"'
+    numbers = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("vrrp_"))
+    named = {re.sub(r"\{(.*)\}", lambda each: "{" + ",".join(sorted(each[1].split(","))) + "}", name): value
+             for name, value in numbers.items()}  # fmt: skip
+    assert named[f"vrrp_observed_masters{{{router}}}"] == "1.0"
+    assert named[f"vrrp_observed_transitions_total{{{router}}}"] == "2.0"
+    assert named[f"vrrp_observed_dual_masters_total{{{router}}}"] == "0.0"
+    assert named[f"vrrp_observed_sources{{{router}}}"] == "2.0"
+    assert float(named[f"vrrp_observed_adverts_total{{{router}}}"]) > 5
+    assert float(named[f"vrrp_observed_lateness_seconds{{{router}}}"]) < 1
+    assert named['vrrp_observed_rejected_total{intf="eth0",reason="chk_err"}'] == "1.0"
+    assert named["vrrp_observed_foreign_vrids"] == "1.0"
+    records = [json.loads(line) for line in trace.read_text().splitlines()]
+    assert records[-1]["record"] == "End"
+    assert any("resigns" in record.get("text", "") for record in records)
 
 
 def test_the_alerts_fire_when_they_should_and_name_metrics_that_there_are():
     """Two masters, none, late, rejects: packaging/alerts.yml under promtool."""
     packaging = Path(__file__).parents[2] / "packaging"
     named = set(re.findall(r"\b(vrrp(?:sim)?_[a-z_]+)", (packaging / "alerts.yml").read_text()))
-    counters = {f"{name}_total" for name in metrics.COUNTERS}
-    assert named <= {*metrics.GAUGES, *counters, "vrrpsim_loop_lag_seconds"}
+    assert named <= names_of_metrics()
     if shutil.which("promtool") is None:
         pytest.skip("promtool is not installed")
     words = ["promtool", "test", "rules", "alerts-test.yml"]

@@ -25,7 +25,7 @@ Signals: TERM and INT stop gracefully, HUP reloads, USR1 writes the state as JSO
 Examples:
   vrrpsim live /etc/keepalived/keepalived.conf --dry-run
   vrrpsim live lb1.conf --metrics 127.0.0.1:9650 --trace lb1.jsonl
-  vrrpsim live lb1.conf --observe
+  vrrpsim live lb1.conf --observe --metrics 127.0.0.1:9650
 """
 )
 @click.argument("conf", metavar="CONF", type=click.Path(path_type=Path), shell_complete=inputs)
@@ -63,10 +63,10 @@ def command(
     if not (dry_run or observe):
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP, signal.SIGUSR1))
         click.get_current_context().call_on_close(_unblock)
-    given = {"--status": status, "--metrics": metrics, "--trace": trace, "--dump": dump}
+    given = {"--dump": dump, "--force": force, "--allow-empty": allow_empty}
     if observe and (silent := [option for option, value in given.items() if value]):
         raise click.UsageError(f"{', '.join(silent)}: not with --observe")
-    from vrrpsim.live import loading, service
+    from vrrpsim.live import loading, service, watching
     from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS, hardened
 
     options = service.Options(
@@ -91,7 +91,7 @@ def command(
             click.echo(line)
         return GOOD
     if observe:
-        return service.observe(loaded, _say_on_stdout)
+        return watching.observe(options, loaded, _say_on_stdout)
     return service.run(options, loaded, _say_on_stderr)
 
 

@@ -7,7 +7,7 @@ import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 Snapshot = Callable[[], list[dict[str, Any]]]
 
@@ -80,7 +80,14 @@ class Collector:
         yield info
 
 
-def serve(collector: Collector, host: str, port: int) -> Callable[[], None]:
+class Collects(Protocol):
+    """What `serve` asks at each scrape."""
+
+    def collect(self) -> Iterator[Any]:
+        """Give every metric family."""
+
+
+def serve(collector: Collects, host: str, port: int) -> Callable[[], None]:
     """Answer scrapes from one thread; call the result to stop. `OSError`: the address is not to be had.
 
     At most `CONNECTIONS` at once, and a fourth of the descriptors; each has `SECONDS` in all.

@@ -1,15 +1,23 @@
 """`--observe`: who is master on the wire, without taking part.
 
-Pure bookkeeping of what is heard: lines come out where something changed. A sender counts as master until
-it says priority 0 or is silent for three of its own intervals and a second interval's grace.
+Pure bookkeeping of what is heard: lines come out where something changed, numbers on demand. A sender counts
+as master until it says priority 0 or is silent for three of its own intervals and a second interval's grace.
+What an instance of the file would reject is counted by reason and makes nobody a master.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from vrrpsim.protocol.configuration import Address, RouterConfig
-from vrrpsim.protocol.packet import REQUIRED_TTL, Advertisement, DecodeError, parse
+from vrrpsim.protocol.configuration import Address, InstanceConfig, RouterConfig
+from vrrpsim.protocol.dialect import DEFAULT_DIALECT, Dialect
+from vrrpsim.protocol.fsm import InstanceRules
+from vrrpsim.protocol.instances import association
+from vrrpsim.protocol.packet import REQUIRED_TTL, Advertisement, DecodeError, Reject, parse
+from vrrpsim.protocol.reception import Reception, check_advert
 
 LATE = 1.5  # intervals
 SILENT = 4  # intervals
@@ -17,7 +25,13 @@ WAY_NS = 50_000_000  # an advert's way: what crosses a take-over is no second ma
 TURNS = 3  # of two who take turns: one take-over, or one there and back, is a hand-over
 MOST_SENDERS = 4096  # remembered; a flood of forged sources must not fill the memory
 
-Router = tuple[str, int, int]  # interface, family, VRID
+
+class VirtualRouter(NamedTuple):
+    """What an advert is for."""
+
+    interface: str
+    family: int
+    vrid: int
 
 
 @dataclass(slots=True)
@@ -38,79 +52,159 @@ class Turn:
     turns: int
 
 
+@dataclass(slots=True)
+class Account:
+    """What has been heard of one virtual router; `lateness_ns`: of the last advert, after its interval."""
+
+    name: str
+    masters: dict[Address, Sender] = field(default_factory=dict)
+    sources: set[Address] = field(default_factory=set)
+    adverts: int = 0
+    late: int = 0
+    lateness_ns: int = 0
+    transitions: int = 0
+    duals: int = 0
+    last: Address | None = None
+    turn: Turn | None = None
+
+
 class Observer:
     """Feed it datagrams and time; it answers with lines."""
 
-    def __init__(self, config: RouterConfig) -> None:
-        self._own = {(each.interface, each.family, each.vrid): each.name for each in config.instances}
-        self._masters: dict[Router, dict[Address, Sender]] = {}
-        self._turns: dict[Router, Turn] = {}
-        self._foreign: set[Router] = set()
+    def __init__(self, config: RouterConfig, dialect: Dialect = DEFAULT_DIALECT) -> None:
+        self._dialect = dialect
+        self._own = {VirtualRouter(each.interface, each.family, each.vrid): each for each in config.instances}
+        self._associations = {
+            router: association(InstanceRules(each, dialect)) for router, each in self._own.items()
+        }
+        self._senders = 0
+        self.accounts = {router: Account(self._name(router)) for router in self._own}
+        self.rejected: Counter[tuple[str, str]] = Counter()  # by interface and reason
+
+    @property
+    def foreign(self) -> Iterator[VirtualRouter]:
+        """The virtual routers that were heard and are not in the file."""
+        return (router for router in self.accounts if router not in self._own)
 
     def heard(
-        self, interface: str, source: Address, destination: Address, ttl: int, payload: bytes, now_ns: int
+        self,
+        interface: str,
+        source: Address,
+        destination: Address,
+        ttl: int,
+        payload: bytes,
+        now_ns: int,
+        packet: bytes = b"",
     ) -> list[str]:
-        """One datagram of protocol 112."""
+        """One datagram of protocol 112, or of 51 with the whole `packet`."""
         family = source.version
         advert = parse(payload, family)
         if isinstance(advert, DecodeError):
-            return [f"{interface}: malformed datagram from {source}: {advert.reason.value}"]
-        router = (interface, family, advert.vrid)
+            return self._reject(interface, f"malformed datagram from {source}", advert)
+        router = VirtualRouter(interface, family, advert.vrid)
         lines = []
-        if router not in self._own and router not in self._foreign:
-            self._foreign.add(router)
+        if router not in self.accounts:
+            self.accounts[router] = Account(self._name(router))
             lines.append(f"{interface}: foreign VRID {advert.vrid} from {source}")
-        if destination.is_multicast and ttl != REQUIRED_TTL:
-            return [*lines, f"{self._name(router)}: TTL {ttl} from {source}, it would be discarded"]
+        ours = self._own.get(router)
+        if ours is not None:
+            problem = self._judged(ours, router, source, destination, ttl, payload, packet)
+        else:
+            wrong = destination.is_multicast and ttl != REQUIRED_TTL
+            problem = DecodeError(Reject.IP_TTL_ERR, f"TTL {ttl}") if wrong else None
+        if problem is not None:
+            return [*lines, *self._reject(interface, f"advert of {source} is rejected", problem)]
         return lines + self._note(router, source, advert, now_ns)
 
-    def _note(self, router: Router, source: Address, advert: Advertisement, now_ns: int) -> list[str]:
-        masters, name = self._masters.setdefault(router, {}), self._name(router)
-        known = masters.get(source)
-        if advert.priority == 0:
-            self._turns.pop(router, None)
-            return [f"{name}: {source} resigns"] if masters.pop(source, None) else []
-        if known is None:
-            if sum(map(len, self._masters.values())) >= MOST_SENDERS:
-                return []
-            masters[source] = Sender(advert.priority, advert.interval_ns, now_ns)
-            line = f"{name}: {source} is master, priority {advert.priority}"
-            return [line, *self._turn(router, source, advert.interval_ns, now_ns)]
-        lines = self._turn(router, source, advert.interval_ns, now_ns)
-        if known.priority != advert.priority:
-            lines.append(f"{name}: {source} priority {known.priority} -> {advert.priority}")
-        gap_ns = now_ns - known.heard_ns
-        if gap_ns > LATE * known.interval_ns:
-            lines.append(f"{name}: advert of {source} after {gap_ns / 1e9:.3f} s, late")
-        masters[source] = Sender(advert.priority, advert.interval_ns, now_ns)
-        return lines
+    def _judged(
+        self,
+        ours: InstanceConfig,
+        router: VirtualRouter,
+        source: Address,
+        destination: Address,
+        ttl: int,
+        payload: bytes,
+        packet: bytes,
+    ) -> DecodeError | None:
+        """What the instance would say as a backup."""
+        verdict = check_advert(
+            Reception(
+                payload,
+                ours,
+                self._dialect,
+                source,
+                destination,
+                ttl,
+                own_source=None,
+                from_remembered_master=source == self.accounts[router].last,
+                is_master=False,
+                old_unicast=False,
+                packet=packet,
+                association=self._associations[router],
+            )
+        )
+        return verdict if isinstance(verdict, DecodeError) else None
 
-    def _turn(self, router: Router, source: Address, interval_ns: int, now_ns: int) -> list[str]:
+    def _reject(self, interface: str, what: str, problem: DecodeError) -> list[str]:
+        self.rejected[interface, problem.reason.value] += 1
+        return [f"{interface}: {what}: {problem.detail or problem.reason.value}"]
+
+    def _note(self, router: VirtualRouter, source: Address, advert: Advertisement, now_ns: int) -> list[str]:
+        account = self.accounts[router]
+        known, name, lines = account.masters.get(source), account.name, []
+        account.adverts += 1
+        if source not in account.sources:
+            if self._senders >= MOST_SENDERS:
+                return []
+            self._senders += 1
+            account.sources.add(source)
+        if advert.priority == 0:
+            account.turn = None
+            return [f"{name}: {source} resigns"] if account.masters.pop(source, None) else []
+        if source != account.last:
+            account.transitions += account.last is not None
+            account.last = source
+        if known is None:
+            lines.append(f"{name}: {source} is master, priority {advert.priority}")
+        elif known.priority != advert.priority:
+            lines.append(f"{name}: {source} priority {known.priority} -> {advert.priority}")
+        if known is not None:
+            gap_ns = now_ns - known.heard_ns
+            account.lateness_ns = max(gap_ns - known.interval_ns, 0)
+            if gap_ns > LATE * known.interval_ns:
+                account.late += 1
+                lines.append(f"{name}: advert of {source} after {gap_ns / 1e9:.3f} s, late")
+        account.masters[source] = Sender(advert.priority, advert.interval_ns, now_ns)
+        return lines + self._turn(account, source, advert.interval_ns, now_ns)
+
+    def _turn(self, account: Account, source: Address, interval_ns: int, now_ns: int) -> list[str]:
         """Two are masters if they take turns; one who follows another has taken over."""
-        turn = self._turns.get(router)
+        turn = account.turn
         if turn is None:
-            self._turns[router] = Turn(source, now_ns, 0)
+            account.turn = Turn(source, now_ns, 0)
         elif source != turn.source and now_ns - turn.since_ns > min(WAY_NS, interval_ns // 2):
             recent = now_ns - turn.since_ns <= SILENT * interval_ns
             turn.source, turn.since_ns, turn.turns = source, now_ns, turn.turns + 1 if recent else 1
             if turn.turns == TURNS:
-                others = ", ".join(str(each) for each in self._masters[router] if each != source)
-                return [f"{self._name(router)}: DUAL MASTER: {source} and {others}"]
+                account.duals += 1
+                others = ", ".join(str(each) for each in account.masters if each != source)
+                return [f"{account.name}: DUAL MASTER: {source} and {others}"]
         return []
 
     def advance(self, now_ns: int) -> list[str]:
         """Time passed: who has fallen silent."""
         lines = []
-        for router, masters in self._masters.items():
-            for source, sender in list(masters.items()):
+        for account in self.accounts.values():
+            for source, sender in list(account.masters.items()):
                 if now_ns - sender.heard_ns > SILENT * max(sender.interval_ns, 10_000_000):
-                    del masters[source]
+                    del account.masters[source]
                     silent_s = (now_ns - sender.heard_ns) / 1e9
-                    lines.append(f"{self._name(router)}: {source} silent for {silent_s:.1f} s")
-                    if not masters:
-                        lines.append(f"{self._name(router)}: NO MASTER")
+                    lines.append(f"{account.name}: {source} silent for {silent_s:.1f} s")
+                    if not account.masters:
+                        lines.append(f"{account.name}: NO MASTER")
         return lines
 
-    def _name(self, router: Router) -> str:
+    def _name(self, router: VirtualRouter) -> str:
         interface, family, vrid = router
-        return self._own.get(router, f"VRID {vrid} (IPv{family})") + f" on {interface}"
+        name = self._own[router].name if router in self._own else f"VRID {vrid} (IPv{family})"
+        return f"{name} on {interface}"

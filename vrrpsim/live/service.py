@@ -10,13 +10,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from vrrpsim.findings import InputError
-from vrrpsim.protocol.configuration import Address, RouterConfig
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.trace import AdvertRejected, LogLine, Record, Remark, json_line
 
@@ -26,9 +24,7 @@ from .linux import Linux, NoInterface
 from .loading import Loaded, load
 from .locks import Locks, keepaliveds_here, refuse_keepalived
 from .netlink import VmacImpossible
-from .observe import Observer
 from .privileges import CannotRun, keep_from_children, require
-from .sockets import Wire
 from .state import snapshot
 
 LINES_PER_SECOND = 200
@@ -113,7 +109,7 @@ class LiveService:
                     f"keepalived runs here too, process {others[0]}: no VRID may be served by both", False
                 )
             if self.options.trace is not None:
-                self._file = _open_trace(self.options.trace, lambda text: self._log(text, False))
+                self._file = open_trace(self.options.trace, lambda text: self._log(text, False))
                 began_ns = time.time_ns() - (self.machine.now_ns() - self.machine.epoch_ns)
                 self._record(Remark(0, f"vrrpsim live {self.options.version}; 0 is {began_ns} ns after 1970"))
             if self.options.metrics is not None:
@@ -293,54 +289,9 @@ def _kept(path: Path, text: str) -> str:
     return f"state written to {path}"
 
 
-def _open_trace(path: Path, complain: Say) -> LineWriter:
+def open_trace(path: Path, complain: Say) -> LineWriter:
+    """Begin the file of `--trace`; `CannotRun` if it is not to be had."""
     try:
         return LineWriter(path.open("w", encoding="utf-8", newline="\n"), complain)
     except OSError as error:
         raise CannotRun(f"{path}: cannot write: {error.strerror}") from error
-
-
-# --- listening only
-
-
-def observe(loaded: Loaded, say: Say) -> int:
-    """Listen and say what is going on, until SIGTERM or SIGINT."""
-    require("CAP_NET_RAW")
-    return asyncio.run(_observe(loaded.config, say))
-
-
-async def _observe(config: RouterConfig, say: Say) -> int:
-    observer, stop, lines = Observer(config), asyncio.Event(), RateLimit(LINES_PER_SECOND)
-
-    def tell(text: str) -> None:
-        if left_out := lines.left_out():
-            say(stamped(f"{left_out} lines left out"))
-        if not lines.reached:
-            say(stamped(text))
-
-    def received(
-        interface: str, source: Address, destination: Address, ttl: int, payload: bytes, _packet: bytes
-    ) -> None:
-        for line in observer.heard(interface, source, destination, ttl, payload, time.monotonic_ns()):
-            tell(line)
-
-    wire, loop = Wire(received), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        for each in config.instances:
-            groups = () if each.unicast else (each.multicast_group,)
-            for sealed in (False, True) if each.family == 4 else (False,):
-                wire.listen(each.interface, each.family, groups, sealed=sealed)
-    except OSError as error:
-        wire.close()
-        raise CannotRun(f"cannot listen on {each.interface}: {error.strerror}") from error
-    tell(f"listening on {', '.join(dict.fromkeys(each.interface for each in config.instances))}")
-    systemd.tell(READY=1)
-    while not stop.is_set():
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), 0.1)
-        for line in observer.advance(time.monotonic_ns()):
-            tell(line)
-    wire.close()
-    return 0
