@@ -147,7 +147,7 @@ def test_a_trace_that_cannot_be_written_does_not_keep_the_daemon_from_its_end():
 
 def test_a_full_disk_ends_the_trace_and_is_told_once():
     said = []
-    scribe = service._open_trace(Path("/dev/full"), said.append)
+    scribe = service.open_trace(Path("/dev/full"), said.append)
     for _ in range(100):
         scribe.write("x\n")
     scribe.close()

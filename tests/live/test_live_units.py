@@ -19,7 +19,10 @@ from vrrpsim.cli import main
 from vrrpsim.keepalived.notify import fifo_line, notifies_of, notify_commands
 from vrrpsim.live import background, loading, metrics, privileges, service, sockets, state, systemd
 from vrrpsim.live.observe import Observer
+from vrrpsim.live.sockets import read_ipv4
+from vrrpsim.protocol import router
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT
+from vrrpsim.protocol.frames import ipv4_packet
 from vrrpsim.protocol.outputs import RunNotify
 from vrrpsim.protocol.packet import parse
 from vrrpsim.trace import AddressChange, AdvertRejected, StateChange, Trace
@@ -187,6 +190,18 @@ def test_state_and_metrics_say_much_but_no_secrets(backup):
     assert 'vrrpsim_discarded_datagrams_total{reason="unknown_vrid"} 2.0' in text
     assert entries[0]["data"]["master"] == "10.0.0.1"
     assert "s3cret" not in text + json.dumps(entries)
+
+
+def test_an_advert_that_comes_again_is_not_taken_apart_again(backup, monkeypatch):
+    """Given the same bytes from a raw socket, then from the third on no receive check runs."""
+    machine, advert = backup
+    looked = []
+    check = router.check_advert
+    monkeypatch.setattr(router, "check_advert", lambda packet: looked.append(packet) or check(packet))
+    packet = ipv4_packet(THEIRS, GROUP, 255, 112, 7, advert)
+    for _ in range(10):
+        machine.daemon.receive("eth0", *read_ipv4(packet))
+    assert len(looked) <= 2
 
 
 def test_the_observer_tells_masters_duals_foreigners_and_silence(backup):

@@ -14,6 +14,7 @@ import struct
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from vrrpsim.protocol.ah import PROTOCOL_AH, message_of
@@ -28,6 +29,7 @@ AT_ONCE = 64  # datagrams read before timers and signals get their turn: a flood
 DATAGRAM_BYTES = 16_384  # more than any advert
 SO_PRIORITY_CONTROL = 7  # TC_PRIO_CONTROL
 IP_MULTICAST_ALL, IPV6_MULTICAST_ALL = 49, 29
+ADDRESSES = 1024  # remembered; the engine knows an advert that comes again by the identity of its addresses
 _NO_DATAGRAM = (BlockingIOError, InterruptedError)
 
 
@@ -216,6 +218,10 @@ class Wire:
             self.forget(name)
 
 
+_ipv4 = lru_cache(ADDRESSES)(IPv4Address)
+_ipv6 = lru_cache(ADDRESSES)(IPv6Address)
+
+
 def read_ipv4(packet: bytes) -> Datagram | None:
     """Source, destination, TTL and payload of what a raw IPv4 socket gives; None without a whole header.
 
@@ -224,7 +230,7 @@ def read_ipv4(packet: bytes) -> Datagram | None:
     header = (packet[0] & 0xF) * 4 if packet else 0
     if not 20 <= header <= len(packet):
         return None
-    source, destination, ttl = IPv4Address(packet[12:16]), IPv4Address(packet[16:20]), packet[8]
+    source, destination, ttl = _ipv4(packet[12:16]), _ipv4(packet[16:20]), packet[8]
     if packet[9] == PROTOCOL_AH:
         return source, destination, ttl, message_of(packet), packet
     return source, destination, ttl, packet[header:], b""
@@ -236,5 +242,5 @@ def read_ipv6(payload: bytes, ancillary: Iterable[tuple[int, int, bytes]], sende
     hop_limit, info = beside.get(socket.IPV6_HOPLIMIT, b""), beside.get(socket.IPV6_PKTINFO, b"")
     if len(hop_limit) != 4 or len(info) < 16:
         return None
-    source = IPv6Address(sender.partition("%")[0])
-    return source, IPv6Address(info[:16]), int.from_bytes(hop_limit, sys.byteorder), payload, b""
+    source = _ipv6(sender.partition("%")[0])
+    return source, _ipv6(info[:16]), int.from_bytes(hop_limit, sys.byteorder), payload, b""
