@@ -26,7 +26,7 @@ TURNS = 3  # of two who take turns: one take-over, or one there and back, is a h
 MOST_SENDERS = 4096  # remembered; a flood of forged sources must not fill the memory
 
 
-class VirtualRouter(NamedTuple):
+class OnWire(NamedTuple):
     """What an advert is for."""
 
     interface: str
@@ -73,7 +73,7 @@ class Observer:
 
     def __init__(self, config: RouterConfig, dialect: Dialect = DEFAULT_DIALECT) -> None:
         self._dialect = dialect
-        self._own = {VirtualRouter(each.interface, each.family, each.vrid): each for each in config.instances}
+        self._own = {OnWire(each.interface, each.family, each.vrid): each for each in config.instances}
         self._associations = {
             router: association(InstanceRules(each, dialect)) for router, each in self._own.items()
         }
@@ -82,7 +82,7 @@ class Observer:
         self.rejected: Counter[tuple[str, str]] = Counter()  # by interface and reason
 
     @property
-    def foreign(self) -> Iterator[VirtualRouter]:
+    def foreign(self) -> Iterator[OnWire]:
         """The virtual routers that were heard and are not in the file."""
         return (router for router in self.accounts if router not in self._own)
 
@@ -101,7 +101,7 @@ class Observer:
         advert = parse(payload, family)
         if isinstance(advert, DecodeError):
             return self._reject(interface, f"malformed datagram from {source}", advert)
-        router = VirtualRouter(interface, family, advert.vrid)
+        router = OnWire(interface, family, advert.vrid)
         lines = []
         if router not in self.accounts:
             self.accounts[router] = Account(self._name(router))
@@ -119,7 +119,7 @@ class Observer:
     def _judged(
         self,
         ours: InstanceConfig,
-        router: VirtualRouter,
+        router: OnWire,
         source: Address,
         destination: Address,
         ttl: int,
@@ -149,7 +149,7 @@ class Observer:
         self.rejected[interface, problem.reason.value] += 1
         return [f"{interface}: {what}: {problem.detail or problem.reason.value}"]
 
-    def _note(self, router: VirtualRouter, source: Address, advert: Advertisement, now_ns: int) -> list[str]:
+    def _note(self, router: OnWire, source: Address, advert: Advertisement, now_ns: int) -> list[str]:
         account = self.accounts[router]
         known, name, lines = account.masters.get(source), account.name, []
         account.adverts += 1
@@ -204,7 +204,7 @@ class Observer:
                         lines.append(f"{account.name}: NO MASTER")
         return lines
 
-    def _name(self, router: VirtualRouter) -> str:
+    def _name(self, router: OnWire) -> str:
         interface, family, vrid = router
         name = self._own[router].name if router in self._own else f"VRID {vrid} (IPv{family})"
         return f"{name} on {interface}"
