@@ -591,3 +591,12 @@ def test_documentation_network_where_nothing_is_named(tmp_path):
     scenario = vrrpsim.load(_written("elsewhere", tmp_path)).scenario
     assert scenario.segments["bond0.100-lan"].subnet == ip_network("192.0.2.0/24")
     assert ip_interface("10.0.0.11/24") in scenario.nodes["node1"].interfaces["eth1"].addresses
+
+
+def test_nobody_says_which_of_two_equal_backups_stands_in(tmp_path):
+    """fidelity.md S4: of 24 real trials the lower address kept what it had taken in 7."""
+    files = sorted((Path(__file__).parent / "cases/equal-backups").glob("*.conf"))
+    vrrpsim.init(*files, out=tmp_path / "my.yaml")
+    study = vrrpsim.load(tmp_path / "my.yaml")
+    assert [each.node for each in study.scenario.expect.owner] == ["a", "a"]
+    assert all(study.run(seed=seed).result.verdict == "pass" for seed in range(1, 13))

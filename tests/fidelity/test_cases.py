@@ -35,6 +35,7 @@ OWNERS = {
     "bug-truenas-v6-unicast/s.yaml": "a+b",
     "kind-dev-and-weight/s.yaml": "b",
     "kind-mcsrc/s.yaml": "a",
+    "kind-no-such-if/s.yaml": "b",
     "kind-noaddr/s.yaml": "b",
     "kind-routes-no-dev/s.yaml": "a",
     "kind-unisrc/s.yaml": "b",
@@ -70,6 +71,7 @@ UNANSWERED = (
 DRAFTS = {  # configurations alone, through `vrrpsim init`: the owner at the end
     "dual-plain": "a",
     "dual-vmac": "a",
+    "equal-backups": "a",
     "no-accept-drops": "a",
     "peers-one-way": "a+b",
     "same-vrid-on-two-interfaces": "a",
@@ -86,10 +88,8 @@ NOT_YET = {
     "bug-2190-interface-recreated": "an interface that is deleted and created",
     "bug-2275-v6-vmac-down-at-start": "a macvlan's own link-local address",
     "bug-2573-same-ll-two-ifs": "one link-local address on two interfaces",
-    "kind-no-such-if": "dynamic_interfaces",
     "same-peer-list-no-source": "init: addresses come from all files together",
     "source-of-the-other": "init: a source belongs to one node",
-    "equal-backups": "init: the tie is expected by name",
 }
 
 

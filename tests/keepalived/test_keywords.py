@@ -53,6 +53,7 @@ SAMPLES = {
         "vrrp_notify_fifo": "/run/vrrp",
         "script_user": "nobody",
         "vrrp_owner_ignore_adverts": "on",
+        "dynamic_interfaces": "",
         "use_symlink_paths": "",
     },
     "vrrp_script": {

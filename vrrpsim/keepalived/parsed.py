@@ -195,6 +195,7 @@ class ParsedRouter:
     strict: bool = False
     owner_ignore_adverts: bool | None = None
     script_user: str = ""
+    dynamic_interfaces: bool = False
     symlink_paths: bool = False
 
 

@@ -310,4 +310,5 @@ class RouterConfig:
     notify_priority_changes: bool = False
     notify_fifo: str = ""
     vrrp_notify_fifo: str = ""
+    dynamic_interfaces: bool = False  # an interface that is not there is a fault, no error
     symlink_paths: bool = False  # scripts are started under the name that is written, not their target's

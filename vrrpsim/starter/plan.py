@@ -58,6 +58,11 @@ class Router:
         """Return the instance of a node."""
         return next((member for member in self.ranked if member.node == node), None)
 
+    def is_tied(self, node: str) -> bool:
+        """Whether two of the others are equally good: then chance decides, or the address (S4)."""
+        first, second = [*(member for member in self.ranked if member.node != node), None, None][:2]
+        return first is not None and second is not None and first.priority() == second.priority()
+
     def heir(self, node: str) -> Member | None:
         """Return the best instance of the other nodes."""
         return next((member for member in self.ranked if member.node != node), None)
@@ -197,8 +202,9 @@ class _Planner:
         self.moves += 1
         for number, router in enumerate(self.routers):
             if router in routers and owners[number] == node:
-                heir = router.heir(node)
-                owners[number] = heir.node if heir else None
+                heir, tied = router.heir(node), router.is_tied(node)
+                owners[number] = heir.node if heir and not tied else None
+                self.moves += tied  # both may begin, and one of them gives way
 
     def _return(self, node: str, owners: Owners) -> None:
         """The node is well again: it takes back what it may."""
@@ -208,7 +214,7 @@ class _Planner:
             kept = router.of(holder) if holder else router.heir(node)
             if back and kept and back.config.preempt and back.priority() > kept.priority():
                 taken = True
-                owners[number] = node if holder else None
+                owners[number] = node if holder or router.is_tied(node) else None
         self.moves += taken
 
     def _event(self, text: str, comment: str = "") -> None:
@@ -271,10 +277,11 @@ class _Planner:
         down_ns = daemon.down_ns(heir.config, priority, interval_ns)
         skew = fixed_s(daemon.skew_ns(heir.config, priority, interval_ns))
         times = heir.config.down_timer_adverts
-        return (
-            down_ns,
-            f"advert_int {short_s(interval_ns)} × {times} + skew {skew} s (priority {priority})",
-        )
+        formula = f"advert_int {short_s(interval_ns)} × {times} + skew {skew} s (priority {priority})"
+        if router.is_tied(node):  # both begin, and the one that gives way announced the address last
+            again_ns = heir.config.garp.master_delay_ns
+            return down_ns + again_ns, f"{formula}, and garp_master_delay {short_s(again_ns)} if equals tie"
+        return down_ns, formula
 
     def _expect(self) -> Iterator[PlanLine]:
         yield from self._expect_owners()
@@ -326,6 +333,8 @@ def _why_owner(router: Router) -> str:
     shares = ", ".join(f"{member.node} {member.priority()}" for member in router.ranked)
     back = "takes the addresses back when it is well again"
     preferred = router.ranked[0]
+    if router.is_tied(preferred.node):
+        back += "; which of the equal ones stands in, chance decides"
     rival = router.heir(preferred.node)
     if rival is not None and preferred.priority() == rival.priority():
         back = "started first; at equal priority nobody takes anything back"

@@ -300,7 +300,10 @@ class Daemon:
                 if (address := machine.primary_address(port, family)) is not None
             },
             addresses=frozenset(a for port in machine.ports.values() for a in machine.own_addresses(port)),
-            interfaces_down=frozenset(name for name, port in machine.ports.items() if not port.reported),
+            interfaces_down=frozenset(name for name, port in machine.ports.items() if not port.reported)
+            | {
+                each.interface for each in self.config.instances if each.interface not in ("", *machine.ports)
+            },
             files=machine.files,
             processes={
                 tracked.name: machine.process_count(tracked.process.rpartition("/")[2])

@@ -111,6 +111,11 @@ def close_garp_group(line: Line, draft: ParsedGarpGroup) -> None:
     draft.router.garp_groups.append(as_written(GarpGroup, draft, interfaces=tuple(draft.interfaces)))
 
 
+def dynamic_interfaces(_line: Line, router: ParsedRouter) -> None:
+    """`dynamic_interfaces [allow_if_changes]`: interfaces may come later."""
+    router.dynamic_interfaces = True
+
+
 def not_simulated(line: Line, router: ParsedRouter) -> None:
     """Class O: another subsystem."""
     if line.keyword not in router.not_simulated:

@@ -68,6 +68,7 @@ GLOBAL_DEFS: Table = {
     "vrrp_notify_priority_changes": boolean("notify_priority_changes"),
     "notify_fifo": text("notify_fifo", WORDS),
     "vrrp_notify_fifo": text("vrrp_notify_fifo", WORDS),
+    "dynamic_interfaces": Keyword(FLAG, blocks.dynamic_interfaces, field="dynamic_interfaces"),
     "use_symlink_paths": flag("symlink_paths", needs="has_symlink_paths"),
     "script_user": Keyword(WORDS, trackers.script_user, most=3),
     "vrrp_owner_ignore_adverts": boolean("owner_ignore_adverts", needs="has_owner_ignore_adverts"),
@@ -109,7 +110,7 @@ GLOBAL_DEFS: Table = {
     **host(
         WORDS,
         """
-        vrrp_garp_extra_if vrrp_vmac_garp_intvl dynamic_interfaces default_interface vrrp_cpu_affinity
+        vrrp_garp_extra_if vrrp_vmac_garp_intvl default_interface vrrp_cpu_affinity
         vrrp_rlimit_rttime vrrp_rlimit_rtime vrrp_iptables vrrp_ipsets iptables nftables nftables_ipvs
         vrrp_rx_bufs_policy vrrp_rx_bufs_multiplier vmac_prefix vmac_addr_prefix lvs_sync_daemon
         notification_email_from smtp_server smtp_helo_name process_names process_name vrrp_process_name

@@ -297,7 +297,11 @@ class Resolver:
             if instance.interface and instance.interface not in node.interfaces:
                 hint = did_you_mean(instance.interface, node.interfaces)
                 place = _place(compiled, "instance", instance.name, "interface")
-                self.tree.add(place, f"{label}: {name} has no interface '{instance.interface}'{hint}")
+                message = f"{label}: {name} has no interface '{instance.interface}'{hint}"
+                if compiled.config.dynamic_interfaces:
+                    self.remarks.append(Finding(place, "VRRP504", f"{message}: it is in FAULT"))
+                else:
+                    self.tree.add(place, message)
             if instance.source is not None and instance.source not in own:
                 word = "unicast_src_ip" if instance.unicast else "mcast_src_ip"
                 place = _place(compiled, "instance", instance.name, word)
