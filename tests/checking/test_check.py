@@ -224,8 +224,8 @@ def test_a_baseline_is_known_from_every_folder(run, here, monkeypatch):
 def test_standard_input_has_the_name_it_is_given(run, here):
     code, out, _ = run("-", "--stdin-name", "lb1.conf", "--strict", stdin=TYPO)
     assert code == 1
-    assert out.startswith("lb1.conf:5:5: warning: VRRP114 ")
-    assert run("-", stdin=TYPO)[1].startswith("-:5:5: ")
+    assert "\nlb1.conf:5:5: warning: VRRP114 " in out
+    assert "\n-:5:5: " in run("-", stdin=TYPO)[1]
     assert (
         "pair.yaml:2:11: error: VRRP501 "
         in run("-", "--stdin-name", "pair.yaml", stdin=RULES["VRRP501"].bad["pair.yaml"])[1]

@@ -12,6 +12,7 @@ from vrrpsim.findings import Finding, InputError, Place, Severity
 from vrrpsim.keepalived.compiler import compile_text, read_keepalived
 from vrrpsim.keepalived.lint import lint
 from vrrpsim.keepalived.members import members_of
+from vrrpsim.keepalived.one_file import conflict, one_file
 from vrrpsim.protocol.dialect import DIALECTS, Dialect
 
 from .clusters import between, clusters_of
@@ -86,11 +87,17 @@ def _conf(source: Input, dialect: Dialect, config_id: str | None) -> Checked:
             source.text, file=source.name, base=source.base, config_id=node_id, dialect=dialect
         )
     members = members_of(source.name, compiled.config, dialect, compiled.places) if compiled.config else ()
+    unfinished = conflict(compiled.rows)
+    findings = (
+        (unfinished,)
+        if unfinished
+        else (*compiled.findings, *one_file(compiled, dialect, source.name, asked=node_id is not None))
+    )
     files = {row.words[0].place.file for row in compiled.rows}
     return Checked(
         source.name,
         "keepalived.conf",
-        compiled.findings,
+        findings,
         readable=not compiled.fatal,
         instances=compiled.instances,
         scripts=compiled.scripts,

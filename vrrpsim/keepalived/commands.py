@@ -112,10 +112,12 @@ def meaning_of(command: str, processes: frozenset[str] = frozenset(), symlinks: 
 
 def shell_syntax(command: str) -> list[str]:
     """What of a command only a shell would understand, where none reads it."""
-    words = split_command(command)
+    words = unwrapped(split_command(command))
     if command.startswith("</") or (words and base(words[0]) in SHELLS):
         return []
-    return [mark for mark in SHELL_SYNTAX if mark in command]
+    bare = re.sub(r"""'[^']*'|"[^"]*\"""", "", command)  # keepalived takes quotes off, as a shell would
+    rest = " ".join(word for word in bare.split() if "://" not in word)
+    return [mark for mark in SHELL_SYNTAX if mark in rest]
 
 
 def _direct(words: Sequence[str], processes: Collection[str], symlinks: bool) -> Check:

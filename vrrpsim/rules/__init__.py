@@ -5,13 +5,11 @@ The hundreds are themes, a module each; a code is never used again for something
 
 from __future__ import annotations
 
-from . import cluster, inputs, instance, scenarios, syntax, trackers
+from . import cluster, inputs, instance, practice, scenarios, syntax, trackers
 from .rule import Example, Rule, Severity
 
 __all__ = ["RULES", "Example", "Rule", "Severity"]
 
-RULES: dict[str, Rule] = {
-    rule.code: rule
-    for theme in (inputs, syntax, cluster, instance, trackers, scenarios)
-    for rule in theme.RULES
-}
+THEMES = (inputs, syntax, cluster, instance, practice, trackers, scenarios)
+_ALL = sorted((rule for theme in THEMES for rule in theme.RULES), key=lambda rule: rule.code)
+RULES: dict[str, Rule] = {rule.code: rule for rule in _ALL}

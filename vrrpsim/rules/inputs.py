@@ -126,11 +126,22 @@ RULES = (
         fixable=True,
     ),
     Rule(
+        "VRRP019",
+        "conflict-markers",
+        ERROR,
+        "A merge was not finished; nothing else is said of such a file.",
+        bad="<<<<<<< ours\n" + instance("priority 150") + "=======\n" + instance() + ">>>>>>> theirs\n",
+        good=instance("priority 150"),
+        source="git",
+    ),
+    Rule(
         "VRRP021",
         "no-instance",
         ERROR,
         "A node without any vrrp_instance cannot fail over, so there is nothing to simulate.",
-        said_by="init",
+        bad="global_defs {\n    router_id lb1\n}\n",
+        good="global_defs {\n    router_id lb1\n}\n" + instance(),
+        source="keepalived.conf(5)",
     ),
     Rule(
         "VRRP022",
@@ -166,5 +177,14 @@ RULES = (
         ERROR,
         "vrrpsim.toml, or [tool.vrrpsim] in pyproject.toml, says something that means nothing.",
         said_by="the settings",
+    ),
+    Rule(
+        "VRRP033",
+        "needs-a-config-id",
+        INFO,
+        "Lines with @ hold for one configuration; without --config-id, or FILE@ID, none of them is read.",
+        bad=instance("@lb1 priority 150"),
+        good=instance("priority 150"),
+        source="keepalived.conf(5), conditional configuration",
     ),
 )
