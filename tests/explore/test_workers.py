@@ -7,6 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
+from vrrpsim.explore import parcels
 from vrrpsim.explore.trial import Batch, TrialRow
 from vrrpsim.explore.workers import Workers, WorkersError, collect
 from vrrpsim.scenario.model import Scenario
@@ -95,3 +96,35 @@ def test_an_interruption_keeps_what_is_finished():
     assert found.interrupted
     assert 20 <= sum(map(len, found.rows)) < 100
     assert abs(len(found.rows[0]) - len(found.rows[1])) <= 3  # cells take turns
+
+
+def test_a_scenario_travels_once_to_each_worker_and_again_to_one_that_does_not_know_it():
+    class Forgets(ThreadPoolExecutor):
+        whole, asked = 0, 0
+
+        def submit(self, fn, work, parcel, seeds):
+            self.asked += 1
+            self.whole += parcel.content is not None
+            if self.asked == 20:
+                parcels._met.clear()  # a worker that is new
+            return super().submit(fn, work, parcel, seeds)
+
+    parcels._met.clear()
+    with Forgets(1) as executor:
+        found = collect(CELLS[:1], range(2000), Workers(3, executor), work=work)
+    assert len(found.rows[0]) == 2000
+    assert not found.lost[0]
+    assert executor.asked > 20
+    assert executor.whole <= 3 + 3
+
+
+def test_tasks_of_a_foreign_executor_take_seconds():
+    sizes = []
+
+    def noted(scenario, seeds):
+        sizes.append(len(seeds))
+        return work(scenario, seeds)
+
+    with ThreadPoolExecutor(1) as executor:
+        collect(CELLS[:1], range(400), Workers(1, executor), work=noted)
+    assert max(sizes) == 40  # 2 s of work that says it takes 50 ms a run

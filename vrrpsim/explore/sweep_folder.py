@@ -75,6 +75,8 @@ class SweepFolder:
             for cell, errors in enumerate(part.errors):
                 self.errors[cell].update(errors)
             self.ran += sum(map(len, part.seeds))
+            if part.whole:  # nothing will be asked of it
+                part.packers, part.seeds = [], []
 
     def missing(self, seeds: Iterable[int]) -> Iterator[int]:
         """Return those of the next seeds that have not run yet."""
@@ -236,6 +238,8 @@ def _read(folder: Path, manifest: Manifest, packers: Sequence[Packer]) -> Iterat
             table = parquet.read_table(file, partitioning=None)
             about = json.loads(table.schema.metadata[ABOUT])
             errors = [{int(seed): str(why) for seed, why in each} for each in about["errors"]]
+            if len(errors) != len(manifest.variants):
+                raise ValueError(f"errors of {len(errors)} cells")
             number = int(file.stem.removeprefix("part-"))
             part = PartFile([], errors, [set(each) for each in errors], whole=bool(about["whole"]))
             for cell, variant in enumerate(manifest.variants):
@@ -244,13 +248,7 @@ def _read(folder: Path, manifest: Manifest, packers: Sequence[Packer]) -> Iterat
                 part.packers.append(packer_of(variant.scenario, manifest.plan.rare))
                 part.packers[-1].add_packed(rows)
                 part.seeds[cell].update(rows.seeds.tolist())
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            IndexError,
-        ) as error:  # Arrow's errors are ValueErrors
+        except (OSError, ValueError, LookupError, TypeError, NotImplementedError) as error:
             raise FolderError(f"{file}: is no part of this sweep ({error})") from None
         yield number, part
 
