@@ -7,6 +7,7 @@ a command returns its code; `InputError` is 3; an exception with an `exit_code` 
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import pkgutil
@@ -35,6 +36,7 @@ ORDER = (
     "live",
     "lab",
 )  # the rest follows by name
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # for what goes to standard output
 WORST = (INTERRUPTED, BUG, ENVIRONMENT, INPUT, BAD, GOOD)  # of several inputs
 
 EPILOG = """\b
@@ -82,14 +84,19 @@ class Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="vrrpsim", message=f"%(prog)s, version %(version)s, {engine()}")
-def vrrpsim() -> None:
+@click.option("--confine", is_flag=True, help="Refuse includes and files outside the first file's folder.")
+def vrrpsim(confine: bool) -> None:
     """Simulate VRRP clusters: keepalived and HAProxy, faults, and what clients see of them."""
+    if confine:
+        from vrrpsim.keepalived.lexer import CONFINE
+
+        os.environ[CONFINE] = "1"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    gc.set_threshold(50_000)  # a process that starts makes much and drops little
     try:
+        gc.set_threshold(50_000)  # a process that starts makes much and drops little
         code = vrrpsim.main(arguments, prog_name="vrrpsim", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
@@ -105,6 +112,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (error.name or "").partition(".")[0] == "vrrpsim":
             return _bug()
         return _say(f"this needs the Python package '{error.name}', which is not installed", ENVIRONMENT)
+    except OSError as error:
+        if error.errno not in NO_ROOM or error.filename is not None:
+            return _bug()
+        _reader_gone()
+        return _say(f"cannot write the output: {error.strerror}", ENVIRONMENT)
     except Exception as error:
         known = getattr(error, "exit_code", None)
         return _say(str(error), known) if isinstance(known, int) else _bug()

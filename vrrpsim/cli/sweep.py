@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from vrrpsim.api import Sweep
     from vrrpsim.explore.sweep_result import Cell, SweepResult
 
+MOST_CELLS = 10_000
 HOW_TO_TELL = {"--from", "--threshold", "--output", "--plot", "--html", "--json", "--quiet", "--verbose"}
 
 
@@ -52,6 +54,8 @@ def _grid(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict
         if path in grid:
             raise click.BadParameter(f"{path} is varied twice")
         grid[path] = found
+    if (cells := prod(map(len, grid.values()))) > MOST_CELLS:
+        raise click.BadParameter(f"a grid of {cells:,} cells; at most {MOST_CELLS:,} are possible")
     return grid
 
 
@@ -201,6 +205,9 @@ def command(
         study = load(file, overrides)
         for finding in study.scenario.findings:
             click.echo(str(finding), err=True)
+        if vary and not quiet:
+            cells = prod(map(len, vary.values()))
+            click.echo(f"{cells:,} cells of {runs:,} runs: {cells * runs:,} in all", err=True)
         executor = None
         if scheduler:
             from vrrpsim.explore.cluster import dask_executor

@@ -15,7 +15,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from threading import Thread
@@ -147,6 +147,19 @@ def _process_pool(jobs: int) -> Executor:
     return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_work)
 
 
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """SIGINT waits meanwhile; what starts meanwhile never has it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin_work() -> None:
     """In a worker: Ctrl-C is for the parent to answer, and nobody works on for one that was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -258,7 +271,8 @@ class _Pending(Generic[Row]):
                 break
             try:
                 parcel = self._parcels[task.cell].parcel(self.workers.jobs) if self._parcels else None
-                future = self.workers.submit(self.work, self.scenarios[task.cell], task.seeds, parcel)
+                with _without_interrupts():  # Ctrl-C goes to workers that start, too: it is ours alone
+                    future = self.workers.submit(self.work, self.scenarios[task.cell], task.seeds, parcel)
             except BrokenExecutor:
                 self._suspects.appendleft(task)
                 self._renew_pool()

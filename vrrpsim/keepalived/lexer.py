@@ -8,6 +8,7 @@ do it: that alone explains the quirks of `\#` (LX-4) and of an unquoted `${_HASH
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,6 +34,7 @@ _SPECIAL = re.compile(r'["#!\\]')
 _WORD = re.compile(r'"([^"]*)("?)|[^ \t\r\f\v"]+')
 _BRACE = re.compile(r'["{}\\]')
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+CONFINE = "VRRPSIM_CONFINE"  # in the environment, so that it holds in workers too
 _INCLUDE = re.compile(r"include([rmwba]?)(?=[ \t])")
 _DEFINITION = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)=")
 _REFERENCE = re.compile(
@@ -121,6 +123,11 @@ class _File:
     line: int = 0
 
 
+def confined() -> bool:
+    """Whether files outside the folder of the one that names them are refused: `vrrpsim --confine`."""
+    return bool(os.environ.get(CONFINE))
+
+
 class _TooMuch(Exception):
     """A limit was reached: what was read so far stands, the rest is dropped."""
 
@@ -137,6 +144,8 @@ class Lexer:
     _definitions: dict[str, str] = field(default_factory=dict)
     _open_definition: str | None = None  # LX-14: the name being continued
     _open_files: list[Path] = field(default_factory=list)
+    _home: Path | None = None  # the first file's folder
+    _foreign: bool = False  # what is being read lies outside of it: its words are not quoted
     _files: int = 0
     _work: int = 0
     _included: int = 0  # bytes
@@ -166,10 +175,18 @@ class Lexer:
         if problem:
             self._at(Place(name, 1, 1), "VRRP001", problem)
             return False
+        outer = self._home, self._foreign
+        if not self._open_files:
+            self._home = path.resolve().parent
         self._open_files.append(path.resolve())
+        self._foreign = self._lies_outside(path)
         usable = self._read_text(text, name, path.parent)
         self._open_files.pop()
+        self._home, self._foreign = outer
         return usable
+
+    def _lies_outside(self, path: Path) -> bool:
+        return self._home is not None and not path.resolve().is_relative_to(self._home)
 
     def _read_text(self, text: str, name: str, base: Path | None) -> bool:
         if problem := _unreadable(text):
@@ -248,6 +265,9 @@ class Lexer:
         for path in found:
             if path.resolve() in self._open_files:
                 self._report(pattern.col, "VRRP015", f"{path} includes itself")
+                continue
+            if confined() and self._lies_outside(path):
+                self._report(pattern.col, "VRRP001", f"include {name}: {path} lies outside of {self._home}")
                 continue
             self._files += 1
             with suppress(OSError):  # it will be reported as unreadable
@@ -385,7 +405,7 @@ class Lexer:
         text, glued_again, unterminated = _without_comment(text, unescape=False)
         if unterminated:
             self._report(text.cols[unterminated - 1], "VRRP104", "unterminated quote")
-        secret = any(keyword in text.chars for keyword in SECRET_KEYWORDS)
+        secret = self._foreign or any(keyword in text.chars for keyword in SECRET_KEYWORDS)
         parts = list(_braces_apart(text.strip()))
         for index, part in enumerate(parts):
             if words := self._words(part):

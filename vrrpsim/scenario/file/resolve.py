@@ -15,6 +15,7 @@ from typing import Any, cast, get_args
 from vrrpsim.findings import Finding, Place, Severity, did_you_mean
 from vrrpsim.keepalived.changes import Change
 from vrrpsim.keepalived.compiler import Compiled, Places, compile_statements, compile_text, read_keepalived
+from vrrpsim.keepalived.lexer import confined
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.scenario.model import (
     Address,
@@ -255,6 +256,10 @@ class Resolver:
         conf = self.path.parent / file
         if "\0" in file or not conf.is_file():
             self.tree.error(path, f"no such file: {conf}")
+            return None
+        home = self.path.resolve().parent
+        if confined() and not conf.resolve().is_relative_to(home):
+            self.tree.error(path, f"{conf} lies outside of {home}")
             return None
         compiled = read_keepalived(conf, config_id=config_id, dialect=DIALECTS[dialect], changes=changes)
         self.missed.extend(compiled.missed)

@@ -25,6 +25,7 @@ from vrrpsim.scenario.events import (
     WriteFile,
 )
 from vrrpsim.scenario.model import Node, Scenario
+from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.scenario.verbs import (
     FILE,
     INSTANCE,
@@ -79,6 +80,9 @@ def resolve_events(
     return built
 
 
+MOST_FIRINGS = 1_000_000  # of one event, as `count:` may say
+
+
 class _Events:
     def __init__(self, resolver: Surrounding, nodes: Mapping[str, Node]) -> None:
         self.resolver, self.nodes, self.tree = resolver, nodes, resolver.tree
@@ -89,6 +93,8 @@ class _Events:
         sound = not self.resolver.is_damaged(*path)
         if sound and document.count is not None and document.every is None:
             self.tree.error((*path, "count"), "needs 'every:'", at_key=True)
+        if sound and document.every is not None and document.count is None:
+            self._bound(document.every, (*path, "every"))
         return Event(
             verb=verb,
             at=document.at,
@@ -100,6 +106,13 @@ class _Events:
             every=document.every,
             count=document.count,
         )
+
+    def _bound(self, every: Distribution, path: Keys) -> None:
+        """A repetition that nobody could wait for is an error, and not a run without end."""
+        firings = self.resolver.scenario.duration_ns // max(every.mean_ns, 1)
+        if firings > MOST_FIRINGS:
+            message = f"would fire {firings:,} times; at most {MOST_FIRINGS:,} are possible"
+            self.tree.error(path, message)
 
     def parameters(self, verb: str, words: Mapping[str, Any], path: Keys) -> Parameters:
         match verb:
