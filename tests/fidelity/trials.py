@@ -50,6 +50,19 @@ def outside(case: str, runs: int) -> list[tuple[int, list[str]]]:
     return found
 
 
+def run_at_instants_of_trials(case: str, seeds: range) -> list[dict[str, Any]]:
+    """Simulate one case with the inputs of its trials, each in turn: faults fall as they fell in reality."""
+    document = json.loads((GROUNDTRUTH / case / "real.json").read_text())
+    scenario = load_scenario(GROUNDTRUTH / case / "scenario.yaml")
+    inputs = [_Inputs(scenario, trial, document["observe_s"]) for trial in document["trials"]]
+    found = ((seed, inputs[seed % len(inputs)](seed, _adverts(scenario, seed))) for seed in seeds)
+    return [
+        quantities(own, simulate(own, seed=seed, level=Level.STATES), document["observe_s"])
+        for seed, own in found
+        if own is not None
+    ]
+
+
 def _differences(trial: Trial, ours: list[dict[str, Any]]) -> Iterator[str]:
     for name in QUANTITIES:
         values = [each[name] for each in ours if each[name] is not None]
