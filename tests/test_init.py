@@ -288,8 +288,6 @@ def test_real_clusters_pass_or_check_says_why_not(case, tmp_path):
     """The files that were measured on real clusters, many of them broken on purpose."""
     files = sorted((ROOT / "tests/groundtruth" / case).glob("*.conf"))
     case, _, version = case.partition("@")
-    if case == "59a-equal-backups-term":
-        pytest.xfail("init expects the first of two equal backups by name, the higher address wins")
     dialect = f"keepalived-{version}" if version else None
     draft = vrrpsim.init(*files, out=tmp_path / "my.yaml", dialect=dialect)
     verdict = vrrpsim.load(tmp_path / "my.yaml").run().verdict
@@ -600,3 +598,37 @@ def test_nobody_says_which_of_two_equal_backups_stands_in(tmp_path):
     study = vrrpsim.load(tmp_path / "my.yaml")
     assert [each.node for each in study.scenario.expect.owner] == ["a", "a"]
     assert all(study.run(seed=seed).result.verdict == "pass" for seed in range(1, 13))
+
+
+@pytest.mark.parametrize(
+    ("case", "addresses"),
+    [
+        ("same-peer-list-no-source", {"a": "10.0.0.1/24", "b": "10.0.0.2/24"}),
+        ("source-of-the-other", {"a": "172.20.128.1/24", "b": "172.20.128.2/24"}),
+    ],
+)
+def test_addresses_are_those_of_the_files(case, addresses, tmp_path):
+    draft = vrrpsim.init(*sorted((ROOT / "tests/cases" / case).glob("*.conf")), out=tmp_path / "my.yaml")
+    nodes = vrrpsim.load(tmp_path / "my.yaml").scenario.nodes
+    shown = {name: [str(each) for each in node.interfaces["eth0"].addresses] for name, node in nodes.items()}
+    assert shown == {name: [address] for name, address in addresses.items()}, draft.text
+
+
+def test_a_source_that_is_on_the_other_node_is_a_fault(tmp_path):
+    """Review B6, run on 2.2.7: the second address has no owner at all."""
+    vrrpsim.init(*sorted((ROOT / "tests/cases/source-of-the-other").glob("*.conf")), out=tmp_path / "my.yaml")
+    run = vrrpsim.load(tmp_path / "my.yaml").run()
+    assert {owned.address: bool(owned.tenures) for owned in run.result.ownerships} == {
+        "172.20.128.4": True,
+        "172.20.128.5": False,
+    }
+
+
+def test_the_service_of_one_instance_is_not_that_of_another(tmp_path):
+    """Review B5: an instance without a check does not take the port that a check asks."""
+    files = sorted((ROOT / "tests/cases/init-service-overwritten").glob("*.conf"))
+    vrrpsim.init(*files, out=tmp_path / "my.yaml")
+    study = vrrpsim.load(tmp_path / "my.yaml")
+    served = {port for process in study.scenario.nodes["a"].processes.values() for port in process.serves}
+    assert served == {"3306/tcp", "80/tcp"}
+    assert study.run().verdict == "pass"

@@ -88,7 +88,8 @@ class Numbering:
     def _addresses(self, card: Card) -> Iterator[AddressWithPrefix]:
         running = [(machine, one) for machine, one in self.below if machine.carrier(one) == card]
         virtual = [each.address for each in self.virtual[card]]
-        known = dict.fromkeys(one.source for _, one in running if one.source is not None)
+        sources = dict.fromkeys(one.source for _, one in running if one.source is not None)
+        known = {source: None for source in sources if self._has(source) == card[0]}
         for machine, one in running:
             peer = None if one.source else self._as_peers_see(machine, one)
             if peer is not None and peer not in known:
@@ -109,6 +110,16 @@ class Numbering:
             self._remark(card, f"{which}: invented, no file says it")
         for address in (*known, *invented):
             yield self._with_prefix(address)
+
+    def _has(self, source: Address) -> str:
+        """The node that has a source: of several that say so the one whose earlier instance does."""
+        claims = [
+            (number, at, machine.name)
+            for at, machine in enumerate(self.machines)
+            for number, one in enumerate(machine.instances)
+            if one.source == source
+        ]
+        return min(claims)[2]
 
     def _with_prefix(self, address: Address) -> AddressWithPrefix:
         subnet = LINK_LOCAL if address.is_link_local and address.version == 6 else None
@@ -138,10 +149,21 @@ class Numbering:
         ]
         if not instance.unicast_peers or not others:
             return None
+        own = {peer.address for peer in instance.unicast_peers}
         listed = set.intersection(*({peer.address for peer in one.unicast_peers} for one in others))
-        listed -= {peer.address for peer in instance.unicast_peers}
-        listed -= {one.source for _, one in self.below if one.source is not None}
-        return min(listed, key=int, default=None)
+        left = listed - {one.source for _, one in self.below if one.source is not None}
+        if listed == own:  # one list for all, the node itself in it: which is whose is anybody's guess
+            nodes = [each.name for each in self.machines if each is machine or self._lists(each, own)]
+            return dict(zip(nodes, sorted(left, key=int), strict=False)).get(machine.name)
+        return min(left - own, key=int, default=None)
+
+    def _lists(self, machine: SourceNode, peers: set[Address]) -> bool:
+        """Whether some instance there, without a source, has just these peers."""
+        return any(
+            one.source is None and {peer.address for peer in one.unicast_peers} == peers
+            for there, one in self.below
+            if there is machine
+        )
 
     def _remark(self, card: Card, text: str) -> None:
         path = ("nodes", card[0], "interfaces", card[1])

@@ -150,8 +150,9 @@ def clients_of(
         asked = first
     spare = _spare(processes) if None in (ports[address] for address in asked) else 0
     if spare:
-        processes["service"] = Process(serves=(f"{spare}/tcp",))
-        text = "service stands for what answers at the addresses that no check protects"
+        name = next(each for each in ("service", "other-service", "spare-service") if each not in processes)
+        processes[name] = Process(serves=(f"{spare}/tcp",))
+        text = f"{name} stands for what answers at the addresses that no check protects"
         remarks["processes",] = "\n".join(filter(None, (remarks.get(("processes",)), text)))
     taken = {*segment_of.values(), *(machine.name for machine in machines)}
     clients: dict[str, Client] = {}
