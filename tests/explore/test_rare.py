@@ -39,19 +39,19 @@ def closed_form(loss, duration_s):
     return 2 * (duration_s - BOOT_S) * loss**3 * (1 - loss)
 
 
-@pytest.mark.parametrize(("loss", "runs"), [(0.001, 1200), (0.0001, 1200)])
+@pytest.mark.parametrize(("loss", "runs"), [(0.001, 800), (0.0001, 800)])
 def test_false_takeovers_are_those_of_the_closed_form(loss, runs):
     [cell] = cluster(f"{loss:.2%}", 1000).sweep(runs, jobs=1, rare="loss").outcome.cells
     found = cell.failed_over
-    assert found.error < 0.15
+    assert found.error < 0.2
     assert abs(found.rate - closed_form(loss, 1000)) < 3 * found.error * found.rate
     a_year = cell.to_dict()["failed_over"]["a_year"]
     assert a_year == pytest.approx(closed_form(loss, 1000) * 31_536, rel=3 * found.error)
 
 
 def test_crude_trials_agree_where_they_can_be_had():
-    crude = cluster("5%", 60).sweep(1500, jobs=1).outcome.cells[0].failed_over
-    forced = cluster("5%", 60).sweep(800, seed=10**6, jobs=1, rare="loss").outcome.cells[0].failed_over
+    crude = cluster("5%", 60).sweep(1000, jobs=1).outcome.cells[0].failed_over
+    forced = cluster("5%", 60).sweep(500, seed=10**6, jobs=1, rare="loss").outcome.cells[0].failed_over
     apart = math.hypot(forced.error * forced.rate, math.sqrt(crude.rate / crude.n))
     assert abs(forced.rate - crude.rate) < 3 * apart
 

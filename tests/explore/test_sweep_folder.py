@@ -79,16 +79,20 @@ def test_what_was_interrupted_goes_on_to_the_same_bytes(study, tmp_path):
     assert told[-1] == (120, 120)
 
 
-def test_a_sweep_that_is_killed_outright_goes_on(study, tmp_path):
-    folder = tmp_path / "runs"
-    words = ["sweep", str(study.scenario.path), "-n", "1500", "-j", "1", "-o", str(folder), "-q"]
-    with subprocess.Popen([sys.executable, "-m", "vrrpsim", *words]) as run:
-        while not list(folder.glob("part-*.parquet")) and run.poll() is None:
-            time.sleep(0.05)
+def test_a_sweep_that_is_killed_outright_goes_on_to_the_same_bytes(study, tmp_path):
+    small = "import sys; from vrrpsim.explore import sweep_folder; sweep_folder.PART = 16; "
+    words = [sys.executable, "-c", small + "from vrrpsim.cli import main; sys.exit(main(sys.argv[1:]))"]
+    words += ["sweep", str(study.scenario.path), "-n", "300", "-j", "1", "-q", "-o"]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    with subprocess.Popen([*words, str(killed)]) as run:
+        while not list(killed.glob("part-*.parquet")) and run.poll() is None:
+            time.sleep(0.01)
         run.send_signal(signal.SIGKILL)
-    assert subprocess.call([sys.executable, "-m", "vrrpsim", *words, "--resume"], stdout=-3) in (0, 1)
-    assert len(vrrpsim.Sweep.read(folder).outcome.cells[0].rows) == 1500
-    assert [each.name for each in folder.glob(".*")] in ([], [each.name for each in folder.glob(".*.part")])
+    (killed / ".part-000009.parquet.0123456789abcdef.part").write_bytes(b"PAR1")  # it was writing
+    assert len(list(killed.glob("part-*.parquet"))) < 19
+    assert subprocess.call([*words, str(killed), "--resume"], stdout=subprocess.DEVNULL) == 1
+    assert subprocess.call([*words, str(whole)], stdout=subprocess.DEVNULL) == 1
+    assert files(killed) == files(whole)
 
 
 def test_new_thresholds_are_asked_of_a_folder(study, tmp_path, capsys):
@@ -157,6 +161,35 @@ def test_what_does_not_fit_is_said(study, tmp_path, capsys, monkeypatch, words, 
     out, err = capsys.readouterr()
     assert not out
     assert says in err
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (["runs"], -5),
+        (["runs"], "many"),
+        (["shard"], [3, 2]),
+        (["until"], ["soon"]),
+        (["cells"], []),
+        (["cells", 0, "scenario", "name"], "\x1b[2J"),
+        (["cells", 0, "scenario", "clients"], None),
+        (["cells", 0, "scenario", "expect", "bounds"], [["failover", None, "p12", 1]]),
+        (["cells", 0, "scenario", "expect", "owner"], [[1]]),
+        (["format"], 2),
+    ],
+)
+def test_a_manifest_that_lies_is_refused(study, tmp_path, capsys, place, value):
+    study.sweep(4, jobs=1, folder=tmp_path / "a")
+    content = inner = json.loads((tmp_path / "a" / NAME).read_text())
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    (tmp_path / "a" / NAME).write_text(json.dumps(content))
+    assert main(["sweep", "--from", str(tmp_path / "a")]) == 3
+    out, err = capsys.readouterr()
+    assert not out
+    assert "is not the manifest of a sweep" in err
+    assert "\x1b" not in err
 
 
 def test_without_pyarrow_a_folder_is_4(study, tmp_path, capsys, monkeypatch):

@@ -154,6 +154,8 @@ def _begin(folder: Path, manifest: Manifest, resume: bool) -> None:
         if not resume:
             raise FolderError(f"{folder}: holds a sweep already; --resume goes on with it")
         same_sweep(manifest, read_manifest(folder), Path("this one"), folder, shard=True)
+        for half in folder.glob(".part-*.part"):  # it was killed while it wrote
+            half.unlink(missing_ok=True)
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)

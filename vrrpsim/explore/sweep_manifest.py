@@ -12,14 +12,13 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from vrrpsim import __version__
-from vrrpsim.scenario.model import Bound, Client, Expect, Owns, Scenario
+from vrrpsim.scenario.model import Bound, Client, Expect, Measure, Owns, Scenario, Statistic
 
 from .sweep_plan import SweepPlan
 from .sweep_result import Variant
-from .thresholds import ThresholdError
 from .until import parse_goal
 
 NAME = "_manifest.json"  # readers of Parquet folders pass over what begins with _
@@ -88,12 +87,14 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         if file.stat().st_size > MOST_BYTES:
             raise ValueError(f"larger than {MOST_BYTES >> 20} MiB")
-        return _manifest(json.loads(file.read_text("utf-8")))
+        content = json.loads(file.read_text("utf-8"))
+        _refuse_commands(content)
+        return _manifest(content)
     except FileNotFoundError:
         raise FolderError(f"{folder}: holds no sweep (there is no {NAME})") from None
     except OSError as error:
         raise FolderError(f"{file}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ThresholdError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise FolderError(
             f"{file}: is not the manifest of a sweep ({type(error).__name__}: {error})"
         ) from None
@@ -135,6 +136,8 @@ def _manifest(content: dict[str, Any]) -> Manifest:
         for cell in content["cells"]
     )
     plan.check()
+    if plan.runs < 1:
+        raise ValueError(f"{plan.runs} runs")
     stratified = content["stratified"]
     if not variants or not isinstance(stratified, str | None):
         raise ValueError("no cells")
@@ -173,9 +176,29 @@ def _scenario(subject: Mapping[str, Any]) -> Scenario:
         expect=expect
         and Expect(
             tuple(Owns(at, str(node), str(address)) for at, node, address in expect["owner"]),
-            tuple(Bound(*each) for each in expect["bounds"]),
+            tuple(map(_bound, expect["bounds"])),
         ),
     )
+
+
+def _bound(values: Sequence[Any]) -> Bound:
+    measure, client, statistic, limit = values
+    if measure not in get_args(Measure) or statistic not in get_args(Statistic):
+        raise ValueError(f"{measure}.{statistic} is not expected of a run")
+    return Bound(measure, None if client is None else str(client), statistic, int(limit))
+
+
+def _refuse_commands(value: Any) -> None:
+    """Raise if a text holds what a terminal would take for a command."""
+    match value:
+        case str() if not value.replace("\n", "").replace("\t", "").isprintable():
+            raise ValueError(f"control characters in {value!r}")
+        case dict():
+            for each in (*value, *value.values()):
+                _refuse_commands(each)
+        case list():
+            for each in value:
+                _refuse_commands(each)
 
 
 def fingerprint(scenario: Scenario) -> str:
