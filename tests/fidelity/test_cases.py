@@ -74,6 +74,8 @@ DRAFTS = {  # configurations alone, through `vrrpsim init`: the owner at the end
     "equal-backups": "a",
     "no-accept-drops": "a",
     "peers-one-way": "a+b",
+    "same-peer-list-no-source": "a",
+    "source-of-the-other": "a",
     "same-vrid-on-two-interfaces": "a",
     "strict-drops": "a",
     "unicast-with-prefix": "a",
@@ -88,8 +90,6 @@ NOT_YET = {
     "bug-2190-interface-recreated": "an interface that is deleted and created",
     "bug-2275-v6-vmac-down-at-start": "a macvlan's own link-local address",
     "bug-2573-same-ll-two-ifs": "one link-local address on two interfaces",
-    "same-peer-list-no-source": "init: addresses come from all files together",
-    "source-of-the-other": "init: a source belongs to one node",
 }
 
 
