@@ -130,4 +130,4 @@ def test_a13_an_interrupt_at_any_instant_is_130_without_a_traceback(tmp_path, af
     _, said = running.communicate(timeout=30)
     python_starts = "/vrrpsim/" not in said and "interrupted" not in said  # before a line of ours ran
     assert "KeyboardInterrupt" not in said or python_starts
-    assert running.returncode == 130 or python_starts
+    assert running.returncode in (130, -signal.SIGINT) or python_starts  # a shell says 130 to both
