@@ -203,3 +203,40 @@ def test_ctrl_c_prints_what_is_finished_and_the_bar_shows_the_rate(file, jobs):
     os.close(ours)
     assert "(of 1000000 asked)" in out
     assert out.splitlines()[-1] == "interrupted, so far done: nothing was expected"
+
+
+def test_age_is_that_of_the_scenario(tmp_path):
+    from vrrpsim.cli import main
+
+    for name, words in (("old", ["--age", "30d"]), ("said", ["--set", "age=30d"]), ("young", [])):
+        assert (
+            main(
+                [
+                    "sweep",
+                    "haproxy-crash",
+                    "-n",
+                    "8",
+                    "-q",
+                    "-j",
+                    "1",
+                    *words,
+                    "-o",
+                    str(tmp_path / f"{name}.csv"),
+                ]
+            )
+            == 0
+        )
+    old, said, young = ((tmp_path / f"{name}.csv").read_bytes() for name in ("old", "said", "young"))
+    assert old == said != young
+
+
+def test_a_cluster_of_files_has_an_age(capsys):
+    from vrrpsim.cli import main
+
+    pair = ["scenarios/keepalived/lb1.conf", "scenarios/keepalived/lb2.conf"]
+    words = ["census", *pair, "--no-pairs", "-n", "1", "-j", "1", "--json"]
+    assert main([*words, "--age", "30d"]) == 0
+    told = capsys.readouterr().out
+    assert "--set age=30d" in told
+    assert main([*words, "--age", "3x"]) == 3
+    assert "age=3x:1:1: error: VRRP023 " in capsys.readouterr().err

@@ -60,6 +60,11 @@ set_option = _option(
     shell_complete=settings,
     help="Change one value of the scenario, e.g. segments.lan.loss=10%. Repeatable.",
 )
+age_option = _option(
+    "--age",
+    metavar="TIME",
+    help="How long all has run undisturbed when the run begins, e.g. 30d; like --set age=TIME.",
+)
 json_option = _option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 quiet_option = _option("-q", "--quiet", is_flag=True, help="Print the verdict only.")
 verbose_option = _option("-v", "--verbose", is_flag=True, help="Say on stderr what is going on.")

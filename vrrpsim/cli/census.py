@@ -11,6 +11,7 @@ import click
 from . import BAD, ENVIRONMENT, GOOD, INTERRUPTED, worst
 from ._complete import inputs
 from ._options import (
+    age_option,
     dialect_option,
     file_option,
     jobs_option,
@@ -58,6 +59,7 @@ Examples:
 @jobs_option
 @seed_option
 @set_option
+@age_option
 @table_option("Write the table, one row a fault or pair.")
 @file_option(
     "--html",
@@ -86,6 +88,7 @@ def command(
     jobs: int | None,
     seed: int | None,
     overrides: dict[str, str],
+    age: str | None,
     output: Path | None,
     html: Path | None,
     folder: Path | None,
@@ -106,6 +109,7 @@ def command(
         parse_limits(fail_on)
     check_files(output, html)
     began = time.perf_counter()
+    overrides |= {"age": age} if age else {}
     cluster = read_cluster(*(str(find(file)) for file in files), dialect=dialect, overrides=overrides)
     for finding in cluster.scenario.findings:
         click.echo(str(finding), err=True)

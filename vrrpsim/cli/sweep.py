@@ -16,6 +16,7 @@ from . import BAD, BUG, ENVIRONMENT, GOOD, INTERRUPTED, worst
 from ._complete import inputs
 from ._options import (
     InputFile,
+    age_option,
     file_option,
     jobs_option,
     json_option,
@@ -112,6 +113,7 @@ Examples:
 @jobs_option
 @seed_option
 @set_option
+@age_option
 @click.option(
     "--vary",
     multiple=True,
@@ -158,6 +160,7 @@ def command(
     jobs: int | None,
     seed: int | None,
     overrides: dict[str, str],
+    age: str | None,
     vary: dict[str, list[str]],
     thresholds: tuple[str, ...],
     until: tuple[str, ...],
@@ -202,7 +205,7 @@ def command(
 
         for text in thresholds:
             parse_threshold(text)
-        study = load(file, overrides)
+        study = load(file, overrides | ({"age": age} if age else {}))
         for finding in study.scenario.findings:
             click.echo(str(finding), err=True)
         if vary and not quiet:

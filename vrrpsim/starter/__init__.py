@@ -62,8 +62,8 @@ def cluster_of(
 ) -> Scenario:
     """Return the cluster of keepalived.conf files as a scenario in which nothing happens.
 
-    `overrides` change keywords, such as `lb1.VI_1.advert_int` to `0.5`. Sources and errors are those of
-    `init`, what `vrrpsim check` says of the files are its findings.
+    `overrides` change keywords, such as `lb1.VI_1.advert_int` to `0.5`, or the scenario's `age`. Sources
+    and errors are those of `init`, what `vrrpsim check` says of the files are its findings.
     """
     from dataclasses import replace
 
@@ -74,5 +74,18 @@ def cluster_of(
     from .plan import plan
 
     spoken = DEFAULT_DIALECT if dialect is None else DIALECTS[dialect]
-    cluster = deduce(read_machines(sources, spoken, overrides or {}), spoken)
-    return replace(plan(cluster, spoken, ", ".join(cluster.nodes)).scenario, findings=cluster.findings)
+    changes = dict(overrides or {})
+    age_ns = _age_ns(changes.pop("age", "0s"))
+    cluster = deduce(read_machines(sources, spoken, changes), spoken)
+    planned = plan(cluster, spoken, ", ".join(cluster.nodes)).scenario
+    return replace(planned, findings=cluster.findings, age_ns=age_ns)
+
+
+def _age_ns(text: str) -> int:
+    from vrrpsim.findings import Finding, InputError, Place
+    from vrrpsim.scenario.quantities import ValueSyntaxError, parse_duration_ns
+
+    try:
+        return parse_duration_ns(text)
+    except ValueSyntaxError as error:
+        raise InputError((Finding(Place(f"--set age={text}", 1, 1), "VRRP023", str(error)),)) from error
