@@ -632,3 +632,43 @@ def test_the_service_of_one_instance_is_not_that_of_another(tmp_path):
     served = {port for process in study.scenario.nodes["a"].processes.values() for port in process.serves}
     assert served == {"3306/tcp", "80/tcp"}
     assert study.run().verdict == "pass"
+
+
+HAPROXY = """
+global
+    stats socket /run/haproxy/admin.sock mode 660
+frontend stats  # not what clients want
+    bind *:8404
+    stats enable
+frontend www
+    bind :8080,10.0.0.9:8081 ssl crt /etc/ssl/x.pem
+    bind ipv6@:8080 v6only
+    bind /run/www.sock
+listen db 10.0.0.100:3306
+backend web
+    server one 10.1.0.1:80
+"""
+
+
+def test_haproxys_own_file_says_the_ports(tmp_path):
+    tmp_path.joinpath("haproxy.cfg").write_text(HAPROXY)
+    files = sorted((ROOT / "tests/cases/init-pkill").glob("*.conf"))
+    draft = vrrpsim.init(*files, out=tmp_path / "my.yaml", haproxy=tmp_path / "haproxy.cfg")
+    study = vrrpsim.load(tmp_path / "my.yaml")
+    [client] = study.scenario.clients.values()
+    assert client.target[1] == 3306  # what is bound to the very address
+    served = study.scenario.nodes["a"].processes["haproxy"].serves
+    assert set(served) == {"8080/tcp", "8081/tcp", "3306/tcp", "8404/tcp"}
+    assert "guess" not in draft.text
+    assert study.run().verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [(None, "No such file"), ("backend x\n  server a 10.0.0.1:80\n", "no frontend binds")]
+)
+def test_a_haproxy_file_that_says_nothing_is_an_error(tmp_path, text, says):
+    file = tmp_path / "haproxy.cfg"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(InputError, match=rf"haproxy\.cfg:1:1: error: VRRP001 {says}"):
+        vrrpsim.init(*sorted((ROOT / "tests/cases/init-pkill").glob("*.conf")), haproxy=file)

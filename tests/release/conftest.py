@@ -19,7 +19,8 @@ def beginner(installed, tmp_path):
     tmp_path.joinpath(".config/fish/completions").mkdir(parents=True)
     installed.run(
         "vrrpsim examples haproxy-crash three-nodes-v3 -o e; mv e/keepalived/*.conf . && rm -r e"
-        " && mkdir old new conf.d && cp lb*.conf old && cp lb*.conf new && cp lb*.conf conf.d",
+        " && mkdir old new conf.d && cp lb*.conf old && cp lb*.conf new && cp lb*.conf conf.d"
+        " && printf 'frontend www\\n    bind :80\\n' > haproxy.cfg",
         folder=tmp_path,
     )
     return lambda line, **more: installed.run(line, folder=tmp_path, **more)

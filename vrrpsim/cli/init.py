@@ -14,6 +14,7 @@ from ._options import dialect_option, quiet_option
     epilog="""\b
 Examples:
   vrrpsim init lb1.conf lb2.conf -o my.yaml && vrrpsim run my.yaml
+  vrrpsim init lb1.conf lb2.conf --haproxy haproxy.cfg
   vrrpsim init edge.conf@edge1 edge.conf@edge2 edge.conf@edge3
 """
 )
@@ -23,8 +24,21 @@ Examples:
 )
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 @dialect_option("Whose behaviour is simulated.  [default: keepalived-2.2.7]")
+@click.option(
+    "--haproxy",
+    metavar="F.cfg",
+    type=click.Path(path_type=Path),
+    help="Take the ports from this haproxy.cfg instead of guessing.",
+)
 @quiet_option
-def command(files: tuple[str, ...], out: str | None, force: bool, dialect: str | None, quiet: bool) -> None:
+def command(
+    files: tuple[str, ...],
+    out: str | None,
+    force: bool,
+    dialect: str | None,
+    haproxy: Path | None,
+    quiet: bool,
+) -> None:
     """Write a first scenario from keepalived.conf files, one for each node.
 
     FILE@ID is the node that `keepalived -i ID` makes of FILE. What the files do not say is guessed or
@@ -34,7 +48,7 @@ def command(files: tuple[str, ...], out: str | None, force: bool, dialect: str |
 
     target = None if out in (None, "-") else Path(str(out))
     try:
-        draft = init(*files, out=target, dialect=dialect, force=force)
+        draft = init(*files, out=target, dialect=dialect, force=force, haproxy=haproxy)
     except FileExistsError as error:
         raise click.UsageError(f"{error}; --force overwrites it") from error
     if not quiet:

@@ -29,11 +29,16 @@ class Draft:
 
 
 def init(
-    *sources: str | Path, out: str | Path | None = None, dialect: str | None = None, force: bool = False
+    *sources: str | Path,
+    out: str | Path | None = None,
+    dialect: str | None = None,
+    force: bool = False,
+    haproxy: str | Path | None = None,
 ) -> Draft:
     """Make a first scenario of the keepalived.conf files of a cluster, and write it to `out`.
 
-    A source is a file, or `FILE@ID` for the node that `keepalived -i ID` makes of it. Raises `InputError`
+    A source is a file, or `FILE@ID` for the node that `keepalived -i ID` makes of it; `haproxy` a
+    haproxy.cfg, which says the ports that else are guessed. Raises `InputError`
     with everything that is wrong with the files, `FileExistsError` if `out` is there and not `force`;
     then nothing is written.
     """
@@ -41,6 +46,7 @@ def init(
     from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
 
     from .deduce import deduce
+    from .haproxy import binds_of
     from .machines import read_machines
     from .plan import plan
     from .text import scenario_text
@@ -49,7 +55,8 @@ def init(
     file = Path("my.yaml" if out is None else out)
     if out is not None and file.exists() and not force:
         raise FileExistsError(f"{file} exists")
-    cluster = deduce(read_machines(sources, spoken), spoken)
+    binds = () if haproxy is None else binds_of(haproxy)
+    cluster = deduce(read_machines(sources, spoken), spoken, binds)
     beside = Path() if out is None else file.parent
     text = scenario_text(cluster, plan(cluster, spoken, file.stem), beside=beside, file=str(file))
     if out is not None:

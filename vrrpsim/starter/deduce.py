@@ -16,6 +16,7 @@ from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.scenario.model import AddressWithPrefix, Client, Interface, Keepalived, Node, Segment
 from vrrpsim.scenario.quantities import Distribution
 
+from .haproxy import Bind
 from .machines import Card, Remarks, SourceNode
 from .numbering import Numbering, named_addresses
 from .services import clients_of, processes_of
@@ -38,8 +39,8 @@ class Cluster:
     findings: tuple[Finding, ...] = ()
 
 
-def deduce(machines: Sequence[SourceNode], dialect: Dialect) -> Cluster:
-    """Return the cluster that these nodes make."""
+def deduce(machines: Sequence[SourceNode], dialect: Dialect, binds: Sequence[Bind] = ()) -> Cluster:
+    """Return the cluster that these nodes make; `binds` are what HAProxy listens at on each."""
     remarks: Remarks = {}
     members = [
         member
@@ -57,7 +58,7 @@ def deduce(machines: Sequence[SourceNode], dialect: Dialect) -> Cluster:
         numbering = Numbering(machines, cards, taken, ("segments", name), remarks)
         segments[name] = Segment(subnet=numbering.subnet4 or numbering.subnet6, delay=LAN_DELAY)
         addresses |= numbering.addresses()
-    processes, probes, process_of = processes_of(machines, remarks)
+    processes, probes, process_of = processes_of(machines, remarks, binds)
     nodes = {
         machine.name: Node(
             interfaces={
@@ -75,7 +76,7 @@ def deduce(machines: Sequence[SourceNode], dialect: Dialect) -> Cluster:
         for machine in machines
         if machine.compiled.config
     }
-    clients = clients_of(machines, segment_of, processes, process_of, remarks)
+    clients = clients_of(machines, segment_of, processes, process_of, remarks, binds)
     own = tuple(finding for machine in machines for finding in machine.compiled.findings)
     found = (*own, *lint(members), *_absent(machines))
     return Cluster(

@@ -12,6 +12,7 @@ from vrrpsim.redaction import masked
 from vrrpsim.scenario.model import Address, Client, Probe, Process
 from vrrpsim.world.checks import check_of
 
+from .haproxy import Bind, port_of
 from .machines import Card, Remarks, SourceNode, clean, mates, twins
 
 SERVERS = {  # what checks are often about, and the port it is asked at
@@ -33,15 +34,16 @@ SERVERS = {  # what checks are often about, and the port it is asked at
     "dnsmasq": 53,
     "sshd": 22,
 }
+HAPROXY = "haproxy"
 SPARE_PORTS = (80, 443, 8080, 8443)
 MOST_CLIENTS = 8  # one for each address; of more addresses only the first of each instance
 
 
 def processes_of(
-    machines: Sequence[SourceNode], remarks: Remarks
+    machines: Sequence[SourceNode], remarks: Remarks, binds: Sequence[Bind] = ()
 ) -> tuple[dict[str, Process], dict[str, dict[str, Probe]], dict[str, str]]:
     """Return the processes of every node, the probes of each, and what each tracker looks at."""
-    ports: dict[str, set[int]] = {}
+    ports: dict[str, set[int]] = {HAPROXY: {bind.port for bind in binds}} if binds else {}
     asked: list[tuple[str, int]] = []
     process_of: dict[str, str] = {}
     probes: dict[str, dict[str, Probe]] = {}
@@ -127,6 +129,7 @@ def clients_of(
     processes: dict[str, Process],
     process_of: dict[str, str],
     remarks: Remarks,
+    binds: Sequence[Bind] = (),
 ) -> dict[str, Client]:
     """One client for each address that another node can take over, at the port that its checks protect."""
     asked: dict[Address, tuple[str, str, int]] = {}  # address: segment, instance, its number there
@@ -141,8 +144,10 @@ def clients_of(
             for number, each in enumerate(usable):
                 segment = segment_of[machine.carrier(instance, each)]
                 asked.setdefault(each.address, (segment, instance.name, number))
-                ports[each.address] = ports.get(each.address) or _port(
-                    machine, instance, processes, process_of
+                ports[each.address] = (
+                    ports.get(each.address)
+                    or port_of(binds, each.address)
+                    or _port(machine, instance, processes, process_of)
                 )
     if len(asked) > MOST_CLIENTS:
         first = {address: what for address, what in asked.items() if what[2] == 0}
