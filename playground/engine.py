@@ -16,7 +16,8 @@ import vrrpsim
 from vrrpsim import examples
 from vrrpsim.findings import Finding, InputError, Place, Severity
 from vrrpsim.keepalived.compiler import read_keepalived
-from vrrpsim.keepalived.lint import lint, members_of
+from vrrpsim.keepalived.lint import lint
+from vrrpsim.keepalived.members import members_of
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.report.html.run import data
 from vrrpsim.scenario.file.yaml_tree import read_tree
