@@ -672,3 +672,37 @@ def test_a_haproxy_file_that_says_nothing_is_an_error(tmp_path, text, says):
         file.write_text(text)
     with pytest.raises(InputError, match=rf"haproxy\.cfg:1:1: error: VRRP001 {says}"):
         vrrpsim.init(*sorted((ROOT / "tests/cases/init-pkill").glob("*.conf")), haproxy=file)
+
+
+def test_an_address_of_nothing_is_no_network_and_has_no_client(tmp_path):
+    """`virtual_ipaddress { 0.0.0.0 }` stands in public files: nobody can ask it, it shows no network."""
+    pair = []
+    for name, priority in (("a", 100), ("b", 90)):
+        file = tmp_path / f"{name}.conf"
+        file.write_text(
+            f"vrrp_instance V {{\n interface eth0\n virtual_router_id 5\n priority {priority}\n"
+            " virtual_ipaddress {\n  0.0.0.0\n }\n}\n"
+        )
+        pair.append(file)
+    vrrpsim.init(*pair, out=tmp_path / "my.yaml")
+    scenario = vrrpsim.load(tmp_path / "my.yaml").scenario
+    assert not scenario.clients
+    assert str(scenario.segments["lan"].subnet) == "192.0.2.0/24"
+
+
+@pytest.mark.parametrize("case", ["no-twin", "vrid-differs-no-vip"])
+def test_nodes_that_share_no_virtual_router_pass_nothing(case, tmp_path):
+    files = sorted((ROOT / "tests/cases" / case).glob("*.conf"))
+    draft = vrrpsim.init(*files, out=tmp_path / "my.yaml")
+    assert "is on no other node" in draft.text.partition("version: 1")[0]
+    assert vrrpsim.load(tmp_path / "my.yaml").run().verdict != "pass"
+
+
+def test_errors_stand_in_the_scenario_and_in_the_last_line(tmp_path):
+    """A pair whose check can never succeed is not called ready to run."""
+    folder = ROOT / "tests/cases/init-pgrep-redirect"
+    out = tmp_path / "my.yaml"
+    done = cli("init", *sorted(folder.glob("*.conf")), "-o", out)
+    assert done.returncode == 0
+    assert "mend the errors above (2), then" in done.stderr.splitlines()[-1]
+    assert "VRRP421" in out.read_text().partition("version: 1")[0]

@@ -44,6 +44,7 @@ def command(
     FILE@ID is the node that `keepalived -i ID` makes of FILE. What the files do not say is guessed or
     invented, and a comment says so. stderr has what `vrrpsim check` finds in the files.
     """
+    from vrrpsim.findings import Severity
     from vrrpsim.starter import init
 
     target = None if out in (None, "-") else Path(str(out))
@@ -57,4 +58,6 @@ def command(
     if target is None:
         click.echo(draft.text, nl=False)
     elif not quiet:
-        click.echo(f"{target}: written; now `vrrpsim run {target}`", err=True)
+        errors = sum(finding.severity is Severity.ERROR for finding in draft.findings)
+        first = f"mend the errors above ({errors}), then" if errors else "now"
+        click.echo(f"{target}: written; {first} `vrrpsim run {target}`", err=True)

@@ -46,7 +46,8 @@ class Numbering:
         for machine in machines:
             for instance in machine.instances:
                 for virtual in (*instance.addresses, *instance.excluded):
-                    self.virtual.get(machine.carrier(instance, virtual), []).append(virtual)
+                    if not virtual.address.is_unspecified:  # 0.0.0.0 says nothing of the network
+                        self.virtual.get(machine.carrier(instance, virtual), []).append(virtual)
         self.hosts: set[Address] = {one.source for _, one in self.below if one.source}
         self.hosts |= {peer.address for _, one in self.below for peer in one.unicast_peers}
         everything = [virtual for each in self.virtual.values() for virtual in each]

@@ -284,6 +284,10 @@ class _Planner:
         return down_ns, formula
 
     def _expect(self) -> Iterator[PlanLine]:
+        if not self.routers:
+            why = "No virtual router is on two nodes: nobody takes over, and the verdict is no pass."
+            yield PlanLine("failover: {max: 4s}", why)
+            return
         yield from self._expect_owners()
         every_ns = max((client.every_ns for client in self.cluster.clients.values()), default=0)
         if self.cluster.clients and self.worst:

@@ -139,8 +139,8 @@ def clients_of(
         for instance in machine.instances:
             if not twins(instance, others):
                 continue
-            virtual = (*instance.addresses, *instance.excluded)
-            usable = [each for each in virtual if not each.address.is_link_local] or list(virtual)
+            virtual = [v for v in (*instance.addresses, *instance.excluded) if not v.address.is_unspecified]
+            usable = [each for each in virtual if not each.address.is_link_local] or virtual
             for number, each in enumerate(usable):
                 segment = segment_of[machine.carrier(instance, each)]
                 asked.setdefault(each.address, (segment, instance.name, number))

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+from vrrpsim.findings import Severity
 from vrrpsim.scenario.model import Client, Interface, Node, Segment
 from vrrpsim.scenario.quantities import Distribution
 
@@ -36,6 +37,11 @@ def _lines(cluster: Cluster, plan: Plan, beside: Path, file: str) -> Iterator[st
     yield f"#   vrrpsim run {file}              what happens, once"
     yield f"#   vrrpsim sweep {file} -n 1000    how long it can take, and how often"
     yield f"#   vrrpsim hunt {file}             which faults break it"
+    if wrong := [each for each in cluster.findings if each.severity is Severity.ERROR]:
+        yield "# Mend this first, `vrrpsim check` calls it wrong:"
+        for each in wrong:
+            text = f"- {Path(each.place.file).name}:{each.place.line}: {each.code} {each.message}"
+            yield from _comment(text, "")
     yield "version: 1"
     yield f"name: {_word(scenario.name)}"
     yield f"description: {_word(plan.story)}"
