@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import chdir
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,7 +23,8 @@ def sections() -> dict[str, dict[str, str]]:
     """Text of each generated part, by file and by the name in its markers."""
     return {
         "docs/tutorial/2-one-run.md": {"report": _report()},
-        "docs/tutorial/5-a-better-change.md": {"questions": _questions()},
+        "docs/tutorial/5-a-better-change.md": {"questions": _questions(*QUESTIONS, most=9)},
+        "README.md": {"answers": _questions(CHECK, CENSUS, ADVISE, DIFF, most=7)},
         "scenarios/README.md": {"scenarios": _scenarios()},
     }
 
@@ -40,31 +42,42 @@ def _report() -> str:
     return f"```text\n$ vrrpsim run haproxy-crash\n{shown.rstrip()}\n```\n"
 
 
-def _questions() -> str:
-    """The four questions as they are asked on a terminal, the beginning of each answer."""
+CHECK, CENSUS, ADVISE, WRITE, DIFF = QUESTIONS = (  # as they are asked on a terminal, in this order
+    "vrrpsim check lb1.conf lb2.conf",
+    "vrrpsim census lb1.conf lb2.conf --no-pairs",
+    "vrrpsim advise lb1.conf lb2.conf",
+    "vrrpsim advise lb1.conf lb2.conf --row 7 --write new",
+    "vrrpsim diff lb1.conf lb2.conf -- new --no-pairs --top 2",
+)
+
+
+@cache
+def _answers() -> dict[str, list[str]]:
+    """What each question prints about the pair of the examples."""
+    environment = {**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
     with TemporaryDirectory() as folder, chdir(folder):
         for name in ("lb1.conf", "lb2.conf"):
             shutil.copy(ROOT / "scenarios" / "keepalived" / name, name)
-        blocks = [
-            _console(each)
-            for each in (
-                "vrrpsim check lb1.conf lb2.conf",
-                "vrrpsim census lb1.conf lb2.conf --no-pairs | head -9",
-                "vrrpsim advise lb1.conf lb2.conf | head -9",
-                "vrrpsim advise lb1.conf lb2.conf --row 7 --write new | head -9",
-                "vrrpsim diff lb1.conf lb2.conf -- new --no-pairs --top 2",
-            )
-        ]
+        return {
+            command: subprocess.run(
+                [sys.executable, "-m", "vrrpsim", *shlex.split(command)[1:]],
+                capture_output=True,
+                text=True,
+                env=environment,
+                check=False,
+            ).stdout.splitlines()
+            for command in QUESTIONS
+        }
+
+
+def _questions(*commands: str, most: int) -> str:
+    """These questions and the beginning of each answer."""
+    blocks = []
+    for command in commands:
+        answer = _answers()[command]
+        head = f" | head -{most}" if len(answer) > most else ""
+        blocks.append("\n".join([f"$ {command}{head}", *answer[:most]]))
     return "```text\n" + "\n\n".join(blocks) + "\n```\n"
-
-
-def _console(line: str) -> str:
-    """A command line and what it prints; `| head -N` is done here."""
-    command, _, most = line.partition(" | head -")
-    words = [sys.executable, "-m", "vrrpsim", *shlex.split(command)[1:]]
-    environment = {**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
-    return "\n".join([f"$ {line}", *done.stdout.splitlines()[: int(most or 99)]])
 
 
 def _scenarios() -> str:
