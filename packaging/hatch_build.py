@@ -1,7 +1,7 @@
 """What a wheel carries beside its sources, made when it is built: man pages, completions, a compiled engine.
 
-Dashboards and alert rules lie in folders of their own here; all of it lands in `share/` and `lib/`. Without a
-compiler, where mypyc fails, and with VRRPSIM_PURE=1 the wheel is pure Python, and a line says so.
+A dashboard and alert rules lie here; all of it lands in `share/` and `lib/`. Without a compiler, where mypyc
+fails, and with VRRPSIM_PURE=1 the wheel is pure Python, and a line says so.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ COMPLETIONS = {
     "zsh": "share/zsh/site-functions/_vrrpsim",
     "fish": "share/fish/vendor_completions.d/vrrpsim.fish",
 }
-FOLDERS = ("grafana", "alerts")
+SHARED = ("grafana.json", "alerts.yml")
 
 
 class Hook(BuildHookInterface[Any]):
@@ -39,10 +39,8 @@ class Hook(BuildHookInterface[Any]):
         for shell, place in COMPLETIONS.items():
             (made / shell).write_text(completion(shell), encoding="utf-8")
             shared[str(made / shell)] = place
-        for name in FOLDERS:
-            for file in sorted((root / "packaging" / name).glob("*")):
-                if file.is_file():
-                    shared[str(file)] = f"share/vrrpsim/{name}/{file.name}"
+        for name in SHARED:
+            shared[str(root / "packaging" / name)] = f"share/vrrpsim/{name}"
         if os.environ.get("VRRPSIM_PURE") == "1":
             self.app.display_info("pure Python: VRRPSIM_PURE=1")
         else:
