@@ -29,6 +29,7 @@ CASES = {  # beside these infos; `VRRP430`, scripts as root, is left out where i
     "init-nc": set(),
     "init-sh-pgrep": set(),
     "init-wget": set(),
+    "lvs-typos": {"VRRP370", "VRRP371"},
     "master-has-lower-priority": {"VRRP230"},
     "n14-behind-a-wrapper": set(),
     "nginx-file-by-mistake": {"VRRP021", "VRRP114", "VRRP103"},

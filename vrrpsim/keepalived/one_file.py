@@ -21,6 +21,7 @@ from vrrpsim.protocol.dialect import Dialect
 from .commands import base, meaning_of, unwrapped
 from .compiler import Compiled
 from .lexer import Row
+from .lvs import lvs
 
 SLOW_NS = 10 * SECOND_NS
 MARKERS = ("<<<<<<<", "=======", ">>>>>>>")
@@ -31,7 +32,12 @@ def one_file(compiled: Compiled, dialect: Dialect, file: str, *, asked: bool) ->
     """Return what is to be said of a file by itself, whichever node it is for."""
     lines = [*_lines(compiled.rows)]
     config = compiled.config or RouterConfig()
-    found = [*_whole(compiled, lines, file, asked), *_globals(lines), *_empty_peers(compiled.rows)]
+    found = [
+        *_whole(compiled, lines, file, asked),
+        *_globals(lines),
+        *_empty_peers(compiled.rows),
+        *lvs(lines),
+    ]
     for instance in config.instances:
         found += _instance(compiled, instance, lines)
         found += _checks(compiled, config, instance)

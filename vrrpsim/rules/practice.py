@@ -1,10 +1,15 @@
 """VRRP35n, 36n and 43n: what keepalived takes, and hands over worse than its operator thinks."""
 
 from .instance import ALL_KEEPALIVED
-from .rule import INFO, RAN, WARNING, Rule, block, instance, script, tracking
+from .rule import INFO, RAN, SAYS, WARNING, Rule, block, instance, script, tracking
 
 _OVERLAP = ("keepalived-2.0.20", "keepalived-2.2.4", "keepalived-2.2.7", "keepalived-2.2.8")
 _CURL = "/usr/bin/curl -s http://127.0.0.1/"
+
+
+def _served(line: str) -> str:
+    return block("virtual_server 192.0.2.100 80", "lb_algo rr", line, "protocol TCP")
+
 
 RULES = (
     Rule(
@@ -182,5 +187,23 @@ RULES = (
         bad=tracking(also=('notify_backup "/usr/bin/systemctl stop haproxy"',)),
         good=tracking(also=('notify_backup "/usr/bin/logger backup"',)),
         source="keepalived issues 2087 and 2485, run",
+    ),
+    Rule(
+        "VRRP370",
+        "lvs-keyword-unknown",
+        WARNING,
+        "keepalived ignores a keyword that it does not know, and balances without it.",
+        bad=instance() + _served("lb _kind DR"),
+        good=instance() + _served("lb_kind DR"),
+        source=SAYS,
+    ),
+    Rule(
+        "VRRP371",
+        "lvs-value-refused",
+        WARNING,
+        "keepalived ignores a value that it cannot use, and balances by its default.",
+        bad=instance() + _served("persistence_timeout 0"),
+        good=instance() + _served("persistence_timeout 50"),
+        source=SAYS,
     ),
 )
