@@ -200,10 +200,10 @@ def test_a11_a_flood_of_weaker_adverts_is_answered_a_few_times(tmp_path):
         weaker.clock.run_until(9_000_000_000)
         del sent[:]
         for _ in range(5_000):
-            machine._received("eth0", ip_address("10.0.0.2"), GROUP, 255, weaker.sent[0].payload)
+            machine._received("eth0", ip_address("10.0.0.2"), GROUP, 255, weaker.sent[0].payload, b"")
         assert len(sent) == 1
         clock.now_ns += 51_000_000
-        machine._received("eth0", ip_address("10.0.0.2"), GROUP, 255, weaker.sent[0].payload)
+        machine._received("eth0", ip_address("10.0.0.2"), GROUP, 255, weaker.sent[0].payload, b"")
         assert len(sent) == 2
         assert machine.daemon.discarded["answered_already"] == 4_999
 

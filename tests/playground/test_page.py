@@ -221,7 +221,7 @@ def test_two_hundred_seeds_and_a_census_take_seconds(tab):
     here.until("!document.getElementById('census').disabled")
     assert time.time() - began < 15
     table = here.text("cells")
-    assert "split brain" in table
+    assert "split brain" in table, here.text("counting")
     assert "no harm" in table
     seeds = vrrpsim.load("haproxy-crash")
     outages = sorted(

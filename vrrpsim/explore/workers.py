@@ -15,10 +15,9 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from multiprocessing import resource_tracker
 from threading import Thread
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -101,6 +100,11 @@ class Workers:
         return self.jobs > 1 or self._foreign is not None
 
     @property
+    def starts_processes(self) -> bool:
+        """Whether the work is done by processes of its own."""
+        return self._foreign is None and self.jobs != 1
+
+    @property
     def batch_s(self) -> float:
         """How long a task should take."""
         return BATCH_S if self._foreign is None else FOREIGN_S
@@ -154,6 +158,8 @@ def _without_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    from multiprocessing import resource_tracker  # not in a browser
+
     resource_tracker.ensure_running()  # it would unblock SIGINT under way
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -273,7 +279,8 @@ class _Pending(Generic[Row]):
                 break
             try:
                 parcel = self._parcels[task.cell].parcel(self.workers.jobs) if self._parcels else None
-                with _without_interrupts():  # Ctrl-C goes to workers that start, too: it is ours alone
+                quiet = _without_interrupts() if self.workers.starts_processes else nullcontext()
+                with quiet:  # Ctrl-C goes to workers that start, too: it is ours alone
                     future = self.workers.submit(self.work, self.scenarios[task.cell], task.seeds, parcel)
             except BrokenExecutor:
                 self._suspects.appendleft(task)
