@@ -10,13 +10,13 @@ import pytest
 from installed import ROOT, build, examples_of
 
 COMMANDS = sorted(path.stem for path in (ROOT / "vrrpsim/cli").glob("*.py") if path.name[0] != "_")
-ELSEWHERE = ("lab", "live", "watch", "playground")  # need capabilities, real time, a terminal, a browser
+# They need capabilities, real time, a terminal, a browser; advise runs in the tutorial (test_site.py).
+ELSEWHERE = ("lab", "live", "watch", "playground", "advise")
 QUICK = {
     "sweep": "-n 8",
     "hunt": "--max-examples 8",
     "census": "-n 1 --no-pairs",
     "diff": "-n 1 --no-pairs",
-    "advise": "-n 1",
 }  # the last option of a name wins
 
 
