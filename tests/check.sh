@@ -14,4 +14,4 @@ shift
 "$tools/ruff" format --check .
 "$tools/ruff" check .
 "$tools/mypy"
-"$tools/pytest" -q -n 2 --dist worksteal --durations=15 "$@"
+"$tools/pytest" -q -n 2 --durations=15 "$@"

@@ -15,6 +15,7 @@ CASES = {  # beside these infos; `VRRP430`, scripts as root, is left out where i
     "bom-before-keyword": {"VRRP018", "VRRP021"},
     "both-master": {"VRRP229"},
     "bug-1675-check-asks-vip": {"VRRP433"},
+    "bug-2156-all-links-down": {"VRRP203"},  # a warning: all of its links together do move it
     "bug-2319-strict-drops": {"VRRP336"},
     "bug-2393-pidof-symlink": {"VRRP420"},
     "bug-2485-notify-starts-service": {"VRRP435"},

@@ -107,6 +107,20 @@ def test_a_remedy_is_the_smallest_that_is_proved():
     assert mended > 10
 
 
+def test_never_is_said_only_where_all_trackers_together_do_not_move_it():
+    links = tuple(Track(f"eth{number}", -2) for number in range(3))
+    members = []
+    for node, priority in (("a", 105), ("b", 100)):
+        config = InstanceConfig(
+            name="VI", interface="eth0", vrid=1, priority=priority, addresses=VIP, track_interfaces=links
+        )
+        members += members_of(node, RouterConfig(instances=(config,)), KEEPALIVED_2_2_7)
+    found = [finding for finding in lint(members) if finding.code == "VRRP203"]
+    assert len(found) == 3
+    assert {str(finding.severity) for finding in found} == {"warning"}
+    assert all("alone does not move" in finding.message for finding in found)
+
+
 CONF = """
 vrrp_script chk {{
     script "/usr/bin/killall -0 haproxy"

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from vrrpsim.findings import Finding
+from vrrpsim.findings import Finding, Severity
 from vrrpsim.protocol.configuration import InstanceConfig
 from vrrpsim.protocol.dialect import ListMismatch
 
@@ -232,5 +232,9 @@ def _told(group: Sequence[Member], found: Stuck) -> Finding:
         mend = "use weight 0: the instance is then in FAULT"
     else:
         mend = f"weight {better[0]} would do" + (" on every node" if better[1] else "")
+    if why is Why.WEIGHT and holder.priority(holder.weighted) < receiver.priority():
+        alone = f"weight {track.weight} of {track.name} alone does not move the addresses"
+        message = f"{alone}: if only it fails, {left}"
+        return Finding(holder.at_track(track.name), CODES[why], message, Severity.WARNING)
     message = f"weight {track.weight} of {track.name} {never}: if it fails, {left}; {mend}"
     return Finding(holder.at_track(track.name), CODES[why], message)
