@@ -62,6 +62,12 @@ def engine() -> str:
     return "pure Python" if found is None or str(found.origin).endswith(".py") else "compiled"
 
 
+def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        click.echo(f"vrrpsim, version {__version__}, {engine()}")
+        ctx.exit()
+
+
 class Commands(click.Group):
     """Finds the commands in this package and imports only the one that is used."""
 
@@ -83,7 +89,14 @@ class Commands(click.Group):
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(__version__, prog_name="vrrpsim", message=f"%(prog)s, version %(version)s, {engine()}")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the version and exit.",
+)
 @click.option("--confine", is_flag=True, help="Refuse includes and files outside the first file's folder.")
 def vrrpsim(confine: bool) -> None:
     """Simulate VRRP clusters: keepalived and HAProxy, faults, and what clients see of them."""

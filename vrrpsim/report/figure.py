@@ -7,7 +7,7 @@ its id in the SVG. The same run gives the same bytes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from textwrap import wrap
 from typing import TYPE_CHECKING
@@ -73,13 +73,10 @@ def draw_on(axes: Axes, scenario: Scenario, trace: Trace, result: Result) -> Non
         return axes.get_window_extent().width / axes.figure.dpi
 
     picture = _Picture(scenario, trace, result, inches_wide(), size=rcParams["font.size"])
-    picture.timeline(axes, *picture.heights())
-    before = picture.wide
+    picture.frame(axes, *picture.heights()[:2])
     axes.figure.canvas.figure.draw_without_rendering()  # a layout makes room for the labels
-    if abs(inches_wide() - before) > 0.01:
-        axes.clear()
-        picture.wide = inches_wide()
-        picture.timeline(axes, *picture.heights())
+    picture.wide = inches_wide()
+    picture.timeline(axes, *picture.heights())
 
 
 Rows = Sequence[tuple[int, bool, Sequence[EventSeen]]]  # row, whether its text is left of it, events
@@ -210,7 +207,8 @@ class _Picture:
                 bars.append(Bar(each, gid, (f"{each.what} {_length(each)}", _length(each))))
         return DrawnLane(f"client {lane.label}", bars)
 
-    def timeline(self, axes: Axes, lanes: float, tops: float, events: Rows, more: int) -> None:
+    def frame(self, axes: Axes, lanes: float, tops: float) -> None:
+        """The axes with their limits and labels; nothing drawn."""
         axes.set_xlim(0, self.end_ns / 1e9)
         axes.set_ylim(lanes, -tops)
         for side in ("top", "left", "right"):
@@ -218,16 +216,27 @@ class _Picture:
         axes.tick_params(labelsize=self.small, color=FAINT)
         time_axis(axes, "since the start of the run")
         axes.xaxis.label.set(size=self.small, color=INK)
-        self._events(axes, lanes, events, more, tops)
-        top, labels = 0.0, {}
-        for group in self.groups:
-            for lane in group:
-                self._lane(axes, lane, top)
-                labels[top + LANE * 0.4] = fitted(lane.label, max(self.left - 0.1, 1.5), self.normal)
-                top += LANE
-            top += GAP
+        labels = {
+            top + LANE * 0.4: fitted(lane.label, max(self.left - 0.1, 1.5), self.normal)
+            for top, lane in self._placed()
+        }
         axes.set_yticks([*labels], [*labels.values()], size=self.normal)
         axes.tick_params(axis="y", length=0)
+
+    def timeline(self, axes: Axes, lanes: float, tops: float, events: Rows, more: int) -> None:
+        self.frame(axes, lanes, tops)
+        self._events(axes, lanes, events, more, tops)
+        for top, lane in self._placed():
+            self._lane(axes, lane, top)
+
+    def _placed(self) -> Iterator[tuple[float, DrawnLane]]:
+        """Each lane, and how far below the first it begins."""
+        top = 0.0
+        for group in self.groups:
+            for lane in group:
+                yield top, lane
+                top += LANE
+            top += GAP
 
     def _lane(self, axes: Axes, lane: DrawnLane, top: float) -> None:
         high = LANE * 0.8
