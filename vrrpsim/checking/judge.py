@@ -91,7 +91,10 @@ def _conf(source: Input, dialect: Dialect, config_id: str | None) -> Checked:
     findings = (
         (unfinished,)
         if unfinished
-        else (*compiled.findings, *one_file(compiled, dialect, source.name, asked=node_id is not None))
+        else (
+            *compiled.findings,
+            *one_file(compiled, members, dialect, source.name, asked=node_id is not None),
+        )
     )
     files = {row.words[0].place.file for row in compiled.rows}
     return Checked(

@@ -9,7 +9,7 @@ from itertools import combinations
 from vrrpsim.findings import Finding
 from vrrpsim.protocol.configuration import Address, ScriptConfig
 
-from .members import Member
+from .members import Member, ranked
 
 Groups = Sequence[Sequence[Member]]
 
@@ -115,9 +115,7 @@ def checks(usual: Member, other: Member) -> Iterator[Finding]:
 
 
 def _meaning(member: Member, name: str) -> dict[str, str]:
-    found = {script.name: script for script in member.router.scripts}.get(
-        name, ScriptConfig(name=name, command="")
-    )
+    found = member.script(name) or ScriptConfig(name=name, command="")
     return {
         "interval": f"{found.interval_ns / 1e9:g}",
         "timeout": f"{found.effective_timeout_ns / 1e9:g}",
@@ -130,14 +128,9 @@ def _meaning(member: Member, name: str) -> dict[str, str]:
 # --- who is preferred -----------------------------------------------------------------------------
 
 
-def preferred(group: Sequence[Member]) -> Member:
-    """Who is master while all is well; among equals the highest source."""
-    return max(group, key=lambda member: (member.priority(), int(member.config.source or 0)))
-
-
 def states(group: Sequence[Member]) -> Iterator[Finding]:
     """What `state` and `nopreempt` say, beside the priority that decides."""
-    first = preferred(group)
+    first = ranked(group)[0]
     masters = [member for member in group if member.starts_as_master]
     for extra in masters[1:]:
         message = f"state MASTER here and in {masters[0].at('state')}: at a start both claim the addresses"
@@ -176,7 +169,7 @@ def sync_groups(routers: Groups) -> Iterator[Finding]:
     by_node: defaultdict[str, dict[int, Member]] = defaultdict(dict)
     favourite: dict[int, str] = {}
     for number, group in enumerate(routers):
-        favourite[number] = preferred(group).node
+        favourite[number] = ranked(group)[0].node
         for member in group:
             by_node[member.node].setdefault(number, member)
     company = {node: _company(own) for node, own in by_node.items()}
@@ -218,15 +211,19 @@ def _uncoupled(
 ) -> Iterator[Finding]:
     """A pair that is master on two interfaces forwards nothing if only one of them moves."""
     node = min(by_node, key=lambda name: (-len(by_node[name]), name), default="")
-    for one, other in combinations(by_node.get(node, {}), 2):
-        a, b = by_node[node][one], by_node[node][other]
-        watch = {track.name for member in (a, b) for track in member.config.track_interfaces}
-        apart = a.config.interface != b.config.interface and a.config.family == b.config.family
-        coupled = other in company[node].get(one, set()) or {a.config.interface, b.config.interface} & watch
-        nodes = [{name for name, own in by_node.items() if each in own} for each in (one, other)]
-        if apart and not coupled and favourite[one] == favourite[other] and nodes[0] == nodes[1]:
-            message = f"nothing couples it to {a.config.name}, on {a.config.interface}: either may move alone"
-            yield Finding(b.at("interface"), "VRRP228", message)
+    there = [(number, member, member.config) for number, member in by_node.get(node, {}).items()]
+    spread = {number: {name for name, own in by_node.items() if number in own} for number, *_ in there}
+    for at, (number, member, own) in enumerate(there):
+        for other, _, config in there[:at]:
+            if own.interface == config.interface or own.family != config.family:
+                continue
+            watch = {track.name for track in (*own.track_interfaces, *config.track_interfaces)}
+            coupled = number in company[node].get(other, set()) or {own.interface, config.interface} & watch
+            alike = favourite[number] == favourite[other] and spread[number] == spread[other]
+            if alike and not coupled:
+                message = f"nothing couples it to {config.name}, on {config.interface}: either may move alone"
+                yield Finding(member.at("interface"), "VRRP228", message)
+                break  # one is enough to say so
 
 
 def _names(own: Mapping[int, Member], numbers: Iterable[int]) -> str:

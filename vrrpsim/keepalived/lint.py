@@ -224,17 +224,15 @@ def _told(group: Sequence[Member], found: Stuck) -> Finding:
         message = f"nopreempt here: if {track.name} fails on {holder.node}, the addresses pass over this node"
         return Finding(receiver.at("nopreempt"), CODES[why], message)
     left = f"{holder.node} has {holder.priority([track])} and {receiver.node} {receiver.priority()}"
-    never = (
-        "never moves the addresses" if why is Why.WEIGHT else f"never moves the addresses to {receiver.node}"
-    )
+    if why is Why.WEIGHT and holder.priority(holder.weighted) < receiver.priority():
+        alone = f"weight {track.weight} of {track.name} alone does not move the addresses"
+        message = f"{alone}: if only it fails, {left}"
+        return Finding(holder.at_track(track.name), CODES[why], message, Severity.WARNING)
+    never = "never moves the addresses" + (f" to {receiver.node}" if why is Why.LAST else "")
     better = remedy(group, found)
     if better is None:
         mend = "use weight 0: the instance is then in FAULT"
     else:
         mend = f"weight {better[0]} would do" + (" on every node" if better[1] else "")
-    if why is Why.WEIGHT and holder.priority(holder.weighted) < receiver.priority():
-        alone = f"weight {track.weight} of {track.name} alone does not move the addresses"
-        message = f"{alone}: if only it fails, {left}"
-        return Finding(holder.at_track(track.name), CODES[why], message, Severity.WARNING)
     message = f"weight {track.weight} of {track.name} {never}: if it fails, {left}; {mend}"
     return Finding(holder.at_track(track.name), CODES[why], message)

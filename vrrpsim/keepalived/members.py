@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from vrrpsim.findings import Place
-from vrrpsim.protocol.configuration import InitialState, InstanceConfig, RouterConfig, Track
+from vrrpsim.protocol.configuration import InitialState, InstanceConfig, RouterConfig, ScriptConfig, Track
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.protocol.tracking import contribution, effective_priority
 
@@ -68,6 +68,10 @@ class Member:
         total = sum(contribution(track, (track not in bad) != track.reverse) for track in self.weighted)
         return effective_priority(self.config.priority, self.config.priority + total)
 
+    def script(self, name: str) -> ScriptConfig | None:
+        """Return what a tracked script is defined as, if it is."""
+        return next((script for script in self.router.scripts if script.name == name), None)
+
     def with_weight(self, name: str, weight: int) -> Member:
         """Return the same with another weight of a tracker."""
 
@@ -81,6 +85,11 @@ class Member:
             track_processes=changed(self.config.track_processes),
         )
         return replace(self, config=config)
+
+
+def ranked(group: Iterable[Member]) -> list[Member]:
+    """Return who is master while all is well, and who follows; among equals the highest source first."""
+    return sorted(group, key=lambda member: (-member.priority(), -int(member.config.source or 0)))
 
 
 def members_of(

@@ -5,14 +5,14 @@ Nothing here changes what the configuration means; each finding is a rule of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 
 from vrrpsim.findings import Finding, Place
 from vrrpsim.protocol.configuration import (
     SECOND_NS,
     AuthType,
-    InstanceConfig,
     RouterConfig,
     ScriptConfig,
 )
@@ -20,27 +20,31 @@ from vrrpsim.protocol.dialect import Dialect
 
 from .commands import base, meaning_of, unwrapped
 from .compiler import Compiled
-from .lexer import Row
+from .lexer import Row, Word
 from .lvs import lvs
+from .members import Member
 
 SLOW_NS = 10 * SECOND_NS
 MARKERS = ("<<<<<<<", "=======", ">>>>>>>")
 Line = tuple[tuple[str, ...], Row]  # the blocks around it, from outside
 
 
-def one_file(compiled: Compiled, dialect: Dialect, file: str, *, asked: bool) -> tuple[Finding, ...]:
-    """Return what is to be said of a file by itself, whichever node it is for."""
+def one_file(
+    compiled: Compiled, members: Sequence[Member], dialect: Dialect, file: str, *, asked: bool
+) -> tuple[Finding, ...]:
+    """Return what is to be said of a file by itself, whoever is beside it; `members` are its instances."""
     lines = [*_lines(compiled.rows)]
     config = compiled.config or RouterConfig()
+    bare = _without_prefix(lines)
     found = [
         *_whole(compiled, lines, file, asked),
         *_globals(lines),
         *_empty_peers(compiled.rows),
         *lvs(lines),
     ]
-    for instance in config.instances:
-        found += _instance(compiled, instance, lines)
-        found += _checks(compiled, config, instance)
+    for member in members:
+        found += _instance(member, lines, bare)
+        found += _checks(member)
     for script in config.scripts:
         found += _script(compiled, script, dialect)
     found += _root(compiled, config, lines)
@@ -108,29 +112,32 @@ def _empty_peers(rows: Sequence[Row]) -> Iterator[Finding]:
 # --- an instance ----------------------------------------------------------------------------------
 
 
-def _at(compiled: Compiled, instance: InstanceConfig, keyword: str) -> Place:
-    own = ("instance", instance.name)
-    return compiled.places.get((*own, keyword)) or compiled.places[own]
+def _without_prefix(lines: Sequence[Line]) -> dict[str, list[Word]]:
+    """Where each virtual address stands that has no /LEN."""
+    found: defaultdict[str, list[Word]] = defaultdict(list)
+    for around, row in lines:
+        word = row.words[0]
+        if around[-1:] in (("virtual_ipaddress",), ("virtual_ipaddress_excluded",)) and "/" not in word.text:
+            found[word.text].append(word)
+    return found
 
 
-def _instance(compiled: Compiled, instance: InstanceConfig, lines: Sequence[Line]) -> Iterator[Finding]:
+def _instance(
+    member: Member, lines: Sequence[Line], without: Mapping[str, Sequence[Word]]
+) -> Iterator[Finding]:
+    instance, begins = member.config, member.at("")
+
     def said(code: str, keyword: str, message: str) -> Finding:
-        return Finding(_at(compiled, instance, keyword), code, message)
+        return Finding(member.at(keyword), code, message)
 
     tracked = sum(map(len, instance.tracked.values()))
     if not tracked:
         yield said("VRRP350", "", "nothing is tracked: only the death of the node moves the addresses")
     if not instance.addresses and not instance.excluded:
         yield said("VRRP353", "", "no virtual_ipaddress: nothing moves")
-    bare = [
-        row.words[0]
-        for around, row in lines
-        if around[-1:] in (("virtual_ipaddress",), ("virtual_ipaddress_excluded",))
-        and "/" not in row.words[0].text
-        and row.words[0].place >= compiled.places["instance", instance.name]
-    ]
-    own = {str(each.address) for each in (*instance.addresses, *instance.excluded)}
-    bare = [word for word in bare if word.text in own]
+    own = dict.fromkeys(str(each.address) for each in (*instance.addresses, *instance.excluded))
+    places = (word for address in own for word in without.get(address, ()) if word.place >= begins)
+    bare = sorted(places, key=lambda word: word.place)
     if bare:
         length = 32 if instance.family == 4 else 128
         more = f" and {len(bare) - 1} more" if len(bare) > 1 else ""
@@ -138,8 +145,7 @@ def _instance(compiled: Compiled, instance: InstanceConfig, lines: Sequence[Line
     auth = instance.authentication.auth_type
     if instance.version == 2 and auth is AuthType.NONE and not instance.unicast:
         yield said("VRRP352", "", "no authentication: anybody on the segment can take the addresses")
-    state = compiled.places.get(("instance", instance.name, "state"))
-    if auth is AuthType.AH and state and _words(lines, state)[1:2] == ["MASTER"]:
+    if auth is AuthType.AH and _words(lines, member.at("state"))[:2] == ["state", "MASTER"]:
         yield said("VRRP354", "state", "state MASTER is ignored with auth_type AH")
     if instance.is_owner:
         message = "priority 255 takes over from everybody at once and ignores weights; 254 does neither"
@@ -147,7 +153,7 @@ def _instance(compiled: Compiled, instance: InstanceConfig, lines: Sequence[Line
     if not instance.accept and not instance.strict:
         message = "no_accept: the host drops what is sent to the addresses, except as a router's next hop"
         yield said("VRRP357", "no_accept", message)
-    yield from _networks(compiled, instance)
+    yield from _networks(member)
     if instance.use_vmac and instance.preempt and not instance.is_owner:
         message = "at a return clients may wait for the second burst of gratuitous ARP (garp_master_delay)"
         yield said("VRRP359", "use_vmac", message)
@@ -163,8 +169,9 @@ def _words(lines: Sequence[Line], place: Place) -> list[str]:
     return [word.text for word in found.words] if found else []
 
 
-def _networks(compiled: Compiled, instance: InstanceConfig) -> Iterator[Finding]:
+def _networks(member: Member) -> Iterator[Finding]:
     """A node can only answer for an address whose network it is in, or to which there is a route."""
+    instance = member.config
     known = [peer.address for peer in instance.unicast_peers]
     known += [instance.source] if instance.source is not None else []
     for entry in instance.addresses:
@@ -174,7 +181,7 @@ def _networks(compiled: Compiled, instance: InstanceConfig) -> Iterator[Finding]
         alike = [each for each in known if each.version == entry.address.version]
         if alike and entry.interface in (None, instance.interface) and not any(a in network for a in alike):
             message = f"{entry.address} is in no network of a source or peer, such as {alike[0]}"
-            yield Finding(_at(compiled, instance, "virtual_ipaddress"), "VRRP358", message)
+            yield Finding(member.at("virtual_ipaddress"), "VRRP358", message)
 
 
 # --- checks and notify scripts --------------------------------------------------------------------
@@ -201,16 +208,16 @@ def _script(compiled: Compiled, script: ScriptConfig, dialect: Dialect) -> Itera
             yield Finding(at("script"), "VRRP434", message)
 
 
-def _checks(compiled: Compiled, config: RouterConfig, instance: InstanceConfig) -> Iterator[Finding]:
-    scripts = {script.name: script for script in config.scripts}
+def _checks(member: Member) -> Iterator[Finding]:
+    instance = member.config
     own = {entry.address for entry in (*instance.addresses, *instance.excluded)}
     notify = instance.notify
     told = [notify.master, notify.backup, notify.fault, notify.stop, notify.any]
     for track in instance.track_scripts:
-        script = scripts.get(track.name)
+        script = member.script(track.name)
         if script is None:
             continue
-        place = compiled.places.get(("script", script.name, "script")) or _at(compiled, instance, "")
+        place = member.places.get(("script", script.name, "script")) or member.at("")
         looks = meaning_of(script.command)
         if looks.answers is not None and looks.answers.address in own:
             message = f"{script.name} asks {looks.answers.address}, the address that it decides about"

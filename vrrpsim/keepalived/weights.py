@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from vrrpsim.protocol.configuration import Track
 
-from .members import Member
+from .members import Member, ranked
 
 LARGEST = 253  # a weight
 ENOUGH = 12  # nodes: for more nobody looks for a better weight
@@ -39,23 +39,23 @@ class Stuck(NamedTuple):
 
 def stuck(group: Sequence[Member]) -> Iterator[Stuck]:
     """Return what keeps the addresses of one virtual router where they are not served; nothing: proved."""
-    ranked = sorted(group, key=lambda member: (-member.priority(), -int(member.config.source or 0)))
-    priorities = [member.priority() for member in ranked]
-    for rank, holder in enumerate(ranked[:-1]):
+    order = ranked(group)
+    priorities = [member.priority() for member in order]
+    for rank, holder in enumerate(order[:-1]):
         if holder.config.is_owner:
             continue  # keepalived drops its weights, and says so
-        lower = [at for at in range(rank + 1, len(ranked)) if ranked[at].node != holder.node]
+        lower = [at for at in range(rank + 1, len(order)) if order[at].node != holder.node]
         for track in holder.weighted if lower else ():
             left = holder.priority([track])
             above = [at for at in lower if priorities[at] > left]
             if not above:
-                yield Stuck(Why.WEIGHT, holder, track, ranked[lower[0]])
-            elif not any(ranked[at].config.preempt for at in above):
-                yield Stuck(Why.NOPREEMPT, holder, track, ranked[above[0]])
-            elif not ranked[above[0]].config.preempt:
-                yield Stuck(Why.SKIPPED, holder, track, ranked[above[0]])
+                yield Stuck(Why.WEIGHT, holder, track, order[lower[0]])
+            elif not any(order[at].config.preempt for at in above):
+                yield Stuck(Why.NOPREEMPT, holder, track, order[above[0]])
+            elif not order[above[0]].config.preempt:
+                yield Stuck(Why.SKIPPED, holder, track, order[above[0]])
             elif len(above) < len(lower):
-                yield Stuck(Why.LAST, holder, track, ranked[lower[len(above)]])
+                yield Stuck(Why.LAST, holder, track, order[lower[len(above)]])
 
 
 def remedy(group: Sequence[Member], found: Stuck) -> tuple[int, bool] | None:
@@ -67,7 +67,7 @@ def remedy(group: Sequence[Member], found: Stuck) -> tuple[int, bool] | None:
         return None
     name, sign = found.track.name, 1 if found.track.weight > 0 else -1
     before = len([*stuck(group)])
-    first = _ranking(group)
+    nodes = [member.node for member in ranked(group)]  # no mend changes who is preferred
     for size in range(1, LARGEST + 1):
         for weight in (size * sign, -size * sign):
             for everywhere in (False, True):
@@ -81,12 +81,6 @@ def remedy(group: Sequence[Member], found: Stuck) -> tuple[int, bool] | None:
                 mended = all(
                     (each.holder.node, each.track.name) != (found.holder.node, name) for each in left
                 )
-                if mended and len(left) < before and _ranking(changed) == first:
+                if mended and len(left) < before and [member.node for member in ranked(changed)] == nodes:
                     return weight, everywhere
     return None
-
-
-def _ranking(group: Sequence[Member]) -> list[str]:
-    """Who is preferred while all is well; no mend may change that."""
-    ranked = sorted(group, key=lambda member: (-member.priority(), -int(member.config.source or 0)))
-    return [member.node for member in ranked]

@@ -155,7 +155,9 @@ def clients_of(
         asked = first
     spare = _spare(processes) if None in (ports[address] for address in asked) else 0
     if spare:
-        name = next(each for each in ("service", "other-service", "spare-service") if each not in processes)
+        name = "service"
+        while name in processes:
+            name = f"other-{name}"
         processes[name] = Process(serves=(f"{spare}/tcp",))
         text = f"{name} stands for what answers at the addresses that no check protects"
         remarks["processes",] = "\n".join(filter(None, (remarks.get(("processes",)), text)))
