@@ -1,6 +1,7 @@
 """A machine in memory for the live shell: virtual clock, instant effects, everything written down."""
 
 from vrrpsim.keepalived.compiler import compile_text
+from vrrpsim.keepalived.notify import fifo_line
 from vrrpsim.live.daemon import LiveDaemon
 from vrrpsim.protocol.fsm import NEVER_NS
 from vrrpsim.protocol.router import Host
@@ -111,8 +112,8 @@ class Machine:
     def kill_script(self, run, signal):
         self.kills.append((self.clock.now_ns, run, signal))
 
-    def notify(self, commands, line):
-        self.notified.append((tuple(commands), line))
+    def notify(self, commands, output):
+        self.notified.append((tuple(commands), fifo_line(output)))
 
     def log(self, text, detail):
         if self.remembers:

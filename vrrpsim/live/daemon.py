@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from vrrpsim.keepalived.notify import Command, fifo_line, notifies_of, notify_commands
+from vrrpsim.keepalived.notify import Command, notifies_of, notify_commands
 from vrrpsim.protocol.configuration import Address, NotifyScripts, RouterConfig, ScriptConfig
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.protocol.fsm import NEVER_NS, Log
@@ -60,8 +60,8 @@ class Transport(Protocol):
     def kill_script(self, run: int, signal: str) -> None:
         """Send TERM or KILL to its process group."""
 
-    def notify(self, commands: Sequence[Command], line: str) -> None:
-        """Start the notify scripts in this order, then write the FIFO line."""
+    def notify(self, commands: Sequence[Command], output: RunNotify) -> None:
+        """Start the notify scripts in this order, then write the FIFO line, then send mail."""
 
     def log(self, text: str, detail: bool) -> None:
         """One line for the operator."""
@@ -210,7 +210,7 @@ class LiveDaemon:
             case KillScript(run=run, signal=signal):
                 transport.kill_script(run, signal)
             case RunNotify():
-                transport.notify(notify_commands(self._notify_of(output), output), fifo_line(output))
+                transport.notify(notify_commands(self._notify_of(output), output), output)
             case Log():
                 transport.log(str(output), output.detail)
         record = record_of(output, at_ns, self.node, mac=mac, epoch_ns=self._epoch_ns)

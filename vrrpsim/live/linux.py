@@ -9,13 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from vrrpsim.keepalived.notify import Command
+from vrrpsim.keepalived.notify import Command, fifo_line
 from vrrpsim.protocol.configuration import Address, RouterConfig, ScriptConfig, VirtualAddress
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.protocol.frames import gratuitous_arp, unsolicited_na
 from vrrpsim.protocol.fsm import NEVER_NS, InstanceRules, State
 from vrrpsim.protocol.instances import association
-from vrrpsim.protocol.outputs import AddAddresses, RemoveAddresses, SendAdvert, SendGratuitous
+from vrrpsim.protocol.outputs import AddAddresses, RemoveAddresses, RunNotify, SendAdvert, SendGratuitous
 from vrrpsim.protocol.router import Host
 from vrrpsim.trace import Record
 
@@ -198,7 +198,9 @@ class Linux:
         """From the macvlan if there is a virtual MAC, else from the interface."""
         self._sent = advert
         device = self._device(advert.instance) if advert.virtual_mac else advert.interface
-        problem = self.wire.send(device, *advert[2:6], advert.packet)
+        problem = self.wire.send(
+            device, advert.source, advert.destination, advert.ttl, advert.payload, advert.packet
+        )
         if problem:
             self.complain(f"({advert.instance}) Cant send advert to {advert.destination} ({problem})")
 
@@ -253,13 +255,12 @@ class Linux:
         """To the process group."""
         self.children.kill(run, signal)
 
-    def notify(self, commands: Sequence[Command], line: str) -> None:
+    def notify(self, commands: Sequence[Command], output: RunNotify) -> None:
         """§7.3: scripts, then the FIFO, then mail; nobody waits."""
-        kind, name, rest = line.split('"')
         for words, user in commands:
-            self.children.notify(words, user, name)
-        self.fifos.write(line)
-        self.mail.tell(kind.strip(), name, rest.split()[0])
+            self.children.notify(words, user, output.name)
+        self.fifos.write(fifo_line(output))
+        self.mail.tell(output.kind, output.name, output.state)
 
     def log(self, text: str, detail: bool) -> None:
         """A line of the engine."""
