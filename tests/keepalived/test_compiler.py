@@ -183,7 +183,7 @@ def test_other_subsystems_are_skipped_with_one_remark_each():
 
 def test_host_blocks_are_skipped_silently():
     text = "global_defs {\n notification_email {\n a@b\n }\n router_id R\n}\nstatic_routes {\n x\n}\n"
-    result = compiled(text + conf("virtual_routes {\n 1.1.1.1/32 via 2.2.2.2\n}\nsmtp_alert"))
+    result = compiled(text + conf("virtual_routes {\n 1.1.1.1/32 via 2.2.2.2 dev eth0\n}\nsmtp_alert"))
     assert result.findings == ()
     assert result.config.router_id == "R"
 
@@ -576,7 +576,7 @@ def test_n26_skip_check_adv_addr_off_turns_it_on():
 )
 def test_k11_k12_k14_keywords_of_later_releases(line, dialect, field, value):
     assert getattr(instance(line, dialect), field) == value
-    assert rules(line, KEEPALIVED_2_2_7) == ["VRRP114"]
+    assert rules(line, KEEPALIVED_2_2_7) == ["VRRP132"]
 
 
 def test_k13_no_virtual_ipaddress():
@@ -905,3 +905,51 @@ def test_any_parameter_of_any_instance_keyword_is_survived(value):
 def test_a_dialect_is_only_switches():
     odd = replace(KEEPALIVED_2_2_7, name="odd", default_version=3, script_interval_in_ms=True)
     assert instance(dialect=odd).version == 3
+
+
+@pytest.mark.parametrize(
+    ("route", "interfaces"),
+    [
+        ("203.0.113.0/24 via 192.0.2.1 dev eth1", ("eth1",)),
+        ("203.0.113.0/24 dev eth1 no_track", ()),
+        ("203.0.113.0/24 via 192.0.2.1 no_track", ()),
+        ("203.0.113.0/24 via 192.0.2.1", None),
+        ("blackhole 203.0.113.0/24", None),
+        ("203.0.113.0/24 nexthop via 192.0.2.1 dev eth0 nexthop via 192.0.2.2 dev eth1", None),
+    ],
+)
+def test_a_route_is_tracked_by_its_own_interface(route, interfaces):
+    """Asked of 2.2.7: "cannot track route … with no interface specified, not tracking"."""
+    [read] = instance(f"virtual_routes {{\n {route}\n}}").routes
+    assert read.interfaces == (interfaces or ())
+    assert rules(f"virtual_routes {{\n {route}\n}}") == (["VRRP347"] if interfaces is None else [])
+
+
+@pytest.mark.parametrize(
+    "words", ["> /dev/null", "2>&1", "&", "|| true", "65534", "nobody nogroup/x", "/usr/bin/logger"]
+)
+def test_words_behind_a_notify_script_that_are_no_user_stop_it(words):
+    """Asked of 2.2.7: "Invalid user/group for notify script … - ignoring"; it never ran."""
+    line = f'notify_master "/bin/true x" {words}'
+    assert instance(line).notify.master == ""
+    assert rules(line) == ["VRRP423"]
+
+
+@pytest.mark.parametrize("user", ["nobody", "nobody nogroup", "_haproxy", "www-data"])
+def test_words_behind_a_notify_script_are_its_user(user):
+    line = f'notify_master "/bin/true x" {user}'
+    assert instance(line).notify.users == (("master", user),)
+    assert rules(line) == []
+
+
+@pytest.mark.parametrize("user", ["65534", "root:root", "root 0", "ro/ot"])
+def test_a_script_without_a_possible_user_is_removed(user):
+    """Asked of 2.2.7: "Unable to set uid/gid for script", "Error setting global script uid/gid"."""
+    script, tracked = 'vrrp_script chk {\n script "/bin/true"\n', conf("track_script {\n chk\n}")
+    for text in (
+        f"{script} user {user}\n}}\n{tracked}",
+        f"global_defs {{\n script_user {user}\n}}\n{script}}}\n{tracked}",
+    ):
+        result = compiled(text)
+        assert [finding.code for finding in result.findings] == ["VRRP422", "VRRP401"]
+        assert result.config.scripts == ()

@@ -1,6 +1,7 @@
 """Rules between nodes, keepalived.md §8.1: each with a pair that must and one that must not be reported."""
 
 from ipaddress import IPv4Address as IP
+from ipaddress import IPv6Address
 
 import pytest
 
@@ -116,3 +117,23 @@ def test_one_vrid_on_two_interfaces_is_two_virtual_routers():
     assert rules == {"VRRP228"}  # nothing couples the two sides
     rules = {finding.code for finding in lint([*members("a", 100), *members("b", 100)])}
     assert rules == {"VRRP206", "VRRP228"}
+
+
+def test_a_third_node_that_does_not_preempt_matters_only_when_another_one_is_gone():
+    nodes = {
+        "a": {"priority": 110},
+        "b": {"priority": 100},
+        "c": {"priority": 95, "preempt": False},
+    }
+    members = []
+    for node, changes in nodes.items():
+        values = {"name": "VI_1", "interface": "eth0", "vrid": 51, "addresses": VIP} | changes
+        instance = InstanceConfig(**values, track_scripts=(Track("chk", -20),))
+        members += members_of(node, RouterConfig(instances=(instance,)), KEEPALIVED_2_2_7)
+    assert [(str(each.severity), each.code) for each in lint(members)] == [("warning", "VRRP204")]
+
+
+def test_one_link_local_on_two_interfaces_is_two_addresses():
+    address = IPv6Address("fe80::1")
+    both = (VirtualAddress(address, 64), VirtualAddress(address, 64, "eth1"))
+    assert found({"family": 6, "addresses": both}, {"family": 6, "addresses": both}) == []

@@ -98,7 +98,8 @@ def _better(before: Compiled, after: Compiled, finding: Finding) -> bool:
     if (finding.code, finding.message) not in old - new or (come and finding.code != "VRRP018"):
         return False
     if finding.code == "VRRP401":
-        return Counter(map(_read_as, before.rows)) == Counter(map(_read_as, after.rows))
+        same = Counter(map(_read_as, before.rows)) == Counter(map(_read_as, after.rows))
+        return same and {*before.scripts} == {*after.scripts}  # none was inside a block that is not closed
     return _elsewhere(before, finding) == _elsewhere(after, finding)
 
 

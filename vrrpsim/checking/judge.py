@@ -125,10 +125,15 @@ def _without_included(checked: Sequence[Checked]) -> list[Checked]:
 
 def _compared(cluster: Sequence[Checked], strange: Sequence[Finding]) -> list[Checked]:
     """Add what is wrong between the files of a cluster to the file at which it shows."""
-    found = lint([member for each in cluster for member in each.members])
+    names = _short_names([each.file for each in cluster])
+    nodes = [
+        [replace(member, node=name) for member in each.members]
+        for each, name in zip(cluster, names, strict=True)
+    ]
+    found = lint([member for node in nodes for member in node])
     home: dict[str, int] = {}
-    for at, each in enumerate(cluster):
-        for member in each.members:
+    for at, members in enumerate(nodes):
+        for member in members:
             home.setdefault(member.node, at)
             for place in member.places.values():
                 home.setdefault(place.file, at)
@@ -139,6 +144,16 @@ def _compared(cluster: Sequence[Checked], strange: Sequence[Finding]) -> list[Ch
         if finding.place.file in home:
             own[home[finding.place.file]].append(finding)
     return [replace(each, findings=(*each.findings, *own[at])) for at, each in enumerate(cluster)]
+
+
+def _short_names(files: Sequence[str]) -> list[str]:
+    """Return the shortest ends of the paths that tell them apart."""
+    parts = [Path(file).parts for file in files]
+    for length in range(1, max(map(len, parts), default=0) + 1):
+        names = ["/".join(each[-length:]) for each in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [*files]
 
 
 def _once(checked: Iterable[Checked]) -> list[Checked]:

@@ -163,6 +163,14 @@ class Line:
         return " ".join(words[2:4])
 
 
+USER_NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@\\-]*\$?")
+
+
+def not_a_name(user: str) -> str:
+    """Return the word of "USER [GROUP]" that can be no name; 2.2.7 looks up names, not numbers."""
+    return next((word for word in user.split() if word.isdigit() or not USER_NAME.fullmatch(word)), "")
+
+
 def short_s(ns: int) -> str:
     """Write seconds as keepalived.conf does: `1`, `0.25`."""
     whole, rest = divmod(ns, SECOND_NS)

@@ -17,26 +17,30 @@ Groups = Sequence[Sequence[Member]]
 def addresses(members: Sequence[Member]) -> Iterator[Finding]:
     """Whose address is whose: sources, peers and virtual addresses of all nodes together."""
     sources: dict[Address, Member] = {}
+    claimed: set[Address] = set()  # by several nodes: nobody knows whose they are
     for member in members:
         source = member.config.source
         if source is None:
             continue
         first = sources.setdefault(source, member)
         if first.node != member.node:
+            claimed.add(source)
             message = f"{source} is also the source in {first.at(_source(first))}; only one node has it"
             yield Finding(member.at(_source(member)), "VRRP218", message)
     lists: defaultdict[object, dict[str, Member]] = defaultdict(dict)
     own: defaultdict[str, set[Address]] = defaultdict(set)
     for source, member in sources.items():
-        own[member.node].add(source)
+        if source not in claimed:
+            own[member.node].add(source)
     for member in members:
         peers = frozenset(peer.address for peer in member.config.unicast_peers)
         for peer in sorted(peers & own[member.node], key=int):
             message = f"{peer} is this node's own source: it sends its adverts to itself"
             yield Finding(member.at("unicast_peer"), "VRRP219", message)
         if peers and member.config.source is None:
-            message = "the source is whatever address the interface has first; say it with unicast_src_ip"
-            yield Finding(member.at("unicast_peer"), "VRRP220", message)
+            if not member.deaf:
+                message = "the source is whatever address the interface has first; say it with unicast_src_ip"
+                yield Finding(member.at("unicast_peer"), "VRRP220", message)
             lists[member.key, peers].setdefault(member.node, member)
     for alike in lists.values():
         for member in alike.values() if len(alike) > 1 else ():
@@ -72,10 +76,12 @@ def _twice(members: Sequence[Member]) -> Iterator[Finding]:
 
 def entries(usual: Member, other: Member) -> Iterator[Finding]:
     """The same address, written differently: its prefix and its device."""
-    known = {entry.address: entry for entry in (*usual.config.addresses, *usual.config.excluded)}
+    entries = (*usual.config.addresses, *usual.config.excluded)
+    known = {entry.address: entry for entry in entries}
+    exact = {(entry.address, _device(usual, entry.interface)): entry for entry in entries}
     place, there = other.at("virtual_ipaddress"), usual.at("virtual_ipaddress")
     for entry in (*other.config.addresses, *other.config.excluded):
-        same = known.get(entry.address)
+        same = exact.get((entry.address, _device(other, entry.interface))) or known.get(entry.address)
         if same is None:
             continue
         if same.prefix_length != entry.prefix_length:

@@ -16,7 +16,7 @@ from vrrpsim.protocol.configuration import InstanceConfig
 from vrrpsim.protocol.dialect import ListMismatch
 
 from . import between
-from .members import Member
+from .members import Member, ranked
 from .weights import Stuck, Why, remedy, stuck
 
 KEY_BYTES = 8  # of auth_pass that go on the wire (RFC 2338 §5.3.6)
@@ -219,7 +219,9 @@ def _told(group: Sequence[Member], found: Stuck) -> Finding:
         message = (
             f"nopreempt here makes the weight of {track.name} on {holder.node} useless; use weight 0 there"
         )
-        return Finding(receiver.at("nopreempt"), CODES[why], message)
+        second = holder is not ranked(group)[0]  # only after another node is gone
+        severity = Severity.WARNING if second else Severity.ERROR
+        return Finding(receiver.at("nopreempt"), CODES[why], message, severity)
     if why is Why.SKIPPED:
         message = f"nopreempt here: if {track.name} fails on {holder.node}, the addresses pass over this node"
         return Finding(receiver.at("nopreempt"), CODES[why], message)

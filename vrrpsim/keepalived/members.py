@@ -44,6 +44,17 @@ class Member:
         return {str(virtual.address) for virtual in self.config.addresses}
 
     @property
+    def deaf(self) -> bool:
+        """Whether its unicast socket is bound to the link-local address, while its peers have global ones."""
+        config = self.config
+        named = config.source is not None or not config.unicast
+        return (
+            config.family == 6
+            and not named
+            and not any(p.address.is_link_local for p in config.unicast_peers)
+        )
+
+    @property
     def starts_as_master(self) -> bool:
         """Whether the file says state MASTER; an owner is one without a word."""
         return self.config.initial_state is InitialState.MASTER and not self.config.is_owner

@@ -153,15 +153,19 @@ def _instance(
     if not instance.accept and not instance.strict:
         message = "no_accept: the host drops what is sent to the addresses, except as a router's next hop"
         yield said("VRRP357", "no_accept", message)
+    if member.deaf:
+        message = "it listens at its link-local address and its peers send to another; say unicast_src_ip"
+        yield said("VRRP337", "unicast_peer", message)
     yield from _networks(member)
     if instance.use_vmac and instance.preempt and not instance.is_owner:
         message = "at a return clients may wait for the second burst of gratuitous ARP (garp_master_delay)"
         yield said("VRRP359", "use_vmac", message)
     seen: set[object] = set()
     for entry in (*instance.addresses, *instance.excluded):
-        if entry.address in seen:
+        there = (entry.address, entry.interface or instance.interface)
+        if there in seen:
             yield said("VRRP360", "virtual_ipaddress", f"{entry.address} stands here twice")
-        seen.add(entry.address)
+        seen.add(there)
 
 
 def _words(lines: Sequence[Line], place: Place) -> list[str]:

@@ -120,6 +120,7 @@ class ParsedScript(Parsed):
     weight: int | None = None
     reverse: bool = False
     user: str = ""
+    no_such_user: bool = False
 
 
 @dataclass(eq=False, repr=False)
@@ -195,6 +196,7 @@ class ParsedRouter:
     strict: bool = False
     owner_ignore_adverts: bool | None = None
     script_user: str = ""
+    no_such_user: bool = False
     dynamic_interfaces: bool = False
     symlink_paths: bool = False
 

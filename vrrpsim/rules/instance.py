@@ -4,6 +4,7 @@ from .rule import ERROR, RAN, SAYS, SILENT, WARNING, Rule, block, instance, scri
 
 _STRICT = block("global_defs", "vrrp_strict")
 _SOURCE, _PEER = "unicast_src_ip 192.0.2.1", "unicast_peer {\n192.0.2.2\n}"
+_PEER6 = block("unicast_peer", "2001:db8::2")
 KEEPALIVED = ("2.0.20", "2.2.4", "2.2.7", "2.2.8", "2.3.3", "2.3.4", "2.4.3")
 ALL_KEEPALIVED = tuple(f"keepalived-{version}" for version in KEEPALIVED)
 
@@ -245,6 +246,15 @@ RULES = (
         source=RAN,
     ),
     Rule(
+        "VRRP337",
+        "peers-not-heard",
+        ERROR,
+        "Without unicast_src_ip IPv6 is heard at the link-local address only, and peers send to another one.",
+        bad=instance("version 3", _PEER6, vip="2001:db8::100/64"),
+        good=instance("version 3", "unicast_src_ip 2001:db8::1", _PEER6, vip="2001:db8::100/64"),
+        source=RAN,
+    ),
+    Rule(
         "VRRP340",
         "member-unknown",
         WARNING,
@@ -315,5 +325,14 @@ RULES = (
         bad=instance(before=block("interface_up_down_delays", "eth0 10 0")),
         good=instance(before=block("interface_up_down_delays", "eth0 1 0")),
         source="keepalived's vrrp_if.c",
+    ),
+    Rule(
+        "VRRP347",
+        "route-not-tracked",
+        WARNING,
+        "A route is tracked by its `dev`; without one nobody watches the interface behind it.",
+        bad=instance(block("virtual_routes", "203.0.113.0/24 via 192.0.2.254")),
+        good=instance(block("virtual_routes", "203.0.113.0/24 via 192.0.2.254 dev eth0")),
+        source=SAYS,
     ),
 )

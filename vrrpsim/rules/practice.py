@@ -1,7 +1,7 @@
 """VRRP35n, 36n and 43n: what keepalived takes, and hands over worse than its operator thinks."""
 
 from .instance import ALL_KEEPALIVED
-from .rule import INFO, RAN, SAYS, WARNING, Rule, block, instance, script, tracking
+from .rule import ERROR, INFO, RAN, SAYS, WARNING, Rule, block, instance, script, tracking
 
 _OVERLAP = ("keepalived-2.0.20", "keepalived-2.2.4", "keepalived-2.2.7", "keepalived-2.2.8")
 _CURL = "/usr/bin/curl -s http://127.0.0.1/"
@@ -164,8 +164,8 @@ RULES = (
     Rule(
         "VRRP433",
         "check-asks-its-own-address",
-        WARNING,
-        "A check of the virtual address answers for whoever owns it: a backup sees the master's health.",
+        ERROR,
+        "A check of the virtual address asks whoever owns it: while nobody does, no node is well.",
         bad=tracking(before=script(command="/usr/bin/nc -z 192.0.2.100 80")),
         good=tracking(before=script(command="/usr/bin/nc -z 127.0.0.1 80")),
         source="keepalived issue 1675, run",

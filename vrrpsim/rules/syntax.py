@@ -3,6 +3,8 @@
 from .rule import ERROR, INFO, SAYS, SILENT, WARNING, Rule, block, instance, script, tracking
 
 MANUAL = "keepalived.conf(5)"
+_RFC = ("rfc3768", "rfc5798", "rfc9568", "rfc9568-literal", "frr-8.4")
+_BEFORE_2_3_3 = (*_RFC, *(f"keepalived-{version}" for version in ("2.0.20", "2.2.4", "2.2.7", "2.2.8")))
 
 RULES = (
     Rule(
@@ -281,6 +283,16 @@ RULES = (
         bad=instance() + "\n" + block("global_defs", "vrrp_version 3") + "\n",
         good=block("global_defs", "vrrp_version 3") + "\n\n" + instance(),
         source="keepalived's lib/parser.c",
+    ),
+    Rule(
+        "VRRP132",
+        "keyword-of-a-later-version",
+        WARNING,
+        "This version does not know the keyword and ignores it; a later one does as it says.",
+        bad=instance("owner_ignore_adverts"),
+        good=instance(),
+        source="the release notes of keepalived, and the versions recorded in tests/groundtruth",
+        dialects=_BEFORE_2_3_3,
     ),
     Rule(
         "VRRP190",

@@ -147,7 +147,7 @@ RULES = (
     Rule(
         "VRRP420",
         "check-never-succeeds",
-        WARNING,
+        ERROR,
         "The program takes its words otherwise than meant and fails every time, so the check is always down.",
         bad=tracking(before=script(command="/usr/bin/pidof haproxy")),
         good=tracking(before=script(command="/usr/bin/pgrep -x haproxy")),
@@ -161,5 +161,24 @@ RULES = (
         bad=tracking(before=script(command="/usr/bin/pgrep haproxy > /dev/null")),
         good=tracking(before=script(command="/bin/sh -c '/usr/bin/pgrep haproxy > /dev/null'")),
         source=SILENT,
+    ),
+    Rule(
+        "VRRP422",
+        "script-user-cannot-be",
+        ERROR,
+        "keepalived looks users and groups up by name; a script whose user it does not find is removed.",
+        bad=tracking(before=script("chk", "user 65534")),
+        good=tracking(before=script("chk", "user nobody")),
+        brings=("VRRP401",),
+        source=SAYS,
+    ),
+    Rule(
+        "VRRP423",
+        "notify-user-cannot-be",
+        WARNING,
+        "Words behind the command of a notify script are its user and group; with others it is never run.",
+        bad=instance('notify_master "/usr/local/bin/told" > /dev/null'),
+        good=instance('notify_master "/usr/local/bin/told" nobody'),
+        source="keepalived 2.2.7, run: 'Invalid user/group for notify script'; -t says nothing",
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from vrrpsim.keepalived.arguments import Line
+from vrrpsim.keepalived.arguments import Line, not_a_name
 from vrrpsim.keepalived.parsed import Parsed
 from vrrpsim.protocol.configuration import SECOND_NS
 
@@ -110,7 +110,13 @@ def notify(kind: str) -> Keyword:
         command = line.command()
         if kind in draft.notify:
             line.say("VRRP107", f"{line.keyword} is repeated; the first one wins")
-        elif user := line.user():
+        elif strange := not_a_name(user := line.user()):
+            message = (
+                f"'{strange[:60]}' is taken for its user or group: the script is never run; quote the command"
+            )
+            line.say("VRRP423", f"{line.keyword}: {message}")
+            command = ""
+        elif user:
             draft.notify_users[kind] = user
         draft.notify.setdefault(kind, command)
 

@@ -128,8 +128,18 @@ def add_excluded(line: Line, draft: ParsedInstance) -> None:
 
 
 def add_route(line: Line, draft: ParsedInstance) -> None:
-    """Add one line of `virtual_routes`: the interface behind `dev` counts unless `no_track`."""
-    draft.routes.append(_virtual_route(line, ("dev",)))
+    """Add one line of `virtual_routes`: the interface behind `dev` counts unless `no_track`.
+
+    Of a route without an interface, or over several hops, 2.2.7 says that it cannot track it.
+    """
+    route = _virtual_route(line, ("dev",))
+    words = {line.keyword, *line.texts}
+    if "no_track" not in words and ("nexthop" in words or not route.interfaces):
+        line.say(
+            "VRRP347", f"the route {line.keyword} names no interface of its own, so none is watched for it"
+        )
+        route = replace(route, interfaces=())
+    draft.routes.append(route)
 
 
 def add_rule(line: Line, draft: ParsedInstance) -> None:

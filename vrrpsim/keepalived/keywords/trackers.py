@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vrrpsim.keepalived.arguments import Line, parse_address, split_command
+from vrrpsim.keepalived.arguments import Line, not_a_name, parse_address, split_command
 from vrrpsim.keepalived.commands import meaning_of, shell_syntax
 from vrrpsim.keepalived.parsed import (
     Parsed,
@@ -84,6 +84,12 @@ def script_user(line: Line, draft: Any) -> None:
     """`user U [G]`."""
     line.word()
     name = " ".join(line.texts[:2])
+    if strange := not_a_name(name):
+        line.say(
+            "VRRP422", f"'{strange[:60]}' is no name of a user or group; scripts that need it are removed", 1
+        )
+        draft.no_such_user = True
+        return
     if isinstance(draft, ParsedScript):
         draft.user = name
     else:
@@ -100,6 +106,8 @@ def close_script(line: Line, draft: ParsedScript) -> None:
     router, name = draft.router, draft.name
     if draft.command is None:
         line.say("VRRP415", f"script {name} has no command; removed")
+        return
+    if draft.no_such_user or (router.no_such_user and not draft.user):
         return
     if name in router.scripts:
         line.say("VRRP410", f"script {name} is already defined; this one is never used")

@@ -21,6 +21,7 @@ from vrrpsim.keepalived.parsed import (
     ParsedRouter,
     ParsedScript,
 )
+from vrrpsim.protocol.dialect import DIALECTS
 
 MAX_HINTS = 200  # looking for similar words is slow, and this is no configuration any more
 
@@ -163,6 +164,11 @@ class Walker:
                 "a byte order mark is part of the first word, which is unknown so; its block is ignored",
             )
             self._skip_block()
+            return
+        later = table.get(line.keyword)
+        if later is not None:
+            first = next(each.name for each in DIALECTS.values() if getattr(each, later.needs))
+            line.say("VRRP132", f"keyword '{line.keyword}' is known from {first} on; ignored")
             return
         self.unknown += 1
         known = [name for name, keyword in table.items() if self._has(keyword)]
