@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from types import MappingProxyType
@@ -207,6 +207,7 @@ class Study:
         progress: Progress | bool | None = None,
         until: Sequence[str] = (),
         rare: str | None = None,
+        invariants: Sequence[str | Invariant] = (),
         folder: str | Path | None = None,
         resume: bool = False,
         shard: tuple[int, int] = (1, 1),
@@ -219,9 +220,12 @@ class Study:
         pool needs `if __name__ == "__main__":`. `progress` is told the trials done and of how many;
         without it a notebook shows a bar, unless it is False.
         `until` ends it before `runs` when goals such as `outage.p99 ±50ms` are met; `rare="loss"` forces
-        losses of adverts and weighs the runs. A `folder` holds the runs while they come, `resume` goes on
+        losses of adverts and weighs the runs. `invariants` judge each run, as those of `hunt` do: names
+        such as `no-split-brain`, functions that workers can import, or `package.module:function`.
+        A `folder` holds the runs while they come, `resume` goes on
         with it, `shard=(3, 200)` runs one share of them; `Sweep.read` puts folders together.
         """
+        from vrrpsim.explore.invariants import invariants_named
         from vrrpsim.explore.sweep import sweep
         from vrrpsim.explore.sweep_plan import SweepPlan
         from vrrpsim.explore.sweep_result import Variant
@@ -234,7 +238,11 @@ class Study:
         if rare not in (None, "loss"):
             raise ValueError(f"rare={rare!r}: only loss can be made frequent")
         asked = [parse_threshold(text) for text in thresholds]
-        variants = [Variant(*each) for each in self._grid(vary)]
+        judges = invariants_named(invariants) if invariants else {}
+        variants = [
+            Variant(replace(scenario, invariants=judges) if judges else scenario, varied, overrides)
+            for scenario, varied, overrides in self._grid(vary)
+        ]
         used = self.scenario.seed if seed is None else seed
         workers = Workers(jobs, executor)
         options: list[tuple[str, ...]] = [
@@ -244,6 +252,7 @@ class Study:
         options += [("--threshold", text) for text in thresholds]
         options += [("--until", text) for text in until]
         options += [("--rare", rare)] if rare else []
+        options += [("--invariant", _named(each)) for each in invariants]
         options += [] if stratify else [("--no-stratify",)]
         command = command_line("sweep", self.scenario, ("-n", str(runs)), ("-s", str(used)), *options)
         goals = tuple(map(parse_goal, until))
@@ -380,6 +389,10 @@ class Study:
         if self.scenario.path is None:
             raise ValueError("vary reads the scenario anew for each cell, but it came from no file")
         return load_scenario(self.scenario.path, overrides=overrides)
+
+
+def _named(invariant: str | Invariant) -> str:
+    return invariant if isinstance(invariant, str) else f"{invariant.__module__}:{invariant.__name__}"
 
 
 def _numbers(values: Sequence[Any]) -> Sequence[Any]:

@@ -103,6 +103,10 @@ class Control:
         nodes = (node for node in self._world.nodes.values() if node.kernel_runs)
         return tuple(node.name for node in nodes if any(wanted in port.local for port in node.ports.values()))
 
+    def answered_by(self, client: str) -> str | None:
+        """Return the node that answers what a client of the scenario asks now, None if it waits in vain."""
+        return self._world.clients[client].answered_by
+
     def state(self, node: str, instance: str | None = None) -> str:
         """Return `MASTER`, `BACKUP`, `FAULT` or `INIT` of an instance, the first one unless named."""
         daemon = self._world.nodes[node].daemon

@@ -97,17 +97,9 @@ class Run:
 
         Each is the name of one of them, a function of a run's history of yours, or `package.module:function`.
         """
-        from vrrpsim.explore.bounds import bounds_of
-        from vrrpsim.explore.invariants import BUILT_IN, RunHistory, user_invariants
+        from vrrpsim.explore.invariants import BUILT_IN, invariants_named, violations
 
-        history = RunHistory(self.scenario, self.trace, bounds_of(self.scenario))
-        known = {
-            each: BUILT_IN[each]
-            for each in invariants or BUILT_IN
-            if isinstance(each, str) and each in BUILT_IN
-        }
-        wanted = known | user_invariants(each for each in invariants if each not in known)
-        return {name: found for name, check in wanted.items() if (found := check(history))}
+        return violations(self.scenario, self.trace, invariants_named(invariants or BUILT_IN))
 
     def pcap(self, path: str | Path | None = None) -> bytes:
         """Return the run as pcapng for Wireshark, and write it to `path`. Takes the time of the run again."""

@@ -10,6 +10,7 @@ from pair_files import pair
 from scipy.stats import binomtest, lognorm, norm
 
 import vrrpsim
+from vrrpsim.explore.invariants import Violation
 from vrrpsim.explore.thresholds import ThresholdError, parse_threshold
 
 S = 1_000_000_000
@@ -259,3 +260,28 @@ def test_the_distribution_has_one_line_for_each_cell_and_no_pyplot(grid):
     assert [axes.get_xlabel() for axes in figure.axes] == ["failover, seconds", "outage, seconds"]
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["loss=0%", "loss=40%"]
     assert ("matplotlib.pyplot" in sys.modules) == before
+
+
+def slow(history):
+    """An invariant of one's own; workers import it by this name."""
+    worst = max((each.length_ns for each in history.result.failovers), default=0)
+    if worst > 5_000_000_000:
+        return Violation(invariant="slow", text=f"{worst} ns", start_ns=0, end_ns=worst)
+    return None
+
+
+def test_invariants_judge_each_run_as_a_violation_of_the_run_itself_does(tmp_path):
+    study = vrrpsim.load("haproxy-crash")
+    swept = study.sweep(
+        30, jobs=1, progress=False, invariants=["no-split-brain", slow], folder=tmp_path / "runs"
+    )
+    [cell] = swept.outcome.cells
+    *_, two, own = cell.expectations
+    assert (two.measure, two.ok, own.measure, own.ok) == ("no-split-brain", True, "slow", False)
+    broken = [row.seed for row in cell.rows if row.judged[-1][0] is False]
+    assert own.note == f"broken in {len(broken)} of 30 runs"
+    assert 0 < len(broken) < 30
+    for row in list(cell.rows)[:8]:
+        assert bool(study.run(row.seed).violations(slow)) == (row.seed in broken)
+    assert vrrpsim.Sweep.read(tmp_path / "runs").outcome.to_dict() == swept.outcome.to_dict()
+    assert "slow holds" in swept.text()

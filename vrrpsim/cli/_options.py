@@ -65,6 +65,33 @@ age_option = _option(
     metavar="TIME",
     help="How long all has run undisturbed when the run begins, e.g. 30d; like --set age=TIME.",
 )
+
+
+def _importable(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Functions of one's own are looked for here too, as python -m does."""
+    if names:
+        from vrrpsim.explore.invariants import invariants_named
+
+        sys.path.insert(0, str(Path.cwd()))
+        try:
+            invariants_named(names)
+        except LookupError as error:
+            raise click.BadParameter(str(error)) from None
+    return names
+
+
+def invariant_option(text: str) -> Callable[[Decorated], Decorated]:
+    """`--invariant`: what a run is judged by."""
+    return _option(
+        "--invariant",
+        "invariants",
+        multiple=True,
+        metavar="PACKAGE.MODULE:FUNCTION",
+        callback=_importable,
+        help=text,
+    )
+
+
 json_option = _option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 quiet_option = _option("-q", "--quiet", is_flag=True, help="Print the verdict only.")
 verbose_option = _option("-v", "--verbose", is_flag=True, help="Say on stderr what is going on.")

@@ -13,7 +13,7 @@ import click
 
 from . import BAD, GOOD, INTERRUPTED
 from ._complete import inputs
-from ._options import InputFile, json_option, look, quiet_option, seed_option
+from ._options import InputFile, invariant_option, json_option, look, quiet_option, seed_option
 
 if TYPE_CHECKING:
     from vrrpsim.api import Study
@@ -92,13 +92,7 @@ Examples:
     callback=_kinds,
     help="Only these kinds of fault, e.g. kill,partition.",
 )
-@click.option(
-    "--invariant",
-    "invariants",
-    multiple=True,
-    metavar="PACKAGE.MODULE:FUNCTION",
-    help="A further invariant of your own. Repeatable.",
-)
+@invariant_option("A further invariant of your own. Repeatable.")
 @click.option(
     "--exhaustive",
     type=click.IntRange(1, 24),
@@ -136,7 +130,6 @@ def command(
         return _exhaust(study, seed, exhaustive, as_json, quiet)
     if outage is not None and not study.scenario.clients:
         raise click.UsageError("--outage needs a scenario with clients")
-    sys.path.insert(0, str(Path.cwd()))  # where --invariant is looked for, as python -m does
     try:
         with _progress(quiet) as progress:
             found = study.hunt(

@@ -18,6 +18,7 @@ from ._options import (
     InputFile,
     age_option,
     file_option,
+    invariant_option,
     jobs_option,
     json_option,
     look,
@@ -139,6 +140,7 @@ Examples:
     type=click.Choice(["loss"]),
     help="Make losses of adverts frequent and weigh the runs: how often what nearly never happens?",
 )
+@invariant_option("Fail where a run breaks it, e.g. no-split-brain, or a function of yours. Repeatable.")
 @table_option("Write every run, one a row; into a folder while it runs.", folder=True)
 @click.option("--resume", is_flag=True, help="Keep the runs that -o DIR has and do what is missing.")
 @click.option("--shard", metavar="K/N", callback=_shard, help="Run the K-th of N equal shares of the seeds.")
@@ -165,6 +167,7 @@ def command(
     thresholds: tuple[str, ...],
     until: tuple[str, ...],
     rare: str | None,
+    invariants: tuple[str, ...],
     output: Path | None,
     resume: bool,
     shard: tuple[int, int],
@@ -227,6 +230,7 @@ def command(
             progress=stack.enter_context(progress_bar(quiet)),
             until=until,
             rare=rare,
+            invariants=invariants,
             folder=folder,
             resume=resume,
             shard=shard,

@@ -37,7 +37,7 @@ from vrrpsim.trace import (
     TrackerChange,
 )
 
-from .bounds import Bounds
+from .bounds import Bounds, bounds_of
 
 GROUP = "vrrpsim.invariants"
 MS_NS = 1_000_000
@@ -551,6 +551,20 @@ BUILT_IN: dict[str, Invariant] = {  # the gravest first
     "no-flapping": no_flapping,
     "notify-agrees": notify_agrees,
 }
+
+
+def invariants_named(wanted: Iterable[str | Invariant]) -> dict[str, Invariant]:
+    """Return these by name: built-in ones, functions, `package.module:function`; raise `LookupError`."""
+    asked = list(wanted)
+    known = {each: BUILT_IN[each] for each in asked if isinstance(each, str) and each in BUILT_IN}
+    others = [each for each in asked if each not in known]
+    return known | (user_invariants(others) if others else {})
+
+
+def violations(scenario: Scenario, trace: Trace, wanted: Mapping[str, Invariant]) -> dict[str, Violation]:
+    """Return which of these invariants a run broke, by name."""
+    history = RunHistory(scenario, trace, bounds_of(scenario))
+    return {name: found for name, check in wanted.items() if (found := check(history))}
 
 
 def user_invariants(wanted: Iterable[str | Invariant]) -> dict[str, Invariant]:

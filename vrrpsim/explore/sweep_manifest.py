@@ -161,6 +161,7 @@ def _subject(scenario: Scenario) -> dict[str, Any]:
             "owner": [[each.at, each.node, each.address] for each in expect.owner],
             "bounds": [[each.measure, each.client, each.statistic, each.limit] for each in expect.bounds],
         },
+        "invariants": list(scenario.invariants),
         "sha256": fingerprint(scenario),
     }
 
@@ -178,6 +179,7 @@ def _scenario(subject: Mapping[str, Any]) -> Scenario:
             tuple(Owns(at, str(node), str(address)) for at, node, address in expect["owner"]),
             tuple(map(_bound, expect["bounds"])),
         ),
+        invariants=dict.fromkeys(map(str, subject["invariants"])),
     )
 
 

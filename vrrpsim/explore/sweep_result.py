@@ -19,7 +19,7 @@ from vrrpsim.command_lines import replay_command
 from vrrpsim.measure.expectations import SINGLE_RUN, Verdict, overall, owner_measure
 from vrrpsim.measure.ownership import HAND_OVER_NS
 from vrrpsim.measure.seconds import SECOND_NS, optional_seconds, seconds, to_json
-from vrrpsim.scenario.model import Bound, Scenario
+from vrrpsim.scenario.model import Bound, Expect, Scenario
 
 from .estimates import PERCENTS, Column, Quantile, Rate, column_of
 from .packed_rows import MISSING, Array, PackedRows, Packer
@@ -29,6 +29,7 @@ from .trial import COUNTS, Sample, measures
 from .weighted import weighted_rate
 
 YEAR_NS = 365 * 86_400 * SECOND_NS
+HOLDS = "holds"  # the statistic of an invariant
 WORST = 3  # seeds named for each measure
 
 
@@ -143,10 +144,9 @@ class Cell:
 
     @cached_property
     def expectations(self) -> tuple[Judged, ...]:
-        """What the scenario expects: of each run, and with p50, p95, p99 of all."""
-        expect = self.variant.scenario.expect
-        if not expect:
-            return ()
+        """What the scenario expects, and the invariants: of each run, and with p50, p95, p99 of all."""
+        scenario = self.variant.scenario
+        expect = scenario.expect or Expect()
         single = [bound for bound in expect.bounds if bound.statistic in SINGLE_RUN]
         verdicts = [
             *(
@@ -154,6 +154,7 @@ class Cell:
                 for each in expect.owner
             ),
             *(Judged(_name(bound), bound.statistic, "", bound.limit, None, None) for bound in single),
+            *(Judged(name, HOLDS, "", "always", None, None) for name in scenario.invariants),
         ]
         if self.weighted:  # what one forced run did says nothing of how likely it is
             of_runs = [replace(each, note="not asked of forced runs") for each in verdicts]
@@ -246,7 +247,7 @@ class Cell:
         return {**plain, "relative_error": found.error, "a_year": a_year}
 
     def _judged(self, each: Judged) -> dict[str, Any]:
-        plain = each.measure in COUNTS or each.statistic in ("at", *RATES)
+        plain = each.measure in COUNTS or each.statistic in ("at", HOLDS, *RATES)
         return {
             "measure": each.measure,
             "statistic": each.statistic,
@@ -362,9 +363,9 @@ def _weights(rows: PackedRows) -> list[float]:
 
 def packer_of(scenario: Scenario, weighted: bool = False) -> Packer:
     """Return what takes the rows of a scenario's runs."""
-    expect = scenario.expect
-    single = (bound for bound in expect.bounds if bound.statistic in SINGLE_RUN) if expect else ()
-    judged = len([*(expect.owner if expect else ()), *single])
+    expect = scenario.expect or Expect()
+    single = (bound for bound in expect.bounds if bound.statistic in SINGLE_RUN)
+    judged = len([*expect.owner, *single, *scenario.invariants])
     return Packer(len(measures(scenario)), judged, weighted)
 
 

@@ -28,6 +28,8 @@ from vrrpsim.scenario.verbs import Effect
 from vrrpsim.trace import Fault, FaultEnd, Level, Trace
 from vrrpsim.world import Forcing, simulate
 
+from .invariants import violations
+
 COUNTS = ("moves",)  # measures that are numbers; all others are ns
 
 
@@ -44,7 +46,7 @@ class TrialRow(NamedTuple):
     seed: int
     values: tuple[Sample | None, ...]
     overlap_ns: int  # the longest single stretch with several owners
-    judged: tuple[tuple[bool | None, int | None], ...]  # each expectation: whether kept, measured
+    judged: tuple[tuple[bool | None, int | None], ...]  # expectations, invariants: whether kept, measured
     log_weight: float = 0.0  # of how likely the run is against how it was drawn
 
 
@@ -96,14 +98,16 @@ def forced_trial(scenario: Scenario, seed: int) -> TrialRow:
 
 def trial(scenario: Scenario, seed: int, forcing: Forcing | None = None) -> TrialRow:
     """Run the scenario once with this seed and keep a few numbers."""
-    trace = simulate(scenario, seed=seed, level=Level.STATES, forcing=forcing)
+    level = Level.ADVERTS if scenario.invariants else Level.STATES
+    trace = simulate(scenario, seed=seed, level=level, fast_forward=True, forcing=forcing)
     result = measure(scenario, trace, seed=seed)
     values = row(scenario, trace, result)
+    broken = violations(scenario, trace, scenario.invariants) if scenario.invariants else {}
     spans = (span.length_ns for owned in result.ownerships for span in owned.dual_master)
     judged = tuple(
         (verdict.ok, verdict.measured if isinstance(verdict.measured, int) else None)
         for verdict in result.expectations
-    )
+    ) + tuple((name not in broken, None) for name in scenario.invariants)
     return TrialRow(
         seed, tuple(values.get(name) for name in measures(scenario)), max(spans, default=0), judged
     )

@@ -269,6 +269,8 @@ def bound_words(each: Document) -> str:
         return str(each["threshold"])
     if each["statistic"] == "at":
         return owner_words(each["measure"], _ns(each["at_s"]), each["bound"])
+    if each["statistic"] == "holds":
+        return f"{each['measure']} holds"
     name = (
         each["measure"]
         if each["statistic"] in ("max", "min")

@@ -224,6 +224,9 @@ class Scenario:
     events: tuple[Event, ...] = ()
     expect: Expect | None = None
     processes: tuple[RunsBeside, ...] = ()  # that no file can say
+    invariants: Mapping[str, Any] = field(
+        default_factory=dict, hash=False
+    )  # each run of a sweep is judged by
     path: Path | None = None
     findings: tuple[Finding, ...] = field(default=(), compare=False)  # warnings and infos
 

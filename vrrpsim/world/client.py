@@ -58,6 +58,12 @@ class Client:
         self._answers = context.streams.draws(f"answers/{name}")
         self._chance = context.streams.draws(f"client/{name}")
 
+    @property
+    def answered_by(self) -> str | None:
+        """The node that answers a request sent now, None if nobody does."""
+        reachable, node, *_ = self._recorded
+        return node if reachable else None
+
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
         """Clients do not care."""
 
