@@ -86,6 +86,7 @@ and the run says so.
 KINDS = {  # what a pattern of the schema is called
     scalars.TARGET_PATTERN: "target",
     EFFECT_PATTERN: "`start`, `stop`, `kill`, `restart` or `reload` and a process",
+    scalars.END_PATTERN: "`sw1`, `lb1/eth0`, `web`",
     scalars.PORT_PATTERN: "port, `80/tcp`",
     scalars.MAC_PATTERN: "MAC address",
     scalars.ADDRESS_PATTERN: "IP address",
@@ -106,6 +107,8 @@ SHAPES = {  # what a whole shape is called
 ORDER = (
     ("Scenario", "The file"),
     ("Segment", "Segments"),
+    ("Switch", "Switches"),
+    ("Cable", "Cables"),
     ("Node", "Nodes"),
     ("Interface", "Interfaces of a node"),
     ("Process", "Processes of a node"),
@@ -179,7 +182,7 @@ def _cell(text: str) -> str:
 
 def _takes(value: dict[str, Any]) -> str:
     """Say in words what a schema accepts."""
-    if value.get("type") == "array" and "oneOf" in value["items"]:
+    if value.get("type") == "array" and len(value["items"].get("oneOf", ())) == len(VERBS):
         return "list of [events](#events)"
     options = value.get("anyOf") or value.get("oneOf")
     if "$ref" in value:

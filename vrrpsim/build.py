@@ -105,6 +105,15 @@ class Scenario(Study):
         """Add or replace a segment: `subnet`, `delay`, `loss` and so on."""
         return self._named("segments", name, words)
 
+    def switch(self, name: str, **words: Any) -> Self:
+        """Add or replace a switch: `mac_age`, `boots`."""
+        return self._named("switches", name, words)
+
+    def cable(self, one: str, other: str, **words: Any) -> Self:
+        """Add a cable from a switch to another one, to a card (`lb1/eth0`) or to a client."""
+        cable = {"ends": [one, other], **deepcopy(words)} if words else [one, other]
+        return self.with_(cables=[*self.values.get("cables", ()), cable])
+
     def node(self, name: str, *, keepalived: Any = None, **words: Any) -> Self:
         """Add or replace a node: `interfaces`, `processes`, `slop` and so on.
 

@@ -150,7 +150,10 @@ class Gratuitous(NamedTuple):
 
 
 class FrameLost(NamedTuple):
-    """A frame did not arrive; `reason` is loss, burst, partition, corrupt, carrier, down or unresolved."""
+    """A frame did not arrive.
+
+    `reason` is loss, burst, partition, corrupt, carrier, cable, down or unresolved.
+    """
 
     at_ns: int
     segment: str

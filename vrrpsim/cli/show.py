@@ -170,15 +170,18 @@ def _range(forecast: Forecast) -> str:
 
 
 def topology_text(scenario: Scenario) -> Iterator[str]:
-    """List each segment with what is attached, then the points whose loss splits the rest."""
+    """List each segment or switch with what is attached, then the points whose loss splits the rest."""
     import networkx as nx
 
+    from vrrpsim.report.topology import LINES
     from vrrpsim.report.topology import graph as topology
 
     graph = topology(scenario)
-    for segment in scenario.segments:
-        yield f"  {graph.nodes[segment]['label']}"
-        attached = [(each, graph.edges[each, segment]["label"]) for each in graph.neighbors(segment)]
+    for place, data in graph.nodes(data=True):
+        if data["kind"] not in LINES:
+            continue
+        yield f"  {data['label']}"
+        attached = [(each, graph.edges[each, place]["label"]) for each in graph.neighbors(place)]
         wide = max((len(name) for name, _ in attached), default=0)
         yield from (f"    {name:{wide}}  {label}" for name, label in attached)
     weak = sorted(nx.articulation_points(graph))
@@ -187,8 +190,8 @@ def topology_text(scenario: Scenario) -> Iterator[str]:
 
 
 def mermaid(graph: nx.Graph[str]) -> Iterator[str]:
-    """Write the graph for Markdown: segments are round, clients slanted."""
-    shapes = {"segment": ("((", "))"), "node": ("[", "]"), "client": ("[/", "/]")}
+    """Write the graph for Markdown: segments are round, clients slanted, switches hexagonal."""
+    shapes = {"segment": ("((", "))"), "switch": ("{{", "}}"), "node": ("[", "]"), "client": ("[/", "/]")}
     names = {name: f"v{number}" for number, name in enumerate(graph.nodes)}
     yield "graph LR"
     for name, data in graph.nodes(data=True):

@@ -56,6 +56,8 @@ def _unable(scenario: Scenario, tree: Tree, daemons: Mapping[str, str]) -> Itera
 
 
 def _segments(scenario: Scenario) -> Iterator[tuple[Keys, str]]:
+    if scenario.cables:
+        yield ("cables",), "each segment is one bridge"
     for name, segment in scenario.segments.items():
         for word in IMPAIRMENTS:
             if word != "delay" and getattr(segment, word):

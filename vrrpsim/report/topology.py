@@ -1,7 +1,7 @@
 """Who is where, who owns what and what is cut: a scenario as a graph and as a picture.
 
-Segments are horizontal lines, machines stand between them, clients outside. With the instant of a run, what
-is broken then is red and crossed or dashed, and addresses stand with the machine that owns them.
+Segments and switches are horizontal lines, machines stand between them, clients outside. With the instant of
+a run, what is broken then is red and crossed or dashed, and addresses stand with the machine that owns them.
 """
 
 from __future__ import annotations
@@ -42,28 +42,47 @@ if TYPE_CHECKING:
     from .picture import Picture
 
 WIDE, HIGH = 1.75, 0.98  # inches of a machine
+LINES = ("segment", "switch")
 CLEAR = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.0}
 STEP, LEVEL = 2.7, 1.45  # inches from machine to machine, and from one to its segment
 
 
 def graph(scenario: Scenario) -> nx.Graph[str]:
-    """Return nodes, clients and segments as a graph; `kind` on vertices, `label` on edges."""
+    """Return nodes, clients, switches and segments that have none as a graph.
+
+    Vertices have a `kind` and a `label`, edges a `label`, the node's `interface` and the `cable`, if any.
+    """
     import networkx as nx
 
     graph: nx.Graph[str] = nx.Graph()
+    wired = scenario.wired_segments()
     for name, segment in scenario.segments.items():
-        graph.add_node(name, kind="segment", label=f"{name} {segment.subnet or ''}".strip())
+        if name not in wired:
+            graph.add_node(name, kind="segment", label=f"{name} {segment.subnet or ''}".strip())
+    for name in scenario.switches:
+        graph.add_node(name, kind="switch", label=name)
+    homes = {end: (cable.name, other) for cable in scenario.cables for end, other in _both_ways(cable.ends)}
+    for cable in scenario.cables:
+        if set(cable.ends) <= scenario.switches.keys():
+            graph.add_edge(*cable.ends, label=cable.name, interface="", cable=cable.name)
     for name, node in scenario.nodes.items():
         graph.add_node(name, kind="node", label=name)
         for interface, attachment in node.interfaces.items():
             addresses = ", ".join(str(address) for address in attachment.addresses)
+            cable_, home = homes.get(f"{name}/{interface}", ("", attachment.segment))
             label = f"{interface} {addresses}".strip()
-            graph.add_edge(name, attachment.segment, label=label, interface=interface)
+            graph.add_edge(name, home, label=label, interface=interface, cable=cable_)
     for name, client in scenario.clients.items():
         address, port = client.target
+        cable_, home = homes.get(name, ("", client.segment))
         graph.add_node(name, kind="client", label=name)
-        graph.add_edge(name, client.segment, label=f"asks {address} port {port}", interface="")
+        graph.add_edge(name, home, label=f"asks {address} port {port}", interface="", cable=cable_)
     return graph
+
+
+def _both_ways(ends: tuple[str, str]) -> tuple[tuple[str, str], tuple[str, str]]:
+    one, other = ends
+    return (one, other), (other, one)
 
 
 def topology(scenario: Scenario, trace: Trace, result: Result, at_ns: int) -> Picture:
@@ -116,16 +135,17 @@ class _Picture:
         self.wide = max(len(scenario.nodes) * STEP, len(scenario.clients) * STEP, 2 * STEP)
         self.x = _spread(list(scenario.nodes), self.wide)
         self.y: dict[str, float] = {}
-        for number, name in enumerate(reversed(list(scenario.segments))):  # a single one is below
+        lines = [name for name, data in self.graph.nodes(data=True) if data["kind"] in LINES]
+        for number, name in enumerate(reversed(lines)):  # a single one is below
             self.y[name] = LEVEL * (1 + number // 2) * (1 if number % 2 else -1)
-        for name in scenario.segments:
-            there = [each for each, client in scenario.clients.items() if client.segment == name]
-            self.x |= _spread(there, self.wide)
+        self.home = {name: next(iter(self.graph.neighbors(name))) for name in scenario.clients}
+        for name in lines:
+            self.x |= _spread([each for each, home in self.home.items() if home == name], self.wide)
 
     def draw(self) -> Picture:
         from .picture import Picture
 
-        clients = {client.segment for client in self.scenario.clients.values()}
+        clients = set(self.home.values())
         bow = 0.5 if self.cuts else 0.0
         top = (
             max([HIGH / 2 + 0.15 + bow, *(y + (1.2 if n in clients else 0.3) for n, y in self.y.items())])
@@ -144,13 +164,18 @@ class _Picture:
         write(axes, -0.15, top - 0.58, self._going_on(), ha="left")
         for name, y in self.y.items():
             self._segment(axes, name, y)
+        trunks = 0
         for one, other, data in self.graph.edges(data=True):
-            segment, end = (one, other) if one in self.y else (other, one)
-            self._link(axes, segment, end, data["label"], data["interface"])
+            if one in self.y and other in self.y:
+                trunks += 1
+                self._trunk(axes, one, other, data["cable"], self.wide - 0.2 * trunks)
+                continue
+            line, end = (one, other) if one in self.y else (other, one)
+            self._link(axes, line, end, data)
         for name in self.scenario.nodes:
             self._node(axes, name)
-        for name, client in self.scenario.clients.items():
-            self._client(axes, name, client.segment)
+        for name in self.scenario.clients:
+            self._client(axes, name)
         for one, other, one_way in self.cuts:
             self._cut(axes, one, other, one_way)
         return picture
@@ -174,26 +199,36 @@ class _Picture:
         )
 
     def _segment(self, axes: Axes, name: str, y: float) -> None:
-        axes.plot(
-            [0, self.wide],
-            [y, y],
-            color=INK,
-            linewidth=3,
-            solid_capstyle="round",
-            zorder=1,
-            gid=f"segment/{name}",
+        kind, off = self.graph.nodes[name]["kind"], self._held(name, "power_off", "power_on")
+        style = (
+            {"color": HARM, "linestyle": (0, (3, 2))} if off else {"color": INK, "solid_capstyle": "round"}
         )
+        gid = f"{kind}/{name}" + ("/off" if off else "")
+        axes.plot([0, self.wide], [y, y], linewidth=3, zorder=1, gid=gid, **style)
         aside = 0.15 if y > 0 else -0.15  # where clients are, if any: there is more room
-        label = self.graph.nodes[name]["label"]
-        write(axes, -0.15, y + aside, label, bbox=CLEAR, zorder=1, ha="left")
+        label = self.graph.nodes[name]["label"] + (" has no power" if off else "")
+        write(axes, -0.15, y + aside, label, bbox=CLEAR, zorder=1, ha="left", color=HARM if off else INK)
 
-    def _link(self, axes: Axes, segment: str, end: str, label: str, interface: str) -> None:
+    def _trunk(self, axes: Axes, one: str, other: str, cable: str, x: float) -> None:
+        """A cable between two switches, beside the machines."""
+        low, high = sorted((self.y[one], self.y[other]))
+        down = self._down(cable, one, other)
+        style = {"color": HARM, "linestyle": (0, (3, 2))} if down else {"color": INK}
+        gid = f"cable/{cable}" + ("/down" if down else "")
+        axes.plot([x, x], [low, high], linewidth=1.6, zorder=0, gid=gid, **style)
+        if down:
+            axes.plot([x], [(low + high) / 2], "x", markersize=12, markeredgewidth=3, color=HARM, zorder=4)
+        colour = HARM if down else SOFT
+        write(axes, x - 0.08, low + 0.2, cable, color=colour, ha="right")
+
+    def _link(self, axes: Axes, line: str, end: str, data: dict[str, str]) -> None:
         """The cable of a machine or client; broken if the carrier is gone."""
-        x, y = self.x[end], self.y[segment]
+        x, y = self.x[end], self.y[line]
+        label, interface = data["label"], data["interface"]
         client = end in self.scenario.clients
         outwards = 1 if y > 0 else -1
         start = y + outwards * 0.75 if client else (HIGH / 2) * outwards
-        down = self._link_down(end, interface)
+        down = self._held(f"{end}/{interface}", "link_down", "link_up") or self._down(data["cable"], line)
         style = {"color": HARM, "linestyle": (0, (3, 2))} if down else {"color": FAINT}
         axes.plot([x, x], [start, y], linewidth=1.6, zorder=0, **style)
         if down:
@@ -205,17 +240,22 @@ class _Picture:
         aside = 0.17 if down else 0.09
         write(axes, x + aside, (start + y) / 2, text, color=colour, ha="left")
 
-    def _link_down(self, node: str, interface: str) -> bool:
-        """Follow link_down and link_up."""
-        down = 0
+    def _down(self, cable: str, *switches: str) -> bool:
+        """Whether a cable is pulled, or a switch at its end has no power."""
+        off = any(self._held(switch, "power_off", "power_on") for switch in switches)
+        return off or self._held(cable, "link_down", "link_up")
+
+    def _held(self, target: str, harm: str, repair: str) -> bool:
+        """Follow what was done to a target, and undone."""
+        held = 0
         for event in self.result.events:
-            if f"{node}/{interface}" not in event.targets:
+            if target not in event.targets:
                 continue
-            if event.verb == "link_down" and _lasts(event.at_ns, event.until_ns, self.at_ns):
-                down += 1
-            elif event.verb == "link_up" and event.at_ns <= self.at_ns:
-                down = 0
-        return down > 0
+            if event.verb == harm and _lasts(event.at_ns, event.until_ns, self.at_ns):
+                held += 1
+            elif event.verb == repair and event.at_ns <= self.at_ns:
+                held = 0
+        return held > 0
 
     def _node(self, axes: Axes, name: str) -> None:
         """A machine: its instances with their states, what it owns, what is dead on it."""
@@ -251,11 +291,12 @@ class _Picture:
             weight, text = "bold" if bold else "normal", fitted(text, WIDE, SMALL - 0.5, bold=bold)
             write(axes, self.x[name], y, text, size=SMALL - 0.5, color=colour, weight=weight)
 
-    def _client(self, axes: Axes, name: str, segment: str) -> None:
+    def _client(self, axes: Axes, name: str) -> None:
         """A client, in the colour of the node that answers it."""
         answer = self._now(client_slices(name, self.trace, self.result)) if self.trace.end_ns else ""
         node = answering(answer)
-        y = self.y[segment] + (0.95 if self.y[segment] > 0 else -0.95)
+        y = self.y[self.home[name]]
+        y += 0.95 if y > 0 else -0.95
         bad = answer == SILENT
         gid = f"client/{name}/{node}"
         _box(axes, self.x[name], y, WIDE, 0.42, self.paints.get(node, PLAIN), bad=bad, gid=gid)
@@ -292,7 +333,7 @@ class _Picture:
     def _place(self, name: str) -> tuple[float, float]:
         if name in self.scenario.nodes:
             return self.x[name], HIGH / 2
-        y = self.y[self.scenario.clients[name].segment]
+        y = self.y[self.home[name]]
         return self.x[name], y + (0.74 if y > 0 else -0.74)
 
     def _now(self, lane: list[Slice]) -> str:

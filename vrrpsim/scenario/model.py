@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bound",
+    "Cable",
     "Client",
     "Event",
     "Expect",
@@ -38,6 +39,7 @@ __all__ = [
     "Scenario",
     "Segment",
     "Stalls",
+    "Switch",
     "Target",
     "When",
 ]
@@ -50,6 +52,8 @@ Statistic = Literal["max", "min", "p50", "p95", "p99"]
 
 ZERO = Distribution.fixed(0)
 SEGMENT_DELAY = Distribution.fixed(100_000)  # 100 us
+CABLE_DELAY = Distribution.fixed(50_000)  # 50 us: two of them and a switch between are one segment
+MAC_AGE_NS = 300 * SECOND_NS  # IEEE 802.1D-2004, table 7-5
 PROCESS_STARTUP = Distribution.fixed(50_000_000)  # 50 ms: HAProxy (groundtruth 17a)
 LINUX_REACHABLE = Distribution.uniform(15 * SECOND_NS, 45 * SECOND_NS)  # base_reachable_time 30 s
 
@@ -63,6 +67,29 @@ class Segment:
     jitter: Distribution | None = None  # added to the delay
     loss: float = 0.0
     burst: float | None = None  # mean number of frames lost in a row, at least 1; None: independent losses
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    corrupt: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """A switch, which cables lead to; it learns MACs and forgets them when it has no power."""
+
+    mac_age_ns: int = MAC_AGE_NS
+    boots: Distribution = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cable:
+    """A cable from a switch to another one, to a card ("lb1/eth0") or to a client; alike both ways."""
+
+    ends: tuple[str, str]
+    name: str = ""
+    delay: Distribution = CABLE_DELAY
+    jitter: Distribution | None = None  # added to the delay
+    loss: float = 0.0
+    burst: float | None = None
     duplicate: float = 0.0
     reorder: float = 0.0
     corrupt: float = 0.0
@@ -219,6 +246,8 @@ class Scenario:
     seed: int = 1
     dialect: str = "keepalived-2.2.7"
     segments: Mapping[str, Segment] = field(default_factory=dict, hash=False)
+    switches: Mapping[str, Switch] = field(default_factory=dict, hash=False)
+    cables: tuple[Cable, ...] = ()
     nodes: Mapping[str, Node] = field(default_factory=dict, hash=False)
     clients: Mapping[str, Client] = field(default_factory=dict, hash=False)
     events: tuple[Event, ...] = ()
@@ -239,6 +268,17 @@ class Scenario:
             for instance in node.keepalived.config.instances
             for entry in (*instance.addresses, *instance.excluded)
         )
+
+    def wired_segments(self) -> frozenset[str]:
+        """Return the segments that are made of cables."""
+        ends = {end for cable in self.cables for end in cable.ends}
+        cards = (
+            each.segment
+            for name, node in self.nodes.items()
+            for interface, each in node.interfaces.items()
+            if f"{name}/{interface}" in ends
+        )
+        return frozenset(cards).union(each.segment for name, each in self.clients.items() if name in ends)
 
     def dialect_of(self, node: str) -> str:
         """Return the dialect a node speaks."""

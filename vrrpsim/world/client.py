@@ -71,6 +71,13 @@ class Client:
         """The address is at another MAC now, or at none."""
         self.context.reconsider()
 
+    def light(self, port: Port, up: bool) -> None:
+        """Its cable has a carrier, or no longer: then the kernel forgets its neighbours."""
+        port.carrier = up
+        if not up:
+            port.cache.clear()
+        port.segment.link_changed(port)
+
     def evaluate(self) -> None:
         """Record whether a request sent now is answered, by whom, and if not, why not."""
         cache = self.port.cache

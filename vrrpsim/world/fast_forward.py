@@ -165,7 +165,12 @@ def _stream(daemon: Daemon, instance: Instance, sent: Prepared, leads: bool) -> 
     port, frame = sent.port, sent.frame
     assert isinstance(frame, VrrpFrame)
     segment = port.segment
-    if not port.carrier or segment.taps or segment.mac_table.get(frame.src_mac) is not port:
+    if (
+        not port.carrier
+        or not segment.one_hop
+        or segment.taps
+        or segment.mac_table.get(frame.src_mac) is not port
+    ):
         return None
     period_ns = instance.config.advert_int_ns + daemon.wakeups.drift_ns
     next_ns = instance.timer.at_ns + daemon.wakeups.drift_ns

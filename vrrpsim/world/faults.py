@@ -386,3 +386,6 @@ class _Stranger:
 
     def neighbour_moved(self, port: Port, entry: object) -> None:
         """Indifferent."""
+
+    def light(self, port: Port, up: bool) -> None:
+        """Indifferent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from vrrpsim.protocol.ah import IP_BYTES, message_of
@@ -16,6 +17,30 @@ class PathEnd(Protocol):
     """What an impairment asks of the ports at both ends of a path."""
 
     name: str
+
+
+class Lossy(Protocol):
+    """What a segment's model and a cable's have in common."""
+
+    @property
+    def loss(self) -> float:
+        """Share of the frames that is lost."""
+
+    @property
+    def burst(self) -> float | None:
+        """Mean number of frames lost in a row."""
+
+    @property
+    def duplicate(self) -> float:
+        """Share that arrives twice."""
+
+    @property
+    def reorder(self) -> float:
+        """Share that overtakes."""
+
+    @property
+    def corrupt(self) -> float:
+        """Share that arrives with a flipped bit."""
 
 
 class ActiveImpairment:
@@ -105,3 +130,48 @@ class ActiveImpairment:
             purpose = f"impair/{self._name}/{sender.name}->{receiver.name}/{frame.flow}"
             draws = self._draws[key] = self._context.streams.numbered(purpose)
         return draws
+
+
+def fate(
+    effects: Iterable[ActiveImpairment],
+    sender: PathEnd,
+    receiver: PathEnd,
+    frame: Frame,
+    number: int,
+    delay_ns: int,
+) -> tuple[list[tuple[int, Frame]], str]:
+    """What arrives of a frame on one path and after how long; nothing, and why, if it is lost."""
+    later_ns = 0
+    copies = 1
+    for effect in effects:
+        impairment = effect.impairment
+        if effect.strikes("loss", impairment.loss, sender, receiver, frame):
+            return [], "burst" if impairment.burst else "loss"
+        if effect.only_loses:
+            continue
+        if effect.strikes("corrupt", impairment.corrupt, sender, receiver, frame):
+            damaged = effect.damaged(sender, receiver, frame, number)
+            if damaged is None:  # a bad frame check sequence: the receiver's card drops it
+                return [], "corrupt"
+            frame = damaged
+        if effect.strikes("duplicate", impairment.duplicate, sender, receiver, frame):
+            copies += 1
+        extra_ns = effect.extra_ns(sender, receiver, frame, number)
+        if not effect.strikes("reorder", impairment.reorder, sender, receiver, frame):
+            later_ns += extra_ns
+        elif not (impairment.delay or impairment.jitter):
+            delay_ns = 0  # netem: a reordered frame overtakes those that are delayed
+    return [(delay_ns + later_ns, frame)] * copies, ""
+
+
+def always(model: Lossy) -> Impairment | None:
+    """What a segment or a cable does to frames always, if it does anything."""
+    if not any((model.loss, model.duplicate, model.reorder, model.corrupt)):
+        return None
+    return Impairment(
+        loss=model.loss or None,
+        burst=model.burst,
+        duplicate=model.duplicate or None,
+        reorder=model.reorder or None,
+        corrupt=model.corrupt or None,
+    )

@@ -186,3 +186,6 @@ class Machine:
 
     def neighbour_moved(self, port: Port, entry: Entry) -> None:
         """Nothing that a node would do about it."""
+
+    def light(self, port: Port, up: bool) -> None:
+        """Nothing that a node would do about it."""

@@ -32,6 +32,7 @@ class Node(Machine):
         self.paused = False
         self._changes = 0  # of the machine's state: each boot has a draw of its own
         self._plugged = dict.fromkeys(self.ports, True)
+        self._lit = dict.fromkeys(self.ports, True)
         self._set_down = dict.fromkeys(self.ports, False)
         self._watched_ns = -LINK_WATCH_NS  # when the kernel looked at carriers last, or will
         self._reports = {  # of a carrier that is back
@@ -145,14 +146,21 @@ class Node(Machine):
 
     def set_link(self, interface: str, up: bool) -> None:
         """The cable or the switch's port: what is back is known at once, what is lost by link watch."""
-        self._set_port(interface, up, self._set_down[interface], at_once=up)
+        self._plugged[interface] = up
+        self._look_at_link(interface, at_once=up)
+
+    def light(self, port: Port, up: bool) -> None:
+        """The same, for what is at the other end of the cable."""
+        self._lit[port.interface] = up
+        self._look_at_link(port.interface, at_once=up)
 
     def set_interface(self, interface: str, up: bool) -> None:
         """`ip link set down` is known at once, `up` by link watch; of IPv6 the link-local one returns."""
         if self._set_down[interface] == (not up):
             return
         port = self.ports[interface]
-        self._set_port(interface, self._plugged[interface], not up, at_once=not up)
+        self._set_down[interface] = not up
+        self._look_at_link(interface, at_once=not up)
         own = [address for address in self._own[interface] if address.version == 6]
         if up:
             for address in own:
@@ -168,13 +176,13 @@ class Node(Machine):
             if self.daemon is not None:
                 self.daemon.outputs.routes_changed()
 
-    def _set_port(self, interface: str, plugged: bool, set_down: bool, at_once: bool) -> None:
+    def _look_at_link(self, interface: str, at_once: bool) -> None:
         port = self.ports[interface]
-        self._plugged[interface], self._set_down[interface] = plugged, set_down
-        carrier = plugged and not set_down
+        carrier = self._plugged[interface] and self._lit[interface] and not self._set_down[interface]
         if port.carrier == carrier:
             return
         port.carrier = carrier
+        port.segment.link_changed(port)
         self._reports[interface].cancel()
         delay_ns = 0 if at_once else self._link_watch_ns(port)
         if delay_ns:

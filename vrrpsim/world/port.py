@@ -27,6 +27,9 @@ class PortUser(Protocol):
     def neighbour_moved(self, port: Port, entry: Entry) -> None:
         """A neighbour has another MAC now, or none."""
 
+    def light(self, port: Port, up: bool) -> None:
+        """At the other end of the port's cable is something that has power, or no longer."""
+
 
 class Port:
     """One attachment. `local` maps each address that the kernel answers for to the MAC it answers with."""

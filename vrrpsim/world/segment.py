@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-from vrrpsim.scenario.events import Impairment
 from vrrpsim.scenario.model import Segment as SegmentModel
 from vrrpsim.scenario.random_streams import Numbered, bounds_ns
 
 from .calendar import Kind, order_of
 from .context import Context
 from .frame import Frame
-from .impairment import ActiveImpairment
+from .impairment import ActiveImpairment, always, fate
 
 
 class Attached(Protocol):
@@ -25,6 +24,9 @@ class Attached(Protocol):
     def wants(self, frame: Frame) -> bool:
         """Whether a frame to a group is for it."""
 
+    def has_mac(self, mac: bytes) -> bool:
+        """Whether frames to this MAC are for it."""
+
     def receive(self, frame: Frame) -> None:
         """A frame arrived."""
 
@@ -34,6 +36,8 @@ PortT = TypeVar("PortT", bound=Attached)
 
 class Segment(Generic[PortT]):
     """The switch. Frames reach the other ports after the delay, unless something takes them."""
+
+    one_hop = True  # else frames have more than one chance to get lost on their way
 
     def __init__(self, context: Context, name: str, rank: int, model: SegmentModel) -> None:
         self.context = context
@@ -53,15 +57,9 @@ class Segment(Generic[PortT]):
         self._plain_delay_ns = model.delay.parameters[0] if fixed else None
         self._numbers: Counter[tuple[str, str]] = Counter()  # frames so far by (sender, flow)
         self._draws: dict[tuple[str, str], Numbered] = {}
-        always = Impairment(
-            loss=model.loss or None,
-            burst=model.burst,
-            duplicate=model.duplicate or None,
-            reorder=model.reorder or None,
-            corrupt=model.corrupt or None,
-        )
-        if any((model.loss, model.duplicate, model.reorder, model.corrupt)):
-            self.impair(ActiveImpairment(context, f"segment/{name}", always))
+        own = always(model)
+        if own is not None:
+            self.impair(ActiveImpairment(context, f"segment/{name}", own))
 
     def impair(self, effect: ActiveImpairment) -> None:
         """From now on something happens to the frames it matches."""
@@ -138,6 +136,13 @@ class Segment(Generic[PortT]):
         """A port was added, joined or left a group, or a MAC is behind another port."""
         self._members.clear()
 
+    def link_changed(self, port: PortT) -> None:
+        """A port has its carrier or lost it, which the switch takes no notice of."""
+
+    def where(self, asker: PortT, mac: bytes) -> PortT | None:
+        """The port that a frame of the asker to this MAC ends at; None: nowhere."""
+        return self.mac_table.get(mac) or next((port for port in self.ports if port.has_mac(mac)), None)
+
     def _forward_through(self, sender: PortT, frame: Frame, receivers: list[PortT], number: int) -> None:
         """Each path has its own fate; those who hear the same at the same time hear it together."""
         usual_ns = self.delay_ns(sender, frame, number)
@@ -165,29 +170,10 @@ class Segment(Generic[PortT]):
         delay_ns: int,
     ) -> list[tuple[int, Frame]]:
         """What arrives of a frame on one path, and after how long."""
-        later_ns = 0
-        copies = 1
-        for effect in effects:
-            impairment = effect.impairment
-            if effect.strikes("loss", impairment.loss, sender, receiver, frame):
-                self.lose(sender, receiver, frame, "burst" if impairment.burst else "loss")
-                return []
-            if effect.only_loses:
-                continue
-            if effect.strikes("corrupt", impairment.corrupt, sender, receiver, frame):
-                damaged = effect.damaged(sender, receiver, frame, number)
-                if damaged is None:  # a bad frame check sequence: the receiver's card drops it
-                    self.lose(sender, receiver, frame, "corrupt")
-                    return []
-                frame = damaged
-            if effect.strikes("duplicate", impairment.duplicate, sender, receiver, frame):
-                copies += 1
-            extra_ns = effect.extra_ns(sender, receiver, frame, number)
-            if not effect.strikes("reorder", impairment.reorder, sender, receiver, frame):
-                later_ns += extra_ns
-            elif not (impairment.delay or impairment.jitter):
-                delay_ns = 0  # netem: a reordered frame overtakes those that are delayed
-        return [(delay_ns + later_ns, frame)] * copies
+        arrivals, reason = fate(effects, sender, receiver, frame, number, delay_ns)
+        if reason:
+            self.lose(sender, receiver, frame, reason)
+        return arrivals
 
     def pass_over(self, sender: PortT, frame: Frame, frames: int) -> int:
         """Count off frames of a flow without sending them; the number of the first one."""

@@ -75,7 +75,8 @@ def separate(scenario: Scenario) -> list[Scenario]:
     Clients are looked at whenever anything changes anywhere, a role is asked of all nodes, and what runs
     beside the cluster sees all of it.
     """
-    if scenario.clients or scenario.processes or scenario.age_ns or len(scenario.segments) < 2:
+    apart = not (scenario.clients or scenario.processes or scenario.age_ns or scenario.cables)
+    if not apart or len(scenario.segments) < 2:
         return [scenario]
     leader = {name: name for name in scenario.segments}
 

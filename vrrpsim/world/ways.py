@@ -35,7 +35,7 @@ def follow(asker: Port, mac: bytes | None, target: Address, number: int | None) 
     if mac is None:
         return Way(None, "nobody answers for the address", cause="unresolved")
     segment = asker.segment
-    port = segment.mac_table.get(mac) or next((p for p in segment.ports if p.has_mac(mac)), None)
+    port = segment.where(asker, mac)
     node = port.owner if port is not None else None
     if port is None or not isinstance(node, Machine):
         return Way(None, "the MAC is nowhere", cause="cache")

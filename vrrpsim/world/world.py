@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from vrrpsim.scenario.addressing import client_addresses
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.trace import Level, Trace, settled, since
 
+from .cabling import Cabling
 from .calendar import Calendar
 from .client import Client
 from .context import Context, Whole
@@ -17,6 +19,7 @@ from .forcing import Forcing
 from .node import Node
 from .port import Port
 from .segment import Segment
+from .switched_segment import SwitchedSegment
 
 LAST_MINUTES_NS = 300_000_000_000
 
@@ -41,8 +44,12 @@ class World:
         )
         ranks = context.whole
         self.scenario, self.calendar, self.trace = scenario, context.calendar, context.trace
+        self.cabling = Cabling(context, scenario)
+        wired = scenario.wired_segments()
         self.segments: dict[str, Segment[Port]] = {
-            name: Segment(context, name, ranks.segments[name], model)
+            name: SwitchedSegment(context, self.cabling, name, ranks.segments[name], model)
+            if name in wired
+            else Segment(context, name, ranks.segments[name], model)
             for name, model in scenario.segments.items()
         }
         self.nodes = {
@@ -58,10 +65,17 @@ class World:
             self.clients[name] = Client(
                 context, self.segments[client.segment], name, rank, client, addresses[name]
             )
+        self.cabling.plug_in(scenario.cables, dict(self._cards()))
         self.faults = Faults(context, self.segments, self.nodes, self.clients)
         wanted = level is Level.STATES if fast_forward is None else fast_forward
         if wanted and level < Level.ALL:
             context.fast_forward = FastForward(context, self.nodes, self.clients)
+
+    def _cards(self) -> Iterator[tuple[str, Port]]:
+        """What a cable can be plugged into, by the name that scenarios give it."""
+        for node in self.nodes.values():
+            yield from ((f"{node.name}/{port.interface}", port) for port in node.ports.values())
+        yield from ((client.name, client.port) for client in self.clients.values())
 
     def run(self) -> Trace:
         """From the start to the scenario's duration; what the trace tells begins at its age."""

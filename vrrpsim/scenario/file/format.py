@@ -21,6 +21,7 @@ from vrrpsim.scenario.events import InjectedAdvert, When
 from vrrpsim.scenario.model import (
     ZERO,
     Address,
+    Cable,
     Client,
     HostLatency,
     Interface,
@@ -33,6 +34,7 @@ from vrrpsim.scenario.model import (
     Segment,
     Stalls,
     Starts,
+    Switch,
 )
 from vrrpsim.scenario.quantities import (
     DURATION_PATTERN,
@@ -71,6 +73,7 @@ from .scalars import (
     DISTRIBUTION,
     DURATION,
     ENDPOINT,
+    ENDS,
     FRACTION,
     GROUPS,
     INTERVAL,
@@ -93,21 +96,46 @@ DIALECT = one_of(*DIALECTS)
 
 # --- segments, nodes, clients
 
+_ALWAYS = {
+    "delay": Key(DISTRIBUTION, "One way, per frame."),
+    "jitter": Key(Maybe(DISTRIBUTION), "Added to the delay."),
+    "loss": Key(FRACTION, "Share of the frames that is lost."),
+    "burst": Key(Maybe(BURST), "Mean number of frames lost in a row, at least 1."),
+    "duplicate": Key(FRACTION, "Share that arrives twice."),
+    "reorder": Key(FRACTION, "Share that overtakes: it travels without delay."),
+    "corrupt": Key(FRACTION, "Share that arrives with a flipped bit."),
+}
 SEGMENT = Fields(
     "Segment",
     Segment,
     {
         "subnet": Key(Maybe(SUBNET), "The network of the segment; interfaces and clients must lie in it."),
-        "delay": Key(DISTRIBUTION, "One way, per frame."),
-        "jitter": Key(Maybe(DISTRIBUTION), "Added to the delay."),
-        "loss": Key(FRACTION, "Share of the frames that is lost."),
-        "burst": Key(Maybe(BURST), "Mean number of frames lost in a row, at least 1."),
-        "duplicate": Key(FRACTION, "Share that arrives twice."),
-        "reorder": Key(FRACTION, "Share that overtakes: it travels without delay."),
-        "corrupt": Key(FRACTION, "Share that arrives with a flipped bit."),
+        **_ALWAYS,
     },
     "A shared L2 domain.",
 )
+SWITCH = Fields(
+    "Switch",
+    Switch,
+    {
+        "mac_age": Key(POSITIVE, "How long it remembers behind which cable a MAC is.", to="mac_age_ns"),
+        "boots": Key(DISTRIBUTION, "From power_on until it forwards."),
+    },
+    "A switch. It learns MACs, each segment for itself, and all cables between switches carry all segments.",
+)
+CABLE = Fields(
+    "Cable",
+    Cable,
+    {
+        "ends": Key(ENDS, "What it joins: a switch and another one, a card or a client.", required=True),
+        "name": Key(
+            Maybe(NAME), "For events; between two switches `sw1-sw2` if not given. A card's is the card."
+        ),
+        **_ALWAYS,
+    },
+    "A cable; its delay, losses and so on are those of each direction.",
+)
+_ENDS_ALONE = Leaf(lambda value: Cable(ends=ENDS.parse(value)), ENDS.form)
 INTERFACE = Fields(
     "Interface",
     Interface,
@@ -571,6 +599,13 @@ SCENARIO = Fields(
         "seed": Key(whole(0, 2**63 - 1), "Decides every draw; `--seed` overrides it."),
         "dialect": Key(DIALECT, "Whose behaviour is simulated; a node may differ."),
         "segments": Key(Named(SEGMENT, least=1), "Shared L2 domains, by name.", required=True),
+        "switches": Key(Named(SWITCH), "Switches, by name: a segment may be made of them and of cables."),
+        "cables": Key(
+            ListOf(
+                Either(lambda value: CABLE if isinstance(value, dict) else _ENDS_ALONE, (_ENDS_ALONE, CABLE))
+            ),
+            "What is plugged in where: `[lb1/eth0, sw1]`, `[sw1, sw2]`, or a mapping that says more.",
+        ),
         "nodes": Key(Named(NODE, least=1), "Machines, by name.", required=True),
         "clients": Key(Named(CLIENT), "Who asks for the addresses, by name."),
         "events": Key(Events(), "What happens, one verb each."),

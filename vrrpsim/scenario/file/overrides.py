@@ -33,6 +33,7 @@ TEXTS = ("file", "conf")  # where it is keepalived.conf
 NAMED = frozenset(
     [
         "segments",
+        "switches",
         "nodes",
         "clients",
         "interfaces",

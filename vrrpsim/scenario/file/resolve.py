@@ -43,6 +43,7 @@ from .format import (
     Pending,
 )
 from .inline_config import BESIDE_SCRIPT
+from .resolve_cables import resolve_cables
 from .resolve_events import resolve_events
 from .yaml_tree import Keys, Tree
 
@@ -81,6 +82,7 @@ class Resolver:
                 self.tree.add(change.place, f"{change.path}: no node has a block of that name")
         clients = {name: self._client(name, client) for name, client in scenario.clients.items()}
         self._check_targets(nodes, clients)
+        self.scenario = scenario = replace(scenario, cables=resolve_cables(self))
         expect: ExpectDocument | None = self.rest.get("expect")
         return replace(
             scenario,
@@ -113,15 +115,16 @@ class Resolver:
         for node in nodes:
             if node in ROLES:
                 self.tree.error(("nodes", node), "is a role in targets; name the node otherwise", at_key=True)
-        for kind in ("clients", "segments"):
+        for kind in ("clients", "segments", "switches"):
             for name in self.names(kind):
                 if name in ROLES:
                     self.tree.error((kind, name), "is a role in targets; choose another name", at_key=True)
                 if name in nodes:
                     self.tree.error((kind, name), "is also the name of a node", at_key=True)
-        for name in self.names("clients"):
-            if name in self.names("segments"):
-                self.tree.error(("clients", name), "is also the name of a segment", at_key=True)
+        for kind, other in (("clients", "segment"), ("switches", "segment"), ("switches", "client")):
+            for name in self.names(kind):
+                if name in self.names(f"{other}s"):
+                    self.tree.error((kind, name), f"is also the name of a {other}", at_key=True)
 
     def known(self, name: str, kind: str, path: Keys) -> bool:
         """Check that `name` is one of the file's segments, nodes or clients; report it at `path` if not."""

@@ -26,6 +26,7 @@ from vrrpsim.scenario.quantities import (
 from .fields import Leaf, Schema
 
 TARGET_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*(\([^()/\s]+\))?(/[^/\s]+)?$"
+END_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*(/[^/\s]+)?$"
 PORT_PATTERN = r"^[0-9]{1,5}/(tcp|udp)$"
 MAC_PATTERN = r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$"
 ADDRESS_PATTERN = r"^[0-9A-Fa-f:.]+$"
@@ -221,6 +222,12 @@ def _groups(value: object) -> tuple[tuple[str, ...], ...]:
     return tuple(_within(index, TARGETS.parse, group) for index, group in enumerate(value))
 
 
+def _ends(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueSyntaxError("a cable has two ends: [lb1/eth0, sw1]")
+    return tuple(_within(index, END.parse, end) for index, end in enumerate(value))
+
+
 ADDRESS = _texts(ADDRESS_PATTERN, "an IP address", ip_address, "an IP address")
 ADDRESSES = _one_or_more(ADDRESS)
 WITH_PREFIX = _texts(
@@ -247,4 +254,8 @@ TARGET = _texts(
     "NODE, NODE/ITEM, SEGMENT, or by role: master, backup, master(VI_1)/eth0",
 )
 TARGETS = _one_or_more(TARGET)
+END = _texts(
+    END_PATTERN, "an end of a cable such as sw1, lb1/eth0 or web", str, "SWITCH, NODE/INTERFACE or CLIENT"
+)
+ENDS = Leaf(_ends, _list_of(END.form, 2, 2))
 GROUPS = Leaf(_groups, _list_of(_list_of(TARGET.form, 1), 2))

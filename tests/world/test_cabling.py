@@ -1,0 +1,342 @@
+"""Switches and cables: what arrives where, by which way, after how long, and what of it gets lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import networkx as nx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_world import MS, US, WEB, Ear, S, Tap, advert, load, masters, node, pair, port, records, run, world
+
+from vrrpsim.findings import InputError
+from vrrpsim.scenario.events import Impairment
+from vrrpsim.trace import FrameLost, Level
+from vrrpsim.world import World
+from vrrpsim.world.calendar import Kind
+from vrrpsim.world.frame import REQUEST, NeighbourFrame
+from vrrpsim.world.impairment import ActiveImpairment
+from vrrpsim.world.simulation import simulate
+from vrrpsim.world.switched_segment import SwitchedSegment
+
+
+def network(cards: dict[str, str], *trunks: Any, switches: Any = None, **more: Any) -> World:
+    """Hosts that run nothing, each on the switch that `cards` says, and cables between switches."""
+    hosts = {
+        name: {"interfaces": {"eth0": {"segment": "lan", "address": f"10.0.0.{number}/24"}}}
+        for number, name in enumerate(cards, 1)
+    }
+    ends = {end for trunk in trunks for end in (trunk["ends"] if isinstance(trunk, dict) else trunk)}
+    names = sorted({*cards.values(), *ends})
+    document = {
+        "version": 1,
+        "duration": "3600s",
+        "segments": {"lan": {"subnet": "10.0.0.0/24"}},
+        "switches": {name: (switches or {}).get(name, {}) for name in names},
+        "cables": [*([f"{host}/eth0", switch] for host, switch in cards.items()), *trunks],
+        "nodes": hosts,
+    }
+    return world(document | more)
+
+
+def cluster(*events: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """lb1 and the client on sw1, lb2 on sw2, and a cable between."""
+    cables = [["lb1/eth0", "sw1"], ["lb2/eth0", "sw2"], ["sw1", "sw2"], ["web", "sw1"]]
+    document = pair(*events, clients=WEB, switches={"sw1": {}, "sw2": {}}, cables=cables)
+    document["segments"] = {"lan": {"subnet": "10.0.0.0/24"}}
+    return document | more
+
+
+def arp(made: World, sender: str, receiver: str | None = None) -> NeighbourFrame:
+    """A frame that nobody reacts to."""
+    source = port(made, sender)
+    mac = port(made, receiver).mac if receiver else b"\xff" * 6
+    return NeighbourFrame(REQUEST, source.mac, next(iter(source.local)), load_ip("10.0.0.99"), mac)
+
+
+def load_ip(text: str) -> Any:
+    from ipaddress import ip_address
+
+    return ip_address(text)
+
+
+def lan(made: World) -> SwitchedSegment:
+    found = made.segments["lan"]
+    assert isinstance(found, SwitchedSegment)
+    return found
+
+
+# --- what arrives
+
+
+@st.composite
+def forests(draw: st.DrawFn) -> tuple[int, list[tuple[int, int]], list[int], list[int]]:
+    """Up to six switches without a loop, hosts on them, and which cables between switches are pulled."""
+    count = draw(st.integers(1, 6))
+    trunks = [(draw(st.integers(0, high - 1)), high) for high in range(1, count) if draw(st.integers(0, 4))]
+    hosts = draw(st.lists(st.integers(0, count - 1), min_size=2, max_size=6))
+    pulled = [number for number in range(len(trunks)) if not draw(st.integers(0, 3))]
+    return count, trunks, hosts, pulled
+
+
+@settings(deadline=None, max_examples=120)
+@given(forests(), st.booleans())
+def test_delivers_what_reachability_says(
+    forest: tuple[int, list[tuple[int, int]], list[int], list[int]], learned: bool
+) -> None:
+    """Each host broadcasts, then sends to each other one: networkx says who hears it, once each."""
+    count, trunks, hosts, pulled = forest
+    cards = {f"h{number}": f"s{switch}" for number, switch in enumerate(hosts)}
+    made = network(cards, *([f"s{one}", f"s{other}"] for one, other in trunks))
+    graph = nx.Graph([*cards.items()])
+    graph.add_nodes_from(f"s{number}" for number in range(count))
+    graph.add_edges_from((f"s{one}", f"s{other}") for one, other in trunks)
+    if learned:
+        for host in cards:
+            port(made, host).transmit(arp(made, host))
+        made.calendar.run(S)
+    for number in pulled:
+        one, other = (f"s{end}" for end in trunks[number])
+        made.cabling.pull(f"{one}-{other}", True)
+        graph.remove_edge(one, other)
+    ears = {host: Ear(port(made, host)) for host in cards}
+    sent: list[tuple[str, str, NeighbourFrame]] = []
+    for sender in cards:
+        for receiver in cards:
+            frame = arp(made, sender, receiver if receiver != sender else None)
+            sent.append((sender, receiver, frame))
+            delay_ns = len(sent) * MS
+            made.calendar.at(2 * S + delay_ns, Kind.TIMER, 0, port(made, sender).transmit, frame)
+    made.calendar.run(3 * S)
+    for sender, receiver, frame in sent:
+        near = nx.node_connected_component(graph, sender) & cards.keys() - {sender}
+        wanted = near if sender == receiver else near & {receiver}
+        got = [host for host, ear in ears.items() for _, each in ear.heard if each is frame]
+        assert sorted(got) == sorted(wanted), (sender, receiver)
+        for other in cards.keys() - {sender}:
+            reached = lan(made).passes(port(made, sender), port(made, other), ("app",))
+            assert reached == (other in near)
+
+
+def test_a_frame_takes_as_long_as_its_cables() -> None:
+    slow = {"ends": ["s1", "s2"], "delay": "3ms"}
+    made = network({"a": "s1", "b": "s2", "c": "s1"}, slow)
+    b, c = Ear(port(made, "b")), Ear(port(made, "c"))
+    port(made, "a").transmit(arp(made, "a"))
+    made.calendar.run(S)
+    assert [at_ns for at_ns, _ in b.heard] == [3 * MS + 100 * US]
+    assert [at_ns for at_ns, _ in c.heard] == [100 * US]
+
+
+def test_drawn_delays_are_those_of_the_cable_and_of_the_direction() -> None:
+    slow = {"ends": ["s1", "s2"], "delay": {"uniform": ["1ms", "2ms"]}, "jitter": {"uniform": [0, "1ms"]}}
+
+    def arrivals(*others: str) -> list[int]:
+        made = network({"a": "s1", "b": "s2"} | dict.fromkeys(others, "s1"), slow)
+        b = Ear(port(made, "b"))
+        for number in range(20):
+            at_ns = S + number * S
+            made.calendar.at(at_ns, Kind.TIMER, 0, port(made, "a").transmit, arp(made, "a"))
+            if number % 2:  # another conversation changes nothing
+                made.calendar.at(at_ns, Kind.TIMER, 0, port(made, "a").transmit, advert(port(made, "a")))
+        made.calendar.run(60 * S)
+        return [at_ns % S for at_ns, frame in b.heard if isinstance(frame, NeighbourFrame)]
+
+    found = arrivals()
+    assert len(set(found)) == 20
+    assert all(MS + 100 * US <= each <= 3 * MS + 100 * US for each in found)
+    assert arrivals("c") == found
+
+
+def test_a_switch_sends_to_where_it_has_seen_the_mac_until_it_forgets() -> None:
+    made = network({"a": "s1", "b": "s1", "c": "s2"}, ["s1", "s2"], switches={"s1": {"mac_age": "10s"}})
+    s1 = made.cabling.switches["s1"]
+    mac = port(made, "c").mac
+    port(made, "c").transmit(arp(made, "c"))
+    made.calendar.run(9 * S)
+    entry = s1.behind("lan", mac, made.calendar.now_ns)
+    assert entry is not None
+    assert entry.cable.name == "s1-s2"
+    made.calendar.run(10 * S + 150 * US)
+    assert s1.behind("lan", mac, made.calendar.now_ns) is None
+    assert made.cabling.switches["s2"].behind("lan", mac, made.calendar.now_ns) is not None  # 300 s
+
+
+def test_a_stale_entry_leads_astray_until_it_is_forgotten() -> None:
+    """A MAC that moved in silence: the switch sends to the old place, and then everywhere."""
+    made = network({"a": "s1", "b": "s1", "c": "s2"}, ["s1", "s2"], switches={"s1": {"mac_age": "20s"}})
+    a, b, c = (port(made, name) for name in "abc")
+    b.virtual_macs["vrrp.51"] = shared = b"\0\0\x5e\0\x01\x33"
+    b.transmit(NeighbourFrame(REQUEST, shared, load_ip("10.0.0.50"), load_ip("10.0.0.99")))
+    made.calendar.run(S)
+    assert lan(made).where(a, shared) is b
+    c.virtual_macs["vrrp.51"] = shared
+    b.virtual_macs.clear()
+    assert lan(made).where(a, shared) is b  # where it no longer is
+    looked = []
+    made.context.observers.append(lambda: looked.append(made.calendar.now_ns))
+    made.calendar.run(25 * S)
+    assert [at_ns for at_ns in looked if at_ns > S] == [20 * S + 50 * US]  # clients look again
+    assert lan(made).where(a, shared) is c
+
+
+def test_segments_share_switches_and_not_their_frames() -> None:
+    """Two VLANs over one cable, with one MAC in both."""
+    hosts = {
+        name: {"interfaces": {"eth0": {"segment": segment, "address": address, "mac": mac}}}
+        for name, segment, address, mac in (
+            ("a", "red", "10.0.0.1/24", "02:00:00:00:00:0a"),
+            ("b", "red", "10.0.0.2/24", "02:00:00:00:00:0b"),
+            ("c", "blue", "10.1.0.1/24", "02:00:00:00:00:0c"),
+            ("d", "blue", "10.1.0.2/24", "02:00:00:00:00:0d"),
+        )
+    }
+    cables = [["a/eth0", "s1"], ["b/eth0", "s2"], ["c/eth0", "s1"], ["d/eth0", "s2"], ["s1", "s2"]]
+    made = world(
+        {
+            "version": 1,
+            "duration": "60s",
+            "segments": {"red": {"subnet": "10.0.0.0/24"}, "blue": {"subnet": "10.1.0.0/24"}},
+            "switches": {"s1": {}, "s2": {}},
+            "cables": cables,
+            "nodes": hosts,
+        }
+    )
+    ears = {name: Ear(port(made, name)) for name in "abcd"}
+    port(made, "a").transmit(arp(made, "a"))
+    port(made, "d").transmit(
+        NeighbourFrame(REQUEST, port(made, "a").mac, load_ip("10.1.0.2"), load_ip("10.1.0.9"))
+    )
+    made.calendar.run(S)
+    assert {name: len(ear.heard) for name, ear in ears.items()} == {"a": 0, "b": 1, "c": 1, "d": 0}
+    s1 = made.cabling.switches["s1"]
+    names = []
+    for segment in ("red", "blue"):
+        entry = s1.behind(segment, port(made, "a").mac, S)
+        assert entry is not None
+        names.append(entry.cable.name)
+    assert names == ["a/eth0", "s1-s2"]
+
+
+# --- what gets lost
+
+
+def test_losses_of_a_cable_are_of_all_who_would_have_heard_by_it() -> None:
+    made = network({"a": "s1", "b": "s2", "c": "s3", "d": "s1"}, ["s1", "s2"], ["s2", "s3"])
+    only = frozenset({"s1"})
+    made.cabling.impair("s1-s2", ActiveImpairment(made.context, "test", Impairment(loss=1.0), only, None))
+    tap, ears = Tap(made), {name: Ear(port(made, name)) for name in "abcd"}
+    port(made, "a").transmit(arp(made, "a"))
+    port(made, "c").transmit(arp(made, "c"))
+    made.calendar.run(S)
+    assert {name: len(ear.heard) for name, ear in ears.items()} == {"a": 1, "b": 1, "c": 0, "d": 2}
+    lost = [(each.source, each.destination, each.reason) for each in records(made, FrameLost)]
+    assert sorted(lost) == [("a:eth0", "b:eth0", "loss"), ("a:eth0", "c:eth0", "loss")]
+    assert len(tap.lost) == 2
+    passes, a, c = lan(made).passes, port(made, "a"), port(made, "c")
+    assert (passes(a, c, ("app",)), passes(c, a, ("app",))) == (0.0, 1.0)
+
+
+def test_shares_of_a_way_multiply() -> None:
+    trunks = [{"ends": ["s1", "s2"], "loss": 0.5}, {"ends": ["s2", "s3"], "loss": 0.2}]
+    made = network({"a": "s1", "b": "s3"}, *trunks)
+    assert lan(made).passes(port(made, "a"), port(made, "b"), ("app",)) == pytest.approx(0.4)
+    b = Ear(port(made, "b"))
+    for number in range(2000):
+        made.calendar.at(number * MS, Kind.TIMER, 0, port(made, "a").transmit, arp(made, "a"))
+    made.calendar.run(3 * S)
+    assert 720 <= len(b.heard) <= 880  # 4.6 standard deviations
+
+
+def test_who_is_out_of_reach_loses_what_is_sent() -> None:
+    made = network({"a": "s1", "b": "s2"}, ["s1", "s2"])
+    made.cabling.pull("s1-s2", True)
+    port(made, "a").transmit(arp(made, "a"))
+    made.calendar.run(S)
+    assert [(each.destination, each.reason) for each in records(made, FrameLost)] == [("b:eth0", "cable")]
+
+
+def test_a_frame_is_lost_with_the_cable_that_it_is_on() -> None:
+    made = network({"a": "s1", "b": "s2"}, {"ends": ["s1", "s2"], "delay": "10ms"})
+    b = Ear(port(made, "b"))
+    port(made, "a").transmit(arp(made, "a"))
+    made.calendar.at(5 * MS, Kind.FAULT, 0, made.cabling.pull, "s1-s2", True)
+    made.calendar.run(S)
+    assert b.heard == []
+    assert [each.reason for each in records(made, FrameLost)] == ["cable"]
+
+
+def test_impairments_of_a_segment_and_partitions_hold_from_end_to_end() -> None:
+    made = run(cluster({"at": "20s", "partition": [["lb1"], ["lb2"]], "for": "10s"}))
+    assert [name for at_ns, name in masters(made) if at_ns > 19 * S] == ["lb2"]
+    document = cluster({"at": "20s", "impair": "lan", "loss": 1.0, "from": "lb1", "for": "10s"})
+    made = run(document)
+    assert [name for at_ns, name in masters(made) if at_ns > 19 * S] == ["lb2"]
+    assert {each.reason for each in records(made, FrameLost)} == {"loss"}
+
+
+# --- a cluster on it
+
+
+def test_a_cluster_on_one_switch_does_what_it_does_on_a_segment() -> None:
+    """Two cables of 50 us are one segment of 100 us: the same history, record by record."""
+    flat = pair({"at": "20s", "kill": "lb1/keepalived"}, {"at": "30s", "power_off": "lb2"}, clients=WEB)
+    cables = [["lb1/eth0", "sw"], ["lb2/eth0", "sw"], ["web", "sw"]]
+    wired = flat | {"switches": {"sw": {}}, "cables": cables, "segments": {"lan": {"subnet": "10.0.0.0/24"}}}
+    assert run(wired).trace.records == run(flat).trace.records
+
+
+def test_a_sweep_over_cables_passes_over_nothing() -> None:
+    """Fast-forward knows one hop; with cables each advert is an event, and the history the same."""
+    scenario = load(cluster({"at": "40s", "power_off": "lb1"}))
+    one, other = (simulate(scenario, level=Level.STATES, fast_forward=each) for each in (True, False))
+    assert one.records == other.records
+    assert one.digest() == other.digest()
+
+
+# --- what is no network
+
+
+@pytest.mark.parametrize(
+    ("cables", "message"),
+    [
+        ([["lb1/eth0", "sw3"]], "no switch, interface or client 'sw3'"),
+        ([["lb1/eth1", "sw1"]], "no switch, interface or client 'lb1/eth1'; did you mean 'lb1/eth0'?"),
+        ([["lb1/eth0", "lb2/eth0"]], "one end of a cable is a switch; put one between"),
+        ([["sw1", "sw1"]], "both ends are sw1"),
+        ([["lb1/eth0", "sw1"], ["lb1/eth0", "sw2"]], "lb1/eth0 has a cable already, on line 1"),
+        ([["sw1", "sw2"], ["sw2", "sw1"]], "sw2-sw1 closes a loop: there is another way between its ends"),
+        (
+            [["sw1", "sw2"], ["sw1", "sw2"]],
+            "a cable is called sw1-sw2 already, on line 1; give one a 'name:'",
+        ),
+        (
+            [{"ends": ["sw1", "sw2"], "name": "lb1"}],
+            "a node is called lb1 too; give the cable another 'name:'",
+        ),
+        ([["lb1/eth0", "sw1"]], "segment 'lan' is made of cables, and none leads to lb2/eth0"),
+        ([["sw1"]], "a cable has two ends: [lb1/eth0, sw1]"),
+        ([["sw1", "-"]], "'-' is not an end of a cable such as sw1, lb1/eth0 or web"),
+    ],
+)
+def test_a_wrong_cable_is_an_error_at_its_place(cables: Any, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load(cluster(cables=cables))
+    assert message in str(caught.value)
+
+
+def test_the_delay_of_a_segment_of_cables_is_theirs() -> None:
+    with pytest.raises(
+        InputError, match=r"segments\.lan\.delay: the segment is made of cables: say it of them"
+    ):
+        load(cluster(segments={"lan": {"subnet": "10.0.0.0/24", "delay": "1ms"}}))
+    with pytest.raises(InputError, match=r"switches\.lb1: is also the name of a node"):
+        load(cluster(switches={"lb1": {}, "sw1": {}, "sw2": {}}))
+
+
+def test_third_node_without_a_cable_is_an_error() -> None:
+    document = cluster()
+    document["nodes"]["lb3"] = node(3, 90)
+    with pytest.raises(InputError, match="none leads to lb3/eth0"):
+        load(document)

@@ -1,0 +1,131 @@
+"""The cables of a scenario: ends that exist, names that are one's own, segments that are wired wholly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from vrrpsim.findings import did_you_mean
+from vrrpsim.scenario.model import Cable, Client, Node, Scenario
+
+from .yaml_tree import Keys, Tree
+
+OF_CABLES = ("delay", "jitter")  # of a segment that is made of cables, these are theirs
+
+
+class Surroundings(Protocol):
+    """What cables need to know of the rest of the file, and where their errors go."""
+
+    tree: Tree
+    scenario: Scenario  # what else the file says
+    nodes: dict[str, Node]
+
+    def is_damaged(self, *path: str | int) -> bool:
+        """Whether this part of the file was wrong already."""
+
+    def names(self, *path: str) -> list[str]:
+        """Return the keys of a mapping of the file, sound or not."""
+
+
+def resolve_cables(resolver: Surroundings) -> tuple[Cable, ...]:
+    """Name the cables and check them; errors go to the tree."""
+    made = _Cables(resolver)
+    cables = tuple(made.cable(index, each) for index, each in enumerate(resolver.scenario.cables))
+    if not made.broken and not any(map(resolver.is_damaged, ("nodes", "clients", "switches", "cables"))):
+        made.check_segments()
+        made.check_loops(cables)
+    return cables
+
+
+class _Cables:
+    def __init__(self, resolver: Surroundings) -> None:
+        self.resolver, self.tree = resolver, resolver.tree
+        self.switches = resolver.names("switches")
+        self.ends = dict(_sockets(resolver.nodes, resolver.scenario.clients))  # end: its segment
+        self.plugged: dict[str, Keys] = {}
+        self.named: dict[str, Keys] = {}
+        self.broken = False
+
+    def error(self, path: Keys, message: str) -> None:
+        self.tree.error(path, message)
+        self.broken = True
+
+    def cable(self, index: int, cable: Cable) -> Cable:
+        """Check one and give it its name."""
+        path: Keys = ("cables", index)
+        one, other = cable.ends
+        for end in cable.ends:
+            self._end(end, path)
+        if one == other:
+            self.error(path, f"both ends are {one}")
+        elif not {one, other} & set(self.switches) and {one, other} <= self.ends.keys():
+            self.error(path, "one end of a cable is a switch; put one between")
+        cards = [end for end in cable.ends if end not in self.switches]
+        name = cable.name or (cards[0] if cards and "/" in cards[0] else f"{one}-{other}")
+        self._name(name, path)
+        return replace(cable, name=name)
+
+    def _end(self, end: str, path: Keys) -> None:
+        if end in self.switches:
+            return
+        if end not in self.ends:
+            if not self.resolver.is_damaged("nodes") and not self.resolver.is_damaged("clients"):
+                known = [*self.switches, *self.ends]
+                self.error(path, f"no switch, interface or client '{end}'{did_you_mean(end, known)}")
+            return
+        first = self.plugged.setdefault(end, path)
+        if first is not path:
+            line = self.tree.value_place(first).line
+            self.error(path, f"{end} has a cable already, on line {line}")
+
+    def _name(self, name: str, path: Keys) -> None:
+        first = self.named.setdefault(name, path)
+        kinds = ("nodes", "segments", "clients", "switches")
+        if first is not path:
+            line = self.tree.value_place(first).line
+            self.error(path, f"a cable is called {name} already, on line {line}; give one a 'name:'")
+        for kind in kinds:
+            if name in self.resolver.names(kind):
+                what = kind.removesuffix("es" if kind == "switches" else "s")
+                self.error(path, f"a {what} is called {name} too; give the cable another 'name:'")
+
+    def check_segments(self) -> None:
+        """Whoever is on a segment that has cables has one; what frames suffer there is said of the cables."""
+        wired = {segment for end, segment in self.ends.items() if end in self.plugged}
+        for end, segment in self.ends.items():
+            if segment in wired and end not in self.plugged:
+                node, _, interface = end.partition("/")
+                path = ("nodes", node, "interfaces", interface) if interface else ("clients", end)
+                self.tree.error(
+                    path, f"segment '{segment}' is made of cables, and none leads to {end}", at_key=True
+                )
+        for segment in sorted(wired):
+            for key in OF_CABLES:
+                if key in self.resolver.names("segments", segment):
+                    message = "the segment is made of cables: say it of them"
+                    self.tree.error(("segments", segment, key), message, at_key=True)
+
+    def check_loops(self, cables: Sequence[Cable]) -> None:
+        """Two ways between two switches would let a broadcast go round for ever."""
+        groups = {switch: {switch} for switch in self.switches}
+        for index, cable in enumerate(cables):
+            one, other = (groups.get(end) for end in cable.ends)
+            if one is None or other is None:
+                continue
+            if one is other:
+                self.error(
+                    ("cables", index), f"{cable.name} closes a loop: there is another way between its ends"
+                )
+                return
+            one |= other
+            groups.update(dict.fromkeys(one, one))
+
+
+def _sockets(nodes: Mapping[str, Node], clients: Mapping[str, Client]) -> Iterator[tuple[str, str]]:
+    """Return where a cable can be plugged in beside switches, and the segment of each."""
+    for name, node in nodes.items():
+        for interface, attachment in node.interfaces.items():
+            yield f"{name}/{interface}", attachment.segment
+    for name, client in clients.items():
+        yield name, client.segment

@@ -1,0 +1,223 @@
+"""A segment that is made of switches and cables: its frames go hop by hop.
+
+To the ports it is a segment like any other. What happens between two of them whatever the way (partitions,
+impairments of the segment or of a card) happens where the frame arrives; what happens on a cable, there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from vrrpsim.scenario.model import Segment as SegmentModel
+
+from .cabling import Cabling, End, LaidCable, Learned, LearningSwitch
+from .calendar import Alarm, Kind
+from .context import Context
+from .frame import Frame
+from .port import Port
+from .segment import Segment
+
+
+class Hop(NamedTuple):
+    """A cable, and the end that a frame comes from."""
+
+    cable: LaidCable
+    end: End
+
+
+class SwitchedSegment(Segment[Port]):
+    """The part of the switches and cables that carries one segment."""
+
+    one_hop = False
+
+    def __init__(self, context: Context, cabling: Cabling, name: str, rank: int, model: SegmentModel) -> None:
+        super().__init__(context, name, rank, model)
+        self._cabling = cabling
+        self._ways: dict[str, dict[str, tuple[Hop, ...]]] = {}  # by the names of both ports
+        self._unreached: dict[tuple[str, bytes, type[Frame]], list[Port]] = {}
+        self._forgets = Alarm(context.calendar, Kind.KERNEL, rank)  # a switch forgets what leads astray
+        cabling.observers.append(self._ways_changed)
+
+    def _ways_changed(self) -> None:
+        self._ways.clear()
+        self._unreached.clear()
+
+    def membership_changed(self) -> None:
+        """A port was added, or joined or left a group."""
+        super().membership_changed()
+        self._unreached.clear()
+
+    def link_changed(self, port: Port) -> None:
+        """A card has its carrier or lost it."""
+        if not port.carrier:
+            self._cabling.card_lost(port)
+
+    # --- frames on their way
+
+    def transmit(self, sender: Port, frame: Frame) -> None:
+        """A port sends: the frame sets out on its cable."""
+        if not sender.carrier:
+            self.lose(sender, None, frame, "carrier")
+            return
+        if self.mac_table.get(frame.src_mac) is not sender:
+            self.mac_table[frame.src_mac] = sender
+            self.context.reconsider()
+        for tap in self.taps:
+            tap(self.context.calendar.now_ns, sender, frame, "")
+        for receiver in self._out_of_reach(sender, frame):
+            self.lose(sender, receiver, frame, "cable")
+        cable = self._cabling.of_card.get(sender.name)
+        if cable is not None:
+            self._send(cable, sender, sender, frame)
+        else:  # a stranger
+            self._forward(self._first_switch, None, sender, frame)
+
+    @property
+    def _first_switch(self) -> LearningSwitch:
+        """Where a stranger is plugged in."""
+        return next(iter(self._cabling.switches.values()))
+
+    def _send(self, cable: LaidCable, end: End, sender: Port, frame: Frame) -> None:
+        there = cable.beyond(end)
+        arrivals, reason = cable.carry(end, frame)
+        for delay_ns, arriving in arrivals:
+            self._calendar.post(delay_ns, self._order, self._arrive, (cable, there, sender, arriving))
+        if reason:
+            self._lose_beyond(cable, there, sender, frame, reason)
+
+    def _arrive(self, cable: LaidCable, end: End, sender: Port, frame: Frame) -> None:
+        if not cable.up:
+            self._lose_beyond(cable, end, sender, frame, "cable")
+        elif isinstance(end, LearningSwitch):
+            self._forward(end, cable, sender, frame)
+        else:
+            self._deliver(sender, end, frame)
+
+    def _forward(self, switch: LearningSwitch, came_by: LaidCable | None, sender: Port, frame: Frame) -> None:
+        """The switch learns, then forwards or floods."""
+        now_ns = self._calendar.now_ns
+        if came_by is not None and switch.learn(self.name, frame.src_mac, came_by, now_ns):
+            self.context.reconsider()
+        for cable in self._ways_out(switch, came_by, frame):
+            end = cable.beyond(switch)
+            if isinstance(end, LearningSwitch) or _takes(end, frame):
+                self._send(cable, switch, sender, frame)
+
+    def _ways_out(self, switch: LearningSwitch, came_by: LaidCable | None, frame: Frame) -> list[LaidCable]:
+        entry = self._entry(switch, frame.dst_mac)
+        cables = self._open(switch) if entry is None else [entry.cable]
+        return [cable for cable in cables if cable is not came_by and cable.up]
+
+    def _entry(self, switch: LearningSwitch, mac: bytes) -> Learned | None:
+        return None if mac[0] & 1 else switch.behind(self.name, mac, self._calendar.now_ns)
+
+    def _open(self, switch: LearningSwitch) -> list[LaidCable]:
+        """The cables of a switch that lead somewhere on this segment."""
+        ends = ((cable, cable.beyond(switch)) for cable in switch.cables if cable.up)
+        return [cable for cable, end in ends if isinstance(end, LearningSwitch) or end.segment is self]
+
+    def _deliver(self, sender: Port, receiver: Port, frame: Frame) -> None:
+        if self.blocked.get((sender.name, receiver.name)):
+            self.lose(sender, receiver, frame, "partition")
+            return
+        effects = self.effects_on(sender, receiver, frame.kinds) if self.effects else []
+        if not effects:
+            receiver.receive(frame)
+            return
+        path = f"{sender.name}->{receiver.name}", frame.flow
+        number = self._numbers[path]
+        self._numbers[path] = number + 1
+        for delay_ns, arriving in self._fate(sender, receiver, frame, effects, number, 0):
+            self._calendar.post(delay_ns, self._order, receiver.receive, (arriving,))
+
+    # --- frames that do not arrive
+
+    def _lose_beyond(self, cable: LaidCable, end: End, sender: Port, frame: Frame, reason: str) -> None:
+        """A frame vanishes on a cable: all who would have heard it by this way lose it."""
+        for receiver in self._hearers(cable, end, frame):
+            self.lose(sender, receiver, frame, reason)
+
+    def _hearers(self, cable: LaidCable, end: End, frame: Frame) -> Iterator[Port]:
+        if not isinstance(end, LearningSwitch):
+            if _takes(end, frame):
+                yield end
+            return
+        for onwards in self._ways_out(end, cable, frame):
+            yield from self._hearers(onwards, onwards.beyond(end), frame)
+
+    def _out_of_reach(self, sender: Port, frame: Frame) -> list[Port]:
+        """Who would take the frame and is where no working cable leads."""
+        key = (sender.name, frame.dst_mac, type(frame))
+        missed = self._unreached.get(key)
+        if missed is None:
+            others = [
+                port for port in self.ports if port is not sender and port.name not in self.ways(sender)
+            ]
+            missed = [port for port in others if _takes(port, frame)]
+            if not others or frame.dst_mac[0] & 1:  # a macvlan with the MAC may come and go
+                self._unreached[key] = missed
+        return missed
+
+    # --- ways
+
+    def ways(self, sender: Port) -> dict[str, tuple[Hop, ...]]:
+        """By which cables the frames of a port come to the others, by name, unless out of reach."""
+        found = self._ways.get(sender.name)
+        if found is None:
+            found = self._ways[sender.name] = {}
+            cable = self._cabling.of_card.get(sender.name)
+            if cable is None:
+                found.update(self._beyond(self._first_switch, None, ()))
+            elif cable.up:
+                found.update(self._beyond(cable.beyond(sender), cable, (Hop(cable, sender),)))
+        return found
+
+    def _beyond(
+        self, end: End, came_by: LaidCable | None, hops: tuple[Hop, ...]
+    ) -> Iterator[tuple[str, tuple[Hop, ...]]]:
+        if not isinstance(end, LearningSwitch):
+            yield end.name, hops
+            return
+        for cable in self._open(end):
+            if cable is not came_by:
+                yield from self._beyond(cable.beyond(end), cable, (*hops, Hop(cable, end)))
+
+    def where(self, asker: Port, mac: bytes) -> Port | None:
+        """The port that a frame of the asker to this MAC ends at, as the switches' tables lead it."""
+        owners = {port.name: port for port in self.ports if port.has_mac(mac)}
+        cable = self._cabling.of_card.get(asker.name)
+        end: End = asker if cable is None else cable.beyond(asker)
+        forgets_ns: list[int] = []
+        while isinstance(end, LearningSwitch) and cable is not None and cable.up:
+            entry = self._entry(end, mac)
+            if entry is None:
+                reached = dict(self._beyond(end, cable, ()))
+                near = next((port for name, port in owners.items() if name in reached), None)
+                return near or next(iter(owners.values()), None)
+            forgets_ns.append(end.forgets_ns(entry))
+            if entry.cable is cable:
+                break  # back to where it came from: the switch drops it
+            cable, end = entry.cable, entry.cable.beyond(end)
+        if isinstance(end, LearningSwitch) or end.name not in owners:
+            if forgets_ns:
+                now_ns = self._calendar.now_ns
+                self._forgets.set(min(forgets_ns) - now_ns, self.context.reconsider)
+                return None if isinstance(end, LearningSwitch) else end
+            return next(iter(owners.values()), None)
+        return end
+
+    def passes(self, sender: Port, receiver: Port, kinds: tuple[str, ...]) -> float:
+        """The fraction of frames of these kinds that get from one port to the other."""
+        share = super().passes(sender, receiver, kinds)
+        hops = self.ways(sender).get(receiver.name)
+        if not share or hops is None:
+            return 0.0
+        for cable, end in hops:
+            share *= cable.passes(end, kinds)
+        return share
+
+
+def _takes(port: Port, frame: Frame) -> bool:
+    """Whether the card lets a frame in that the switch brings to it."""
+    return port.wants(frame) if frame.dst_mac[0] & 1 else port.has_mac(frame.dst_mac)
