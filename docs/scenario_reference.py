@@ -147,7 +147,8 @@ def _lines() -> Iterator[str]:
             yield NOTIFIED
     yield from _events(definitions)
     yield "## Expectations\n"
-    yield f"{definitions['Expect']['description']} Where nothing exercised an expectation the verdict is `unknown`.\n"
+    unjudged = "Where nothing exercised an expectation the verdict is `unknown`, where nothing is expected there is none."
+    yield f"{definitions['Expect']['description']} {unjudged}\n"
     yield from _table(definitions["Expect"])
     yield "Limits of a time, and of a count:\n"
     yield from _table(definitions["Bound"])

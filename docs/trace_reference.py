@@ -92,7 +92,7 @@ RESULT = {  # what a key of --json means
     "scenario": "its name",
     "seed": "the seed",
     "duration_s": "how long the run was",
-    "verdict": "`pass`, `fail` or `unknown`: nothing exercised an expectation",
+    "verdict": "`pass`, `fail`, `unknown` (nothing exercised an expectation) or `none` (nothing was expected)",
     "expectations[]": "each expectation, in the scenario's order",
     "expectations[].measure": "`owner`, `owner.ADDRESS`, `failover`, `return`, `outage`, `outage.CLIENT`, `dual_master`, `vacancy` or `moves`",
     "expectations[].statistic": "`at`, `max` or `min`",

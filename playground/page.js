@@ -152,7 +152,7 @@ function show() {
   $("about").textContent = run.about;
   $("seed").value = state.seed ?? run.seed;
   $("verdict").className = `badge ${run.badge}`;
-  $("verdict").textContent = { pass: "✓ ", fail: "✗ ", unknown: "? ", shown: "◆ " }[run.badge] + run.verdict_line;
+  $("verdict").textContent = { pass: "✓ ", fail: "✗ ", unknown: "? ", shown: "◆ ", none: "" }[run.badge] + run.verdict_line;
   $("figures").replaceChildren(...run.figures.map(([name, value, why]) => el("div", {}, el("span", {}, name), el("b", {}, value), el("small", {}, why))));
   $("instant").max = run.duration;
   $("instant").step = Math.max(1, Math.round(run.duration / 2000));

@@ -70,7 +70,9 @@ def test_a_run_in_which_nothing_happened_can_be_shown():
 
 
 def test_a_run_without_expectations_says_so():
-    assert verdict_line(measure(scenario(expect=None), trace())) == "done: nothing was expected"
+    result = measure(scenario(expect=None), trace())
+    assert verdict_line(result) == "no verdict: nothing was expected"
+    assert result.verdict == "none"
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 300])

@@ -116,11 +116,12 @@ def test_json_is_one_document(sweep):
     code, out, _ = sweep("-n", 10, "--json", "--no-stratify", "-s", 5)
     assert code == 0
     assert json.loads(out)["runs"] == 10
+    assert json.loads(out)["verdict"] == "none"
     assert json.loads(out)["stratified"] is None
 
 
 def test_quiet_prints_the_verdict_only(sweep):
-    assert sweep("-n", 5, "-q") == (0, "done: nothing was expected\n", "")
+    assert sweep("-n", 5, "-q") == (0, "no verdict: nothing was expected\n", "")
 
 
 def test_runs_are_written_as_csv_and_json_lines(sweep, tmp_path):
@@ -202,7 +203,7 @@ def test_ctrl_c_prints_what_is_finished_and_the_bar_shows_the_rate(file, jobs):
         assert run.wait(30) == 130
     os.close(ours)
     assert "(of 1000000 asked)" in out
-    assert out.splitlines()[-1] == "interrupted, so far done: nothing was expected"
+    assert out.splitlines()[-1] == "interrupted, so far no verdict: nothing was expected"
 
 
 def test_age_is_that_of_the_scenario(tmp_path):

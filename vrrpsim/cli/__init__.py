@@ -41,7 +41,7 @@ WORST = (INTERRUPTED, BUG, ENVIRONMENT, INPUT, BAD, GOOD)  # of several inputs
 
 EPILOG = """\b
 Exit codes:
-  0    done, verdict good
+  0    done, verdict good or none
   1    done, verdict bad or unknown
   2    wrong command line
   3    an input cannot be used
@@ -134,6 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         known = getattr(error, "exit_code", None)
         return _say(str(error), known) if isinstance(known, int) else _bug()
     return code if isinstance(code, int) else GOOD
+
+
+def code_of(verdict: str) -> int:
+    """Return the exit code of a verdict; where nothing was expected nothing is bad."""
+    return GOOD if verdict in ("pass", "none") else BAD
 
 
 def worst(codes: Sequence[int]) -> int:

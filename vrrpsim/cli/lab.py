@@ -13,7 +13,7 @@ import click
 
 from vrrpsim.atomic_write import write_whole
 
-from . import BAD, GOOD, worst
+from . import BAD, GOOD, code_of, worst
 from ._options import (
     InputFile,
     json_option,
@@ -139,7 +139,7 @@ def command(
         if not as_json:
             click.echo("\n".join([] if quiet else ["", *lines[:-1]]) + ("" if quiet else "\n") + lines[-1])
         return GOOD if verdict(comparison) == "agrees" else BAD
-    return worst([GOOD if run.verdict == "pass" else BAD for run in done])
+    return worst([code_of(run.verdict) for run in done])
 
 
 def _random(seeds: range, runs: int, parallel: int, as_json: bool, quiet: bool, verbose: bool) -> int:

@@ -11,7 +11,7 @@ import click
 from vrrpsim.atomic_write import write_whole
 from vrrpsim.findings import InputError
 
-from . import BAD, GOOD, INPUT, worst
+from . import INPUT, code_of, worst
 from ._options import (
     file_arguments,
     file_option,
@@ -89,7 +89,7 @@ def command(
                 codes.append(INPUT)
                 continue
             _draw(run, plot, pcap, perfetto, html)
-            codes.append(GOOD if run.verdict == "pass" else BAD)
+            codes.append(code_of(run.verdict))
             if as_json:
                 documents.append(run.to_json())
             else:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import BAD, BUG, ENVIRONMENT, GOOD, INTERRUPTED, worst
+from . import BUG, ENVIRONMENT, INTERRUPTED, code_of, worst
 from ._complete import inputs
 from ._options import (
     InputFile,
@@ -270,7 +270,7 @@ def _tell(
 
 
 def _code(outcome: SweepResult) -> int:
-    codes = [GOOD if outcome.verdict == "pass" else BAD]
+    codes = [code_of(outcome.verdict)]
     codes += [INTERRUPTED] * outcome.interrupted
     codes += [BUG] * any(cell.errors for cell in outcome.cells)
     codes += [ENVIRONMENT] * any(cell.lost or _missing(outcome, cell) for cell in outcome.cells)

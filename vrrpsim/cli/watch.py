@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from . import BAD, GOOD
+from . import code_of
 from ._complete import inputs
 from ._options import InputFile, seed_option, set_option
 
@@ -60,4 +60,4 @@ def command(file: Path, seed: int | None, overrides: dict[str, str], speed: floa
             live.update(replay.at(now_ns, console.height), refresh=True)
             time.sleep(PERIOD_S)
     click.echo(verdict_line(run.result))
-    return GOOD if run.verdict == "pass" else BAD
+    return code_of(run.verdict)

@@ -203,7 +203,7 @@ class Cell:
 
     @property
     def verdict(self) -> str:
-        """`pass`, `fail` or `unknown`."""
+        """`pass`, `fail` or `unknown`; `none` if nothing was expected."""
         each = (*self.expectations, *self.asked)
         return overall([Verdict(e.measure, e.statistic, 0, None, e.ok) for e in each])
 
@@ -276,9 +276,9 @@ class SweepResult:
 
     @property
     def verdict(self) -> str:
-        """The worst of the cells: `fail`, `unknown` or `pass`."""
+        """The worst of the cells: `fail`, `unknown` or `pass`; `none` if nothing was expected."""
         verdicts = {cell.verdict for cell in self.cells}
-        return next((each for each in ("fail", "unknown") if each in verdicts), "pass")
+        return next((each for each in ("fail", "unknown", "pass") if each in verdicts), "none")
 
     @property
     def is_grid(self) -> bool:

@@ -1,4 +1,4 @@
-"""Whether a run kept what its scenario expects: pass, fail or unknown.
+"""Whether a run kept what its scenario expects: pass, fail or unknown; none if it expects nothing.
 
 Unknown means that nothing exercised the expectation: a bound on failovers without a failover, on an
 outage without a client, or an outage that was within its bound when the run ended but was not over.
@@ -47,8 +47,10 @@ class Verdict:
 
 
 def overall(verdicts: Sequence[Verdict]) -> str:
-    """Return fail, unknown or pass, in that order of weight; nothing expected is a pass."""
+    """Return fail, unknown or pass, in that order of weight; none where nothing was expected."""
     answers = [verdict.ok for verdict in verdicts]
+    if not answers:
+        return "none"
     if False in answers:
         return "fail"
     return "unknown" if None in answers else "pass"

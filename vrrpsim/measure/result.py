@@ -66,7 +66,7 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """`pass`, `fail` or `unknown`."""
+        """`pass`, `fail` or `unknown`; `none` if nothing was expected."""
         return overall(self.expectations)
 
     def to_dict(self) -> dict[str, Any]:

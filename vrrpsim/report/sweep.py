@@ -57,7 +57,7 @@ def verdict_line(document: Document) -> str:
     answers = [each["ok"] for cell in cells for each in (*cell["expectations"], *cell["thresholds"])]
     part = "interrupted, so far " if document["interrupted"] else ""
     if not answers:
-        return f"{part}done: nothing was expected"
+        return f"{part}no verdict: nothing was expected"
     words = {"pass": ("passed", True), "fail": ("failed", False), "unknown": ("unknown", None)}
     word, ok = words[document["verdict"]]
     noun = "bound" if len(answers) == 1 else "bounds"

@@ -118,7 +118,7 @@ def verdict_line(result: Result) -> str:
     noun = f"expectation{'s' * (total != 1)}"
     match result.verdict:
         case _ if not total:
-            return "done: nothing was expected"
+            return "no verdict: nothing was expected"
         case "pass" if harm := harm_shown(result):
             return f"shown: {harm}, as described; {total} of {total} {noun}"
         case "pass":

@@ -114,7 +114,7 @@ const WORDS_OF = new Map([[true, ["✓ ok", "pass"]], [false, ["✗ FAIL", "fail
 const answer = (ok) => el("span", { class: WORDS_OF.get(ok)[1] }, el("b", {}, WORDS_OF.get(ok)[0]));
 
 function header(about) {
-  const sign = { pass: "✓ ", fail: "✗ ", unknown: "? ", shown: "◆ " }[DATA.badge ?? DATA.verdict];
+  const sign = { pass: "✓ ", fail: "✗ ", unknown: "? ", shown: "◆ ", none: "" }[DATA.badge ?? DATA.verdict];
   const dark = () => getComputedStyle(document.documentElement).colorScheme === "dark"
     || (getComputedStyle(document.documentElement).colorScheme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
   const theme = el("button", { type: "button", class: "theme", onclick: () => {
