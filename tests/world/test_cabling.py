@@ -8,14 +8,33 @@ import networkx as nx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_world import MS, US, WEB, Ear, S, Tap, advert, load, masters, node, pair, port, records, run, world
+from tiny_world import (
+    MS,
+    US,
+    WEB,
+    Ear,
+    S,
+    Tap,
+    advert,
+    at,
+    load,
+    masters,
+    node,
+    pair,
+    port,
+    records,
+    run,
+    world,
+)
 
+from vrrpsim.explore.fault_schedules import menu_of
 from vrrpsim.findings import InputError
+from vrrpsim.measure.result import measure
 from vrrpsim.scenario.events import Impairment
-from vrrpsim.trace import FrameLost, Level
+from vrrpsim.trace import AdvertSent, Fault, FrameLost, Level, Reachability, StateChange, TrackerChange
 from vrrpsim.world import World
 from vrrpsim.world.calendar import Kind
-from vrrpsim.world.frame import REQUEST, NeighbourFrame
+from vrrpsim.world.frame import REQUEST, NeighbourFrame, VrrpFrame
 from vrrpsim.world.impairment import ActiveImpairment
 from vrrpsim.world.simulation import simulate
 from vrrpsim.world.switched_segment import SwitchedSegment
@@ -274,6 +293,140 @@ def test_impairments_of_a_segment_and_partitions_hold_from_end_to_end() -> None:
     made = run(document)
     assert [name for at_ns, name in masters(made) if at_ns > 19 * S] == ["lb2"]
     assert {each.reason for each in records(made, FrameLost)} == {"loss"}
+
+
+# --- faults
+
+
+def test_a_pulled_cable_splits_the_cluster_and_heals_when_it_is_back() -> None:
+    """Between switches nobody loses its carrier: both sides have a Master, until the cable is back."""
+    made = run(cluster({"at": "20s", "link_down": "sw2-sw1", "for": "10s"}))
+    assert [each.resolved for each in records(made, Fault)] == [("sw1-sw2",)]
+    assert [name for at_ns, name in masters(made) if at_ns > 19 * S] == ["lb2"]
+    [change] = [each for each in records(made, StateChange, node="lb2") if each.at_ns > 25 * S]
+    assert change.new == "BACKUP"
+    assert 30 * S < change.at_ns < 31 * S + 10 * MS  # the next advert of lb1
+    assert records(made, TrackerChange) == []
+    assert [each for each in records(made, Reachability) if each.at_ns > 10 * S] == []  # it is on lb1's side
+
+
+def lb1_after(made: World, seconds: int) -> list[tuple[str, int]]:
+    """The states of lb1 from then on, with whole seconds."""
+    return [
+        (each.new, each.at_ns // S)
+        for each in records(made, StateChange, node="lb1")
+        if each.at_ns > seconds * S
+    ]
+
+
+def test_a_switch_without_power_takes_the_carrier_of_what_is_plugged_in() -> None:
+    made = run(cluster({"at": "20s", "power_off": "sw1", "for": "10s"}))
+    assert lb1_after(made, 10) == [("FAULT", 20), ("BACKUP", 30), ("MASTER", 33)]
+    assert [name for at_ns, name in masters(made) if at_ns > 19 * S] == ["lb2", "lb1"]
+    seen = [(each.at_ns // S, each.reachable) for each in records(made, Reachability) if each.at_ns > 10 * S]
+    assert seen[0] == (20, False)
+    assert seen[-1][1]
+
+
+def test_a_switch_boots_as_long_as_it_says() -> None:
+    switches = {"sw1": {"boots": "5s"}, "sw2": {}}
+    made = run(cluster({"at": "20s", "power_off": "sw1", "for": "2s"}, switches=switches))
+    assert lb1_after(made, 10)[:2] == [("FAULT", 20), ("BACKUP", 27)]
+
+
+def test_a_switch_without_power_has_learned_nothing() -> None:
+    made = network({"a": "s1", "b": "s2"}, ["s1", "s2"])
+    port(made, "b").transmit(arp(made, "b"))
+    made.calendar.run(S)
+    s1, s2, mac = made.cabling.switches["s1"], made.cabling.switches["s2"], port(made, "b").mac
+    assert s1.behind("lan", mac, S) is not None
+    made.cabling.power_off("s1")
+    made.cabling.power_on("s1")
+    made.calendar.run(2 * S)
+    assert s1.behind("lan", mac, S) is None
+    assert s2.behind("lan", mac, S) is not None  # behind its own cable
+
+
+def test_a_card_without_carrier_is_forgotten_by_its_switch() -> None:
+    made = world(cluster({"at": "20s", "link_down": "lb1/eth0", "for": "10s"}))
+    switch, mac = made.cabling.switches["sw1"], port(made, "lb1").mac
+    found: list[object] = []
+    for seconds in (19.9, 20.1):
+        at(made, seconds, lambda: found.append(switch.behind("lan", mac, made.calendar.now_ns)))
+    made.run()
+    assert [each.resolved for each in records(made, Fault)] == [("lb1/eth0",)]
+    assert found[0] is not None
+    assert found[1] is None
+
+
+def test_a_client_whose_cable_is_pulled_asks_in_vain_and_then_anew() -> None:
+    made = run(cluster({"at": "20s", "link_down": "web-sw1", "for": "10s"}))
+    seen = [(each.at_ns // S, each.reachable) for each in records(made, Reachability) if each.at_ns > 10 * S]
+    assert seen[0] == (20, False)
+    assert seen[-1] in [(30, True), (31, True)]
+
+
+@pytest.mark.parametrize(("end", "split"), [("sw1", True), ("sw2", False)])
+def test_an_impaired_cable_suffers_in_the_direction_that_is_said(end: str, split: bool) -> None:
+    """From sw1, lb2 no longer hears lb1's adverts; from sw2, nobody misses anything of a Backup."""
+    made = run(cluster({"at": "20s", "impair": "sw1-sw2", "loss": "100%", "from": end, "for": "10s"}))
+    assert [name for at_ns, name in masters(made) if at_ns > 19 * S] == (["lb2"] if split else [])
+    made = run(cluster({"at": "20s", "impair": "sw1-sw2", "loss": "100%", "to": end, "for": "10s"}))
+    assert [name for at_ns, name in masters(made) if at_ns > 19 * S] == ([] if split else ["lb2"])
+
+
+def test_a_delayed_cable_delays() -> None:
+    made = world(cluster({"at": "20s", "impair": "sw1-sw2", "delay": "30ms"}))
+    ear = Ear(port(made, "lb2"))
+    made.run()
+    arrived = [at_ns for at_ns, frame in ear.heard if isinstance(frame, VrrpFrame) and at_ns > 20 * S]
+    sent = [each.at_ns for each in records(made, AdvertSent, node="lb1") if 20 * S < each.at_ns < 59 * S]
+    assert [at_ns - 30 * MS - 150 * US for at_ns in arrived][: len(sent)] == sent
+
+
+@pytest.mark.parametrize("groups", [[["sw1"], ["sw2"]], [["lb1/eth0"], ["lb2/eth0"]], [["lb1"], ["sw2"]]])
+def test_a_partition_takes_switches_and_interfaces(groups: Any) -> None:
+    made = run(cluster({"at": "20s", "partition": groups, "for": "10s"}))
+    assert [name for at_ns, name in masters(made) if at_ns > 19 * S] == ["lb2"]
+    assert {each.reason for each in records(made, FrameLost)} == {"partition"}
+
+
+def test_faults_of_the_network_explain_failovers() -> None:
+    for event, kinds in (
+        ({"at": "20s", "power_off": "sw1", "for": "10s"}, ["takeover", "return"]),
+        ({"at": "20s", "link_down": "sw1-sw2", "for": "10s"}, ["takeover", "heal"]),
+    ):
+        scenario = load(cluster(event))
+        result = measure(scenario, simulate(scenario))
+        assert [each.kind.value for each in result.failovers] == kinds
+        assert {each.cause.verb for each in result.failovers} == set(event) - {"at", "for"}
+
+
+def test_a_hunt_has_faults_of_the_network_and_one_of_a_segment_has_none() -> None:
+    wired, flat = menu_of(load(cluster())), menu_of(load(pair()))
+    named = {str(event.target) for events in wired.values() for event in events}
+    assert {"sw1", "sw2", "sw1-sw2"} <= named
+    assert "web-sw1" not in named
+    assert flat["power_off"] == wired["power_off"][:2]
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        ({"link_down": "sw1"}, "'link_down' needs NODE/INTERFACE or CABLE, not 'sw1'"),
+        ({"power_off": "sw1-sw2"}, "'power_off' needs NODE or SWITCH, not 'sw1-sw2'"),
+        ({"set_down": "sw1-sw2"}, "'set_down' needs NODE/INTERFACE, not 'sw1-sw2'"),
+        ({"pause": "sw1", "for": 1}, "'pause' needs NODE, not 'sw1'"),
+        ({"link_down": "sw1-sw3"}, "no node 'sw1-sw3'"),
+        ({"impair": "sw1-sw2", "loss": 1, "from": "lb1"}, "lb1 is no end of sw1-sw2: sw1 and sw2 are"),
+        ({"partition": [["lb1/eth1"], ["sw1"]]}, "no interface 'eth1' on lb1; did you mean 'eth0'?"),
+        ({"partition": [["sw1-sw2"], ["sw1"]]}, "'partition' needs NODE, NODE/INTERFACE, CLIENT or SWITCH"),
+    ],
+)
+def test_a_wrong_target_is_an_error(event: Any, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load(cluster({"at": "5s"} | event))
+    assert message in str(caught.value)
 
 
 # --- a cluster on it

@@ -31,7 +31,7 @@ from vrrpsim.scenario.events import (
 )
 from vrrpsim.scenario.model import Node, Scenario
 from vrrpsim.scenario.quantities import SECOND_NS, Distribution, exact_duration
-from vrrpsim.scenario.verbs import INTERFACE, PROCESS, SCRIPT, VERBS
+from vrrpsim.scenario.verbs import LINK, PROCESS, SCRIPT, VERBS
 
 from .bounds import Bounds
 
@@ -164,10 +164,14 @@ def _everything(scenario: Scenario) -> Iterator[Event]:
         yield from (_event(verb, text) for text in everyone)
     for verb in ("power_off", "pause"):
         yield from (_event(verb, name) for name in nodes)
+    for name in scenario.switches:
+        yield replace(_event("power_off", None), target=Target(name, switch=name))
     yield from (_event("reload", name, Reload()) for name, node in nodes.items() if node.keepalived)
     links = [f"{name}/{interface}" for name, node in nodes.items() for interface in node.interfaces]
-    for verb in _hunted(INTERFACE):
+    trunks = [Target(name, cable=name) for name in _trunks(scenario)]
+    for verb in _hunted(LINK):
         yield from (_event(verb, link) for link in links)
+        yield from (replace(_event(verb, None), target=trunk) for trunk in trunks)
     scripts = [
         f"{name}/{script.name}"
         for name, node in nodes.items()
@@ -177,7 +181,11 @@ def _everything(scenario: Scenario) -> Iterator[Event]:
     for verb in _hunted(SCRIPT):
         yield from (_event(verb, script) for script in scripts)
     yield from _cuts(scenario)
-    yield from _impairments([*scenario.segments, *links], set(scenario.segments))
+    places = [Target(name, segment=name) for name in scenario.segments]
+    places += [
+        Target(link, node=node, item=item) for link in links for node, _, item in [link.partition("/")]
+    ]
+    yield from _impairments([*places, *trunks])
     for delay_ns in DELAYS_NS:
         starved = Starve(Distribution.fixed(delay_ns))
         yield from (_event("starve", name, starved) for name, node in nodes.items() if node.keepalived)
@@ -219,18 +227,19 @@ def _partition(one: Sequence[str], other: Sequence[str], one_way: bool) -> Event
     return replace(_event("partition", None), parameters=Partition(groups, one_way))
 
 
-def _impairments(places: Sequence[str], segments: set[str]) -> Iterator[Event]:
+def _trunks(scenario: Scenario) -> Iterator[str]:
+    """The cables between switches; those of cards are told by the card."""
+    return (each.name for each in scenario.cables if scenario.switches.keys() >= set(each.ends))
+
+
+def _impairments(places: Sequence[Target]) -> Iterator[Event]:
     effects = [Impairment(loss=loss) for loss in LOSSES]
     only: list[tuple[Traffic, ...]] = [("vrrp",), ("garp", "arp")]
     effects += [Impairment(loss=1.0, only=traffic) for traffic in only]
     effects += [Impairment(delay=Distribution.fixed(delay_ns)) for delay_ns in DELAYS_NS]
     effects += [Impairment(duplicate=0.5), Impairment(reorder=0.5), Impairment(corrupt=0.5)]
     for effect in effects:
-        for place in places:
-            node, _, item = place.partition("/")
-            target = (
-                Target(place, segment=place) if place in segments else Target(place, node=node, item=item)
-            )
+        for target in places:
             yield replace(_event("impair", None), target=target, parameters=effect)
 
 

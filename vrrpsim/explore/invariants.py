@@ -74,12 +74,13 @@ class Window:
     start_ns: int
     until_ns: int
     detail: str  # what the verb was told, such as `lb1 -> lb2`
+    between: bool = False  # it met a switch or a cable
 
     def meets(self, *names: str) -> bool:
         """Whether it met one of these nodes, or a segment between them."""
         met = {target.partition("/")[0] for target in self.targets}
         whole_segment = self.verb in ("impair", "inject") and "/" not in "".join(self.targets)
-        return whole_segment or not met.isdisjoint(names)
+        return self.between or whole_segment or not met.isdisjoint(names)
 
     @property
     def of_daemon(self) -> bool:
@@ -120,6 +121,7 @@ class RunHistory:
     @cached_property
     def windows(self) -> tuple[Window, ...]:
         """The faults in order of time, each with the stretch in which it was at work."""
+        between = self.scenario.between()
         ends = {r.number: r.at_ns for r in self.trace.records if isinstance(r, FaultEnd)}
         return tuple(
             Window(
@@ -128,6 +130,7 @@ class RunHistory:
                 fault.at_ns,
                 ends.get(fault.number, fault.until_ns or fault.at_ns),
                 fault.detail,
+                not between.isdisjoint(fault.resolved),
             )
             for fault in self.trace.records
             if isinstance(fault, Fault)

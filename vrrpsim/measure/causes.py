@@ -21,7 +21,10 @@ def event_words(verb: str, targets: Sequence[str], detail: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """An event of the scenario, or its end where `undone`. `nodes` are those it met."""
+    """An event of the scenario, or its end where `undone`. `nodes` are those it met.
+
+    `between`: it met what lies between them, a switch or a cable, and so perhaps any of them.
+    """
 
     at_ns: int
     number: int
@@ -30,6 +33,7 @@ class Cause:
     nodes: tuple[str, ...]
     undone: bool = False
     detail: str = ""
+    between: bool = False
 
     def __str__(self) -> str:
         text = event_words(self.verb, self.targets, self.detail)
@@ -53,6 +57,8 @@ class Cause:
 
     def explains(self, old: Collection[str], new: Collection[str]) -> bool:
         """Whether it can have moved an address from a node to another: each with those whom it asks."""
+        if self.between:
+            return True
         match self.effect:
             case Effect.HARM:
                 return any(node in self.nodes for node in old)
@@ -84,8 +90,10 @@ def asked_by(scenario: Scenario) -> dict[str, frozenset[str]]:
     return found
 
 
-def causes(faults: Iterable[Fault | FaultEnd], nodes: Iterable[str]) -> tuple[Cause, ...]:
-    """Return the events and their ends in order of time."""
+def causes(
+    faults: Iterable[Fault | FaultEnd], nodes: Iterable[str], between: Collection[str] = ()
+) -> tuple[Cause, ...]:
+    """Return the events and their ends in order of time; `between`: switches and cables."""
     known = frozenset(nodes)
     fired: dict[int, Cause] = {}
     found: list[Cause] = []
@@ -94,7 +102,13 @@ def causes(faults: Iterable[Fault | FaultEnd], nodes: Iterable[str]) -> tuple[Ca
             met = (target.partition("/")[0] for target in record.resolved)
             touched = tuple(dict.fromkeys(node for node in met if node in known))
             cause = Cause(
-                record.at_ns, record.number, record.verb, record.resolved, touched, detail=record.detail
+                record.at_ns,
+                record.number,
+                record.verb,
+                record.resolved,
+                touched,
+                detail=record.detail,
+                between=any(target in between for target in record.resolved),
             )
             fired[record.number] = cause
             found.append(cause)

@@ -17,7 +17,7 @@ else is a move.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from operator import attrgetter
@@ -103,13 +103,14 @@ def failovers(
     daemons: Mapping[str, DaemonRules],
     watchers: Mapping[str, Mapping[str, int]],
     asked: Mapping[str, frozenset[str]],
+    between: Collection[str] = (),
 ) -> tuple[Failover, ...]:
     """Return the failovers of a run in order of time.
 
     `watchers` gives, for each address, the clients that ask it and their period in ns; `asked`, for each
-    node, those whose harm its checks or BFD sessions notice.
+    node, those whose harm its checks or BFD sessions notice; `between` names the switches and cables.
     """
-    events = causes(past.faults, {*daemons, *(node for each in asked.values() for node in each)})
+    events = causes(past.faults, {*daemons, *(node for each in asked.values() for node in each)}, between)
     index = _Index(past)
     found: list[Failover] = []
     for ownership in owned:

@@ -110,7 +110,7 @@ def measure(scenario: Scenario, trace: Trace, *, seed: int | None = None) -> Res
         for name, client in scenario.clients.items()
     }
     rules = daemons(scenario)
-    found = failovers(past, owned, rules, watchers, asked_by(scenario))
+    found = failovers(past, owned, rules, watchers, asked_by(scenario), scenario.between())
     judged = judge(scenario.expect, owned, found, clients, past.end_ns) if scenario.expect else ()
     return Result(
         name=scenario.name,

@@ -19,7 +19,7 @@ Traffic = Literal["vrrp", "arp", "garp", "nd", "icmp", "app"]
 
 
 class Target(NamedTuple):
-    """Whom an event meets. Exactly one of `node`, `role`, `segment`, `client` is set.
+    """Whom an event meets. Exactly one of `node`, `role`, `segment`, `client`, `switch`, `cable` is set.
 
     `item` is what stands after the slash: a process, an interface, a script or an instance.
     `instance` is the name in `master(VI_1)`: the role is asked of that instance; None: of the only one.
@@ -32,6 +32,8 @@ class Target(NamedTuple):
     item: str | None = None
     segment: str | None = None
     client: str | None = None
+    switch: str | None = None
+    cable: str | None = None
 
     def __str__(self) -> str:
         return self.text
@@ -64,7 +66,7 @@ class Partition(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Impairment:
-    """What a segment or one interface does to frames on top of what the segment does always.
+    """What a segment, a cable or one interface does to frames on top of what the segment does always.
 
     None where the event says nothing. Fractions are 0..1, `burst` is the mean number of frames lost in
     a row. `only`, `senders` and `receivers` restrict it; empty means everything.

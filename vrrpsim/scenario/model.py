@@ -280,6 +280,10 @@ class Scenario:
         )
         return frozenset(cards).union(each.segment for name, each in self.clients.items() if name in ends)
 
+    def between(self) -> frozenset[str]:
+        """Return the names of what lies between nodes: switches and cables."""
+        return frozenset((*self.switches, *(each.name for each in self.cables if each.name not in each.ends)))
+
     def dialect_of(self, node: str) -> str:
         """Return the dialect a node speaks."""
         return self.nodes[node].dialect or self.dialect

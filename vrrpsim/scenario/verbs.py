@@ -20,7 +20,8 @@ class Effect(Enum):
 
 PROCESS, NODE, INTERFACE, SCRIPT = "NODE/PROCESS", "NODE", "NODE/INTERFACE", "NODE/SCRIPT"
 FILE, INSTANCE, SEGMENT, SESSION = "NODE/FILE", "NODE/INSTANCE", "SEGMENT", "NODE/BFD"
-PLACE, GROUPS = "SEGMENT or NODE/INTERFACE", "[[A…], [B…]]"
+MACHINE, LINK = "NODE or SWITCH", "NODE/INTERFACE or CABLE"
+PLACE, GROUPS = "SEGMENT, CABLE or NODE/INTERFACE", "[[A…], [B…]]"
 
 
 class Verb(NamedTuple):
@@ -90,15 +91,23 @@ ROWS = (
         lasts=False,
         hunted=8,
     ),
-    Verb("power_off", NODE, "NODE is gone without a word.", "loses power", HARM, "power_on", hunted=3),
-    Verb("power_on", NODE, "NODE boots.", "boots", REPAIR, "power_off"),
+    Verb(
+        "power_off",
+        MACHINE,
+        "NODE is gone without a word; with a switch goes the carrier of what is plugged in.",
+        "loses power",
+        HARM,
+        "power_on",
+        hunted=3,
+    ),
+    Verb("power_on", MACHINE, "NODE or SWITCH boots.", "boots", REPAIR, "power_off"),
     Verb(
         "pause", NODE, "The whole machine stands still and resumes.", "stands still", HARM, "resume", hunted=4
     ),
     Verb(
         "link_down",
-        INTERFACE,
-        "NODE/INTERFACE loses its carrier, and the node sees it.",
+        LINK,
+        "NODE/INTERFACE loses its carrier, and the node sees it; or a cable is pulled.",
         "loses its link",
         HARM,
         "link_up",
@@ -106,8 +115,8 @@ ROWS = (
     ),
     Verb(
         "link_up",
-        INTERFACE,
-        "NODE/INTERFACE has its carrier again.",
+        LINK,
+        "NODE/INTERFACE has its carrier again, or a cable is back.",
         "has its link again",
         REPAIR,
         "link_down",
@@ -140,7 +149,7 @@ ROWS = (
     Verb(
         "impair",
         PLACE,
-        "netem's words for a segment or one interface; impairments compose.",
+        "netem's words for a segment, a cable or one interface; impairments compose.",
         "is impaired",
         EITHER,
         composes=True,

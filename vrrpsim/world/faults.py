@@ -22,6 +22,7 @@ from vrrpsim.scenario.events import (
 from vrrpsim.scenario.verbs import PROCESS, SCRIPT, SESSION, VERBS, on
 from vrrpsim.trace import Fault, FaultEnd
 
+from .cabling import Cabling
 from .calendar import Kind
 from .client import Client
 from .context import Context
@@ -49,11 +50,13 @@ class Faults:
     def __init__(
         self,
         context: Context,
+        cabling: Cabling,
         segments: Mapping[str, Segment[Port]],
         nodes: Mapping[str, Node],
         clients: Mapping[str, Client],
     ) -> None:
         self.context = context
+        self.cabling = cabling
         self.segments = segments
         self.nodes = nodes
         self.clients = clients
@@ -135,6 +138,8 @@ class Faults:
         """All ports a target of a partition or an impairment stands for."""
         if target.client is not None:
             return [self.clients[target.client].port]
+        if target.switch is not None:
+            return self.cabling.plugged_into(target.switch)
         node = self._node(target)
         if node is None:
             return []
@@ -174,6 +179,8 @@ class Faults:
         return (node.name,), None
 
     def _machine(self, event: Event, _purpose: str) -> Met:
+        if event.target is not None and event.target.switch is not None:
+            return self._switch(event.target.switch, event.verb == "power_on")
         node = self._node(event.target)
         if node is None:
             return (), None
@@ -181,7 +188,14 @@ class Faults:
         MACHINE[event.verb](node)
         return (node.name,), lambda: undo(node)
 
+    def _switch(self, name: str, on: bool) -> Met:
+        power = {True: self.cabling.power_on, False: self.cabling.power_off}
+        power[on](name)
+        return (name,), lambda: power[not on](name)
+
     def _link(self, event: Event, _purpose: str) -> Met:
+        if event.target is not None and event.target.cable is not None:
+            return self._cable(event.target.cable, LINK[event.verb][1])
         node = self._node(event.target)
         if node is None or event.target is None or event.target.item is None:
             return (), None
@@ -189,6 +203,10 @@ class Faults:
         change, up = LINK[event.verb]
         change(node, interface, up)
         return (f"{node.name}/{interface}",), lambda: change(node, interface, not up)
+
+    def _cable(self, name: str, up: bool) -> Met:
+        self.cabling.pull(name, not up)
+        return (name,), lambda: self.cabling.pull(name, up)
 
     def _partition(self, event: Event, _purpose: str) -> Met:
         """Frames between the groups vanish; one way: only those from the first group to the others."""
@@ -218,6 +236,8 @@ class Faults:
         impairment = event.parameters
         assert isinstance(impairment, Impairment)
         assert event.target is not None
+        if event.target.cable is not None:
+            return self._impair_cable(event.target.cable, impairment, purpose)
         if event.target.segment is not None:
             segments = [self.segments[event.target.segment]]
             either: frozenset[str] | None = None
@@ -241,6 +261,21 @@ class Faults:
                 undo()
 
         return met, undo_all
+
+    def _impair_cable(self, name: str, impairment: Impairment, purpose: str) -> Met:
+        """A cable suffers in both directions, unless `from:` or `to:` names an end."""
+
+        def ends(targets: tuple[Target, ...]) -> frozenset[str] | None:
+            names = {each.switch for each in targets if each.switch} | {
+                port.name for each in targets if not each.switch for port in self._ports(each)
+            }
+            return frozenset(names) or None
+
+        senders, receivers = ends(impairment.senders), ends(impairment.receivers)
+        effect = ActiveImpairment(self.context, purpose, impairment, senders, receivers)
+        self.cabling.impair(name, effect)
+        self.context.reconsider()
+        return (name,), lambda: self.cabling.spare(name, effect)
 
     def _add_effects(
         self,

@@ -66,7 +66,7 @@ class World:
                 context, self.segments[client.segment], name, rank, client, addresses[name]
             )
         self.cabling.plug_in(scenario.cables, dict(self._cards()))
-        self.faults = Faults(context, self.segments, self.nodes, self.clients)
+        self.faults = Faults(context, self.cabling, self.segments, self.nodes, self.clients)
         wanted = level is Level.STATES if fast_forward is None else fast_forward
         if wanted and level < Level.ALL:
             context.fast_forward = FastForward(context, self.nodes, self.clients)

@@ -419,7 +419,11 @@ _WORDS: dict[str, dict[str, Key]] = {  # what a verb takes beyond its target
     "pause": {"for": Key(DISTRIBUTION, "How long.", required=True, to="lasts")},
     "reload": {"config": Key(Maybe(TEXT), "A keepalived.conf, relative to this file.")},
     "partition": {
-        "partition": Key(GROUPS, "[[A, B], [C]]: nodes or clients.", required=True),
+        "partition": Key(
+            GROUPS,
+            "[[A, B], [C]]: nodes, interfaces, clients, or switches: what is plugged in.",
+            required=True,
+        ),
         "one_way": Key(TRUTH, "Only frames from the first group to the others vanish."),
     },
     "impair": {
@@ -433,8 +437,8 @@ _WORDS: dict[str, dict[str, Key]] = {  # what a verb takes beyond its target
         "only": Key(
             ListOf(one_of("vrrp", "arp", "garp", "nd", "icmp", "app")), "Only frames of these kinds."
         ),
-        "from": Key(TARGETS, "Only frames of these senders."),
-        "to": Key(TARGETS, "Only frames to these receivers."),
+        "from": Key(TARGETS, "Only frames of these senders; of a cable, from this end."),
+        "to": Key(TARGETS, "Only frames to these receivers; of a cable, to this end."),
     },
     "starve": {"delay": Key(DISTRIBUTION, "How late.", required=True)},
     "flush_address": {"address": Key(ADDRESS, "Which.", required=True)},

@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast
 
 from vrrpsim.findings import did_you_mean
 from vrrpsim.keepalived.compiler import Compiled
+from vrrpsim.scenario import verbs
 from vrrpsim.scenario.events import (
     NO_PARAMETERS,
     AddAddress,
@@ -30,7 +31,7 @@ from vrrpsim.scenario.verbs import (
     FILE,
     INSTANCE,
     INTERFACE,
-    NODE,
+    LINK,
     PLACE,
     PROCESS,
     SCRIPT,
@@ -43,7 +44,7 @@ from .format import EventDocument, KeepalivedDocument
 from .yaml_tree import Keys, Tree
 
 _TARGET = re.compile(r"^(?P<head>[^(/]+)(?:\((?P<instance>[^)]+)\))?(?:/(?P<item>.+))?$")
-MEMBER = "NODE or CLIENT"  # of a partition's group, or a sender or receiver
+MEMBER = "NODE, NODE/INTERFACE, CLIENT or SWITCH"  # of a partition's group, or a sender or receiver
 
 
 class Surrounding(Protocol):
@@ -86,6 +87,9 @@ MOST_FIRINGS = 1_000_000  # of one event, as `count:` may say
 class _Events:
     def __init__(self, resolver: Surrounding, nodes: Mapping[str, Node]) -> None:
         self.resolver, self.nodes, self.tree = resolver, nodes, resolver.tree
+        cables = resolver.scenario.cables
+        self.cables = {"-".join(reversed(each.ends)): each.name for each in cables}  # or the other way round
+        self.cables |= {each.name: each.name for each in cables}
 
     def build(self, index: int, document: EventDocument) -> Event:
         verb, path = document.verb, ("events", index)
@@ -164,12 +168,28 @@ class _Events:
             self.tree.error((*path, "impair"), f"does nothing; give at least one of: {', '.join(measures)}")
         if sound and words.get("burst") is not None and words.get("loss") is None:
             self.tree.error((*path, "burst"), "needs 'loss:'", at_key=True)
-        return Impairment(
+        made = Impairment(
             **{word: words.get(word) for word in (*measures, "burst")},
             only=tuple(words.get("only", ())),
             senders=self.members(words.get("from", ()), (*path, "from")),
             receivers=self.members(words.get("to", ()), (*path, "to")),
         )
+        self.check_ends(words["impair"], made, path)
+        return made
+
+    def check_ends(self, place: str, impairment: Impairment, path: Keys) -> None:
+        """Of a cable, senders and receivers are its ends: they say the direction."""
+        name = self.cables.get(place)
+        ends = next((each.ends for each in self.resolver.scenario.cables if each.name == name), None)
+        if ends is None or "/" in place:
+            return
+        near = {*ends, *(end.partition("/")[0] for end in ends)}
+        for key, members in (("from", impairment.senders), ("to", impairment.receivers)):
+            for member in members:
+                if member.text not in near:
+                    self.tree.error(
+                        (*path, key), f"{member.text} is no end of {place}: {' and '.join(ends)} are"
+                    )
 
     def members(self, texts: Sequence[str], path: Keys) -> tuple[Target, ...]:
         return tuple(self.target(text, "", path) for text in texts)
@@ -201,8 +221,18 @@ class _Events:
             target = Target(text, segment=head, item=item)
         elif head in names("clients"):
             target = Target(text, client=head, item=item)
+        elif head in names("switches"):
+            target = Target(text, switch=head, item=item)
+        elif head in self.cables:
+            target = Target(text, cable=self.cables[head], item=item)
+        elif self.resolver.is_damaged("cables"):
+            return target
         else:
-            known = [*names("nodes"), *names("segments"), *names("clients"), "master", "backup"]
+            known = [
+                *(name for kind in ("nodes", "segments", "clients", "switches") for name in names(kind)),
+                *self.cables,
+                *("master", "backup"),
+            ]
             what = "segment" if needs == SEGMENT else "node"
             self.tree.error(path, f"'{text}': no {what} '{head}'{did_you_mean(head, known)}")
             return target
@@ -237,7 +267,7 @@ class _Events:
             if verb == "reload":
                 self.check_daemon(target, path)
             return
-        kind, of_node = _ITEMS[VERBS[verb].target]
+        kind, of_node = _ITEMS[VERBS[verb].target if verb else MEMBER]
         damaged = self.resolver.is_damaged
         candidates = [target.node] if target.node else list(self.resolver.names("nodes"))
         known: list[str] = []
@@ -302,16 +332,22 @@ def _loops(start: Event, by_name: Mapping[str, Event]) -> bool:
 
 
 def _fits(target: Target, needs: str) -> bool:
-    machine = target.node is not None or target.role is not None
-    if needs == NODE:
-        return machine and target.item is None
-    if needs == SEGMENT:
-        return target.segment is not None and target.item is None
+    machine, alone = target.node is not None or target.role is not None, target.item is None
+    match needs:
+        case verbs.NODE:
+            return machine and alone
+        case verbs.MACHINE:
+            return (machine or target.switch is not None) and alone
+        case verbs.SEGMENT:
+            return target.segment is not None and alone
+        case verbs.LINK:
+            return (target.cable is not None and alone) or (machine and not alone)
+        case verbs.PLACE:
+            place = target.segment is not None or target.cable is not None
+            return (place and alone) or (machine and not alone)
     if needs == MEMBER:
-        return (machine or target.client is not None) and target.item is None
-    if needs == PLACE and target.segment is not None:
-        return target.item is None
-    return machine and target.item is not None
+        return machine or ((target.client is not None or target.switch is not None) and alone)
+    return machine and not alone
 
 
 def _processes(node: Node) -> list[str]:
@@ -341,6 +377,8 @@ def _interfaces(node: Node) -> list[str]:
 _ITEMS: dict[str, tuple[str, Callable[[Node], list[str]]]] = {
     PROCESS: ("process", _processes),
     INTERFACE: ("interface", _interfaces),
+    LINK: ("interface", _interfaces),
+    MEMBER: ("interface", _interfaces),
     PLACE: ("interface", _interfaces),
     SCRIPT: ("vrrp_script in use", _scripts),
     FILE: ("track_file", _files),

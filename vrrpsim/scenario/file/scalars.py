@@ -251,7 +251,7 @@ TARGET = _texts(
     TARGET_PATTERN,
     "a target such as lb1, lb1/haproxy, lan or master(VI_1)/eth0",
     str,
-    "NODE, NODE/ITEM, SEGMENT, or by role: master, backup, master(VI_1)/eth0",
+    "NODE, NODE/ITEM, SEGMENT, SWITCH, CABLE, or by role: master, backup, master(VI_1)/eth0",
 )
 TARGETS = _one_or_more(TARGET)
 END = _texts(
