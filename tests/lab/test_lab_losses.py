@@ -75,7 +75,7 @@ def test_what_is_logged_without_a_time_is_lost_now(monkeypatch):
     ports = ((taps.CAME_BY, b"\0\0\0\3"), (taps.WOULD_LEAVE_BY, b"\0\0\0\4"), (taps.REASON, b"loss\0"))
     frame = ((taps.ETHERNET, bytes(14)), (taps.PAYLOAD, b"hello"))
     (told,) = taps.dropped(Tap(*ports, *frame), 5 * S)
-    assert told == (5 * S + 999, 3, 4, "loss", bytes(14) + b"hello")
+    assert told == (5 * S + 999, 3, 4, 0, "loss", bytes(14) + b"hello")
     (told,) = taps.dropped(Tap(*ports, *frame, (taps.TIME, struct.pack(">QQ", 7, 8))), 5 * S)
     assert told.wall_ns == 7 * S + 8_999
     assert list(taps.dropped(Tap(*ports), 0)) == []

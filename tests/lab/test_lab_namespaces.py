@@ -223,3 +223,44 @@ def test_an_interrupt_prints_what_is_finished(tmp_path):
     assert running.returncode == 130
     assert said.splitlines()[-1] == "interrupted"
     wait_until(lambda: not marked(running.pid))
+
+
+NETWORK = """\
+  - {at: 4s, link_down: sw1-sw2, for: 2s}
+  - {at: 9s, power_off: sw1, for: 2s}
+  - {at: 14s, impair: sw1-sw2, loss: 100%, only: [vrrp], from: sw1, for: 2s}
+  - {at: 19s, partition: [[sw1], [lb2/eth0]], for: 2s}
+"""
+
+
+def test_two_switches_and_the_cable_between_them_fail(tmp_path):
+    scenario = pair(tmp_path, duration="23s", events=NETWORK)
+    cables = "[[lb1/eth0, sw1], [lb2/eth0, sw2], [web, sw2], [tcp, sw1], [sw1, sw2]]"
+    said = f"switches: {{sw1: {{}}, sw2: {{}}}}\ncables: {cables}\nnodes:"
+    scenario.write_text(scenario.read_text().replace("nodes:", said, 1))
+    trace = tmp_path / "t.jsonl"
+    done = lab(scenario, "--trace", trace)
+    assert done.returncode == 0, done.stdout + done.stderr
+    changes = records(trace, "StateChange")
+
+    def became(node, state):
+        return [
+            int(r["at_ns"] / 1e9)
+            for r in changes
+            if (r["node"], r["new"]) == (node, state) and r["at_ns"] > 3.9e9
+        ]
+
+    assert became("lb1", "FAULT") == [9]
+    assert became("lb2", "MASTER") == [4, 9, 14, 19]
+    assert len(became("lb2", "BACKUP")) == 4
+    lost = {
+        (r["source"], r["destination"], r["reason"])
+        for r in records(trace, "FrameLost")
+        if r["kind"] == "vrrp"
+    }
+    assert {each for each in lost if each[1] == "lb2:eth0"} == {
+        ("lb1:eth0", "lb2:eth0", "cable"),
+        ("lb1:eth0", "lb2:eth0", "loss"),
+        ("lb1:eth0", "lb2:eth0", "partition"),
+    }
+    assert {reason for source, _, reason in lost if source == "lb2:eth0"} == {"cable", "partition"}

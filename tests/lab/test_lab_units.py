@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from vrrpsim.lab.faults import LabFaults
 from vrrpsim.lab.network import kinds, paths
 from vrrpsim.lab.recorder import Recorder
 from vrrpsim.lab.runner import MARK, clean_up
+from vrrpsim.lab.wiring import wiring_of
 from vrrpsim.scenario.addressing import link_local
 from vrrpsim.scenario.file.reader import load_scenario
+from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.scenario.random_streams import Streams
 from vrrpsim.scenario.verbs import VERBS
 from vrrpsim.trace import (
@@ -352,3 +355,46 @@ def test_clean_up_ends_only_what_a_dead_lab_has_left():
         for each in (dead, *others):
             each.kill()
             each.wait()
+
+
+def wired(folder):
+    """The pair on two switches, its clients on the second one."""
+    path = pair(folder, duration="20s")
+    cables = ["[lb1/eth0, sw1]", "[lb2/eth0, sw2]", "[web, sw2]", "[tcp, sw2]", "[sw1, sw2]"]
+    said = f"switches: {{sw1: {{mac_age: 20s}}, sw2: {{}}}}\ncables: [{', '.join(cables)}]\n"
+    path.write_text(path.read_text().replace("nodes:", f"{said}nodes:", 1))
+    return load_scenario(path)
+
+
+def test_a_switch_is_a_bridge_for_each_segment_and_a_cable_a_trunk(tmp_path):
+    wiring = wiring_of(wired(tmp_path))
+    assert wiring.bridges == ("sw1/lan", "sw2/lan")
+    assert wiring.ages == {"sw1/lan": 20 * 10**9, "sw2/lan": 300 * 10**9}
+    assert wiring.homes == {"lb1/eth0": "sw1/lan", "lb2/eth0": "sw2/lan", "web": "sw2/lan", "tcp": "sw2/lan"}
+    assert wiring.of_switch("sw2") == ["lb2/eth0", "web", "tcp"]
+    (trunk,) = wiring.trunks
+    assert (trunk.cable, trunk.bridge(0), trunk.bridge(1)) == ("sw1-sw2", "sw1/lan", "sw2/lan")
+    assert wiring.beyond(trunk, 0) == ["lb2/eth0", "web", "tcp"]
+    assert wiring.beyond(trunk, 1) == ["lb1/eth0"]
+    assert wiring.out_of_reach("lb2/eth0", ()) == []
+    assert wiring.out_of_reach("lb2/eth0", {trunk}) == ["lb1/eth0"]
+
+
+def test_a_segment_without_cables_is_one_bridge(tmp_path):
+    wiring = wiring_of(load_scenario(pair(tmp_path, duration="5s")))
+    assert (wiring.bridges, wiring.trunks, wiring.ages) == (("lan",), (), {})
+    assert not any(map(wiring.wired, wiring.homes))
+
+
+def test_what_a_cable_of_the_lab_cannot_do_is_refused_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(refusals, "find", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(refusals, "_no_namespaces", list)
+    scenario = wired(tmp_path)
+    slow = replace(scenario.cables[-1], delay=Distribution.fixed(20_000_000), burst=2.0, loss=0.1)
+    scenario = replace(scenario, cables=(*scenario.cables[:-1], slow))
+    with pytest.raises(refusals.Impossible) as caught:
+        refusals.refuse(scenario, dict.fromkeys(scenario.nodes, "keepalived"))
+    assert [line.partition(": ")[2] for line in str(caught.value).splitlines()] == [
+        "cables[4].burst: the lab cannot do this: a bridge only loses frames",
+        "cables[4].delay: the lab cannot do this: a cable between bridges has no delay to speak of",
+    ]

@@ -15,8 +15,9 @@ from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.scenario.random_streams import Streams
 
-from .network import LabNetwork, segment_of_ends
+from .network import LabNetwork
 from .recorder import Recorder
+from .wiring import wiring_of
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ class LabContext:
 
     def ends_on(self, segment: str) -> list[str]:
         """The cables of a segment."""
-        return [end for end, place in segment_of_ends(self.scenario).items() if place == segment]
+        return [end for end, place in wiring_of(self.scenario).segments.items() if place == segment]
 
     def fail(self, error: BaseException) -> None:
         """Something went wrong that is no part of the scenario: the run is over."""

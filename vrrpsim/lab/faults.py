@@ -7,6 +7,7 @@ stream of the same name (DESIGN §4).
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from heapq import heappop, heappush
 from pathlib import Path
@@ -32,7 +33,7 @@ from vrrpsim.trace import Fault, FaultEnd, Remark
 
 from .context import LabContext
 from .forged import Stranger, forged_frame
-from .network import kinds, paths
+from .network import kinds
 from .node import LabNode
 
 Undo = Callable[[], Awaitable[None]]
@@ -50,6 +51,8 @@ class LabFaults:
         self._order: EventOrder[Undo] = EventOrder(context.scenario.events, context)
         self._due: list[tuple[int, int, int, Firing | Ending[Undo]]] = []  # a heap
         self._planned = 0
+        self._boots: Counter[str] = Counter()  # of switches
+        self._tasks: list[asyncio.Task[None]] = []  # switches that boot
         self._forced: dict[tuple[str, str], dict[int, str]] = {}  # verbs on a script, the newest last
 
     async def work(self) -> None:
@@ -89,7 +92,7 @@ class LabFaults:
 
     def _node(self, target: Target | None) -> LabNode | None:
         """The node a target means now: by name, or the lowest-ranked one in that role."""
-        if target is None:
+        if target is None or target.switch is not None or target.client is not None:
             return None
         if target.node is not None:
             return self.nodes[target.node]
@@ -103,6 +106,8 @@ class LabFaults:
             node = self._node(target)
             if target.client is not None:
                 ends.append(target.client)
+            elif target.switch is not None:
+                ends += self.context.network.wiring.of_switch(target.switch)
             elif target.item is not None and node is not None:
                 ends.append(f"{node.name}/{target.item}")
             elif node is not None:
@@ -132,6 +137,10 @@ class LabFaults:
         if event.verb in ("partition", "impair", "inject"):
             met: Met = await deed(event)
             return met
+        if event.target is not None and event.target.switch is not None:
+            return await self._switch(event.target.switch, event.verb == "power_on")
+        if event.target is not None and event.target.cable is not None:
+            return await self._cable(event.target.cable, event.verb == "link_up")
         node = self._node(event.target)
         if node is None or event.target is None:
             return NOBODY
@@ -155,6 +164,31 @@ class LabFaults:
         deeds = {"power_off": node.power_off, "power_on": node.power_on, "pause": node.pause}
         await deeds[event.verb]()
         return (node.name,), deeds.get(VERBS[event.verb].undo, node.resume)
+
+    async def _switch(self, name: str, on: bool) -> Met:
+        async def power(on: bool) -> None:
+            if on:
+                self._boots[name] += 1
+                purpose = f"boots/switch/{name}/{self._boots[name]}"
+                delay_ns = self.context.draw_ns(self.context.scenario.switches[name].boots, purpose)
+                boot = self.context.guarded(self._boot(name, delay_ns))
+                self._tasks.append(asyncio.create_task(boot))
+            else:
+                await self.context.wire(self.context.network.power, name, False)
+
+        await power(on)
+        return (name,), lambda: power(not on)
+
+    async def _boot(self, switch: str, delay_ns: int) -> None:
+        await asyncio.sleep(delay_ns / 1e9)
+        await self.context.wire(self.context.network.power, switch, True)
+
+    async def _cable(self, name: str, up: bool) -> Met:
+        async def pull(out: bool) -> None:
+            await self.context.wire(self.context.network.pull, name, out)
+
+        await pull(not up)
+        return (name,), lambda: pull(up)
 
     async def _link(self, node: LabNode, item: str, event: Event, _number: int) -> Met:
         end, up = f"{node.name}/{item}", event.verb == "link_up"
@@ -263,7 +297,7 @@ class LabFaults:
             for first, group in enumerate(groups)
             for second, other in enumerate(groups)
             if first != second and not (partition.one_way and first != 0) and group and other
-            for way in paths(self._ports(group), self._ports(other))
+            for way in self.context.network.ways(group, other)
         ]
         undo = await self._lose(cases, "partition")
         return tuple(dict.fromkeys(end.partition("/")[0] for group in groups for end in group)), undo
@@ -273,19 +307,27 @@ class LabFaults:
         impairment = event.parameters
         assert isinstance(impairment, Impairment)
         assert event.target is not None
-        senders = self._ports(self._ends(impairment.senders)) if impairment.senders else None
-        receivers = self._ports(self._ends(impairment.receivers)) if impairment.receivers else None
-        if event.target.segment is not None:
-            on_segment = self._ports(self.context.ends_on(event.target.segment))
-            met: tuple[str, ...] = (event.target.segment,)
-            ways = paths(on_segment if senders is None else senders, receivers)
+        network = self.context.network
+        senders = self._ends(impairment.senders) if impairment.senders else None
+        receivers = self._ends(impairment.receivers) if impairment.receivers else None
+        if event.target.cable is not None:
+            met: tuple[str, ...] = (event.target.cable,)
+            sides = [
+                [end for each in side for end in ([each.switch] if each.switch else self._ends((each,)))]
+                for side in (impairment.senders, impairment.receivers)
+            ]
+            ways = network.on_cable(event.target.cable, *sides)
+        elif event.target.segment is not None:
+            met = (event.target.segment,)
+            ways = network.ways(
+                self.context.ends_on(event.target.segment) if senders is None else senders, receivers
+            )
         else:
             met = tuple(self._ends((event.target,)))
-            either = self._ports(list(met))
             if senders is None and receivers is None:
-                ways = [*paths(either, None), *paths(None, either)]
+                ways = [*network.ways(met, None), *network.ways(None, met)]
             else:
-                ways = paths(senders or either, receivers or either)
+                ways = network.ways(senders or met, receivers or met)
         if not met:
             return NOBODY
         wanted = kinds(impairment.only, self.context.virtual_addresses)
@@ -299,6 +341,3 @@ class LabFaults:
             await self.context.wire(self.context.network.allow, names)
 
         return undo
-
-    def _ports(self, ends: list[str]) -> list[str]:
-        return [self.context.network.ports[end] for end in ends]

@@ -93,9 +93,7 @@ class LabNode:
             mac = card(self.context.scenario, self.name, interface)
             own = own_addresses(attachment, mac)
             end, network = f"{self.name}/{interface}", self.machine.network
-            await self.context.wire(
-                self.context.network.attach, end, attachment.segment, network, interface, mac, own
-            )
+            await self.context.wire(self.context.network.attach, end, network, interface, mac, own)
 
     async def start_early(self) -> None:
         """Before the run: what serves from its beginning, so that its start is in nobody's way."""

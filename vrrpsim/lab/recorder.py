@@ -11,6 +11,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from vrrpsim.protocol import frames
 from vrrpsim.protocol.ah import AH_BYTES, PROTOCOL_AH
@@ -35,8 +36,24 @@ from vrrpsim.trace import (
 )
 
 from . import taps
-from .network import segment_of_ends
 from .ordering import SAME_CAUSE_NS, in_order
+from .wiring import wiring_of
+
+
+class Wires(Protocol):
+    """What lies between the machines; at its ends are NODE/INTERFACE, CLIENT or "", nobody known."""
+
+    network: int
+
+    def end_of(self, port: str) -> str:
+        """Whose cable is in a port."""
+
+    def ends_of(self, lost: taps.Dropped) -> tuple[str, list[str]]:
+        """Who sent a frame that was lost, and who does not get it."""
+
+    def cut_off(self, end: str) -> list[str]:
+        """Those on the segment of this one to which no cable that works leads."""
+
 
 SAME_NS = 20_000  # two looks at a clock that nothing came between
 
@@ -78,7 +95,7 @@ class Recorder:
         self._virtual = scenario.virtual_addresses()
         self._names: dict[tuple[str, int], str] = {}  # of interfaces
         self._held: set[tuple[str, str, Address]] = set()
-        self._segments = segment_of_ends(scenario)
+        self._segments = wiring_of(scenario).segments
         self._monitors: dict[str, socket.socket] = {}
         self._taps: list[socket.socket] = []
         self._fifos: list[int] = []
@@ -150,16 +167,13 @@ class Recorder:
 
     # --- packets
 
-    def sniff(self, network: int, end_of: Callable[[str], str], end_at: Callable[[int], str]) -> None:
-        """Hear what enters the bridges and what they lose.
-
-        The functions say whose cable is in a port, by its name and by its number; "": nobody's.
-        """
+    def sniff(self, wires: Wires) -> None:
+        """Hear what enters the bridges and what they lose."""
         loop = asyncio.get_running_loop()
-        self._taps = [taps.sniffer(network), taps.drop_log(network)]
+        self._taps = [taps.sniffer(wires.network), taps.drop_log(wires.network)]
         sniffer, log = self._taps
-        loop.add_reader(sniffer, self._frames, sniffer, end_of)
-        loop.add_reader(log, self._losses, log, end_at)
+        loop.add_reader(sniffer, self._frames, sniffer, wires)
+        loop.add_reader(log, self._losses, log, wires)
 
     def _instant_ns(self, wall_ns: int) -> int:
         """What the wall clock says, on the clock of the run: alike for all taps until somebody sets it."""
@@ -169,18 +183,26 @@ class Recorder:
             self._wall_ahead_ns = ahead_ns
         return wall_ns - self._wall_ahead_ns - self.epoch_ns
 
-    def _frames(self, sniffer: socket.socket, end_of: Callable[[str], str]) -> None:
+    def _frames(self, sniffer: socket.socket, wires: Wires) -> None:
         for wall_ns, port, frame in taps.frames(sniffer):
-            node, _, interface = end_of(port).partition("/")
+            end = wires.end_of(port)
+            node, _, interface = end.partition("/")
             if interface:
-                self._frame(self._instant_ns(wall_ns), node, interface, frame)
+                at_ns = self._instant_ns(wall_ns)
+                self._frame(at_ns, node, interface, frame)
+                if frame[0] & 1:
+                    self._lost(at_ns, end, wires.cut_off(end), frame, "cable")
 
-    def _losses(self, log: socket.socket, end_at: Callable[[int], str]) -> None:
-        for wall_ns, came_by, would_leave_by, reason, frame in taps.dropped(log, time.time_ns()):
-            source, destination = end_at(came_by), end_at(would_leave_by)
-            names = (source.replace("/", ":"), destination.replace("/", ":"))
-            segment = self._segments.get(source, "")
-            self.add(FrameLost(self._instant_ns(wall_ns), segment, *names, _understood(frame)[0], reason))
+    def _losses(self, log: socket.socket, wires: Wires) -> None:
+        for lost in taps.dropped(log, time.time_ns()):
+            source, destinations = wires.ends_of(lost)
+            self._lost(self._instant_ns(lost.wall_ns), source, destinations, lost.frame, lost.reason)
+
+    def _lost(self, at_ns: int, source: str, destinations: list[str], frame: bytes, reason: str) -> None:
+        segment, kind = self._segments.get(source, ""), _understood(frame)[0] if destinations else ""
+        for each in destinations:
+            names = source.replace("/", ":"), each.replace("/", ":")
+            self.add(FrameLost(at_ns, segment, *names, kind, reason))
 
     def _frame(self, at_ns: int, node: str, interface: str, data: bytes) -> None:
         match _understood(data):

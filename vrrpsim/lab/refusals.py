@@ -56,8 +56,12 @@ def _unable(scenario: Scenario, tree: Tree, daemons: Mapping[str, str]) -> Itera
 
 
 def _segments(scenario: Scenario) -> Iterator[tuple[Keys, str]]:
-    if scenario.cables:
-        yield ("cables",), "each segment is one bridge"
+    for index, cable in enumerate(scenario.cables):
+        for word in IMPAIRMENTS:
+            if word != "delay" and getattr(cable, word):
+                yield ("cables", index, word), "a bridge only loses frames"
+        if cable.delay.low_ns > LONGEST_DELAY_NS:
+            yield ("cables", index, "delay"), "a cable between bridges has no delay to speak of"
     for name, segment in scenario.segments.items():
         for word in IMPAIRMENTS:
             if word != "delay" and getattr(segment, word):

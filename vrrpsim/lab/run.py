@@ -18,7 +18,7 @@ from .context import LabContext
 from .faults import LabFaults
 from .forged import Stranger
 from .machine import ROOM
-from .network import LabNetwork, paths
+from .network import LabNetwork
 from .node import LabNode
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class LabRun:
     async def _build(self) -> None:
         wire, recorder = self.context.wire, self.context.recorder
         network = self.context.network = await wire(LabNetwork, self.scenario)
-        recorder.sniff(network.network, network.end_of, network.end_at)
+        recorder.sniff(network)
         for name, node in self.nodes.items():
             await node.build()
             if node.conf is not None:
@@ -69,11 +69,14 @@ class LabRun:
             mac = bytes((2, 0, 1, 0, rank >> 8, rank & 0xFF))
             own = [ip_interface(address_of(self.scenario, name) or "")]
             ask = [model.target[0]]
-            await wire(network.attach, name, model.segment, client.network, "eth0", mac, own, ask)
+            await wire(network.attach, name, client.network, "eth0", mac, own, ask)
         for name, segment in self.scenario.segments.items():
             if segment.loss:
-                ports = [network.ports[end] for end in self.context.ends_on(name)]
-                await wire(network.drop, paths(ports, None), "loss", segment.loss)
+                ways = network.ways(self.context.ends_on(name), None)
+                await wire(network.drop, ways, "loss", segment.loss)
+        for cable in self.scenario.cables:
+            if cable.loss:
+                await wire(network.drop, network.on_cable(cable.name, (), ()), "loss", cable.loss)
         for event in self.scenario.events:
             if event.verb == "inject" and event.target and event.target.segment not in self.strangers:
                 segment_name = event.target.segment or ""

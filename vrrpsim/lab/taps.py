@@ -24,7 +24,8 @@ NAME_OF_LINK, ADDRESS, LOCAL_ADDRESS = 3, 1, 2  # their attributes
 GROUPS = 0x1 | 0x10 | 0x100  # links, IPv4 addresses, IPv6 addresses
 NETFILTER, CONFIGURE_LOG, LOGGED_PACKET = 12, 0x401, 0x400  # nfnetlink_log
 LOG_GROUP = 1  # of a run's own network namespace
-TIME, PAYLOAD, REASON, CAME_BY, WOULD_LEAVE_BY, ETHERNET = 3, 9, 10, 6, 7, 16  # attributes of what is logged
+MARK, TIME, PAYLOAD, REASON, ETHERNET = 2, 3, 9, 10, 16  # attributes of what is logged
+CAME_BY, WOULD_LEAVE_BY = 6, 7
 ALL_FRAMES, SO_TIMESTAMPNS, SO_ATTACH_FILTER = 3, 35, 26
 OUTGOING = 4
 ETHERNET_BYTES = 14
@@ -104,6 +105,7 @@ class Dropped(NamedTuple):
     wall_ns: int
     came_by: int
     would_leave_by: int
+    mark: int
     reason: str
     frame: bytes
 
@@ -129,13 +131,13 @@ def dropped(tap: socket.socket, now_wall_ns: int) -> Iterator[Dropped]:
         found = _attributes(body[4:]) if kind == LOGGED_PACKET else {}
         if ETHERNET in found:
             seconds, micros = struct.unpack(">QQ", found[TIME]) if TIME in found else (0, now_wall_ns // 1000)
-            came_by, would_leave_by = (
-                int.from_bytes(found.get(kind, b""), "big") for kind in (CAME_BY, WOULD_LEAVE_BY)
+            came_by, would_leave_by, mark = (
+                int.from_bytes(found.get(each, b""), "big") for each in (CAME_BY, WOULD_LEAVE_BY, MARK)
             )
             reason = found.get(REASON, b"").rstrip(b"\0").decode()
             frame = found[ETHERNET][:ETHERNET_BYTES] + found.get(PAYLOAD, b"")
             at_ns = (seconds * 1_000_000 + micros + 1) * 1000 - 1  # cut off: not before it was sent
-            yield Dropped(at_ns, came_by, would_leave_by, reason, frame)
+            yield Dropped(at_ns, came_by, would_leave_by, mark, reason, frame)
 
 
 # --- netlink
