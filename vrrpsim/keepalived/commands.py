@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -314,6 +314,7 @@ def _skip_options(words: Sequence[str], valued: str) -> int:
 # --- patience
 
 
+@lru_cache(maxsize=4096)
 def limit_of(command: str, connecting: bool = False) -> Limit | None:
     """What a command line says of its own patience (tried: curl, GNU wget, OpenBSD's nc, timeout, ping).
 

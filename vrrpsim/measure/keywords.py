@@ -7,7 +7,7 @@ its words explain. Where no rule explains what was measured, the words tell what
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig
@@ -44,13 +44,19 @@ class DaemonRules:
 
     config: RouterConfig
     dialect: Dialect
+    carriers: Mapping[str, InstanceConfig] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        carried = {
+            str(each.address): instance
+            for instance in reversed(self.config.instances)  # the first one that carries it
+            for each in (*instance.addresses, *instance.excluded)
+        }
+        object.__setattr__(self, "carriers", carried)
 
     def instance_of(self, address: str) -> InstanceConfig | None:
         """Return the instance that carries an address."""
-        for instance in self.config.instances:
-            if any(str(each.address) == address for each in (*instance.addresses, *instance.excluded)):
-                return instance
-        return None
+        return self.carriers.get(address)
 
     def skew_ns(self, instance: InstanceConfig, priority: int, interval_ns: int) -> int:
         """Skew_Time at an effective priority; `interval_ns` is the learned one in version 3."""

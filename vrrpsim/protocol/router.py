@@ -94,10 +94,10 @@ class VrrpRouter:
 
     def elects_by(self, due_ns: int) -> bool:
         """Whether a Backup gives up waiting no later than this: the moment in which rivals race."""
-        return any(
-            instance.timer.at_ns <= due_ns and instance.state.state is State.BACKUP
-            for instance in self.instances.values()
-        )
+        for instance in self.instances.values():  # a loop: this is asked at every wake-up
+            if instance.timer.at_ns <= due_ns and instance.state.state is State.BACKUP:
+                return True
+        return False
 
     def exact_deadline_ns(self, besides: Container[Timer] = ()) -> int:
         """The same without being early, for all timers or `besides` some."""

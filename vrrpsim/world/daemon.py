@@ -302,7 +302,9 @@ class Daemon:
             addresses=frozenset(a for port in machine.ports.values() for a in machine.own_addresses(port)),
             interfaces_down=frozenset(name for name, port in machine.ports.items() if not port.reported)
             | {
-                each.interface for each in self.config.instances if each.interface not in ("", *machine.ports)
+                each.interface
+                for each in self.config.instances
+                if each.interface and each.interface not in machine.ports
             },
             files=machine.files,
             processes={

@@ -96,17 +96,22 @@ class FastForward:
     def _quiet_streams(self) -> tuple[list[Stream], int] | None:
         """Everything that is sent, and until when nothing else happens; None if more is going on."""
         daemons = [node.daemon for node in self.nodes.values() if node.daemon is not None]
+        for daemon in daemons:
+            if not daemon.is_idle:
+                return None
+        now_ns = self.context.calendar.now_ns
         until_ns = self.context.calendar.next_ns(
             {*(each.wakeups.call for each in daemons), *self._bystanders()}
         )
-        ageing = self.context.calendar.now_ns < self.ageing_until_ns
+        intervals_ns = (each.advert_int_ns for daemon in daemons for each in daemon.config.instances)
+        if until_ns - now_ns <= (WORTHWHILE - 1) * min(intervals_ns, default=0):
+            return None  # too few adverts, whoever sends them
+        ageing = now_ns < self.ageing_until_ns
         if ageing:
             until_ns = min(until_ns, self.ageing_until_ns)
         streams: list[Stream] = []
         heard: dict[int, Instance] = {}
         for daemon in daemons:
-            if not daemon.is_idle:
-                return None
             if daemon.life is not Life.RUNNING:
                 continue
             rhythm = daemon.router.rhythm()

@@ -188,7 +188,7 @@ class NeighbourCache:
 
     # --- what is heard
 
-    def hear(self, frame: NeighbourFrame, solicited: bool, for_us: bool) -> None:
+    def hear(self, frame: NeighbourFrame, for_us: bool) -> None:
         """Learn from an ARP or ND frame (arp_process in the kernel).
 
         Only a request for one of our addresses creates an entry (arp_accept = 0), and only it or a
@@ -208,7 +208,7 @@ class NeighbourCache:
         locked = was_usable and now_ns - entry.updated_ns <= LOCKTIME_NS
         if new_mac and locked and not (gratuitous or for_us):
             return
-        if frame.operation == REPLY and solicited:
+        if frame.operation == REPLY:
             self._settle(entry, frame.sender_mac, Nud.REACHABLE)
             entry.confirmed_ns = now_ns
         elif new_mac or not was_usable:

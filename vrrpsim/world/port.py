@@ -143,8 +143,7 @@ class Port:
         asks = frame.operation == REQUEST or (frame.operation == GRATUITOUS and frame.sender.version == 4)
         if mac is not None and asks:
             if frame.sender not in self.local:
-                self.cache.hear(frame, False, True)
+                self.cache.hear(frame, True)
             self.transmit(NeighbourFrame(REPLY, mac, frame.target, frame.sender, frame.sender_mac))
-        elif frame.sender not in self.local:
-            entry = self.cache.entries.get(frame.sender)
-            self.cache.hear(frame, entry is not None and frame.operation == REPLY, False)
+        elif mac is None if frame.sender is frame.target else frame.sender not in self.local:
+            self.cache.hear(frame, False)

@@ -82,6 +82,7 @@ class ScriptRunner:
         self._checks: dict[str, Check] = {}
         self._limits: dict[str, Limit | None] = {}
         self._patience: dict[str, Limit | None] = {}  # with a request that gets no answer at all
+        self._asks = False  # some check asks an address, not just what is on this machine
         machine.context.observers.append(self._look_around)
         self._periods_ns: dict[str, int] = {}  # what a run must be shorter than to rest
 
@@ -89,10 +90,12 @@ class ScriptRunner:
         """The scripts of a configuration are the ones to run; what ran for another one is gone."""
         self.forget()
         self._checks.clear()
+        self._asks = False
         machine = self._machine
         for script in config.scripts:
             probe = self._probes.get(script.name)
             check = check_of(script, probe, machine.model.processes, config.symlink_paths)
+            self._asks |= check.answers is not None
             said = self._remark_on(check)
             if said:
                 command = masked(script.command)
@@ -194,7 +197,7 @@ class ScriptRunner:
 
     def _look_around(self) -> None:
         """Something changed in the world: what rests because somebody answers goes on."""
-        if any(self._checks[script].answers is not None for script in self._resting):
+        if self._asks and any(self._checks[script].answers is not None for script in self._resting):
             self._daemon.disturb()
 
     def neighbour_found(self) -> None:
