@@ -21,6 +21,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from functools import partial
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
@@ -87,7 +88,7 @@ def pair(stack: ExitStack, folder: Path, kind: str, instances: int) -> tuple[Lan
     """A network with a Master and a Backup of one kind, settled; nobody has a favoured priority."""
     lan = stack.enter_context(Lan(folder / kind, ["n1", "n2", "n3"]))
     lan.judge = lambda: None
-    start = getattr(lan, kind)
+    start = lan.keepalived if kind == "keepalived" else partial(lan.vrrpsim, traced=False)
     backup = start("n2", configuration(2, 100, instances))
     master = start("n1", configuration(1, 200, instances))
     for daemon in (master, backup):

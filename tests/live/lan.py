@@ -188,15 +188,15 @@ class Lan:
                  "-p", str(home / "k.pid"), "-r", str(home / "v.pid")]  # fmt: skip
         return self._daemon(name, words, home, "keepalived")
 
-    def vrrpsim(self, name, conf, *more, before=(), python=sys.executable):
+    def vrrpsim(self, name, conf, *more, before=(), python=sys.executable, traced=True):
         """`vrrpsim live`; `before` is put in front of its command line."""
-        words = [*before, *self.vrrpsim_words(name, conf, *more, python=python)]
+        words = [*before, *self.vrrpsim_words(name, conf, *more, python=python, traced=traced)]
         return self._daemon(name, words, self.folder / name, "vrrpsim")
 
-    def vrrpsim_words(self, name, conf, *more, python=sys.executable):
+    def vrrpsim_words(self, name, conf, *more, python=sys.executable, traced=True):
         """Its command line, with the configuration written down."""
         home = self.home(name, conf)
-        files = [] if "--observe" in more else [
+        files = [] if "--observe" in more or not traced else [
             "--trace", str(home / "trace.jsonl"), "--dump", str(home / "state.json")]  # fmt: skip
         return [python, "-m", "vrrpsim", "live", str(home / "k.conf"), "--node", name, *files, *more]
 

@@ -26,7 +26,7 @@ from vrrpsim.protocol.outputs import (
     SendGratuitous,
 )
 from vrrpsim.protocol.packet import HEADER_BYTES
-from vrrpsim.protocol.router import Host, VrrpRouter
+from vrrpsim.protocol.router import NOTHING, Host, VrrpRouter
 from vrrpsim.recording import record_of
 from vrrpsim.trace import AddressChange, ProcessChange, Record
 
@@ -137,7 +137,8 @@ class LiveDaemon:
         elif router.unheard != unheard:
             known = (interface, source.version, payload[1]) in self._known
             self.discarded["not_addressed_to_us" if known else "unknown_vrid"] += 1
-        self._obey(outputs)
+        if outputs is not NOTHING:  # what most adverts lead to, and no deadline is earlier than before
+            self._obey(outputs)
 
     def script_finished(self, run: int, code: int | None, signal: int | None) -> None:
         """A check ended with an exit code or by a signal; with neither it could not be started."""

@@ -282,15 +282,18 @@ class Linux:
     ) -> None:
         if not self.running:
             return
-        router, priority = (interface, source.version, data[1:2]), data[2] if len(data) > 2 else 0
-        until_ns, ours = self._answers.get(router, (0, 0))
-        if 0 < priority < ours and self.now_ns() < until_ns:
+        if self._answers and self._answered_already(interface, source, data):
             self.daemon.discarded["answered_already"] += 1
             return
         self._sent = None
         self.daemon.receive(interface, source, destination, ttl, data, packet)
-        if self._sent is not None and 0 < priority < (ours := self._sent.payload[2]):
+        if self._sent is not None and 0 < _priority(data) < (ours := self._sent.payload[2]):
+            router = (interface, source.version, data[1:2])
             self._answers[router] = (self.now_ns() + ANSWERS_EVERY_NS, ours)
+
+    def _answered_already(self, interface: str, source: Address, data: bytes) -> bool:
+        until_ns, ours = self._answers.get((interface, source.version, data[1:2]), (0, 0))
+        return 0 < _priority(data) < ours and self.now_ns() < until_ns
 
     def _script_finished(self, run: int, code: int | None, signal: int | None) -> None:
         if self.running:
@@ -400,6 +403,10 @@ def interfaces_of(config: RouterConfig) -> list[str]:
         own = {instance.vmac_interface}
         names |= dict.fromkeys(n for n in (instance.interface, *others, *tracked) if n not in own)
     return list(names)
+
+
+def _priority(data: bytes) -> int:
+    return data[2] if len(data) > 2 else 0
 
 
 def _forwards(interface: str) -> bool:

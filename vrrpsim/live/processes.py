@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 import shutil
 import signal
 import warnings
@@ -18,6 +19,9 @@ from typing import NoReturn
 SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # for names without a slash
 NO_ROOM = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # says nothing of what was to be run
 _PYTHONS = (signal.SIGPIPE, signal.SIGXFSZ)  # ignored by the interpreter, not by what it starts
+_LIKELY = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
+# Of threads, from 3.12 on: the child takes no lock that one of ours may hold.
+warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning, re.escape(__name__))
 
 
 def launch(
@@ -33,6 +37,7 @@ def launch(
     (keepalived.md SC-6). Without `output` it has nothing on its standard streams. `OSError`: no fork.
     """
     program = words[0] if "/" in words[0] else shutil.which(words[0], path=SEARCHED) or words[0]
+    handled, variables = _handled(), dict(environment)
     why, problem = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         os.close(os.dup(why))  # `when_gone` will want one more: better none than a child that nobody reaps
@@ -40,13 +45,11 @@ def launch(
         os.close(why)
         os.close(problem)
         raise
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, handled)
     try:
-        with warnings.catch_warnings():  # of threads: the child takes no lock that one of ours may hold
-            warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
+        pid = os.fork()
         if pid == 0:
-            _become(program, words, before, problem, output, environment)
+            _become(program, words, before, problem, output, variables, handled)
     except OSError:
         os.close(why)
         raise
@@ -56,19 +59,25 @@ def launch(
     return pid, why
 
 
+def _handled() -> list[signal.Signals]:
+    """What the daemon handles; a program is not asked for anything by other signals before it begins."""
+    return [each for each in _LIKELY if callable(signal.getsignal(each))]
+
+
 def _become(
     program: str,
     words: Sequence[str],
     before: Callable[[], None],
     problem: int,
     output: int | None,
-    environment: Mapping[str, str],
+    variables: dict[str, str],
+    handled: Sequence[signal.Signals],
 ) -> NoReturn:
+    """Little is done here: each page that the child touches is copied first."""
     try:
         signal.set_wakeup_fd(-1)  # a signal to the child is not one to the parent's loop
-        for each in signal.valid_signals():
-            if callable(signal.getsignal(each)) or each in _PYTHONS:
-                signal.signal(each, signal.SIG_DFL)
+        for each in (*handled, *_PYTHONS):
+            signal.signal(each, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.setsid()
         before()
@@ -78,7 +87,7 @@ def _become(
             os.dup2(stream, number)
         problem = os.dup2(problem, 3, inheritable=False)
         os.closerange(problem + 1, os.sysconf("SC_OPEN_MAX"))  # nor does a hanging exec hold our sockets
-        os.execve(program, list(words), environment)
+        os.execve(program, list(words), variables)
     except BaseException as error:
         number = getattr(error, "errno", None) or 0
         os.write(problem, f"{number} {error}".encode(errors="replace"))
