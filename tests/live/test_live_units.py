@@ -1,5 +1,6 @@
 """The parts of the live daemon that need neither root nor a network."""
 
+import asyncio
 import configparser
 import io
 import json
@@ -8,6 +9,7 @@ import socket
 import struct
 import time
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Event
@@ -18,13 +20,14 @@ from memory import CONF, Clock, Machine, configured, host
 from vrrpsim.cli import main
 from vrrpsim.keepalived.notify import fifo_line, notifies_of, notify_commands
 from vrrpsim.live import background, loading, metrics, privileges, service, sockets, state, systemd
+from vrrpsim.live.kernel_timer import KernelTimer
 from vrrpsim.live.observe import Observer
 from vrrpsim.live.sockets import read_ipv4
 from vrrpsim.protocol import router
-from vrrpsim.protocol.dialect import DEFAULT_DIALECT
+from vrrpsim.protocol.dialect import DEFAULT_DIALECT, Checksum
 from vrrpsim.protocol.frames import ipv4_packet
 from vrrpsim.protocol.outputs import RunNotify
-from vrrpsim.protocol.packet import parse
+from vrrpsim.protocol.packet import encode, parse
 from vrrpsim.trace import AddressChange, AdvertRejected, StateChange, Trace
 
 SECOND_NS = 1_000_000_000
@@ -203,6 +206,73 @@ def test_an_advert_that_comes_again_is_not_taken_apart_again(backup, monkeypatch
         machine.clock.now_ns += SECOND_NS // 10
         machine.daemon.receive("eth0", *read_ipv4(packet))
     assert len(looked) <= 2
+
+
+def test_a_backup_sleeps_until_a_deadline_that_no_advert_has_moved(backup):
+    """Of ten virtual routers whose adverts come at different moments, none wakes it by itself."""
+    one = CONF[CONF.index("vrrp_instance") :]
+    text = "".join(one.replace("VI_1", f"V{n}").replace(" 51", f" {n}") for n in range(1, 11))
+    clock, woken = Clock(), []
+    machine = Machine("lb2", configured(text), DEFAULT_DIALECT, clock)
+    machine.daemon.start(host("eth0", OURS))
+    advert, wake = parse(backup[1], 4), machine.wake
+    machine.wake = lambda: (woken.append(clock.now_ns), wake())
+    for vrid in range(1, 11):
+        again = replace(advert, vrid=vrid)
+        payload = encode(again, source=THEIRS, destination=GROUP, checksum=Checksum.MESSAGE, family=4)
+        for second in range(30):
+            at_ns = second * SECOND_NS + vrid * 50_000_000
+            clock.at(at_ns, partial(machine.daemon.receive, "eth0", THEIRS, GROUP, 255, payload))
+    clock.run_until(30 * SECOND_NS)
+    assert all(machine.daemon.router.state_of(f"V{n}").name == "BACKUP" for n in range(1, 11))
+    assert len(woken) <= 15  # each of the ten looks every 3.6 s, but together
+    clock.run_until(35 * SECOND_NS)
+    assert machine.daemon.router.state_of("V10").name == "MASTER"
+
+
+def test_the_kernels_timer_rings_at_the_instant_that_was_set_last():
+    async def trial():
+        rung = []
+        timer = KernelTimer(lambda at_ns: rung.append((at_ns, time.monotonic_ns())))
+        late = time.monotonic_ns() + 200_000_000
+        timer.set(late)
+        timer.set(sooner := late - 150_500_000)
+        while not rung:
+            await asyncio.sleep(0.001)
+        (asked, came), early = rung.pop(), sooner - 1
+        timer.set(early)  # long ago: at once
+        while not rung:
+            await asyncio.sleep(0.001)
+        assert rung.pop()[0] == early
+        timer.set(time.monotonic_ns() + 20_000_000)
+        timer.set(None)
+        await asyncio.sleep(0.05)
+        timer.set(time.monotonic_ns() + 20_000_000)
+        timer.close()
+        timer.close()
+        await asyncio.sleep(0.05)
+        assert not rung
+        return asked, came, sooner
+
+    asked, came, sooner = asyncio.run(trial())
+    assert asked == sooner <= came
+
+
+def test_a_trace_of_many_lines_at_once_is_written_whole_and_in_order(tmp_path):
+    path, writes = tmp_path / "trace", []
+
+    class Counting(io.TextIOWrapper):
+        def write(self, text):
+            writes.append(text)
+            return super().write(text)
+
+    writer = background.LineWriter(Counting(path.open("wb")), pytest.fail)
+    lines = [f"{number}\n" for number in range(500)]
+    for line in lines:
+        writer.write(line)
+    writer.close()
+    assert path.read_text() == "".join(lines)
+    assert len(writes) < 50
 
 
 def test_the_observer_tells_masters_duals_foreigners_and_silence(backup):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from queue import Full, Queue
 from threading import Thread
 from typing import IO, Any
+
+TOGETHER_S = 0.02  # how long lines wait for more
 
 
 def background(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -79,17 +82,27 @@ class LineWriter:
     WAITING = 100_000  # lines
 
     def __init__(self, file: IO[str], complain: Callable[[str], None]) -> None:
-        self._file, self._complain, self._speaker = file, complain, WriterThread(self.WAITING)
-        self._failed = False
+        self._file, self._complain, self._speaker = file, complain, WriterThread()
+        self._lines: deque[str] = deque()
+        self._failed = self._told = self._closing = False
 
     def write(self, line: str) -> None:
-        """Have it written soon."""
-        self._speaker.do(lambda: self._write(line))
+        """Have it written soon; what comes while so many wait is lost."""
+        if len(self._lines) < self.WAITING:
+            self._lines.append(line)
+        if not self._told:
+            self._told = True
+            self._speaker.do(self._write)
 
-    def _write(self, line: str) -> None:
+    def _write(self) -> None:
+        """Write what waits, and what comes in the same moment: waking a thread costs more than a line."""
+        if not self._closing:
+            time.sleep(TOGETHER_S)
+        self._told = False
+        text = "".join(self._lines.popleft() for _ in range(len(self._lines)))
         if not self._failed:
             try:
-                self._file.write(line)
+                self._file.write(text)
                 self._file.flush()
             except OSError as error:
                 self._failed = True
@@ -97,6 +110,7 @@ class LineWriter:
 
     def close(self) -> None:
         """Write what waits; where that takes more than a moment, it is lost."""
+        self._closing = True
         if self._speaker.close():
             with suppress(OSError):
                 self._file.close()

@@ -76,7 +76,7 @@ class LiveDaemon:
         config: RouterConfig,
         dialect: Dialect,
         transport: Transport,
-        record: Callable[[Record], None],
+        record: Callable[[Record], None] | None,
         epoch_ns: int = 0,
     ) -> None:
         self.node = node
@@ -154,7 +154,8 @@ class LiveDaemon:
 
     def address_changed(self, interface: str, address: Address, present: bool, by_us: bool) -> None:
         """The kernel gained or lost a virtual address."""
-        self._record(AddressChange(self._at(), self.node, interface, str(address), present))
+        if self._record is not None:
+            self._record(AddressChange(self._at(), self.node, interface, str(address), present))
         if not present and not by_us:
             self._obey(self.router.address_removed(interface, address, self._now()))
 
@@ -171,7 +172,7 @@ class LiveDaemon:
     def _obey(self, outputs: Sequence[Output]) -> None:
         self._todo.extend(outputs)
         self._work_on()
-        deadline_ns = self.router.next_deadline_ns()
+        deadline_ns = self.router.exact_deadline_ns()  # not woken for deadlines that have moved
         if deadline_ns < self._wake_ns or deadline_ns >= NEVER_NS > self._wake_ns:
             self._wake_ns = deadline_ns
             self.transport.wake_at(deadline_ns)
@@ -194,7 +195,8 @@ class LiveDaemon:
 
     def _do(self, output: Output) -> None:
         """Obey one output, and put it into the trace as the simulator does."""
-        at_ns, transport, mac = self._at(), self.transport, None
+        transport, mac = self.transport, None
+        at_ns = self._at() if self._record is not None else 0
         match output:
             case SendAdvert():
                 transport.send_advert(output)
@@ -214,9 +216,10 @@ class LiveDaemon:
                 transport.notify(notify_commands(self._notify_of(output), output), output)
             case Log():
                 transport.log(str(output), output.detail)
-        record = record_of(output, at_ns, self.node, mac=mac, epoch_ns=self._epoch_ns)
-        if record is not None:
-            self._record(record)
+        if self._record is not None:
+            record = record_of(output, at_ns, self.node, mac=mac, epoch_ns=self._epoch_ns)
+            if record is not None:
+                self._record(record)
 
     # --- small things
 
@@ -229,7 +232,8 @@ class LiveDaemon:
         return self._notifies[output.kind, output.name]
 
     def _life(self, state: str) -> None:
-        self._record(ProcessChange(self._at(), self.node, "keepalived", state))
+        if self._record is not None:
+            self._record(ProcessChange(self._at(), self.node, "keepalived", state))
 
     def _now(self) -> int:
         return self.transport.now_ns()

@@ -22,6 +22,7 @@ from vrrpsim.trace import Record
 from .background import background
 from .daemon import Done, LiveDaemon
 from .fifo import Fifo, Fifos
+from .kernel_timer import KernelTimer
 from .mail import Alerts, Mail
 from .netlink import HeldAddress, Kernel, Link, VmacImpossible
 from .scripts import Children
@@ -42,7 +43,7 @@ class Linux:
         config: RouterConfig,
         dialect: Dialect,
         *,
-        record: Callable[[Record], None],
+        record: Callable[[Record], None] | None,
         log: Callable[[str, bool], None],
     ) -> None:
         self.config = config
@@ -59,7 +60,7 @@ class Linux:
         self.daemon = LiveDaemon(node, config, dialect, self, record, self.epoch_ns)
         self._sources: dict[tuple[str, int], Address | None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: KernelTimer | None = None
         self._sent: SendAdvert | None = None  # since the last datagram
         self._answers: dict[tuple[str, int, bytes], tuple[int, int]] = {}  # until when, priority
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,6 +76,7 @@ class Linux:
             raise NoInterface(f"there is no interface {', '.join(missing)}")
         await self._prepare(self.config, fifos, starting=True)
         self._loop = asyncio.get_running_loop()
+        self._timer = KernelTimer(self._wake)
         self.mail.open(alerts)
 
     def start(self) -> None:
@@ -143,7 +145,7 @@ class Linux:
         """Give everything back to the machine but the addresses."""
         self.running = False
         if self._timer is not None:
-            self._timer.cancel()
+            self._timer.close()
         self.watch.close()
         self.children.close()
         self.wire.close()
@@ -182,15 +184,11 @@ class Linux:
         return time.monotonic_ns()
 
     def wake_at(self, at_ns: int) -> None:
-        """One timer; the loop's clock is the same."""
+        """One timer."""
         if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if at_ns < NEVER_NS:
-            self._timer = asyncio.get_running_loop().call_at(at_ns / 1e9, self._wake, at_ns)
+            self._timer.set(at_ns if at_ns < NEVER_NS else None)
 
     def _wake(self, at_ns: int) -> None:
-        self._timer = None
         self.lag_ns = max(self.now_ns() - at_ns, 0)
         self.daemon.wake()
 

@@ -90,7 +90,7 @@ class LiveService:
             options.node,
             loaded.config,
             options.dialect,
-            record=self._record,
+            record=self._record if options.trace is not None else None,
             log=self._log,
         )
 
