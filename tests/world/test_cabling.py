@@ -429,6 +429,153 @@ def test_a_wrong_target_is_an_error(event: Any, message: str) -> None:
     assert message in str(caught.value)
 
 
+# --- redundant cables
+
+
+@st.composite
+def meshes(draw: st.DrawFn) -> tuple[int, list[tuple[int, int]], list[int], list[tuple[str, int, bool]]]:
+    """Up to six switches with loops, hosts on them, and what befalls cables (by number) and switches."""
+    count = draw(st.integers(2, 6))
+    ends = st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)).filter(
+        lambda pair: pair[0] != pair[1]
+    )
+    trunks = draw(st.lists(ends, min_size=1, max_size=9))
+    hosts = draw(st.lists(st.integers(0, count - 1), min_size=2, max_size=5))
+    faults = st.one_of(
+        st.tuples(st.just("pull"), st.integers(0, len(trunks) - 1), st.booleans()),
+        st.tuples(st.just("power"), st.integers(0, count - 1), st.booleans()),
+    )
+    return count, trunks, hosts, draw(st.lists(faults, max_size=5))
+
+
+@settings(deadline=None, max_examples=80)
+@given(meshes())
+def test_no_storm_and_after_convergence_what_reachability_says(
+    mesh: tuple[int, list[tuple[int, int]], list[int], list[tuple[str, int, bool]]],
+) -> None:
+    """A host broadcasts every 20 ms while cables and switches come and go: nobody hears a frame twice."""
+    count, trunks, hosts, faults = mesh
+    cards = {f"h{number}": f"s{switch}" for number, switch in enumerate(hosts)}
+    cables = [{"ends": [f"s{a}", f"s{b}"], "name": f"t{number}"} for number, (a, b) in enumerate(trunks)]
+    rstp = {f"s{number}": {"stp": "rstp"} for number in range(count)}
+    made = network(cards, *cables, switches=rstp)
+    pulled, off = set[int](), set[int]()
+    for number, (what, which, harm) in enumerate(faults):
+        at_ns = S + number * 300 * MS
+        held = pulled if what == "pull" else off
+        (held.add if harm else held.discard)(which)
+        if what == "pull":
+            made.calendar.at(at_ns, Kind.FAULT, 0, made.cabling.pull, f"t{which}", harm)
+        elif f"s{which}" in made.cabling.switches:
+            do = made.cabling.power_off if harm else made.cabling.power_on
+            made.calendar.at(at_ns, Kind.FAULT, 0, do, f"s{which}")
+    ears = {host: Ear(port(made, host)) for host in cards}
+    frames = [arp(made, "h0") for _ in range(200)]
+    for number, frame in enumerate(frames):
+        made.calendar.at(S + number * 20 * MS, Kind.TIMER, 0, port(made, "h0").transmit, frame)
+    made.calendar.run(10 * S)
+    for ear in ears.values():
+        heard = [id(frame) for _, frame in ear.heard]
+        assert len(heard) == len(set(heard))
+    graph = nx.Graph([(host, switch) for host, switch in cards.items() if int(switch[1:]) not in off])
+    graph.add_nodes_from(cards)
+    graph.add_edges_from(
+        (f"s{a}", f"s{b}")
+        for number, (a, b) in enumerate(trunks)
+        if number not in pulled and not {a, b} & off
+    )
+    last = {host: Ear(port(made, host)) for host in cards}
+    sent = {host: arp(made, host) for host in cards}
+    for host, frame in sent.items():
+        port(made, host).transmit(frame)
+    made.calendar.run(11 * S)
+    for host, frame in sent.items():
+        near = nx.node_connected_component(graph, host) & cards.keys() - {host}
+        assert {name for name, ear in last.items() for _, each in ear.heard if each is frame} == near
+
+
+def redundant(*events: dict[str, Any], **words: Any) -> dict[str, Any]:
+    """The cluster with a second cable between its switches, and spanning tree."""
+    made = cluster(*events)
+    spare = {"ends": ["sw1", "sw2"], "name": "spare"} | words
+    return made | {
+        "cables": [*made["cables"], spare],
+        "switches": {name: {"stp": "rstp", "takes_over": "400ms"} for name in ("sw1", "sw2")},
+    }
+
+
+def test_the_spare_cable_takes_over_before_anybody_gives_up() -> None:
+    made = run(redundant({"at": "20s", "link_down": "sw1-sw2", "for": "10s"}))
+    assert [name for at_ns, name in masters(made) if at_ns > 19 * S] == []
+    lost = {each.at_ns // S for each in records(made, FrameLost, destination="lb2:eth0")}
+    assert lost <= {20, 30}  # 400 ms each
+
+
+def test_the_spare_cable_is_too_late_for_those_who_are_quick() -> None:
+    """When takeover takes longer than three adverts, the backup takes over, too."""
+    document = redundant({"at": "20s", "link_down": "sw1-sw2", "for": "20s"})
+    document["switches"]["sw2"]["takes_over"] = "6s"  # three hellos that nobody heard
+    made = run(document)
+    assert [name for at_ns, name in masters(made) if at_ns > 19 * S][:1] == ["lb2"]
+
+
+def test_a_lag_survives_one_of_its_cables() -> None:
+    document = redundant({"at": "20s", "link_down": "sw1-sw2", "for": "10s"}, lag="po1")
+    document["cables"][2] = {"ends": ["sw1", "sw2"], "name": "sw1-sw2", "lag": "po1"}
+    for switch in document["switches"].values():
+        switch["stp"] = "none"
+    made = run(document)
+    assert [each for each in records(made, FrameLost) if each.at_ns > 10 * S] == []
+    both = document | {"events": [*document["events"], {"at": "20s", "link_down": "spare", "for": "10s"}]}
+    made = run(both)
+    assert [name for at_ns, name in masters(made) if at_ns > 19 * S] == ["lb2"]
+
+
+def test_frames_of_a_lag_take_one_of_its_cables_by_their_macs() -> None:
+    trunks = [{"ends": ["s1", "s2"], "name": f"t{number}", "lag": "po1"} for number in (1, 2)]
+    made = network({"a": "s1", "b": "s1", "c": "s2"}, *trunks)
+    first = made.cabling.cables["t1"]
+    taken = [first.carrier_of(port(made, name).mac, port(made, "c").mac).name for name in "ab"]
+    assert sorted(taken) == ["t1", "t2"]
+    made.cabling.impair("t1", ActiveImpairment(made.context, "test", Impairment(loss=1.0)))
+    c = Ear(port(made, "c"))
+    for name in "ab":
+        port(made, name).transmit(arp(made, name, "c"))
+    made.calendar.run(S)
+    assert len(c.heard) == 1
+    passes = [lan(made).passes(port(made, name), port(made, "c"), ("app",)) for name in "ab"]
+    assert sorted(passes) == [0.0, 1.0]
+
+
+def test_a_port_that_is_no_edge_port_forwards_30_s_after_its_link_is_up() -> None:
+    document = cluster({"at": "20s", "link_down": "lb2/eth0", "for": "2s"}, duration="90s")
+    document["cables"][1] = {"ends": ["lb2/eth0", "sw2"], "edge": False}
+    document["switches"] = {"sw1": {}, "sw2": {"stp": "rstp"}}
+    made = run(document)
+    lost = [each.at_ns for each in records(made, FrameLost, reason="cable", destination="lb2:eth0")]
+    assert 19 * S < lost[0] < 23 * S
+    assert 51 * S < lost[-1] < 52 * S + 10 * MS
+    assert [(at_ns // S, name) for at_ns, name in masters(made) if at_ns > 19 * S] == [(25, "lb2")]
+    healed = [
+        each.at_ns for each in records(made, StateChange, node="lb2", new="BACKUP") if each.at_ns > 30 * S
+    ]
+    assert len(healed) == 1
+    assert 52 * S <= healed[0] < 53 * S + 10 * MS
+
+
+def test_a_machine_that_boots_waits_for_its_port_too() -> None:
+    document = cluster({"at": "20s", "power_off": "lb2", "for": "2s"}, duration="90s")
+    document["cables"][1] = {"ends": ["lb2/eth0", "sw2"], "edge": False}
+    document["switches"] = {"sw1": {}, "sw2": {"stp": "rstp", "forward_delay": "4s"}}
+    made = run(document)
+    found = [(at_ns // S, name) for at_ns, name in masters(made) if at_ns > 19 * S]
+    assert found == [(25, "lb2")]
+    healed = [
+        each.at_ns for each in records(made, StateChange, node="lb2", new="BACKUP") if each.at_ns > 25 * S
+    ]
+    assert 30 * S <= healed[0] < 31 * S + 10 * MS
+
+
 # --- a cluster on it
 
 
@@ -459,7 +606,7 @@ def test_a_sweep_over_cables_passes_over_nothing() -> None:
         ([["lb1/eth0", "lb2/eth0"]], "one end of a cable is a switch; put one between"),
         ([["sw1", "sw1"]], "both ends are sw1"),
         ([["lb1/eth0", "sw1"], ["lb1/eth0", "sw2"]], "lb1/eth0 has a cable already, on line 1"),
-        ([["sw1", "sw2"], ["sw2", "sw1"]], "sw2-sw1 closes a loop: there is another way between its ends"),
+        ([["sw1", "sw2"], ["sw2", "sw1"]], "sw2-sw1 closes a loop: sw2 and sw1 would need 'stp: rstp'"),
         (
             [["sw1", "sw2"], ["sw1", "sw2"]],
             "a cable is called sw1-sw2 already, on line 1; give one a 'name:'",
@@ -469,6 +616,12 @@ def test_a_sweep_over_cables_passes_over_nothing() -> None:
             "a node is called lb1 too; give the cable another 'name:'",
         ),
         ([["lb1/eth0", "sw1"]], "segment 'lan' is made of cables, and none leads to lb2/eth0"),
+        ([{"ends": ["lb1/eth0", "sw1"], "edge": False}], "lb1/eth0 needs 'stp: rstp'"),
+        ([{"ends": ["sw1", "sw2"], "edge": False}], "'edge:' is said of the cable to a card"),
+        (
+            [{"ends": ["lb1/eth0", "sw1"], "lag": "po1"}],
+            "the cables of a LAG join the same two switches, and lb1/eth0 does not",
+        ),
         ([["sw1"]], "a cable has two ends: [lb1/eth0, sw1]"),
         ([["sw1", "-"]], "'-' is not an end of a cable such as sw1, lb1/eth0 or web"),
     ],

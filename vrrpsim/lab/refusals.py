@@ -56,7 +56,15 @@ def _unable(scenario: Scenario, tree: Tree, daemons: Mapping[str, str]) -> Itera
 
 
 def _segments(scenario: Scenario) -> Iterator[tuple[Keys, str]]:
+    for name, switch in scenario.switches.items():
+        if switch.stp == "rstp":
+            yield (
+                ("switches", name, "stp"),
+                "a kernel bridge knows the old spanning tree, and not the rapid one",
+            )
     for index, cable in enumerate(scenario.cables):
+        if cable.lag is not None:
+            yield ("cables", index, "lag"), "its bridges are joined by single cables"
         for word in IMPAIRMENTS:
             if word != "delay" and getattr(cable, word):
                 yield ("cables", index, word), "a bridge only loses frames"

@@ -64,7 +64,9 @@ def graph(scenario: Scenario) -> nx.Graph[str]:
     homes = {end: (cable.name, other) for cable in scenario.cables for end, other in _both_ways(cable.ends)}
     for cable in scenario.cables:
         if set(cable.ends) <= scenario.switches.keys():
-            graph.add_edge(*cable.ends, label=cable.name, interface="", cable=cable.name)
+            before = graph.get_edge_data(*cable.ends, {"label": ""})["label"]
+            label = ", ".join(filter(None, (before, cable.name)))
+            graph.add_edge(*cable.ends, label=label, interface="", cable=cable.name)
     for name, node in scenario.nodes.items():
         graph.add_node(name, kind="node", label=name)
         for interface, attachment in node.interfaces.items():
@@ -164,14 +166,13 @@ class _Picture:
         write(axes, -0.15, top - 0.58, self._going_on(), ha="left")
         for name, y in self.y.items():
             self._segment(axes, name, y)
-        trunks = 0
+        trunks = [each for each in self.scenario.cables if set(each.ends) <= self.scenario.switches.keys()]
+        for number, cable in enumerate(trunks, 1):
+            self._trunk(axes, *cable.ends, cable.name, self.wide - 0.2 * number)
         for one, other, data in self.graph.edges(data=True):
-            if one in self.y and other in self.y:
-                trunks += 1
-                self._trunk(axes, one, other, data["cable"], self.wide - 0.2 * trunks)
-                continue
-            line, end = (one, other) if one in self.y else (other, one)
-            self._link(axes, line, end, data)
+            if not (one in self.y and other in self.y):
+                line, end = (one, other) if one in self.y else (other, one)
+                self._link(axes, line, end, data)
         for name in self.scenario.nodes:
             self._node(axes, name)
         for name in self.scenario.clients:

@@ -53,6 +53,8 @@ Statistic = Literal["max", "min", "p50", "p95", "p99"]
 ZERO = Distribution.fixed(0)
 SEGMENT_DELAY = Distribution.fixed(100_000)  # 100 us
 CABLE_DELAY = Distribution.fixed(50_000)  # 50 us: two of them and a switch between are one segment
+TAKES_OVER = Distribution.uniform(50_000_000, 1_000_000_000)  # RSTP: proposal and agreement, hop by hop
+FORWARD_DELAY_NS = 15 * SECOND_NS  # 802.1D-2004, table 17-1: listening takes it once, learning again
 MAC_AGE_NS = 300 * SECOND_NS  # IEEE 802.1D-2004, table 7-5
 PROCESS_STARTUP = Distribution.fixed(50_000_000)  # 50 ms: HAProxy (groundtruth 17a)
 LINUX_REACHABLE = Distribution.uniform(15 * SECOND_NS, 45 * SECOND_NS)  # base_reachable_time 30 s
@@ -78,6 +80,9 @@ class Switch:
 
     mac_age_ns: int = MAC_AGE_NS
     boots: Distribution = ZERO
+    stp: Literal["none", "rstp"] = "none"
+    takes_over: Distribution = TAKES_OVER
+    forward_delay_ns: int = FORWARD_DELAY_NS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +98,8 @@ class Cable:
     duplicate: float = 0.0
     reorder: float = 0.0
     corrupt: float = 0.0
+    edge: bool = True
+    lag: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

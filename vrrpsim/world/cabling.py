@@ -1,7 +1,8 @@
 """Switches and the cables between them: what is plugged in where, what has power, what each cable does.
 
 All segments share them. What a frame finds there is the segment's (`switched_segment`); here cables are
-pulled, switches lose power, and cards at the other end see their carrier go.
+pulled, switches lose power, and cards at the other end see their carrier go. Which of several ways between
+switches is open, and since when, says the spanning tree: what is open never has a loop.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import NamedTuple
 from vrrpsim.scenario.model import Cable, Scenario, Switch
 from vrrpsim.scenario.random_streams import Numbered
 
-from .calendar import Kind
+from .calendar import Alarm, Kind
 from .context import Context
 from .frame import Frame
 from .impairment import ActiveImpairment, always, fate
@@ -34,7 +35,7 @@ class LearningSwitch:
         self.name = name
         self.model = model
         self.powered = True
-        self.cables: list[LaidCable] = []
+        self.cables: list[LaidCable] = []  # of a LAG only the first
         self._table: dict[tuple[str, bytes], Learned] = {}
 
     def learn(self, segment: str, mac: bytes, cable: LaidCable, now_ns: int) -> bool:
@@ -62,18 +63,23 @@ End = LearningSwitch | Port
 
 
 class LaidCable:
-    """One cable. Its ends are a switch and another switch, or a card."""
+    """One cable. Its ends are a switch and another switch, or a card.
 
-    def __init__(self, context: Context, model: Cable, one: End, other: End) -> None:
+    `lag`: all cables that are one to the switches, this one among them; the first speaks for them.
+    """
+
+    def __init__(self, context: Context, model: Cable, one: End, other: End, rank: int) -> None:
         self.context = context
         self.name = model.name
         self.model = model
         self.ends = one, other
         self.pulled = False
+        self.blocked = False  # by the spanning tree
+        self.opens = Alarm(context.calendar, Kind.KERNEL, rank)
+        self.openings = 0
+        self.lag: list[LaidCable] = [self]
         self.effects: list[ActiveImpairment] = []
-        self._switches = [end for end in self.ends if isinstance(end, LearningSwitch)]
-        for switch in self._switches:
-            switch.cables.append(self)
+        self.switches = [end for end in self.ends if isinstance(end, LearningSwitch)]
         fixed = model.delay.kind == "fixed" and model.jitter is None
         self._plain_delay_ns = model.delay.parameters[0] if fixed else None
         self._numbers: Counter[tuple[str, str]] = Counter()  # frames so far by (from, flow)
@@ -83,9 +89,31 @@ class LaidCable:
             self.effects.append(ActiveImpairment(context, f"cable/{self.name}", own))
 
     @property
+    def first(self) -> LaidCable:
+        """What switches take it for: itself, or the first of its LAG."""
+        return self.lag[0]
+
+    @property
     def up(self) -> bool:
         """Plugged in, between what has power."""
-        return not self.pulled and all(switch.powered for switch in self._switches)
+        return not self.pulled and all(switch.powered for switch in self.switches)
+
+    @property
+    def works(self) -> bool:
+        """It is up, or another one of its LAG."""
+        return any(cable.up for cable in self.lag)
+
+    @property
+    def open(self) -> bool:
+        """Frames pass."""
+        return not self.first.blocked and self.works
+
+    def carrier_of(self, source: bytes, destination: bytes) -> LaidCable:
+        """The cable of its LAG that takes frames between two MACs; of those that are up, if any is."""
+        if len(self.lag) == 1:
+            return self
+        able = [cable for cable in self.lag if cable.up] or self.lag
+        return able[(sum(source) + sum(destination)) % len(able)]
 
     def beyond(self, end: End) -> End:
         """The other end."""
@@ -133,18 +161,35 @@ class Cabling:
         self.of_card: dict[str, LaidCable] = {}  # by the name of the port
         self.observers: list[Callable[[], None]] = []  # called when frames find other ways
         self._boots: Counter[str] = Counter()
+        self._cards: list[tuple[Port, LaidCable]] = []
         self._lit: dict[str, bool] = {}  # whether each card that has a cable sees a carrier by it
+        self._trunks: list[LaidCable] = []  # between switches, of each LAG the first
 
     def plug_in(self, models: Iterable[Cable], cards: Mapping[str, Port]) -> None:
-        """Lay the cables; cards by the names that cables call them."""
+        """Lay the cables; cards by the names that cables call them. All has been so for long."""
         ends: dict[str, End] = {**self.switches, **cards}
-        for model in models:
+        lags: dict[str, list[LaidCable]] = {}
+        for rank, model in enumerate(models, 1):
             one, other = (ends[end] for end in model.ends)
-            cable = self.cables[model.name] = LaidCable(self.context, model, one, other)
+            cable = self.cables[model.name] = LaidCable(self.context, model, one, other, rank)
+            if model.lag is not None:
+                cable.lag = lags.setdefault(model.lag, [])
+                cable.lag.append(cable)
             for end in cable.ends:
                 if isinstance(end, Port):
                     self.of_card[end.name] = cable
                     self._lit[end.name] = True
+                    self._cards.append((end, cable))
+            if cable.first is cable:
+                for switch in cable.switches:
+                    switch.cables.append(cable)
+                if len(cable.switches) == 2:
+                    self._trunks.append(cable)
+        tree = self._tree()
+        for trunk in self._trunks:
+            trunk.blocked = trunk not in tree
+
+    # --- what befalls them
 
     def pull(self, name: str, out: bool) -> None:
         """Somebody pulls a cable, or puts it back."""
@@ -186,28 +231,96 @@ class Cabling:
         there = [cable.beyond(self.switches[switch]) for cable in self.switches[switch].cables]
         return [end for end in there if isinstance(end, Port)]
 
-    def card_lost(self, port: Port) -> None:
-        """A card has no carrier, and the switch sees it: MACs behind the cable are forgotten."""
+    def card_linked(self, port: Port, up: bool) -> None:
+        """The switch sees the card at the end of a cable come or go."""
         cable = self.of_card.get(port.name)
-        if cable is not None:
-            self._forget_behind(cable)
+        if cable is None:
+            return
+        if up:
+            self._listen(cable)
+        else:
+            self._close(cable)
+        self._ways_changed()
+
+    # --- what follows
 
     def _look_at_links(self) -> None:
-        """Cards see their carrier come and go; MACs behind a dead cable are forgotten."""
-        for cable in self.cables.values():
-            if not cable.up:
-                self._forget_behind(cable)
-        for observe in self.observers:
-            observe()
-        for name, lit in self._lit.items():
-            cable = self.of_card[name]
-            if cable.up != lit:
-                self._lit[name] = not lit
-                [port] = [end for end in cable.ends if isinstance(end, Port)]
-                port.owner.light(port, not lit)
+        """Cards see their carrier come and go; the spanning tree opens other ways where there are any."""
+        self._grow_tree()
+        self._ways_changed()
+        for port, cable in self._cards:
+            if cable.up != self._lit[port.name]:
+                self._lit[port.name] = cable.up
+                if cable.up:
+                    self._listen(cable)
+                else:
+                    self._close(cable)
+                port.owner.light(port, cable.up)
         self.context.reconsider()
 
-    def _forget_behind(self, cable: LaidCable) -> None:
-        for end in cable.ends:
-            if isinstance(end, LearningSwitch):
-                end.forget(cable)
+    def _ways_changed(self) -> None:
+        for observe in self.observers:
+            observe()
+
+    def _grow_tree(self) -> None:
+        tree = self._tree()
+        for trunk in self._trunks:
+            if trunk not in tree:
+                self._close(trunk)
+            elif trunk.blocked and not trunk.opens.pending:
+                trunk.openings += 1
+                purpose = f"spanning-tree/{trunk.name}/{trunk.openings}"
+                streams = self.context.streams
+                delays = [
+                    streams.draw_ns(switch.model.takes_over, f"{purpose}/{switch.name}")
+                    for switch in trunk.switches
+                    if switch.model.stp == "rstp"
+                ]
+                self._open_after(max(delays, default=0), trunk)
+
+    def _tree(self) -> set[LaidCable]:
+        """The trunks by which each part's first switch reaches the others over the fewest cables."""
+        found: set[LaidCable] = set()
+        reached: set[LearningSwitch] = set()
+        for root in self.switches.values():
+            if root in reached or not root.powered:
+                continue
+            reached.add(root)
+            queue = [root]
+            for here in queue:
+                for cable in here.cables:
+                    there = cable.beyond(here)
+                    if isinstance(there, LearningSwitch) and there not in reached and cable.works:
+                        reached.add(there)
+                        queue.append(there)
+                        found.add(cable)
+        return found
+
+    def _listen(self, cable: LaidCable) -> None:
+        """A card's port comes up: an edge port forwards at once, another one listens and learns first."""
+        [switch] = cable.switches
+        if switch.model.stp == "rstp" and not cable.model.edge:
+            cable.blocked = True
+            self._open_after(2 * switch.model.forward_delay_ns, cable)
+
+    def _open_after(self, delay_ns: int, cable: LaidCable) -> None:
+        if delay_ns:
+            cable.opens.set(delay_ns, self._open, cable)
+        else:
+            cable.blocked = False
+
+    def _open(self, cable: LaidCable) -> None:
+        cable.blocked = False
+        if len(cable.switches) == 2:  # a topology change: MACs may be elsewhere
+            for switch in self.switches.values():
+                switch.forget()
+        self._ways_changed()
+        self.context.reconsider()
+
+    def _close(self, cable: LaidCable) -> None:
+        """No frame passes any more: MACs behind it are forgotten."""
+        if len(cable.switches) == 2:
+            cable.blocked = True
+        cable.opens.cancel()
+        for switch in cable.switches:
+            switch.forget(cable)

@@ -76,7 +76,7 @@ class Client:
         port.carrier = up
         if not up:
             port.cache.clear()
-        port.segment.link_changed(port)
+        port.segment.link_changed(port, up)
 
     def evaluate(self) -> None:
         """Record whether a request sent now is answered, by whom, and if not, why not."""

@@ -54,6 +54,7 @@ class Node(Machine):
             port.reported = port.carrier
             self._own[port.interface] = self.configured[port.interface]
             self.configure(port)
+            port.segment.link_changed(port, port.carrier)
         self.start_processes()
         self.context.reconsider()
 
@@ -92,6 +93,7 @@ class Node(Machine):
             port.virtual_macs.clear()
             port.dropped.clear()
             port.cache.clear()
+            port.segment.link_changed(port, False)
         for report in self._reports.values():
             report.cancel()
         self._watched_ns = -LINK_WATCH_NS
@@ -182,7 +184,7 @@ class Node(Machine):
         if port.carrier == carrier:
             return
         port.carrier = carrier
-        port.segment.link_changed(port)
+        port.segment.link_changed(port, carrier and self.up)
         self._reports[interface].cancel()
         delay_ns = 0 if at_once else self._link_watch_ns(port)
         if delay_ns:

@@ -136,7 +136,7 @@ class Segment(Generic[PortT]):
         """A port was added, joined or left a group, or a MAC is behind another port."""
         self._members.clear()
 
-    def link_changed(self, port: PortT) -> None:
+    def link_changed(self, port: PortT, up: bool) -> None:
         """A port has its carrier or lost it, which the switch takes no notice of."""
 
     def where(self, asker: PortT, mac: bytes) -> PortT | None:

@@ -48,10 +48,9 @@ class SwitchedSegment(Segment[Port]):
         super().membership_changed()
         self._unreached.clear()
 
-    def link_changed(self, port: Port) -> None:
+    def link_changed(self, port: Port, up: bool) -> None:
         """A card has its carrier or lost it."""
-        if not port.carrier:
-            self._cabling.card_lost(port)
+        self._cabling.card_linked(port, up)
 
     # --- frames on their way
 
@@ -69,7 +68,8 @@ class SwitchedSegment(Segment[Port]):
             self.lose(sender, receiver, frame, "cable")
         cable = self._cabling.of_card.get(sender.name)
         if cable is not None:
-            self._send(cable, sender, sender, frame)
+            if cable.open:
+                self._send(cable, sender, sender, frame)
         else:  # a stranger
             self._forward(self._first_switch, None, sender, frame)
 
@@ -80,14 +80,14 @@ class SwitchedSegment(Segment[Port]):
 
     def _send(self, cable: LaidCable, end: End, sender: Port, frame: Frame) -> None:
         there = cable.beyond(end)
-        arrivals, reason = cable.carry(end, frame)
+        arrivals, reason = cable.carrier_of(frame.src_mac, frame.dst_mac).carry(end, frame)
         for delay_ns, arriving in arrivals:
             self._calendar.post(delay_ns, self._order, self._arrive, (cable, there, sender, arriving))
         if reason:
             self._lose_beyond(cable, there, sender, frame, reason)
 
     def _arrive(self, cable: LaidCable, end: End, sender: Port, frame: Frame) -> None:
-        if not cable.up:
+        if not cable.open:
             self._lose_beyond(cable, end, sender, frame, "cable")
         elif isinstance(end, LearningSwitch):
             self._forward(end, cable, sender, frame)
@@ -107,14 +107,14 @@ class SwitchedSegment(Segment[Port]):
     def _ways_out(self, switch: LearningSwitch, came_by: LaidCable | None, frame: Frame) -> list[LaidCable]:
         entry = self._entry(switch, frame.dst_mac)
         cables = self._open(switch) if entry is None else [entry.cable]
-        return [cable for cable in cables if cable is not came_by and cable.up]
+        return [cable for cable in cables if cable is not came_by and cable.open]
 
     def _entry(self, switch: LearningSwitch, mac: bytes) -> Learned | None:
         return None if mac[0] & 1 else switch.behind(self.name, mac, self._calendar.now_ns)
 
     def _open(self, switch: LearningSwitch) -> list[LaidCable]:
         """The cables of a switch that lead somewhere on this segment."""
-        ends = ((cable, cable.beyond(switch)) for cable in switch.cables if cable.up)
+        ends = ((cable, cable.beyond(switch)) for cable in switch.cables if cable.open)
         return [cable for cable, end in ends if isinstance(end, LearningSwitch) or end.segment is self]
 
     def _deliver(self, sender: Port, receiver: Port, frame: Frame) -> None:
@@ -169,7 +169,7 @@ class SwitchedSegment(Segment[Port]):
             cable = self._cabling.of_card.get(sender.name)
             if cable is None:
                 found.update(self._beyond(self._first_switch, None, ()))
-            elif cable.up:
+            elif cable.open:
                 found.update(self._beyond(cable.beyond(sender), cable, (Hop(cable, sender),)))
         return found
 
@@ -189,7 +189,7 @@ class SwitchedSegment(Segment[Port]):
         cable = self._cabling.of_card.get(asker.name)
         end: End = asker if cable is None else cable.beyond(asker)
         forgets_ns: list[int] = []
-        while isinstance(end, LearningSwitch) and cable is not None and cable.up:
+        while isinstance(end, LearningSwitch) and cable is not None and cable.open:
             entry = self._entry(end, mac)
             if entry is None:
                 reached = dict(self._beyond(end, cable, ()))
@@ -214,7 +214,7 @@ class SwitchedSegment(Segment[Port]):
         if not share or hops is None:
             return 0.0
         for cable, end in hops:
-            share *= cable.passes(end, kinds)
+            share *= cable.carrier_of(sender.mac, receiver.mac).passes(end, kinds)
         return share
 
 

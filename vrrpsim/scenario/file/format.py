@@ -120,6 +120,15 @@ SWITCH = Fields(
     {
         "mac_age": Key(POSITIVE, "How long it remembers behind which cable a MAC is.", to="mac_age_ns"),
         "boots": Key(DISTRIBUTION, "From power_on until it forwards."),
+        "stp": Key(
+            one_of("none", "rstp"), "Rapid spanning tree: of several ways between switches one is open."
+        ),
+        "takes_over": Key(DISTRIBUTION, "With rstp: from a change until another way is open."),
+        "forward_delay": Key(
+            POSITIVE,
+            "With rstp: a port with `edge: false` forwards after twice this long.",
+            to="forward_delay_ns",
+        ),
     },
     "A switch. It learns MACs, each segment for itself, and all cables between switches carry all segments.",
 )
@@ -132,6 +141,8 @@ CABLE = Fields(
             Maybe(NAME), "For events; between two switches `sw1-sw2` if not given. A card's is the card."
         ),
         **_ALWAYS,
+        "edge": Key(TRUTH, "Whether the switch takes the card's port for an edge port (portfast)."),
+        "lag": Key(Maybe(NAME), "Cables of one name between two switches are one cable that survives one."),
     },
     "A cable; its delay, losses and so on are those of each direction.",
 )

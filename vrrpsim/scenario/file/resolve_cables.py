@@ -34,6 +34,7 @@ def resolve_cables(resolver: Surroundings) -> tuple[Cable, ...]:
     cables = tuple(made.cable(index, each) for index, each in enumerate(resolver.scenario.cables))
     if not made.broken and not any(map(resolver.is_damaged, ("nodes", "clients", "switches", "cables"))):
         made.check_segments()
+        made.check_edges(cables)
         made.check_loops(cables)
     return cables
 
@@ -106,20 +107,57 @@ class _Cables:
                     message = "the segment is made of cables: say it of them"
                     self.tree.error(("segments", segment, key), message, at_key=True)
 
+    def check_edges(self, cables: Sequence[Cable]) -> None:
+        """A port that listens first needs a switch that does so; a LAG is between two switches."""
+        models, lags = self.resolver.scenario.switches, dict[str, Cable]()
+        for index, cable in enumerate(cables):
+            path: Keys = ("cables", index)
+            trunk = models.keys() >= set(cable.ends)
+            if not cable.edge and trunk:
+                self.error(path, f"{cable.name} joins two switches: 'edge:' is said of the cable to a card")
+            elif not cable.edge and all(models[end].stp == "none" for end in cable.ends if end in models):
+                self.error(
+                    path, f"a port forwards at once without spanning tree: {cable.name} needs 'stp: rstp'"
+                )
+            if cable.lag is None:
+                continue
+            first = lags.setdefault(cable.lag, cable)
+            if not trunk or set(first.ends) != set(cable.ends):
+                self.error(path, f"the cables of a LAG join the same two switches, and {cable.name} does not")
+
     def check_loops(self, cables: Sequence[Cable]) -> None:
         """Two ways between two switches would let a broadcast go round for ever."""
-        groups = {switch: {switch} for switch in self.switches}
+        models = self.resolver.scenario.switches
+        ways: dict[str, dict[str, None]] = {switch: {} for switch in models}
+        lags: set[str] = set()
         for index, cable in enumerate(cables):
-            one, other = (groups.get(end) for end in cable.ends)
-            if one is None or other is None:
+            one, other = cable.ends
+            if one not in models or other not in models or cable.lag in lags:
                 continue
-            if one is other:
-                self.error(
-                    ("cables", index), f"{cable.name} closes a loop: there is another way between its ends"
-                )
+            lags.update([cable.lag] if cable.lag else ())
+            loop = _way(ways, one, other)
+            deaf = [switch for switch in loop if models[switch].stp == "none"]
+            if deaf:
+                message = f"{cable.name} closes a loop: {' and '.join(deaf)} would need 'stp: rstp'"
+                self.error(("cables", index), message)
                 return
-            one |= other
-            groups.update(dict.fromkeys(one, one))
+            ways[one][other] = ways[other][one] = None
+
+
+def _way(ways: Mapping[str, Mapping[str, None]], one: str, other: str) -> list[str]:
+    """The switches on a way from one to another; none if there is no way."""
+    came_from = {one: ""}
+    queue = [one]
+    for here in queue:
+        for there in ways[here]:
+            if there not in came_from:
+                came_from[there] = here
+                queue.append(there)
+    found, here = list[str](), other if other in came_from else ""
+    while here:
+        found.append(here)
+        here = came_from[here]
+    return found[::-1]
 
 
 def _sockets(nodes: Mapping[str, Node], clients: Mapping[str, Client]) -> Iterator[tuple[str, str]]:
