@@ -60,7 +60,7 @@ def _segments(scenario: Scenario) -> Iterator[tuple[Keys, str]]:
         if switch.stp == "rstp":
             yield (
                 ("switches", name, "stp"),
-                "a kernel bridge knows the old spanning tree, and not the rapid one",
+                "a kernel bridge knows the old spanning tree only",
             )
     for index, cable in enumerate(scenario.cables):
         if cable.lag is not None:
