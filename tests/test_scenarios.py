@@ -122,6 +122,8 @@ def test_another_client_changes_nothing(name, tmp_path):
     lines = path_of(name).read_text(encoding="utf-8").splitlines()
     last = next(i for i, line in enumerate(lines) if line.startswith(("events:", "expect:")))
     lines.insert(last, f'  another: {{segment: {first.segment}, target: "{target}", every: 70ms}}\n')
+    if scenario.cables:
+        lines.insert(lines.index("cables:") + 1, f"  - [another, {next(iter(scenario.switches))}]")
     copy = tmp_path / f"{name}.yaml"
     copy.write_text("\n".join(lines) + "\n", encoding="utf-8")
     run = vrrpsim.load(copy).run()
