@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from vrrpsim.keepalived.commands import meaning_of
 from vrrpsim.scenario.model import Scenario
@@ -19,8 +19,7 @@ def event_words(verb: str, targets: Sequence[str], detail: str) -> str:
     return " ".join(word for word in (verb, whom, detail) if word)
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """An event of the scenario, or its end where `undone`. `nodes` are those it met.
 
     `between`: it met what lies between them, a switch or a cable, and so perhaps any of them.
@@ -114,5 +113,5 @@ def causes(
             found.append(cause)
         elif record.number in fired:
             cause = fired[record.number]
-            found.append(replace(cause, at_ns=record.at_ns, undone=True))
+            found.append(cause._replace(at_ns=record.at_ns, undone=True))
     return tuple(found)

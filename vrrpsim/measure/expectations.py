@@ -8,7 +8,7 @@ Bounds on percentiles speak of a sweep; a single run leaves them out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from vrrpsim.scenario.model import Bound, Expect, Owns
 
@@ -24,8 +24,7 @@ HARM = (
 )  # a least of one of these is damage that a scenario is there to show
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """One expectation judged. `measured` is ns, for `moves` a count, for `owner` names; None: nothing.
 
     `ok` None is unknown. `span` is where the worst of it stood, start and end in ns.
@@ -128,7 +127,7 @@ def _outage(bound: Bound, clients: Mapping[str, ClientView]) -> Verdict:
         return _compare(bound, worst.length_ns, span)
     verdict = _compare(bound, worst.length_ns, span, "not over when the run ended")
     within = verdict.ok and bound.statistic == "max"  # but how long it really was nobody knows
-    return replace(verdict, ok=None) if within else verdict
+    return verdict._replace(ok=None) if within else verdict
 
 
 def _compare(bound: Bound, value: int | None, span: tuple[int, int] | None = None, note: str = "") -> Verdict:

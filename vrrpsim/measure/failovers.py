@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from enum import Enum
 from operator import attrgetter
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from vrrpsim.protocol.configuration import InstanceConfig
 from vrrpsim.protocol.reasons import Reason
@@ -58,8 +58,7 @@ class FailoverKind(Enum):
     HEAL = "heal"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One part of the waterfall; None where nothing shows its end. `keyword` governs its length.
 
     The keyword accounts for lengths from `least_ns` to `most_ns`; no host is later than `keywords.LATE_NS`.

@@ -11,14 +11,14 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import NamedTuple
 
 from vrrpsim.trace import AddressChange, NodeChange, Record
 
 HAND_OVER_NS = 50_000_000  # two owners for longer than this are no hand-over any more
 
 
-@dataclass(frozen=True, slots=True)
-class Tenure:
+class Tenure(NamedTuple):
     """One node owning one address. `ended` is False where only the horizon cut it.
 
     `resumed` says that the machine woke up with the address; no election gave it.
@@ -32,8 +32,7 @@ class Tenure:
     resumed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A stretch in which an address had several owners, or none. `ended` as in `Tenure`."""
 
     address: str

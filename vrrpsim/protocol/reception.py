@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from .ah import SecurityAssociation
 from .configuration import (
@@ -45,8 +46,7 @@ _IP_HEADER_BYTES = {4: 20, 6: 40}
 _ETHERNET_MINIMUM_PAYLOAD = 46  # shorter IP packets are padded to this (K3)
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """An advert that passed every check.
 
     `old_unicast` is how the instance computes checksums from now on: what it was before, or True because

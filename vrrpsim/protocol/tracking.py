@@ -7,7 +7,6 @@ one of them changes, so nothing is counted up and down and nothing can drift.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from .configuration import OWNER_PRIORITY, InstanceConfig, ProcessConfig, ScriptConfig, Track
@@ -51,8 +50,7 @@ def quorum_ok(process: ProcessConfig, count: int) -> bool:
     return process.quorum <= count and (process.quorum_max is None or count <= process.quorum_max)
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """All that a daemon knows of its surroundings; absent names are unknown or 0."""
 
     interfaces_down: frozenset[str]

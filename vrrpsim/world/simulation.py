@@ -8,7 +8,9 @@ the keys that the parts' calendars served: the trace is that of one world, recor
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from heapq import heappop, merge
@@ -24,6 +26,7 @@ from .context import Whole, whole_of
 from .forcing import Forcing
 from .world import World
 
+OBJECTS_AT_ONCE = 50_000  # between two looks for garbage
 TASKS = 32  # that parts are bundled to where others work
 BUILT, STARTED = -2, -1  # instants before the first one of the calendar
 
@@ -58,15 +61,28 @@ def simulate(
     used = scenario.seed if seed is None else seed
     tells_leaps = fast_forward is True and level is not Level.STATES  # as one world does
     parts = [] if forcing is not None or tells_leaps else separate(scenario)
-    if len(parts) < 2:
-        return World(scenario, used, level, fast_forward, forcing).run()
-    whole = whole_of(scenario)
-    bundles = [parts] if over is map else [parts[first::TASKS] for first in range(min(TASKS, len(parts)))]
-    run = partial(_run_parts, whole, used, level, fast_forward)
-    trace = Trace(level)
-    trace.records = list(_in_one(list(chain.from_iterable(over(run, bundles)))))
-    trace.end_ns = scenario.duration_ns
-    return trace
+    with _few_collections():
+        if len(parts) < 2:
+            return World(scenario, used, level, fast_forward, forcing).run()
+        whole = whole_of(scenario)
+        bundles = [parts] if over is map else [parts[first::TASKS] for first in range(min(TASKS, len(parts)))]
+        run = partial(_run_parts, whole, used, level, fast_forward)
+        trace = Trace(level)
+        trace.records = list(_in_one(list(chain.from_iterable(over(run, bundles)))))
+        trace.end_ns = scenario.duration_ns
+        return trace
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Look for garbage rarely: a run makes hardly any before it ends, and then all of it is."""
+    usual = gc.get_threshold()
+    if usual[0]:
+        gc.set_threshold(max(usual[0], OBJECTS_AT_ONCE), *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 def separate(scenario: Scenario) -> list[Scenario]:
