@@ -2,12 +2,14 @@
 
 import os
 import signal
+import threading
+import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
-from vrrpsim.explore import parcels
+from vrrpsim.explore import parcels, workers
 from vrrpsim.explore.trial import Batch, TrialRow
 from vrrpsim.explore.workers import Workers, WorkersError, collect
 from vrrpsim.scenario.model import Scenario
@@ -128,3 +130,27 @@ def test_tasks_of_a_foreign_executor_take_seconds():
     with ThreadPoolExecutor(1) as executor:
         collect(CELLS[:1], range(400), Workers(1, executor), work=noted)
     assert max(sizes) == 40  # 2 s of work that says it takes 50 ms a run
+
+
+def test_an_interrupt_while_workers_start_waits_whichever_thread_gets_it():
+    """Numpy's threads do not hold signals back; half a start left workers whose semaphores were gone."""
+    idle = threading.Event()
+    other = threading.Thread(target=idle.wait)
+    other.start()
+    reached = []
+
+    def start():
+        with workers._without_interrupts():
+            signal.pthread_kill(other.ident, signal.SIGINT)
+            time.sleep(0.2)
+            reached.append(True)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            start()
+    finally:
+        idle.set()
+        other.join()
+    assert reached
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -18,7 +18,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from typing import Any, Generic, Protocol, TypeVar
 
 from vrrpsim.scenario.model import Scenario
@@ -161,11 +161,20 @@ def _without_interrupts() -> Iterator[None]:
     from multiprocessing import resource_tracker  # not in a browser
 
     resource_tracker.ensure_running()  # it would unblock SIGINT under way
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    handler = signal.getsignal(signal.SIGINT)
+    ours = callable(handler) and current_thread() is main_thread()
+    if ours:  # a mask does not do: threads of libraries take the signal, and it is raised in this one
+        signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # what starts inherits it
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if ours:
+            signal.signal(signal.SIGINT, handler)
+    if came and callable(handler):
+        handler(came[0], None)
 
 
 def _begin_work() -> None:
