@@ -108,6 +108,7 @@ ORDER = (
     ("Scenario", "The file"),
     ("Segment", "Segments"),
     ("Switch", "Switches"),
+    ("Snooping", "Snooping"),
     ("Cable", "Cables"),
     ("Node", "Nodes"),
     ("Interface", "Interfaces of a node"),

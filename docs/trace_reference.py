@@ -76,7 +76,7 @@ OWN_FIELDS = {
     "FrameLost.source": "from which card",
     "FrameLost.destination": "to which card",
     "FrameLost.kind": "`vrrp`, `arp`, `garp`, `nd`, `icmp` or `app`",
-    "FrameLost.reason": "`loss`, `burst`, `partition`, `corrupt`; `carrier`: a link is down; `cable`: no cable that works leads there; `down`: the receiver's machine does not run; `unresolved`: nobody told the MAC",
+    "FrameLost.reason": "`loss`, `burst`, `partition`, `corrupt`; `carrier`: a link is down; `cable`: no cable that works leads there; `snooping`: a switch knows of no member of the group; `down`: the receiver's machine does not run; `unresolved`: nobody told the MAC",
     "Reachability.client": "which client",
     "Reachability.reachable": "whether its requests are answered from now on",
     "Reachability.node": "the node that they reach, or empty",

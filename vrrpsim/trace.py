@@ -152,7 +152,7 @@ class Gratuitous(NamedTuple):
 class FrameLost(NamedTuple):
     """A frame did not arrive.
 
-    `reason` is loss, burst, partition, corrupt, carrier, cable, down or unresolved.
+    `reason` is loss, burst, partition, corrupt, carrier, cable, snooping, down or unresolved.
     """
 
     at_ns: int

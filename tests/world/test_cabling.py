@@ -576,6 +576,74 @@ def test_a_machine_that_boots_waits_for_its_port_too() -> None:
     assert 30 * S <= healed[0] < 31 * S + 10 * MS
 
 
+# --- snooping
+
+
+def snooped(*events: dict[str, Any], sw1: Any, sw2: Any = None) -> dict[str, Any]:
+    """The cluster on sw1, with IGMP snooping that also prunes 224.0.0.0/24, against RFC 4541."""
+    words = {"sw1": sw1, "sw2": sw2}
+    switches = {
+        name: {} if each is None else {"igmp_snooping": {"link_local": "prune"} | each}
+        for name, each in words.items()
+    }
+    cables = [["lb1/eth0", "sw1"], ["lb2/eth0", "sw1"], ["web", "sw1"], ["sw1", "sw2"]]
+    return cluster(*events, switches=switches, cables=cables, duration="600s")
+
+
+def pruned(made: World) -> list[int]:
+    """In which seconds lb2 misses adverts because a switch knows of no member."""
+    lost = records(made, FrameLost, destination="lb2:eth0", reason="snooping", kind="vrrp")
+    return [each.at_ns // S for each in lost]
+
+
+def test_without_a_querier_adverts_die_with_the_membership() -> None:
+    """260 s after lb2 reported its group the switch forgets it, and lb2 hears nobody."""
+    made = run(snooped(sw1={}))
+    assert [(at_ns // S, name) for at_ns, name in masters(made) if at_ns > 19 * S] == [(263, "lb2")]
+    assert pruned(made)[:3] == [260, 261, 262]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"sw1": {"querier": "self"}},
+        {"sw1": {}, "sw2": {"querier": "self"}},
+        {"sw1": {"link_local": "flood"}},
+    ],
+)
+def test_with_a_querier_anywhere_or_as_the_rfc_wants_it_they_live(words: Any) -> None:
+    made = run(snooped(**words))
+    assert [name for at_ns, name in masters(made) if at_ns > 19 * S] == []
+
+
+def test_a_querier_that_goes_is_missed_a_membership_after_its_last_query() -> None:
+    made = run(snooped({"at": "130s", "link_down": "sw1-sw2"}, sw1={}, sw2={"querier": "self"}))
+    assert pruned(made)[0] in (385, 386)  # 125 + 260
+    assert [name for at_ns, name in masters(made) if at_ns > 19 * S] == ["lb2"]
+
+
+def test_who_reports_again_is_heard_again() -> None:
+    events = [
+        {"at": "300s", "restart": "lb2/keepalived"},
+        {"at": "580s", "link_down": "lb2/eth0", "for": "1s"},
+    ]
+    found = pruned(run(snooped(*events, sw1={})))
+    assert {each for each in found if each < 270} == set(range(260, 270))
+    assert [each for each in found if 303 < each < 560] == []
+    assert [each for each in found if 564 < each < 579]
+    assert [each for each in found if each > 582] == []
+
+
+def test_mld_snooping_prunes_groups_of_the_link_as_well() -> None:
+    document = snooped(sw1={"link_local": "flood"})
+    document["segments"] = {"lan": {"subnet": "2001:db8::/64"}}
+    document["clients"] = {"web": {"segment": "lan", "target": "[fe80::100]:80"}}
+    for number, each in enumerate(document["nodes"].values(), 1):
+        each["interfaces"]["eth0"]["address"] = f"2001:db8::{number}/64"
+        each["keepalived"]["vrrp_instances"]["VI_1"] |= {"version": 3, "virtual_ipaddress": ["fe80::100"]}
+    assert pruned(run(document))[0] == 260
+
+
 # --- a cluster on it
 
 

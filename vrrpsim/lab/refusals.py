@@ -62,6 +62,9 @@ def _segments(scenario: Scenario) -> Iterator[tuple[Keys, str]]:
                 ("switches", name, "stp"),
                 "a kernel bridge knows the old spanning tree only",
             )
+        if switch.igmp_snooping is not None:
+            why = "a kernel bridge floods 224.0.0.0/24 always"
+            yield ("switches", name, "igmp_snooping"), why
     for index, cable in enumerate(scenario.cables):
         if cable.lag is not None:
             yield ("cables", index, "lag"), "its bridges are joined by single cables"

@@ -38,6 +38,7 @@ __all__ = [
     "Process",
     "Scenario",
     "Segment",
+    "Snooping",
     "Stalls",
     "Switch",
     "Target",
@@ -55,6 +56,7 @@ SEGMENT_DELAY = Distribution.fixed(100_000)  # 100 us
 CABLE_DELAY = Distribution.fixed(50_000)  # 50 us: two of them and a switch between are one segment
 TAKES_OVER = Distribution.uniform(50_000_000, 1_000_000_000)  # RSTP: proposal and agreement, hop by hop
 FORWARD_DELAY_NS = 15 * SECOND_NS  # 802.1D-2004, table 17-1: listening takes it once, learning again
+MEMBERSHIP_NS = 260 * SECOND_NS  # RFC 2236 §8.4: group membership interval
 MAC_AGE_NS = 300 * SECOND_NS  # IEEE 802.1D-2004, table 7-5
 PROCESS_STARTUP = Distribution.fixed(50_000_000)  # 50 ms: HAProxy (groundtruth 17a)
 LINUX_REACHABLE = Distribution.uniform(15 * SECOND_NS, 45 * SECOND_NS)  # base_reachable_time 30 s
@@ -74,6 +76,15 @@ class Segment:
     corrupt: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Snooping:
+    """IGMP and MLD snooping: frames to a group go only to where a member has reported (RFC 4541)."""
+
+    querier: Literal["none", "self"] = "none"
+    link_local: Literal["flood", "prune"] = "flood"
+    membership_ns: int = MEMBERSHIP_NS
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
     """A switch, which cables lead to; it learns MACs and forgets them when it has no power."""
@@ -83,6 +94,7 @@ class Switch:
     stp: Literal["none", "rstp"] = "none"
     takes_over: Distribution = TAKES_OVER
     forward_delay_ns: int = FORWARD_DELAY_NS
+    igmp_snooping: Snooping | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ from .frame import Frame
 from .impairment import ActiveImpairment, always, fate
 from .port import Port
 
+QUERIES_NS = 125_000_000_000  # RFC 2236 §8.2: from one general query to the next
+
 
 class Learned(NamedTuple):
     """Behind which cable a MAC was, and when it was last seen there."""
@@ -163,6 +165,8 @@ class Cabling:
         self._boots: Counter[str] = Counter()
         self._cards: list[tuple[Port, LaidCable]] = []
         self._lit: dict[str, bool] = {}  # whether each card that has a cable sees a carrier by it
+        self._asks: set[str] = set()  # switches to which a querier speaks
+        self._asked: dict[str, int] = {}  # when one did last, to others
         self._trunks: list[LaidCable] = []  # between switches, of each LAG the first
 
     def plug_in(self, models: Iterable[Cable], cards: Mapping[str, Port]) -> None:
@@ -188,6 +192,34 @@ class Cabling:
         tree = self._tree()
         for trunk in self._trunks:
             trunk.blocked = trunk not in tree
+
+        self._look_for_queriers()
+
+    def asked_ns(self, switch: LearningSwitch) -> int | None:
+        """When members of groups were asked last to report, on switches this one is connected to."""
+        if switch.name in self._asks:
+            return self.context.calendar.now_ns // QUERIES_NS * QUERIES_NS
+        return self._asked.get(switch.name)
+
+    def _look_for_queriers(self) -> None:
+        """Who asks once is heard as far as frames pass; of who no longer does, the last time is known."""
+        now_ns = self.context.calendar.now_ns
+        asks: set[str] = set()
+        for switch in self.switches.values():
+            snooping = switch.model.igmp_snooping
+            if snooping is not None and snooping.querier == "self" and switch.powered:
+                asks |= self._part(switch)
+        for name in self._asks - asks:
+            self._asked[name] = now_ns // QUERIES_NS * QUERIES_NS
+        self._asks = asks
+
+    def _part(self, switch: LearningSwitch) -> set[str]:
+        """The switches that frames of one come to."""
+        queue = [switch]
+        for here in queue:
+            ends = (cable.beyond(here) for cable in here.cables if cable.open)
+            queue += [end for end in ends if isinstance(end, LearningSwitch) and end not in queue]
+        return {each.name for each in queue}
 
     # --- what befalls them
 
@@ -259,6 +291,7 @@ class Cabling:
         self.context.reconsider()
 
     def _ways_changed(self) -> None:
+        self._look_for_queriers()
         for observe in self.observers:
             observe()
 

@@ -18,6 +18,9 @@ from .frame import Frame
 from .port import Port
 from .segment import Segment
 
+IPV4_GROUP = b"\x01\0\x5e\0\0"  # of 224.0.0.0/24; three bytes of it are of all groups
+IPV6_GROUP = b"\x33\x33"
+
 
 class Hop(NamedTuple):
     """A cable, and the end that a frame comes from."""
@@ -32,6 +35,7 @@ class SwitchedSegment(Segment[Port]):
     one_hop = False
 
     def __init__(self, context: Context, cabling: Cabling, name: str, rank: int, model: SegmentModel) -> None:
+        self._joined: dict[tuple[str, bytes], int] = {}  # when a port reported a group by itself
         super().__init__(context, name, rank, model)
         self._cabling = cabling
         self._ways: dict[str, dict[str, tuple[Hop, ...]]] = {}  # by the names of both ports
@@ -47,10 +51,15 @@ class SwitchedSegment(Segment[Port]):
         """A port was added, or joined or left a group."""
         super().membership_changed()
         self._unreached.clear()
+        now_ns = self._calendar.now_ns
+        members = {(port.name, group) for port in self.ports for group in port.groups}
+        self._joined = {member: self._joined.get(member, now_ns) for member in members}
 
     def link_changed(self, port: Port, up: bool) -> None:
         """A card has its carrier or lost it."""
         self._cabling.card_linked(port, up)
+        if up:  # the kernel reports its groups again
+            self._joined.update(((port.name, group), self._calendar.now_ns) for group in port.groups)
 
     # --- frames on their way
 
@@ -101,8 +110,24 @@ class SwitchedSegment(Segment[Port]):
             self.context.reconsider()
         for cable in self._ways_out(switch, came_by, frame):
             end = cable.beyond(switch)
-            if isinstance(end, LearningSwitch) or _takes(end, frame):
+            if not isinstance(end, LearningSwitch) and not _takes(end, frame):
+                continue
+            if self._prunes(switch, end, frame.dst_mac):
+                self._lose_beyond(cable, end, sender, frame, "snooping")
+            else:
                 self._send(cable, switch, sender, frame)
+
+    def _prunes(self, switch: LearningSwitch, end: End, group: bytes) -> bool:
+        """Whether a switch knows of no member of a group at the other end of a cable (RFC 4541 §2.1.2)."""
+        snooping = switch.model.igmp_snooping
+        if snooping is None or (group[:3] != IPV4_GROUP[:3] and group[:2] != IPV6_GROUP):
+            return False
+        if group[:5] == IPV4_GROUP and snooping.link_local == "flood":
+            return False
+        asked_ns = self._cabling.asked_ns(switch)
+        reported_ns = asked_ns if isinstance(end, LearningSwitch) else self._joined.get((end.name, group))
+        latest_ns = max((each for each in (asked_ns, reported_ns) if each is not None), default=None)
+        return latest_ns is None or self._calendar.now_ns >= latest_ns + snooping.membership_ns
 
     def _ways_out(self, switch: LearningSwitch, came_by: LaidCable | None, frame: Frame) -> list[LaidCable]:
         entry = self._entry(switch, frame.dst_mac)

@@ -32,6 +32,7 @@ from vrrpsim.scenario.model import (
     Process,
     Scenario,
     Segment,
+    Snooping,
     Stalls,
     Starts,
     Switch,
@@ -114,6 +115,21 @@ SEGMENT = Fields(
     },
     "A shared L2 domain.",
 )
+SNOOPING = Fields(
+    "Snooping",
+    Snooping,
+    {
+        "querier": Key(
+            one_of("none", "self"), "Whether this switch asks who is a member; one that does is enough."
+        ),
+        "link_local": Key(
+            one_of("flood", "prune"),
+            "What it does with 224.0.0.0/24, so with VRRP over IPv4: RFC 4541 wants `flood`.",
+        ),
+        "membership": Key(POSITIVE, "How long a report is remembered.", to="membership_ns"),
+    },
+    "Multicast goes only to where a member has reported; without a querier nobody reports a second time.",
+)
 SWITCH = Fields(
     "Switch",
     Switch,
@@ -129,6 +145,7 @@ SWITCH = Fields(
             "With rstp: a port with `edge: false` forwards after twice this long.",
             to="forward_delay_ns",
         ),
+        "igmp_snooping": Key(Maybe(SNOOPING), "IGMP and MLD snooping; none if not given."),
     },
     "A switch. It learns MACs, each segment for itself, and all cables between switches carry all segments.",
 )
