@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from vrrpsim.build import load
 from vrrpsim.cli import main
 
 SCENARIO = """
@@ -35,6 +36,18 @@ def scenario(folder, name="x", keepalived=INLINE, events="[]"):
 def test_a7_a_name_holds_no_terminal_command(tmp_path, capsys, character):
     assert main(["run", str(scenario(tmp_path, f'"x{character}"'))]) == 3
     assert not set(capsys.readouterr().err) & {"\x1b", "\x07", "\x9b", "\u202e"}
+
+
+@pytest.mark.parametrize("character", ["\x9b", "\u202e", "\u2066"])
+def test_a7_a_word_of_a_configuration_holds_none_either(tmp_path, capsys, character):
+    path = tmp_path / "k.conf"
+    path.write_text(CONF.replace("V {", f"V{character}1 {{ # {character}"))
+    assert main(["check", str(path)]) == 1
+    said = "".join(capsys.readouterr())
+    assert f"k.conf:1:16: error: VRRP001 contains the control character U+{ord(character):04X}" in said
+    assert character not in said
+    path.write_text(CONF.replace("V {", f"V {{ # {character}"))  # a comment may be from Windows
+    assert main(["check", str(path)]) == 0
 
 
 def test_a8_a_planted_link_is_not_written_through(tmp_path):
@@ -90,6 +103,8 @@ def test_a10_a_grid_is_told_and_bounded(tmp_path, capsys):
     assert "a grid of 1,000,000 cells; at most 10,000 are possible" in capsys.readouterr().err
     assert main(["sweep", str(path), "-n", "2", "-j", "1", "--vary", "duration=5s,6s"]) in (0, 1)
     assert "2 cells of 2 runs: 4 in all" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="a grid of 1,000,000 cells; at most 10,000 are possible"):
+        load(path).sweep(1, vary={"duration": range(1, 1001), "segments.lan.delay": range(1, 1001)})
 
 
 WRITERS = [

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
+from math import prod
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from vrrpsim.scenario.model import Scenario
 
 NO_VALUES: Mapping[str, Sequence[str]] = MappingProxyType({})
+MOST_CELLS = 10_000  # of a grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,6 +380,8 @@ class Study:
         if not vary:
             yield self.scenario, {}, self.overrides
             return
+        if (cells := prod(map(len, vary.values()))) > MOST_CELLS:
+            raise ValueError(f"a grid of {cells:,} cells; at most {MOST_CELLS:,} are possible")
         for values in product(*vary.values()):
             varied = dict(zip(vary, map(text_of, values), strict=True))
             overrides = {**self.overrides, **varied}

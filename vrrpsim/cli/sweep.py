@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from vrrpsim.api import Sweep
     from vrrpsim.explore.sweep_result import Cell, SweepResult
 
-MOST_CELLS = 10_000
 HOW_TO_TELL = {"--from", "--threshold", "--output", "--plot", "--html", "--json", "--quiet", "--verbose"}
 
 
@@ -56,6 +55,10 @@ def _grid(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict
         if path in grid:
             raise click.BadParameter(f"{path} is varied twice")
         grid[path] = found
+    if not grid:
+        return grid
+    from vrrpsim.api import MOST_CELLS
+
     if (cells := prod(map(len, grid.values()))) > MOST_CELLS:
         raise click.BadParameter(f"a grid of {cells:,} cells; at most {MOST_CELLS:,} are possible")
     return grid

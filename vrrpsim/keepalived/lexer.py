@@ -34,6 +34,7 @@ _SPECIAL = re.compile(r'["#!\\]')
 _WORD = re.compile(r'"([^"]*)("?)|[^ \t\r\f\v"]+')
 _BRACE = re.compile(r'["{}\\]')
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_HIDDEN = re.compile("[\x80-\x9f\u202a-\u202e\u2066-\u2069]")  # a terminal obeys them, or turns words round
 CONFINE = "VRRPSIM_CONFINE"  # in the environment, so that it holds in workers too
 _INCLUDE = re.compile(r"include([rmwba]?)(?=[ \t])")
 _DEFINITION = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)=")
@@ -222,7 +223,7 @@ class Lexer:
             self._report(1, "VRRP002", f"the line is longer than {MAX_LINE} characters: ignored")
             return
         text, glued, _ = _without_comment(raw, unescape=True)
-        text = text.strip()
+        text = self._without_hidden(text.strip())
         if self._open_definition is not None:
             self._continue_definition(text)
         elif not text.chars:
@@ -235,6 +236,14 @@ class Lexer:
             ):
                 self._report(text.col, "VRRP011", "an include after @id or $NAME is not processed")
             self._logical_line(text, glued=glued)
+
+    def _without_hidden(self, text: _Text) -> _Text:
+        """Comments may hold what they like; what else is in a file is quoted to people, on terminals."""
+        if text.chars.isascii() or not (found := _HIDDEN.search(text.chars)):
+            return text
+        column = text.cols[found.start()]
+        self._report(column, "VRRP001", f"contains the control character U+{ord(found[0]):04X}")
+        return _Text(_HIDDEN.sub("?", text.chars), text.cols)
 
     def _continue_definition(self, text: _Text) -> None:
         assert self._open_definition is not None
