@@ -50,6 +50,18 @@ def test_a7_a_word_of_a_configuration_holds_none_either(tmp_path, capsys, charac
     assert main(["check", str(path)]) == 0
 
 
+@pytest.mark.parametrize("character", ["\\e[31m", "\\x07", "\\x9b", "\\u202e"])
+def test_a7_nor_does_a_configuration_in_yaml(tmp_path, capsys, character):
+    """Neither as the name of a block nor as a word."""
+    named = f'{{vrrp_instances: {{"V{character}": {{interface: eth0, virtual_router_id: 51}}}}}}'
+    worded = f'{{global_defs: {{router_id: "lb{character}"}}}}'
+    for keepalived in (named, worded):
+        assert main(["run", str(scenario(tmp_path, keepalived=keepalived))]) == 3
+        said = capsys.readouterr().err
+        assert "contains the control character" in said
+        assert not set(said) & {"\x1b", "\x07", "\x9b", "\u202e"}
+
+
 def test_a8_a_planted_link_is_not_written_through(tmp_path):
     """Given links by every name that a part file had, then the victim is what it was."""
     victim = tmp_path / "victim"

@@ -298,7 +298,8 @@ def test_lx19_script_strings(text, expected):
 def test_statements_give_the_rows_of_the_same_text():
     place = Place("s.yaml", 3, 5)
     inner = Statement((Word("script", place), Word("pkill -0 x", place)))
-    rows = flatten([Statement((Word("vrrp_script", place), Word("c", place)), (inner,))])
+    rows, findings = flatten([Statement((Word("vrrp_script", place), Word("c", place)), (inner,))])
+    assert not findings
     assert [[word.text for word in row.words] for row in rows] == [
         ["vrrp_script", "c"], ["{"], ["script", "pkill -0 x"], ["}"],
     ]  # fmt: skip

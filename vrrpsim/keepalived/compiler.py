@@ -115,7 +115,8 @@ def compile_statements(statements: Iterable[Statement], dialect: Dialect = DEFAU
     Order matters as in a file: scripts, files and processes stand before the instances that track them.
     Words are taken as they are: no comments, no substitution. A command is one Word, blanks included.
     """
-    return _compile(flatten(statements), [], dialect, usable=True)
+    rows, findings = flatten(statements)
+    return _compile(rows, findings, dialect, usable=not findings)
 
 
 def _compile(rows: Sequence[Row], findings: list[Finding], dialect: Dialect, *, usable: bool) -> Compiled:

@@ -242,7 +242,7 @@ class Lexer:
         if text.chars.isascii() or not (found := _HIDDEN.search(text.chars)):
             return text
         column = text.cols[found.start()]
-        self._report(column, "VRRP001", f"contains the control character U+{ord(found[0]):04X}")
+        self._report(column, "VRRP001", _holds(found))
         return _Text(_HIDDEN.sub("?", text.chars), text.cols)
 
     def _continue_definition(self, text: _Text) -> None:
@@ -443,9 +443,23 @@ class Lexer:
         self.findings.append(Finding(place, code, message))
 
 
-def flatten(statements: Iterable[Statement]) -> list[Row]:
-    """Return the rows of statements that were never text."""
-    return [row for statement in statements for row in statement.rows()]
+def flatten(statements: Iterable[Statement]) -> tuple[list[Row], list[Finding]]:
+    """Return the rows of statements that were never text, and what no text could hold."""
+    rows = [row for statement in statements for row in statement.rows()]
+    findings: list[Finding] = []
+    for number, row in enumerate(rows):
+        for word in row.words:
+            if found := _CONTROL.search(word.text) or _HIDDEN.search(word.text):
+                findings.append(Finding(word.place, "VRRP001", _holds(found)))
+                shown = tuple(
+                    word._replace(text=_HIDDEN.sub("?", _CONTROL.sub("?", word.text))) for word in row.words
+                )
+                rows[number] = row._replace(words=shown)
+    return rows, findings
+
+
+def _holds(found: re.Match[str]) -> str:
+    return f"contains the control character U+{ord(found[0]):04X}"
 
 
 def _load(path: Path) -> tuple[str, str]:
