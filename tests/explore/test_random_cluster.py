@@ -5,7 +5,8 @@ from vrrpsim.explore.random_cluster import random_scenario
 from vrrpsim.findings import Severity
 from vrrpsim.measure.result import measure
 from vrrpsim.scenario.file.reader import load_scenario
-from vrrpsim.trace import AddressChange, Fault, Level
+from vrrpsim.scenario.quantities import Distribution
+from vrrpsim.trace import AddressChange, Fault, FaultEnd, Level, NodeChange, ProcessChange, Trace
 from vrrpsim.world import simulate
 
 
@@ -36,3 +37,34 @@ def test_runs_of_one_seed_share_its_instants(tmp_path):
             for each, seeds in ((scenario, [seed]), (fixed, range(5)))
         )
         assert others == mine
+
+
+def test_a_comparison_boots_and_starts_as_fast_as_the_real_machine(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text(random_scenario(3))
+    scenario = load_scenario(path)
+    real = Trace()
+    real.records += [
+        ProcessChange(1, "n1", "keepalived", "starting"),
+        ProcessChange(30, "n1", "keepalived", "running"),
+        FaultEnd(500, 0),
+        NodeChange(540, "n1", "on"),
+        ProcessChange(541, "n1", "keepalived", "starting"),
+        ProcessChange(611, "n1", "keepalived", "running"),
+    ]
+    node = at_its_instants(scenario, 3, real).nodes["n1"]
+    assert (node.boots, node.keepalived.starts_up) == (
+        Distribution("choice", (40,)),
+        Distribution("choice", (70,)),
+    )
+    assert at_its_instants(scenario, 3, real).nodes["n2"].keepalived.starts_up is None
+
+
+def test_a_daemon_takes_the_startup_that_it_is_given(tmp_path):
+    path = tmp_path / "s.yaml"
+    text = random_scenario(3)
+    path.write_text(text.replace("keepalived: {", "keepalived: {startup: 700ms, "))
+    trace = simulate(load_scenario(path), level=Level.STATES)
+    lives = [r for r in trace.records if isinstance(r, ProcessChange) and r.process == "keepalived"]
+    found = [r.at_ns for r in lives if r.node == "n1"]
+    assert found[1] - found[0] == 700_000_000

@@ -254,12 +254,9 @@ def _compare(done: list[Run], verbose: bool) -> list[Comparison]:
     """Simulate what was run and compare; expectations are left out of it."""
     from vrrpsim.explore.comparison import at_its_instants, compare, shown, simulated
 
-    scenario = replace(done[0].scenario, expect=None)
+    scenario = replace(done[0].scenario, expect=None, age_ns=0)  # what runs in the lab has just started
     if verbose:
         click.echo(f"simulating it {SIMULATIONS} times, at the instants of the real runs", err=True)
-    ours = [
-        each
-        for number in range(SIMULATIONS)
-        for each in simulated(at_its_instants(scenario, done[number % len(done)].seed), [number])
-    ]
+    as_run = [at_its_instants(scenario, run.seed, run.trace) for run in done]
+    ours = [each for n in range(SIMULATIONS) for each in simulated(as_run[n % len(done)], [n])]
     return compare([shown(scenario, run.trace) for run in done], ours)

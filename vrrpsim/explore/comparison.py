@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from vrrpsim.measure.result import measure
 from vrrpsim.measure.seconds import optional_seconds
 from vrrpsim.scenario.event_order import drawn_ns
-from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.model import Node, Scenario
 from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.scenario.random_streams import Streams
-from vrrpsim.trace import Level, Trace
+from vrrpsim.trace import Fault, FaultEnd, Level, NodeChange, ProcessChange, Trace
 from vrrpsim.world import simulate
 
 from .trial import row
@@ -71,8 +71,11 @@ def shown(scenario: Scenario, trace: Trace) -> Shown:
     return Shown(times, str(moves.value if moves else 0), ", ".join(owners))
 
 
-def at_its_instants(scenario: Scenario, seed: int) -> Scenario:
-    """The scenario with the starts and events of one seed: what is alike in each run of it."""
+def at_its_instants(scenario: Scenario, seed: int, trace: Trace | None = None) -> Scenario:
+    """The scenario with the starts and events of one seed: what is alike in each run of it.
+
+    With the `trace` of a real run machines boot and daemons start as fast as they did there.
+    """
     streams = Streams(seed)
     events = tuple(
         replace(event, at=event.at._replace(plus=Distribution.fixed(drawn_ns(streams, event))))
@@ -85,7 +88,34 @@ def at_its_instants(scenario: Scenario, seed: int) -> Scenario:
             starts_ns = streams.draw_ns(daemon.starts, f"starts/{name}/keepalived")
             daemon = replace(daemon, starts=Distribution.fixed(starts_ns))
         nodes[name] = replace(node, keepalived=daemon)
+        if trace is not None:
+            nodes[name] = _as_fast_as(nodes[name], name, trace)
     return replace(scenario, events=events, nodes=nodes)
+
+
+def _as_fast_as(node: Node, name: str, trace: Trace) -> Node:
+    """A machine with the paces of a real one: its boots after their events, its daemon after each exec.
+
+    If the daemon started again it is that which was measured, and not its first start.
+    """
+    boots, starts, event_ns, exec_ns = [], [], 0, 0
+    for record in trace.records:
+        match record:
+            case Fault(at_ns=at_ns) | FaultEnd(at_ns=at_ns):
+                event_ns = at_ns
+            case NodeChange(at_ns=at_ns, node=owner, state="on") if owner == name and at_ns:
+                boots.append(at_ns - event_ns)
+            case ProcessChange(at_ns=at_ns, node=owner, process="keepalived", state=state) if owner == name:
+                if state == "starting":
+                    exec_ns = at_ns
+                elif state == "running":
+                    starts.append(at_ns - exec_ns)
+    daemon = node.keepalived
+    if daemon is not None and starts:
+        daemon = replace(daemon, starts_up=Distribution("choice", tuple(starts[1:] or starts)))
+    if boots and not node.boots.high_ns:
+        node = replace(node, boots=Distribution("choice", tuple(boots)))
+    return replace(node, keepalived=daemon)
 
 
 def simulated(scenario: Scenario, seeds: Iterable[int]) -> list[Shown]:

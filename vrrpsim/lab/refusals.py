@@ -91,6 +91,8 @@ def _nodes(scenario: Scenario, daemons: Mapping[str, str]) -> Iterator[tuple[Key
             yield (*path, "slop"), "the machine's clock is the machine's"
         if node.neighbours != Neighbours():
             yield (*path, "neighbours"), "the neighbour cache is the kernel's"
+        if node.keepalived and node.keepalived.starts_up is not None:
+            yield (*path, "keepalived", "startup"), "a real daemon takes the time that it takes"
         if node.keepalived and node.keepalived.config.processes and daemons[name] == "keepalived":
             why = "track_process hears of processes from the kernel, which tells no namespace"
             yield (*path, "keepalived"), why

@@ -147,6 +147,7 @@ class Keepalived:
 
     config: RouterConfig
     starts: Starts = ZERO
+    starts_up: Distribution | None = None  # from exec until it takes part; None: as measured (30a, 46, 52)
     config_id: str | None = None
     file: Path | None = None
     probes: Mapping[str, Probe] = field(default_factory=dict, hash=False)  # by script name

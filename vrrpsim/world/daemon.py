@@ -77,7 +77,8 @@ class Daemon:
             self._again = True
         if not self.exists and self.machine.up:
             self._become(Life.STARTING)
-            self._next_life.set(self.wakeups.draw_ns(latencies.DAEMON_START), self._dispatch)
+            takes_ns = self.wakeups.draw_ns(latencies.DAEMON_START, self.model.starts_up)
+            self._next_life.set(takes_ns, self._dispatch)
 
     def _dispatch(self) -> None:
         if not self.machine.kernel_runs:

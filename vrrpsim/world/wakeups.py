@@ -86,9 +86,9 @@ class Wakeups:
         """Nothing waits for the daemon but its next deadline."""
         return self.is_regular and not self._inbox
 
-    def draw_ns(self, distribution: Distribution) -> int:
-        """How long something takes this time; nothing with `slop: none`."""
-        return self._work.ns(self._machine.time(distribution))
+    def draw_ns(self, distribution: Distribution, given: Distribution | None = None) -> int:
+        """How long something takes this time: what is given, or what is usual (nothing with `slop: none`)."""
+        return self._work.ns(self._machine.time(distribution) if given is None else given)
 
     def later(self, delay_ns: int, function: Callable[..., Any], *arguments: Any) -> Call:
         """Something of the daemon's own will happen after a delay."""

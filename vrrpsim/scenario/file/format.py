@@ -216,6 +216,7 @@ class KeepalivedDocument(NamedTuple):
     conf: str | None = None
     config_id: str | None = None
     starts: Starts = ZERO
+    starts_up: Distribution | None = None
     probes: Mapping[str, Probe] = {}
     statements: tuple[Statement, ...] = ()
     beside: Mapping[str, Probe] = {}
@@ -224,6 +225,9 @@ class KeepalivedDocument(NamedTuple):
 _DAEMON = {
     "config_id": Key(Maybe(TEXT), "Chooses the `@id` lines; the node's name where nothing is given."),
     "starts": Key(STARTS, "When keepalived starts after the boot; `manual`: an event starts it."),
+    "startup": Key(
+        Maybe(DISTRIBUTION), "From its start until it takes part; as measured if not given.", to="starts_up"
+    ),
     "probes": Key(
         Named(PROBE, free=True), "What scripts look at whose command says nothing, by script name."
     ),
@@ -246,7 +250,8 @@ CONF_TEXT = Fields(
 
 def _inline(**given: Any) -> KeepalivedDocument:
     """Put the blocks into the order of their table, definitions before uses."""
-    own = {name: given.pop(name) for name in _DAEMON if name in given}
+    names = [key.to or name for name, key in _DAEMON.items()]
+    own = {name: given.pop(name) for name in names if name in given}
     blocks = [given[key] for key in BLOCKS if key in given]
     parts = [part for each in blocks for part in ([each] if isinstance(each, Inline) else each.values())]
     scripts = given.get("vrrp_scripts", {})

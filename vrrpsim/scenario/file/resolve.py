@@ -246,6 +246,7 @@ class Resolver:
         return Keepalived(
             config=compiled.config,
             starts=daemon.starts,
+            starts_up=daemon.starts_up,
             config_id=daemon.config_id,
             file=None if daemon.file is None else self.path.parent / daemon.file,
             probes=self._probes(name, daemon, compiled),
