@@ -6,7 +6,7 @@ from vrrpsim.findings import Severity
 from vrrpsim.measure.result import measure
 from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.scenario.quantities import Distribution
-from vrrpsim.trace import AddressChange, Fault, FaultEnd, Level, NodeChange, ProcessChange, Trace
+from vrrpsim.trace import AddressChange, Fault, FaultEnd, Level, NodeChange, ProcessChange, StateChange, Trace
 from vrrpsim.world import simulate
 
 
@@ -46,11 +46,11 @@ def test_a_comparison_boots_and_starts_as_fast_as_the_real_machine(tmp_path):
     real = Trace()
     real.records += [
         ProcessChange(1, "n1", "keepalived", "starting"),
-        ProcessChange(30, "n1", "keepalived", "running"),
+        StateChange(30, "n1", "VI_1", "INIT", "BACKUP", "init"),
         FaultEnd(500, 0),
         NodeChange(540, "n1", "on"),
         ProcessChange(541, "n1", "keepalived", "starting"),
-        ProcessChange(611, "n1", "keepalived", "running"),
+        StateChange(611, "n1", "VI_1", "INIT", "BACKUP", "init"),
     ]
     node = at_its_instants(scenario, 3, real).nodes["n1"]
     assert (node.boots, node.keepalived.starts_up) == (

@@ -18,7 +18,7 @@ from vrrpsim.scenario.event_order import drawn_ns
 from vrrpsim.scenario.model import Node, Scenario
 from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.scenario.random_streams import Streams
-from vrrpsim.trace import Fault, FaultEnd, Level, NodeChange, ProcessChange, Trace
+from vrrpsim.trace import Fault, FaultEnd, Level, NodeChange, ProcessChange, StateChange, Trace
 from vrrpsim.world import simulate
 
 from .trial import row
@@ -96,9 +96,11 @@ def at_its_instants(scenario: Scenario, seed: int, trace: Trace | None = None) -
 def _as_fast_as(node: Node, name: str, trace: Trace) -> Node:
     """A machine with the paces of a real one: its boots after their events, its daemon after each exec.
 
-    If the daemon started again it is that which was measured, and not its first start.
+    A first start that took another time than the later ones is that much earlier or later.
     """
-    boots, starts, event_ns, exec_ns = [], [], 0, 0
+    boots: list[int] = []
+    starts: list[int] = []
+    event_ns, exec_ns = 0, None
     for record in trace.records:
         match record:
             case Fault(at_ns=at_ns) | FaultEnd(at_ns=at_ns):
@@ -106,13 +108,17 @@ def _as_fast_as(node: Node, name: str, trace: Trace) -> Node:
             case NodeChange(at_ns=at_ns, node=owner, state="on") if owner == name and at_ns:
                 boots.append(at_ns - event_ns)
             case ProcessChange(at_ns=at_ns, node=owner, process="keepalived", state=state) if owner == name:
-                if state == "starting":
-                    exec_ns = at_ns
-                elif state == "running":
-                    starts.append(at_ns - exec_ns)
+                exec_ns = at_ns if state == "starting" else exec_ns
+            case StateChange(at_ns=at_ns, node=owner, old="INIT") if owner == name and exec_ns is not None:
+                starts.append(at_ns - exec_ns)
+                exec_ns = None  # until the next one: the other instances begin at the same instant
     daemon = node.keepalived
     if daemon is not None and starts:
-        daemon = replace(daemon, starts_up=Distribution("choice", tuple(starts[1:] or starts)))
+        pace = Distribution("choice", tuple(starts[1:] or starts))
+        daemon = replace(daemon, starts_up=pace)
+        if isinstance(daemon.starts, Distribution):
+            first_ns = daemon.starts.mean_ns + starts[0] - pace.mean_ns
+            daemon = replace(daemon, starts=Distribution.fixed(max(0, first_ns)))
     if boots and not node.boots.high_ns:
         node = replace(node, boots=Distribution("choice", tuple(boots)))
     return replace(node, keepalived=daemon)

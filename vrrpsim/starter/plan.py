@@ -22,7 +22,9 @@ from vrrpsim.scenario.quantities import SECOND_NS, Distribution
 from .deduce import Cluster
 from .machines import mates, twins
 
-STAGGER_NS = SECOND_NS // 2  # between the starts of two nodes; what a start takes varies by a tenth of it
+STAGGER_NS = (
+    SECOND_NS // 2
+)  # from the services to the first daemon, and between two; what a start takes varies by a tenth of it
 WATCH_NS = 5 * SECOND_NS  # how long the cluster is left with each fault beyond the worst case
 CLEAN_NS = 50_000_000  # two owners in one clean hand-over, at most (measured: 0.2 to 7 ms)
 
@@ -125,11 +127,11 @@ class _Planner:
         )
 
     def _starts(self) -> Iterator[tuple[str, int]]:
-        """Yield who starts when: the preferred node first, so that it is elected without a second move."""
+        """Yield who starts when: after its services, the preferred node first: one election is enough."""
         step_ns = STAGGER_NS if self.alone else 0
         ranked = [member.node for router in self.routers for member in router.ranked]
         for number, node in enumerate(dict.fromkeys((self.first, *ranked, *self.daemons))):
-            yield node, number * step_ns
+            yield node, STAGGER_NS + number * step_ns
 
     # --- the two faults
 

@@ -97,7 +97,7 @@ def _node(name: str, node: Node, cluster: Cluster, beside: Path) -> Iterator[str
     if keepalived.config_id:
         parts.append(f"config_id: {_word(keepalived.config_id)}")
     if isinstance(keepalived.starts, Distribution) and keepalived.starts.mean_ns:
-        yield "    # later, so that the preferred node is elected first"
+        yield "    # when the services of the node run, the preferred node first"
         parts.append(f"starts: {duration(keepalived.starts.mean_ns)}")
     if keepalived.probes:
         probes = ", ".join(
