@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from vrrpsim.findings import Finding, Place
 from vrrpsim.keepalived.lint import lint
-from vrrpsim.keepalived.members import members_of
+from vrrpsim.keepalived.members import Member, members_of
+from vrrpsim.keepalived.one_file import one_file
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.scenario.model import AddressWithPrefix, Client, Interface, Keepalived, Node, Segment
 from vrrpsim.scenario.quantities import Distribution
@@ -42,12 +43,7 @@ class Cluster:
 def deduce(machines: Sequence[SourceNode], dialect: Dialect, binds: Sequence[Bind] = ()) -> Cluster:
     """Return the cluster that these nodes make; `binds` are what HAProxy listens at on each."""
     remarks: Remarks = {}
-    members = [
-        member
-        for machine in machines
-        if machine.compiled.config
-        for member in members_of(str(machine.file), machine.compiled.config, dialect, machine.compiled.places)
-    ]
+    members = {machine.name: _members(machine, dialect) for machine in machines}
     groups = wired(machines)
     names = segment_names(groups, {machine.name for machine in machines})
     segment_of = {card: name for name, cards in zip(names, groups, strict=True) for card in cards}
@@ -77,8 +73,22 @@ def deduce(machines: Sequence[SourceNode], dialect: Dialect, binds: Sequence[Bin
         if machine.compiled.config
     }
     clients = clients_of(machines, segment_of, processes, process_of, remarks, binds)
-    own = tuple(finding for machine in machines for finding in machine.compiled.findings)
-    found = (*own, *lint(members), *_absent(machines))
+    own = [
+        finding
+        for machine in machines
+        for finding in (
+            *machine.compiled.findings,
+            *one_file(
+                machine.compiled,
+                members[machine.name],
+                dialect,
+                str(machine.file),
+                asked=machine.config_id is not None,
+            ),
+        )
+    ]
+    between = lint([member for each in members.values() for member in each])
+    found = (*own, *between, *_absent(machines))
     return Cluster(
         tuple(machines),
         segments,
@@ -89,6 +99,11 @@ def deduce(machines: Sequence[SourceNode], dialect: Dialect, binds: Sequence[Bin
         remarks,
         tuple(sorted(dict.fromkeys(found), key=lambda each: each.place)),
     )
+
+
+def _members(machine: SourceNode, dialect: Dialect) -> tuple[Member, ...]:
+    config = machine.compiled.config
+    return tuple(members_of(str(machine.file), config, dialect, machine.compiled.places)) if config else ()
 
 
 def _absent(machines: Sequence[SourceNode]) -> Iterator[Finding]:

@@ -217,7 +217,15 @@ class _Planner:
             if back and kept and back.config.preempt and back.priority() > kept.priority():
                 taken = True
                 owners[number] = node if holder or router.is_tied(node) else None
+                self._expect_deafness(back)
         self.moves += taken
+
+    def _expect_deafness(self, back: Member) -> None:
+        """With vmac_xmit_base no advert tells the switch where the VMAC is now, only gratuitous ARP does."""
+        delay_ns = back.config.garp.master_delay_ns
+        why = f"{back.node} takes back: garp_master_delay {short_s(delay_ns)}, as of vmac_xmit_base"
+        if back.config.use_vmac and back.config.vmac_xmit_base and (delay_ns, why) not in self.worst:
+            self.worst.append((delay_ns, why))
 
     def _event(self, text: str, comment: str = "") -> None:
         self.events.append(PlanLine(f"- {{{text}}}", comment))
