@@ -17,6 +17,7 @@ import vrrpsim
 from vrrpsim.findings import InputError
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT
 from vrrpsim.scenario.quantities import SECOND_NS
+from vrrpsim.starter import init
 from vrrpsim.starter.deduce import deduce
 from vrrpsim.starter.machines import read_machines
 from vrrpsim.starter.plan import plan
@@ -706,3 +707,25 @@ def test_errors_stand_in_the_scenario_and_in_the_last_line(tmp_path):
     assert done.returncode == 0
     assert "mend the errors above (2), then" in done.stderr.splitlines()[-1]
     assert "VRRP421" in out.read_text().partition("version: 1")[0]
+
+
+def test_a_month_has_passed_where_a_cluster_comes_to_rest(tmp_path):
+    shapes = Path(__file__).parent / "lab/shapes"
+    pair = init(*sorted((shapes / "unicast-killall").glob("*.conf")))
+    assert "\nage: 30d\n" in pair.text
+    restless = init(*sorted((shapes / "vip-is-node-address").glob("*.conf")))
+    assert "\nage:" not in restless.text
+
+
+def test_a_client_of_the_other_family_has_an_address(tmp_path):
+    shape = Path(__file__).parent / "lab/shapes/dual-stack"
+    init(*sorted(shape.glob("*.conf")), out=tmp_path / "my.yaml")
+    study = vrrpsim.load(tmp_path / "my.yaml")
+    addresses = {str(client.address) for client in study.scenario.clients.values()}
+    assert addresses == {"None", "2001:db8:5::d/64"}
+    assert study.run().verdict == "pass"
+
+
+def test_init_finds_what_check_finds_in_one_file():
+    case = Path(__file__).parent / "cases/bug-truenas-v6-unicast"
+    assert "VRRP337" in {each.code for each in init(case / "a.conf", case / "b.conf").findings}

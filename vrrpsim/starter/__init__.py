@@ -42,13 +42,16 @@ def init(
     with everything that is wrong with the files, `FileExistsError` if `out` is there and not `force`;
     then nothing is written.
     """
+    from dataclasses import replace
+
     from vrrpsim.atomic_write import write_whole
+    from vrrpsim.explore.rest import rests
     from vrrpsim.protocol.dialect import DEFAULT_DIALECT, DIALECTS
 
     from .deduce import deduce
     from .haproxy import binds_of
     from .machines import read_machines
-    from .plan import plan
+    from .plan import AGE_NS, plan
     from .text import scenario_text
 
     spoken = DEFAULT_DIALECT if dialect is None else DIALECTS[dialect]
@@ -58,7 +61,10 @@ def init(
     binds = () if haproxy is None else binds_of(haproxy)
     cluster = deduce(read_machines(sources, spoken), spoken, binds)
     beside = Path() if out is None else file.parent
-    text = scenario_text(cluster, plan(cluster, spoken, file.stem), beside=beside, file=str(file))
+    planned = plan(cluster, spoken, file.stem)
+    if rests(planned.scenario):
+        planned = replace(planned, scenario=replace(planned.scenario, age_ns=AGE_NS))
+    text = scenario_text(cluster, planned, beside=beside, file=str(file))
     if out is not None:
         write_whole(file, text.encode())
     return Draft(text, cluster.findings)

@@ -7,7 +7,7 @@ no file says is invented. Each guess leaves a remark at the path of what it made
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vrrpsim.findings import Finding, Place
 from vrrpsim.keepalived.lint import lint
@@ -50,10 +50,12 @@ def deduce(machines: Sequence[SourceNode], dialect: Dialect, binds: Sequence[Bin
     taken = named_addresses(machines)
     segments: dict[str, Segment] = {}
     addresses: dict[Card, tuple[AddressWithPrefix, ...]] = {}
+    numberings: dict[str, Numbering] = {}
     for name, cards in zip(names, groups, strict=True):
         numbering = Numbering(machines, cards, taken, ("segments", name), remarks)
         segments[name] = Segment(subnet=numbering.subnet4 or numbering.subnet6, delay=LAN_DELAY)
         addresses |= numbering.addresses()
+        numberings[name] = numbering
     processes, probes, process_of = processes_of(machines, remarks, binds)
     nodes = {
         machine.name: Node(
@@ -72,7 +74,10 @@ def deduce(machines: Sequence[SourceNode], dialect: Dialect, binds: Sequence[Bin
         for machine in machines
         if machine.compiled.config
     }
-    clients = clients_of(machines, segment_of, processes, process_of, remarks, binds)
+    clients = {
+        name: replace(client, address=numberings[client.segment].stranger(client.target[0]))
+        for name, client in clients_of(machines, segment_of, processes, process_of, remarks, binds).items()
+    }
     own = [
         finding
         for machine in machines

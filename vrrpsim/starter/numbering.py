@@ -86,6 +86,14 @@ class Numbering:
         """Give each card what the files say it has, and invent what it needs beyond that."""
         return {card: tuple(self._addresses(card)) for card in self.cards}
 
+    def stranger(self, target: Address) -> AddressWithPrefix | None:
+        """Invent a client's address if the segment's network, which else gives one, is of another family."""
+        subnet = self.subnet4 or self.subnet6
+        if subnet is not None and subnet.version == target.version:
+            return None
+        found = self._invent(self.subnet6 if target.version == 6 and self.subnet6 else LINK_LOCAL)
+        return self._with_prefix(found[0])
+
     def _addresses(self, card: Card) -> Iterator[AddressWithPrefix]:
         running = [(machine, one) for machine, one in self.below if machine.carrier(one) == card]
         virtual = [each.address for each in self.virtual[card]]

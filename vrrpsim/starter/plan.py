@@ -26,6 +26,7 @@ STAGGER_NS = (
     SECOND_NS // 2
 )  # from the services to the first daemon, and between two; what a start takes varies by a tenth of it
 WATCH_NS = 5 * SECOND_NS  # how long the cluster is left with each fault beyond the worst case
+AGE_NS = 30 * 86_400 * SECOND_NS  # nobody asks about a cluster that was started this minute
 CLEAN_NS = 50_000_000  # two owners in one clean hand-over, at most (measured: 0.2 to 7 ms)
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from vrrpsim.findings import Severity
 from vrrpsim.scenario.model import Client, Interface, Node, Segment
-from vrrpsim.scenario.quantities import Distribution
+from vrrpsim.scenario.quantities import SECOND_NS, Distribution
 
 from .deduce import Cluster
 from .plan import Plan, duration
 
 WIDTH = 110
+DAY_NS = 86_400 * SECOND_NS
 SCHEMA = "yaml-language-server: $schema=schema.json"
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./+-]*")
 WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
@@ -46,6 +47,9 @@ def _lines(cluster: Cluster, plan: Plan, beside: Path, file: str) -> Iterator[st
     yield f"name: {_word(scenario.name)}"
     yield f"description: {_word(plan.story)}"
     yield f"duration: {duration(scenario.duration_ns)}"
+    if scenario.age_ns:
+        yield "# The cluster has run this long when the run begins; without it the run begins with the boot."
+        yield f"age: {scenario.age_ns // DAY_NS}d"
     yield f"seed: {scenario.seed}"
     yield f"dialect: {scenario.dialect}"
     yield ""
@@ -121,9 +125,9 @@ def _interface(interface: Interface) -> str:
 def _client(client: Client) -> str:
     address, port = client.target
     host = f"[{address}]" if address.version == 6 else str(address)
-    return (
-        f'{{segment: {_word(client.segment)}, target: "{host}:{port}", every: {duration(client.every_ns)}}}'
-    )
+    own = f", address: {_word(str(client.address))}" if client.address else ""
+    every = f"every: {duration(client.every_ns)}"
+    return f'{{segment: {_word(client.segment)}, target: "{host}:{port}", {every}{own}}}'
 
 
 def _word(text: str) -> str:
