@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from statistics import NormalDist
 
+import networkx
 import numpy
 import pytest
 import scipy.stats
@@ -17,10 +18,12 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 import vrrpsim
+from vrrpsim.explore.census import faults_of
 from vrrpsim.explore.invariants import Violation
 from vrrpsim.explore.workers import WorkersError
 from vrrpsim.findings import InputError
 from vrrpsim.scenario.file.yaml_tree import read_tree
+from vrrpsim.scenario.network import single_points
 from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.trace import Level
 
@@ -267,3 +270,69 @@ def test_what_a_process_asks_in_vain_has_its_name():
         calm().process(lambda env, world: iter([world.explode("a")])).run()
     with pytest.raises(ValueError, match="process storm"):
         calm().process(storm).to_yaml()
+
+
+# --- switches and cables
+
+
+def switched():
+    """The cluster of a shipped scenario without its switches and cables, and these as a graph."""
+    loaded = vrrpsim.Scenario.of(ROOT / "scenarios" / "spare-cable.yaml")
+    return loaded, loaded.with_(switches=None, cables=None)
+
+
+def test_a_network_is_what_its_graph_says():
+    loaded, bare = switched()
+    made = bare.network(vrrpsim.Network.from_networkx(loaded.graph()))
+    assert made.scenario.switches == loaded.scenario.switches
+    assert {each.name: frozenset(each.ends) for each in made.scenario.cables} == {
+        each.name: frozenset(each.ends) for each in loaded.scenario.cables
+    }
+    assert made.run().trace.digest() == loaded.run().trace.digest()
+    assert vrrpsim.load(made.to_yaml()).run().trace.digest() == loaded.run().trace.digest()
+
+
+def test_a_network_of_ones_own_graph():
+    graph = networkx.Graph()
+    graph.add_nodes_from(["s1", "s2", "s3"], kind="switch", mac_age="60s", colour="red")
+    graph.add_nodes_from(["lb1", "lb2"], kind="node")
+    graph.add_nodes_from(["near", "far"], kind="client")
+    graph.add_edges_from([("s1", "s2"), ("s2", "s3")], delay="1ms", loss=0.01)
+    graph.add_edges_from([("lb1", "s1"), ("s3", "lb2"), ("near", "s1"), ("far", "s3")])
+    network = vrrpsim.Network.from_networkx(graph)
+    assert network.switches["s2"] == {"mac_age": "60s"}
+    assert {"ends": ["s1", "s2"], "delay": "1ms", "loss": 0.01} in network.cables
+    _, bare = switched()
+    made = bare.network(network).with_(events=None, expect=None).scenario
+    assert [each.name for each in made.cables if each.loss] == ["s1-s2", "s2-s3"]
+    assert made.switches["s1"].mac_age_ns == 60 * 10**9
+    built = bare.switch("s1", mac_age="60s").cable("s1", "lb1/eth0").cable("s1", "s2", delay="1ms")
+    assert built.values["cables"] == [["s1", "lb1/eth0"], {"ends": ["s1", "s2"], "delay": "1ms"}]
+    graph.add_node("x", kind="router")
+    with pytest.raises(ValueError, match="x: kind is 'router'"):
+        vrrpsim.Network.from_networkx(graph)
+
+
+def test_the_graph_of_a_run_knows_what_was_up():
+    run = vrrpsim.load(ROOT / "scenarios" / "spare-cable.yaml").run()
+
+    def down(at_s):
+        return {data["cable"] for *_, data in run.graph(at_s).edges(data=True) if not data["up"]}
+
+    assert [down(at_s) for at_s in (19, 25, 60)] == [set(), {"sw1-sw2"}, set()]
+    off = vrrpsim.load(ROOT / "scenarios" / "no-edge-port.yaml").run().graph(20.9)
+    assert {name: data["up"] for name, data in off.nodes(data=True)}["lb1"] is False
+    assert [data["cable"] for *_, data in off.edges(data=True) if not data["up"]] == ["lb1/eth0"]
+
+
+def test_what_splits_the_network_comes_first_in_a_census():
+    cables = [["lb1/eth0", "s1"], ["near", "s1"], ["lb2/eth0", "s3"], ["far", "s3"]]
+    cables += [["s1", "s2"], ["s2", "s3"], {"ends": ["s2", "s3"], "name": "spare"}]
+    names = ("s1", "s2", "s3")
+    _, bare = switched()
+    made = bare.with_(switches={name: {"stp": "rstp"} for name in names}, cables=cables, events=None).scenario
+    assert single_points(made) == {"s1", "s2", "s3", "s1-s2"}
+    assert [each.name for each in faults_of(made)[:4]] == [
+        *(f"power off {name}" for name in names),
+        "link down s1-s2",
+    ]

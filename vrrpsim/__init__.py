@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vrrpsim.build import Scenario, load
     from vrrpsim.review import Advising, Census, Diff, advise, census, diff
     from vrrpsim.run import Run
+    from vrrpsim.scenario.network import Network
     from vrrpsim.starter import Draft, init
 
 __version__ = "0.1.0"
@@ -21,6 +22,7 @@ __all__ = [
     "Census",
     "Diff",
     "Draft",
+    "Network",
     "Report",
     "Run",
     "Scenario",
@@ -36,6 +38,7 @@ __all__ = [
 ]
 ELSEWHERE = {
     **dict.fromkeys(("Scenario", "load"), "build"),
+    "Network": "scenario.network",
     **dict.fromkeys(("Draft", "init"), "starter"),
     **dict.fromkeys(("Report", "check"), "checking"),
     **dict.fromkeys(("Advising", "Census", "Diff", "advise", "census", "diff"), "review"),

@@ -18,6 +18,8 @@ from vrrpsim.trace import Level
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    import networkx as nx
+
     from vrrpsim.explore.hunt_result import HuntResult
     from vrrpsim.explore.invariants import Invariant
     from vrrpsim.explore.sweep_result import SweepResult
@@ -362,6 +364,12 @@ class Study:
             executor=executor,
             progress=progress,
         )
+
+    def graph(self) -> nx.MultiGraph[str]:
+        """Return nodes, clients, switches and segments as a networkx graph; a run's has the state of each."""
+        from vrrpsim.scenario.network import graph_of
+
+        return graph_of(self.scenario)
 
     def __str__(self) -> str:
         return f"{self.scenario.name or 'scenario'}: {self.scenario.description}".strip(": ")

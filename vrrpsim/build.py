@@ -26,6 +26,7 @@ from vrrpsim.scenario.file.plain_values import text_of
 from vrrpsim.scenario.file.reader import load_scenario, scenario_of, values_of
 from vrrpsim.scenario.file.rewrite import dumped, styled, with_overrides
 from vrrpsim.scenario.file.yaml_tree import read_tree
+from vrrpsim.scenario.network import Network
 
 from .api import Study
 from .command_lines import NOTHING
@@ -113,6 +114,12 @@ class Scenario(Study):
         """Add a cable from a switch to another one, to a card (`lb1/eth0`) or to a client."""
         cable = {"ends": [one, other], **deepcopy(words)} if words else [one, other]
         return self.with_(cables=[*self.values.get("cables", ()), cable])
+
+    def network(self, network: Network) -> Self:
+        """Add switches and cables, as `Network.from_networkx` makes them of a graph."""
+        switches = {**self.values.get("switches", {}), **deepcopy(dict(network.switches))}
+        cables = [*self.values.get("cables", ()), *deepcopy(network.cables)]
+        return self.with_(switches=switches, cables=cables)
 
     def node(self, name: str, *, keepalived: Any = None, **words: Any) -> Self:
         """Add or replace a node: `interfaces`, `processes`, `slop` and so on.

@@ -14,6 +14,8 @@ from vrrpsim.trace import Level, Trace
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    import networkx as nx
+
     from vrrpsim.explore.invariants import Invariant, Violation
     from vrrpsim.measure import Result
     from vrrpsim.report.picture import Picture
@@ -79,6 +81,16 @@ class Run:
 
         at_ns = self.trace.end_ns if at_s is None else round(at_s * 1e9)
         return topology(self.scenario, self.trace, self.result, at_ns)
+
+    def graph(self, at_s: float | None = None) -> nx.MultiGraph[str]:
+        """Return the scenario as a networkx graph at an instant in seconds; None: at the end.
+
+        `up` says it of each machine, switch and cable; partitions and losses take nothing down.
+        """
+        from vrrpsim.report.topology import graph_at
+
+        at_ns = self.trace.end_ns - 1 if at_s is None else round(at_s * 1e9)
+        return graph_at(self.scenario, self.result, at_ns)
 
     def sequence(self, start_s: float | None = None, end_s: float | None = None) -> Picture:
         """Return a ladder of the packets and changes between two instants in seconds.

@@ -41,8 +41,8 @@ def command(
 
     Everything that follows from the configuration before anything runs.
     """
-    from vrrpsim.report.topology import graph as topology
     from vrrpsim.scenario.file.reader import load_scenario
+    from vrrpsim.scenario.network import graph_of as topology
 
     if at and not plot:
         raise click.UsageError("--at needs --plot")
@@ -174,14 +174,14 @@ def topology_text(scenario: Scenario) -> Iterator[str]:
     import networkx as nx
 
     from vrrpsim.report.topology import LINES
-    from vrrpsim.report.topology import graph as topology
+    from vrrpsim.scenario.network import graph_of as topology
 
     graph = topology(scenario)
     for place, data in graph.nodes(data=True):
         if data["kind"] not in LINES:
             continue
         yield f"  {data['label']}"
-        attached = [(each, graph.edges[each, place]["label"]) for each in graph.neighbors(place)]
+        attached = [(other, edge["label"]) for _, other, edge in graph.edges(place, data=True)]
         wide = max((len(name) for name, _ in attached), default=0)
         yield from (f"    {name:{wide}}  {label}" for name, label in attached)
     weak = sorted(nx.articulation_points(graph))

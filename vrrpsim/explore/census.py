@@ -17,6 +17,7 @@ from typing import Any
 from vrrpsim.scenario.event_order import drawn_ns
 from vrrpsim.scenario.events import Event, Impairment, Partition, Target, When, detail
 from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.network import single_points
 from vrrpsim.scenario.quantities import SECOND_NS, Distribution
 from vrrpsim.scenario.random_streams import Streams
 from vrrpsim.scenario.verbs import VERBS
@@ -72,7 +73,11 @@ class CensusPlan:
 def faults_of(scenario: Scenario) -> tuple[CensusFault, ...]:
     """Return every single fault that the cluster has a place for."""
     menu = menu_of(scenario, (*KINDS, *LATER_KINDS))
-    found = [_fault(event) for kind in KINDS for event in menu.get(kind, ()) if _counts(kind, event)]
+    events = [event for kind in KINDS for event in menu.get(kind, ()) if _counts(kind, event)]
+    if scenario.cables:  # first what splits the network by itself
+        weak = single_points(scenario)
+        events.sort(key=lambda event: event.target is None or event.target.text not in weak)
+    found = [_fault(event) for event in events]
     for name in _virtual_segments(scenario):
         event = _plain("impair", Target(name, segment=name))
         event = replace(event, parameters=Impairment(loss=1.0, only=("garp",)))

@@ -15,6 +15,7 @@ from vrrpsim.measure.result import Result
 from vrrpsim.measure.seconds import fixed_s
 from vrrpsim.scenario.events import Partition
 from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.network import graph_of
 from vrrpsim.trace import Trace
 
 from .lanes import SILENT, Slice, answering, client_slices, machine_slices, process_slices, state_slices
@@ -47,44 +48,32 @@ CLEAR = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.0}
 STEP, LEVEL = 2.7, 1.45  # inches from machine to machine, and from one to its segment
 
 
-def graph(scenario: Scenario) -> nx.Graph[str]:
-    """Return nodes, clients, switches and segments that have none as a graph.
+def graph_at(scenario: Scenario, result: Result, at_ns: int) -> nx.MultiGraph[str]:
+    """Return the scenario's graph at an instant: `up` says it of each machine, switch and cable.
 
-    Vertices have a `kind` and a `label`, edges a `label`, the node's `interface` and the `cable`, if any.
+    Partitions and losses take nothing down.
     """
-    import networkx as nx
-
-    graph: nx.Graph[str] = nx.Graph()
-    wired = scenario.wired_segments()
-    for name, segment in scenario.segments.items():
-        if name not in wired:
-            graph.add_node(name, kind="segment", label=f"{name} {segment.subnet or ''}".strip())
-    for name in scenario.switches:
-        graph.add_node(name, kind="switch", label=name)
-    homes = {end: (cable.name, other) for cable in scenario.cables for end, other in _both_ways(cable.ends)}
-    for cable in scenario.cables:
-        if set(cable.ends) <= scenario.switches.keys():
-            before = graph.get_edge_data(*cable.ends, {"label": ""})["label"]
-            label = ", ".join(filter(None, (before, cable.name)))
-            graph.add_edge(*cable.ends, label=label, interface="", cable=cable.name)
-    for name, node in scenario.nodes.items():
-        graph.add_node(name, kind="node", label=name)
-        for interface, attachment in node.interfaces.items():
-            addresses = ", ".join(str(address) for address in attachment.addresses)
-            cable_, home = homes.get(f"{name}/{interface}", ("", attachment.segment))
-            label = f"{interface} {addresses}".strip()
-            graph.add_edge(name, home, label=label, interface=interface, cable=cable_)
-    for name, client in scenario.clients.items():
-        address, port = client.target
-        cable_, home = homes.get(name, ("", client.segment))
-        graph.add_node(name, kind="client", label=name)
-        graph.add_edge(name, home, label=f"asks {address} port {port}", interface="", cable=cable_)
+    graph = graph_of(scenario)
+    for name, data in graph.nodes(data=True):
+        data["up"] = not _held(result, name, "power_off", "power_on", at_ns)
+    for one, other, data in graph.edges(data=True):
+        names = [data["cable"], *(f"{end}/{data['interface']}" for end in (one, other) if data["interface"])]
+        pulled = any(_held(result, name, "link_down", "link_up", at_ns) for name in names)
+        data["up"] = not pulled and graph.nodes[one]["up"] and graph.nodes[other]["up"]
     return graph
 
 
-def _both_ways(ends: tuple[str, str]) -> tuple[tuple[str, str], tuple[str, str]]:
-    one, other = ends
-    return (one, other), (other, one)
+def _held(result: Result, target: str, harm: str, repair: str, at_ns: int) -> bool:
+    """Follow what was done to a target, and undone."""
+    held = 0
+    for event in result.events:
+        if target not in event.targets:
+            continue
+        if event.verb == harm and _lasts(event.at_ns, event.until_ns, at_ns):
+            held += 1
+        elif event.verb == repair and event.at_ns <= at_ns:
+            held = 0
+    return held > 0
 
 
 def topology(scenario: Scenario, trace: Trace, result: Result, at_ns: int) -> Picture:
@@ -131,7 +120,7 @@ class _Picture:
 
     def __init__(self, scenario: Scenario, trace: Trace, result: Result, at_ns: int) -> None:
         self.scenario, self.trace, self.result, self.at_ns = scenario, trace, result, at_ns
-        self.graph = graph(scenario)
+        self.graph = graph_of(scenario)
         self.paints = node_paints(scenario)
         self.cuts = list(cuts(scenario, result, at_ns))
         self.wide = max(len(scenario.nodes) * STEP, len(scenario.clients) * STEP, 2 * STEP)
@@ -247,16 +236,7 @@ class _Picture:
         return off or self._held(cable, "link_down", "link_up")
 
     def _held(self, target: str, harm: str, repair: str) -> bool:
-        """Follow what was done to a target, and undone."""
-        held = 0
-        for event in self.result.events:
-            if target not in event.targets:
-                continue
-            if event.verb == harm and _lasts(event.at_ns, event.until_ns, self.at_ns):
-                held += 1
-            elif event.verb == repair and event.at_ns <= self.at_ns:
-                held = 0
-        return held > 0
+        return _held(self.result, target, harm, repair, self.at_ns)
 
     def _node(self, axes: Axes, name: str) -> None:
         """A machine: its instances with their states, what it owns, what is dead on it."""
