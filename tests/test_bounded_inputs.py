@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -158,3 +159,24 @@ def test_a13_an_interrupt_at_any_instant_is_130_without_a_traceback(tmp_path, af
     python_starts = "/vrrpsim/" not in said and "interrupted" not in said  # before a line of ours ran
     assert "KeyboardInterrupt" not in said or python_starts
     assert running.returncode in (130, -signal.SIGINT) or python_starts  # a shell says 130 to both
+
+
+def test_a13_an_interrupt_in_a_finalizer_is_not_lost(tmp_path):
+    """Given one that comes where Python can only tell of it, as in an import, then it is the run's."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "class Late:\n"
+        "    def __del__(self):\n"
+        "        raise KeyboardInterrupt\n"
+        "import vrrpsim.cli\n"
+        "run = vrrpsim.cli.main\n"
+        "def main():\n"
+        "    late = Late()\n"
+        "    del late\n"
+        "    return run()\n"
+        "vrrpsim.cli.main = main\n"
+    )
+    words = [sys.executable, "-m", "vrrpsim", "sweep", str(scenario(tmp_path)), "-n", "200000", "-j", "1"]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[1]}"}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert done.returncode == 130
+    assert done.stderr.split() == ["interrupted"]

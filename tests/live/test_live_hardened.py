@@ -160,6 +160,36 @@ def test_a5_a_keepalived_with_the_same_virtual_router_is_named(tmp_path):
         lan.stop(keepalived)
 
 
+@needs_namespaces()
+def test_a5_a_daemon_of_any_name_is_noticed_by_its_adverts(tmp_path):
+    """Nothing here hears its multicast, no file is found by its name: what leaves the interface tells."""
+    stranger = shutil.copy(shutil.which("keepalived"), tmp_path / "routerd")
+    with Lan(tmp_path, ["n1"]) as lan:
+        lan.judge = lambda: None  # two Masters are what this is about
+        home = lan.home("n1", conf(1, 200, "v3"))
+        files = ["-p", str(home / "k.pid"), "-r", str(home / "v.pid")]
+        other = lan.start("n1", [str(stranger), "-n", "-l", "-P", "-f", str(home / "k.conf"), *files], home)
+        lan.wait(lambda: lan.owns("n1", VIP), "it is Master")
+        words = lan.vrrpsim_words("n1", conf(1, 100, "v3"))
+        daemon = lan.start("n1", words, lan.folder / "mine")
+        said = (
+            r"VRID 51 \(IPv4\) on eth0 is served by process \d+ \(routerd\), too: adverts that are not ours"
+        )
+        lan.wait(lambda: re.search(said, daemon.log.read_text()), "it is named")
+        assert daemon.stop() == 0
+        other.stop()
+
+
+@needs_namespaces()
+def test_a5_adverts_of_ours_are_nobody_elses(tmp_path):
+    with Lan(tmp_path, ["n1"]) as lan:
+        daemon = lan.vrrpsim("n1", conf(1, 100, "v3"))
+        lan.wait(lambda: lan.owns("n1", VIP), "it is Master")
+        time.sleep(0.5)
+        assert lan.stop(daemon) == 0
+        assert "not ours" not in daemon.log.read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "value"),
     [

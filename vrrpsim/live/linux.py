@@ -25,6 +25,7 @@ from .fifo import Fifo, Fifos
 from .kernel_timer import KernelTimer
 from .mail import Alerts, Mail
 from .netlink import HeldAddress, Kernel, Link, VmacImpossible
+from .others import LOOK_S, Others, vrrp_programs
 from .scripts import Children
 from .sockets import Wire
 from .watch import Watch, count_processes, file_value, prepare_files
@@ -56,6 +57,7 @@ class Linux:
         self.fifos = Fifos(self.children, self.complain)
         self.mail = Mail(self._complain_from_elsewhere)
         self.watch = Watch(self._file_changed, self._process_count)
+        self.others = Others(self._served_here_too)
         self.epoch_ns = self.now_ns()
         self.daemon = LiveDaemon(node, config, dialect, self, record, self.epoch_ns)
         self._sources: dict[tuple[str, int], Address | None] = {}
@@ -97,6 +99,7 @@ class Linux:
         for interface, address in self.kernel.addresses:
             if address in virtual:  # of a crash: the trace must know before it goes
                 self.daemon.address_changed(interface, address, True, by_us=True)
+        self._look_for_others(names)
         self.daemon.start(host)
         self.watch.start(self.config.files, self.config.processes, counts)
 
@@ -112,6 +115,33 @@ class Linux:
         self.daemon.reload(config)
         self.watch.start(config.files, config.processes, self._counted(config))
         self.watch.look()
+
+    def _look_for_others(self, interfaces: Sequence[str]) -> None:
+        """Before we may be Master: whoever sends adverts from here is no rival whom we could hear."""
+        try:
+            for name in interfaces:
+                self.others.look(name)
+        except OSError as error:
+            self.complain(f"cannot look for other VRRP programs on this host: {error.strerror}")
+        asyncio.get_running_loop().call_later(LOOK_S, self.others.close)
+
+    def _served_here_too(self, interface: str, family: int, vrid: int) -> None:
+        served = {(each.interface, each.family, each.vrid) for each in self.config.instances}
+        if (interface, family, vrid) not in served:
+            return
+
+        async def name() -> None:
+            try:
+                programs = await asyncio.to_thread(vrrp_programs)
+            except (OSError, RuntimeError):  # no descriptor, no thread
+                programs = []
+            who = " or ".join(programs) or "another program"
+            what = f"VRID {vrid} (IPv{family}) on {interface} is served by {who}, too"
+            self.complain(f"{what}: adverts that are not ours leave this host")
+
+        task = background(name())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _counted(self, config: RouterConfig) -> dict[str, int]:
         try:
@@ -147,6 +177,7 @@ class Linux:
         if self._timer is not None:
             self._timer.close()
         self.watch.close()
+        self.others.close()
         self.children.close()
         self.wire.close()
         self.fifos.close()
@@ -195,6 +226,7 @@ class Linux:
     def send_advert(self, advert: SendAdvert) -> None:
         """From the macvlan if there is a virtual MAC, else from the interface."""
         self._sent = advert
+        self.others.ours(advert.interface, advert.source.version, advert.payload[1])
         device = self._device(advert.instance) if advert.virtual_mac else advert.interface
         problem = self.wire.send(
             device, advert.source, advert.destination, advert.ttl, advert.payload, advert.packet
