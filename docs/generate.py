@@ -73,6 +73,7 @@ KNOWN_FROM = {
     "missing_source_is_fault": "run by hand, each version",
     "strict_excludes_unicast": "run by hand on 2.2.7, others read",
     "unicast_needs_interface": "run by hand on 2.2.7, others read",
+    "unicast_ends_with_interface": "run by hand on 2.2.7, others not known",
     "reject_log_every_packet": "read",
 }
 

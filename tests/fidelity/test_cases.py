@@ -60,6 +60,8 @@ OWNERS = {
     "lab/set-down-and-up.yaml": "a",
     "lab/strict-drops-requests.yaml": "a",
     "lab/strict-with-unicast.yaml": "b",
+    "lab/multicast-interface-recreated.yaml": "a",
+    "lab/unicast-interface-recreated.yaml": "",
     "lab/unicast-over-another-interface.yaml": "b",
 }
 UNANSWERED = (
@@ -87,7 +89,6 @@ REFUSED = {  # keepalived exits
     "bug-2270-unicast-no-interface/s.yaml": "interface must be set",
 }
 NOT_YET = {
-    "bug-2190-interface-recreated": "an interface that is deleted and created",
     "bug-2275-v6-vmac-down-at-start": "a macvlan's own link-local address",
     "bug-2573-same-ll-two-ifs": "one link-local address on two interfaces",
 }
@@ -193,3 +194,13 @@ def test_every_input_has_its_row_or_its_reason():
     rows = {Path(path).parts[0] for path in (*OWNERS, *REFUSED)} | {*DRAFTS, *NOT_YET}
     about_runs = {path.parent.name for path in CASES.glob("*/*.yaml")} - {"fidelity", "kind-fatal"}
     assert about_runs - {"bug-2114-track-file", "bug-2702-peer-with-prefix"} <= rows
+
+
+def test_a_reload_opens_the_sockets_of_an_interface_that_was_made_again():
+    """Asked of 2.2.7: SIGHUP five seconds later, and it is MASTER 3.6 s after that."""
+    lost = vrrpsim.Scenario.of(CASES / "lab/unicast-interface-recreated.yaml")
+    run = lost.event(at=20, reload="a").run()
+    assert last_owners(run) == "a"
+    [back] = [each for each in run.trace.records if isinstance(each, StateChange) and each.at_ns > 20e9][:1]
+    assert (back.node, back.new) == ("a", "MASTER")
+    assert 23.5e9 < back.at_ns < 23.7e9

@@ -121,6 +121,7 @@ class LabFaults:
         **dict.fromkeys(("power_off", "power_on", "pause"), "_machine"),
         **dict.fromkeys(("link_down", "link_up"), "_link"),
         **dict.fromkeys(("set_down", "set_up"), "_interface"),
+        **dict.fromkeys(("delete_interface", "create_interface"), "_existence"),
         "add_address": "_add_address",
         "write": "_write",
         **dict.fromkeys(on(SCRIPT), "_script"),
@@ -210,6 +211,18 @@ class LabFaults:
 
         await put(up)
         return (f"{node.name}/{item}",), lambda: put(not up)
+
+    async def _existence(self, node: LabNode, item: str, event: Event, _number: int) -> Met:
+        end, created = f"{node.name}/{item}", event.verb == "create_interface"
+
+        async def put(there: bool) -> None:
+            if there:
+                await node.attach(item)
+            else:
+                await self.context.wire(self.context.network.detach, end)
+
+        await put(created)
+        return (end,), lambda: put(not created)
 
     async def _add_address(self, node: LabNode, item: str, event: Event, _number: int) -> Met:
         assert isinstance(event.parameters, AddAddress)

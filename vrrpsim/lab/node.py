@@ -89,9 +89,14 @@ class LabNode:
         """Make the machine and lay its cables; what runs there comes later."""
         self.machine = LabMachine(self.name)
         self.context.recorder.watch(self.name, self.machine.network)
-        for interface, attachment in self.model.interfaces.items():
+        for interface in self.model.interfaces:
+            await self.attach(interface)
+
+    async def attach(self, interface: str) -> None:
+        """Make an interface, with its cable and the addresses that it is configured with."""
+        if self.machine is not None:
             mac = card(self.context.scenario, self.name, interface)
-            own = own_addresses(attachment, mac)
+            own = own_addresses(self.model.interfaces[interface], mac)
             end, network = f"{self.name}/{interface}", self.machine.network
             await self.context.wire(self.context.network.attach, end, network, interface, mac, own)
 

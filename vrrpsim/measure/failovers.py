@@ -198,11 +198,15 @@ class _Seen:
         return daemon.instance_of(self.address) if daemon else None
 
     def won(self, tenure: Tenure) -> StateChange | None:
-        """The last transition to MASTER before it of the instance that carries the address."""
-        instance = self.instance_of(tenure.node)
+        """The last transition before it of an instance that carries the address, if that is MASTER then."""
+        daemon = self.daemons.get(tenure.node)
+        carriers = {each.name for each in daemon.carriers.get(self.address, ())} if daemon else set()
+        left: set[str] = set()  # those that were no Master any more
         for record in reversed(_between(self.index.states.get(tenure.node, []), 0, tenure.start_ns)):
-            if instance is None or instance.name == record.instance:
-                return record if record.new == "MASTER" else None
+            if record.instance not in left and (not carriers or record.instance in carriers):
+                if record.new == "MASTER":
+                    return record
+                left.add(record.instance)
         return None
 
     def priority(self, node: str, at_ns: int) -> int | None:

@@ -44,19 +44,18 @@ class DaemonRules:
 
     config: RouterConfig
     dialect: Dialect
-    carriers: Mapping[str, InstanceConfig] = field(init=False, compare=False)
+    carriers: Mapping[str, Sequence[InstanceConfig]] = field(init=False, compare=False)  # by address
 
     def __post_init__(self) -> None:
-        carried = {
-            str(each.address): instance
-            for instance in reversed(self.config.instances)  # the first one that carries it
-            for each in (*instance.addresses, *instance.excluded)
-        }
-        object.__setattr__(self, "carriers", carried)
+        carriers: dict[str, list[InstanceConfig]] = {}
+        for instance in self.config.instances:
+            for each in (*instance.addresses, *instance.excluded):
+                carriers.setdefault(str(each.address), []).append(instance)
+        object.__setattr__(self, "carriers", carriers)
 
     def instance_of(self, address: str) -> InstanceConfig | None:
-        """Return the instance that carries an address."""
-        return self.carriers.get(address)
+        """Return the first instance that carries an address; nearly always there is one."""
+        return next(iter(self.carriers.get(address, ())), None)
 
     def skew_ns(self, instance: InstanceConfig, priority: int, interval_ns: int) -> int:
         """Skew_Time at an effective priority; `interval_ns` is the learned one in version 3."""
@@ -91,7 +90,7 @@ def detect_blame(
             return Blame("start of keepalived", 0, length_ns)
         case _:
             blame = Blame(first.reason.replace("_", " "), 0, LINK_WATCH_NS)
-    if length_ns > blame.most_ns + AT_ONCE_NS:
+    if length_ns > blame.most_ns + LATE_NS:
         late = fixed_s(length_ns - blame.most_ns)
         return Blame(f"{blame.words}, {late} s later than that", length_ns, length_ns)
     return blame

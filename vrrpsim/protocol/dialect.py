@@ -101,12 +101,15 @@ class Dialect:
     has_owner_ignore_adverts: bool = False  # K14
     has_symlink_paths: bool = False  # use_symlink_paths
     missing_source_is_fault: bool = True  # K15
+    unicast_ends_with_interface: bool = False  # its sockets are not opened again before a reload
     strict_excludes_unicast: bool = False  # N27: of 2.2.7 to 2.3.4 the test comes too early
     unicast_needs_interface: bool = False  # the same mistake, in 2.2.7 only: else it exits
     reject_log_every_packet: bool = True  # K2
 
 
-KEEPALIVED_2_2_7 = Dialect(name="keepalived-2.2.7", unicast_needs_interface=True)
+KEEPALIVED_2_2_7 = Dialect(
+    name="keepalived-2.2.7", unicast_needs_interface=True, unicast_ends_with_interface=True
+)
 KEEPALIVED_2_2_4 = replace(
     KEEPALIVED_2_2_7, name="keepalived-2.2.4", unicast_needs_interface=False, strict_excludes_unicast=True
 )
@@ -219,5 +222,5 @@ DEFAULT_DIALECT = KEEPALIVED_2_2_7
 
 
 def hardened(dialect: Dialect) -> Dialect:
-    """The same without what lets packets that are rejected silence a master (FSM-35): for `vrrpsim live`."""
-    return replace(dialect, rejected_restarts_advert_timer=False)
+    """The same for `vrrpsim live`: what is rejected does not silence a master (FSM-35), sockets come back."""
+    return replace(dialect, rejected_restarts_advert_timer=False, unicast_ends_with_interface=False)

@@ -82,6 +82,7 @@ class VrrpRouter:
         self._dispatch: dict[tuple[str | Address, int, int], list[Instance]] = {}
         self._memos: dict[bytes, Instance] = {}  # by the advert last accepted
         self._delay_until_ns = 0
+        self._deleted: set[str] = set()  # interfaces that were, since the configuration was read
         self.unheard = 0  # datagrams that no socket of an instance would have got
         self._patience_ns = NEVER_NS  # K11: overdue for longer, timers make Masters doubt themselves
         self.running = False
@@ -162,6 +163,7 @@ class VrrpRouter:
                 for _ in range(self.dialect.reload_adverts):
                     self._advertise(instance, instance.state.priority)
         self._delay_until_ns = 0
+        self._deleted.clear()
         self._announcer.reload(config.garp_groups)
         self._scripts.reload(config.scripts, now_ns)
         self._monitors.reload(config)
@@ -281,6 +283,15 @@ class VrrpRouter:
         """IFF_UP and IFF_RUNNING together changed (§1.5), debounced by interface_up_down_delays."""
         self._monitors.interface_changed(interface, up, now_ns)
         return self._take()
+
+    def interface_deleted(self, interface: str) -> None:
+        """The interface that went down is gone. Of 2.2.7 unicast is then deaf and without a timer.
+
+        Asked of 2.2.7: made again, it is in BACKUP for ever, until a reload; multicast is as before.
+        """
+        if self.dialect.unicast_ends_with_interface:
+            self._deleted.add(interface)
+            self._open_sockets()
 
     def source_changed(
         self, interface: str, family: int, address: Address | None, now_ns: int
@@ -431,9 +442,12 @@ class VrrpRouter:
         for instance in self.instances.values():
             config = instance.config
             bound = self._source_of(config) if config.unicast else config.interface
-            if bound is not None:
+            if bound is not None and not self._is_cut_off(config):
                 kind = config.family if instance.association is None else PROTOCOL_AH
                 self._dispatch.setdefault((bound, kind, config.vrid), []).append(instance)
+
+    def _is_cut_off(self, config: InstanceConfig) -> bool:
+        return config.unicast and config.interface in self._deleted
 
     def _listeners(
         self, interface: str, destination: Address, vrid: int, sealed: bool = False
@@ -501,6 +515,8 @@ class VrrpRouter:
 
     def _expiry(self, instance: Instance) -> Callable[[int], None]:
         def expired(now_ns: int) -> None:
+            if self._deleted and self._is_cut_off(instance.config):
+                return
             before = instance.state
             if before is instance.rhythm_state:  # nothing changed since the last advert: FSM-28 again
                 self._advertise(instance, before.priority)

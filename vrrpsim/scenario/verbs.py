@@ -138,6 +138,22 @@ ROWS = (
         "set_down",
     ),
     Verb(
+        "delete_interface",
+        INTERFACE,
+        "NODE/INTERFACE is deleted, as `ip link del` does, with all its addresses.",
+        "loses an interface",
+        HARM,
+        "create_interface",
+    ),
+    Verb(
+        "create_interface",
+        INTERFACE,
+        "NODE/INTERFACE is made again, up and with the addresses that it is configured with.",
+        "has its interface again",
+        REPAIR,
+        "delete_interface",
+    ),
+    Verb(
         "partition",
         GROUPS,
         "Frames between the groups vanish silently.",

@@ -214,6 +214,18 @@ class Daemon:
         """Netlink reports a change of carrier or IFF_UP."""
         self._netlink(lambda: self.router.interface_changed(interface, up, self._calendar.now_ns))
 
+    def interface_deleted(self, interface: str, addresses: Sequence[Address]) -> None:
+        """Netlink reports that an interface is down, its addresses are gone and so is the interface."""
+        self._netlink(self._left_without, interface, addresses)
+
+    def _left_without(self, interface: str, addresses: Sequence[Address]) -> list[Output]:
+        router, now_ns = self.router, self._calendar.now_ns
+        outputs = router.interface_changed(interface, False, now_ns)
+        for address in addresses:
+            outputs += router.address_removed(interface, address, now_ns)
+        router.interface_deleted(interface)
+        return outputs
+
     def address_removed(self, interface: str, address: Address) -> None:
         """Netlink reports that somebody removed an address."""
         self._netlink(lambda: self.router.address_removed(interface, address, self._calendar.now_ns))

@@ -40,6 +40,8 @@ LINK = {
     "link_up": (Node.set_link, True),
     "set_down": (Node.set_interface, False),
     "set_up": (Node.set_interface, True),
+    "delete_interface": (Node.set_present, False),
+    "create_interface": (Node.set_present, True),
 }
 MACHINE = {"power_off": Node.power_off, "power_on": Node.power_on, "pause": Node.pause}
 

@@ -27,6 +27,7 @@ GRATUITOUS_FRAME = Distribution.fixed(15 * _US)  # back to back (§2.4)
 DAEMON_START = _lognormal(16 * _MS, 45 * _MS)  # exec to dispatcher (groundtruth 30a, 46, 52)
 DAEMON_EXIT = Distribution.fixed(1_000 * _MS)  # after SIGTERM it stays a second (§1.7)
 SCRIPT_RUN = _lognormal(8 * _MS, 25 * _MS)  # fork, exec, exit, reap (§2.4)
+NEW_INTERFACE = _lognormal(20 * _MS, 45 * _MS)  # made, given its addresses and set up (the lab's own runs)
 NETLINK = _lognormal(500 * _US, 2 * _MS)  # an event reaches the daemon (§2.4: about 1 ms)
 LINK_WATCH_TICK = Distribution.uniform(20 * _MS, 25 * _MS)  # how late a second of link watch ends (S6)
 DAD = Distribution.uniform(1_000 * _MS, 2_000 * _MS)  # a link-local address after its interface is up

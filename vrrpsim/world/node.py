@@ -34,6 +34,7 @@ class Node(Machine):
         self._plugged = dict.fromkeys(self.ports, True)
         self._lit = dict.fromkeys(self.ports, True)
         self._set_down = dict.fromkeys(self.ports, False)
+        self._deleted = dict.fromkeys(self.ports, False)
         self._watched_ns = -LINK_WATCH_NS  # when the kernel looked at carriers last, or will
         self._reports = {  # of a carrier that is back
             interface: Alarm(context.calendar, Kind.KERNEL, rank) for interface in self.ports
@@ -172,6 +173,27 @@ class Node(Machine):
             for address in [each for each in port.local if each.version == 6]:
                 self.lose_address(port, address)
 
+    def set_present(self, interface: str, present: bool) -> None:
+        """`ip link del`, and the same interface made again: up, with its addresses."""
+        if self._deleted[interface] == (not present):
+            return
+        port = self.ports[interface]
+        self._deleted[interface] = not present
+        if present:
+            self._later(self.draw_ns(latencies.NEW_INTERFACE, port), self._made, port)
+        else:
+            self._look_at_link(interface, at_once=True)
+            lost = [each for address in list(port.local) for each in self.remove_address(port, address)]
+            if self.daemon is not None:
+                self.daemon.outputs.routes_changed()
+                self.daemon.interface_deleted(interface, lost)
+
+    def _made(self, port: Port) -> None:
+        self._look_at_link(port.interface, at_once=True)
+        for address in self._own[port.interface]:
+            delay_ns = self.draw_ns(latencies.DAD, port) if address.version == 6 else 0
+            self._later(delay_ns, self._arrive, port, address)
+
     def _arrive(self, port: Port, address: Address) -> None:
         if port.carrier and self.up and address not in port.local:
             self.add_address(port, address, port.mac)
@@ -180,7 +202,8 @@ class Node(Machine):
 
     def _look_at_link(self, interface: str, at_once: bool) -> None:
         port = self.ports[interface]
-        carrier = self._plugged[interface] and self._lit[interface] and not self._set_down[interface]
+        there = not (self._set_down[interface] or self._deleted[interface])
+        carrier = there and self._plugged[interface] and self._lit[interface]
         if port.carrier == carrier:
             return
         port.carrier = carrier
