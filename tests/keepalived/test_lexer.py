@@ -317,13 +317,13 @@ def test_no_text_makes_the_lexer_raise(text):
 
 
 @pytest.mark.parametrize("text", ["$IF=${IF}\n${IF}\n", "$A=${B}\n$B=${A}\nx ${A}\n"])
-def test_lx13_a_definition_that_brings_itself_ends_at_once(text):
+def test_a10_lx13_a_definition_that_brings_itself_ends_at_once(text):
     begin = time.process_time()
     assert any("refers to itself" in finding.message for finding in lex(text).findings)
     assert time.process_time() - begin < 0.5
 
 
-def test_lx18_the_bytes_of_all_includes_are_bounded(tmp_path: Path, monkeypatch):
+def test_a10_lx18_the_bytes_of_all_includes_are_bounded(tmp_path: Path, monkeypatch):
     monkeypatch.setattr("vrrpsim.keepalived.lexer.MAX_INCLUDED_BYTES", 1000)
     (tmp_path / "more.conf").write_text("a\n" * 100)
     (tmp_path / "k.conf").write_text("include more.conf\n" * 900)

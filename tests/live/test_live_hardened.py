@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -24,6 +25,33 @@ from vrrpsim.live.privileges import CannotRun
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT, hardened
 
 GROUP = ip_address("224.0.0.18")
+
+
+# --- A1: a check that cannot be started
+
+
+@needs_namespaces()
+def test_a1_a_node_whose_check_fails_takes_nothing_where_no_check_can_be_started(tmp_path):
+    """Given no descriptors left, then FAULT stays FAULT; given descriptors and a good check, it is Master."""
+    good = tmp_path / "good"
+    check = (
+        f"global_defs {{\nscript_user root\n}}\n"
+        f'vrrp_script up {{\nscript "/usr/bin/test -e {good}"\ninterval 1\nrise 1\nfall 1\n}}\n'
+    )
+    with Lan(tmp_path, ["n1"]) as lan:
+        words = lan.vrrpsim_words("n1", check + conf(1, 100, "v3", "track_script {\nup\n}"))
+        daemon = lan.start("n1", words, lan.folder / "n1", kind="vrrpsim")
+        lan.wait(lambda: "VRRP_Script(up) failed" in daemon.log.read_text(), "the check has failed")
+        limits = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        failed = "cannot run /usr/bin/test: [Errno 24]"
+        lan.wait(lambda: daemon.log.read_text().count(failed) >= 3, "three checks were not started")
+        assert not lan.owns("n1", VIP)
+        assert "MASTER" not in daemon.log.read_text()
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, limits)
+        good.touch()
+        lan.wait(lambda: lan.owns("n1", VIP), "it is Master")
+        assert lan.stop(daemon) == 0
 
 
 # --- A2: metrics
@@ -282,6 +310,23 @@ def test_a13_a_reload_to_nothing_is_refused_unless_meant(tmp_path):
     assert not reloaded
     assert asyncio.run(work(True)).endswith("Reloaded")
     assert len(reloaded) == 1
+
+
+def test_a13_a_refused_reload_is_not_said_to_have_been_done(tmp_path):
+    path = tmp_path / "k.conf"
+    path.write_text(CONF)
+
+    async def work():
+        said = []
+        options = service.Options(path, DEFAULT_DIALECT, "n1", force=True)
+        daemon = service.LiveService(options, loading.Loaded(configured(), ()), said.append)
+        await daemon._read_once()  # no interface is known: nothing was opened
+        daemon.speaker.close()
+        return said
+
+    lines = asyncio.run(work())
+    assert lines[-1].endswith("reload refused: there is no interface eth0")
+    assert not [line for line in lines if "Reloaded" in line]
 
 
 @needs_namespaces()

@@ -182,19 +182,19 @@ def no_room(*_arguments, **_options):
 
 
 @pytest.mark.parametrize("call", ["fork", "pipe2", "dup", "pidfd_open"])
-def test_a_check_that_cannot_be_started_has_no_verdict(monkeypatch, call):
+def test_a1_a_check_that_cannot_be_started_has_no_verdict(monkeypatch, call):
     monkeypatch.setattr(os, call, no_room)
     ended, log = finished_runs(["/bin/false"], ["/bin/true"])
     assert ended == {0: (None, None), 1: (None, None)}
     assert [line.partition(":")[0] for line in log] == ["cannot run /bin/false", "cannot run /bin/true"]
 
 
-def test_a_child_without_room_has_no_verdict(monkeypatch):
+def test_a1_a_child_without_room_has_no_verdict(monkeypatch):
     monkeypatch.setattr(os, "execve", no_room)  # RLIMIT_NPROC of another user is met there
     assert finished_runs(["/bin/false"])[0] == {0: (None, None)}
 
 
-def test_without_a_verdict_the_last_one_stays():
+def test_a1_without_a_verdict_the_last_one_stays():
     """A failing check whose next runs cannot be started leaves the node in FAULT, and is tried again."""
     text = "vrrp_script chk {\n script /bin/check\n interval 1\n}\n" + CONF.replace(
         "priority 100", "priority 100\n track_script {\n chk\n }"
@@ -246,7 +246,7 @@ def test_without_inotify_files_are_looked_at_often(monkeypatch, tmp_path):
     assert seen[-1] == ("f", 7)
 
 
-def test_children_end_with_the_daemon(tmp_path):
+def test_a13_children_end_with_the_daemon(tmp_path):
     """A13: PR_SET_PDEATHSIG, also for what runs as another user."""
     user = '"nobody"' if os.geteuid() == 0 else '""'
     program = (
@@ -266,7 +266,7 @@ def test_children_end_with_the_daemon(tmp_path):
         time.sleep(0.01)
 
 
-def test_notify_scripts_that_hang_are_few(tmp_path):
+def test_a13_notify_scripts_that_hang_are_few(tmp_path):
     """A13: 32 of one instance; another one's are not held up."""
 
     async def work():

@@ -12,7 +12,7 @@ from vrrpsim.scenario.file.yaml_tree import MOST_SHOWN, Tree
 from vrrpsim.scenario.quantities import ValueSyntaxError
 
 
-def test_many_errors_cost_no_time_and_few_are_shown():
+def test_a10_many_errors_cost_no_time_and_few_are_shown():
     tree, begin = Tree("s.yaml", {}, {}, {}), time.process_time()
     for number in range(25_000):
         for _ in range(2):
@@ -26,13 +26,13 @@ def test_many_errors_cost_no_time_and_few_are_shown():
 
 
 @pytest.mark.parametrize("text", ["x\x1b]0;pwn\x07", "a\x9b31m", "\x00", "a\u202eb", "\r"])
-def test_text_that_a_terminal_would_obey_is_refused(text):
+def test_a7_text_that_a_terminal_would_obey_is_refused(text):
     with pytest.raises(ValueSyntaxError, match=r"control character U\+"):
         fields._text(text)
     assert fields._text("zwei\n\tZeilen – ä") == "zwei\n\tZeilen – ä"
 
 
-def test_a_planted_link_is_not_followed(tmp_path, monkeypatch):
+def test_a8_a_planted_link_is_not_followed(tmp_path, monkeypatch):
     victim = tmp_path / "victim"
     victim.write_text("mine")
     monkeypatch.setattr(atomic_write.secrets, "token_hex", lambda _: "guessed")
