@@ -121,7 +121,8 @@ def test_another_client_changes_nothing(name, tmp_path):
     target = f"[{host}]:{port}" if host.version == 6 else f"{host}:{port}"
     lines = path_of(name).read_text(encoding="utf-8").splitlines()
     last = next(i for i, line in enumerate(lines) if line.startswith(("events:", "expect:")))
-    lines.insert(last, f'  another: {{segment: {first.segment}, target: "{target}", every: 70ms}}\n')
+    via = f", via: {first.via}" if first.via else ""
+    lines.insert(last, f'  another: {{segment: {first.segment}, target: "{target}", every: 70ms{via}}}\n')
     if scenario.cables:
         lines.insert(lines.index("cables:") + 1, f"  - [another, {next(iter(scenario.switches))}]")
     copy = tmp_path / f"{name}.yaml"

@@ -128,7 +128,7 @@ class _Judge:
     def _spans(self) -> Iterator[UnservedSpan]:
         asked = set()
         for name, view in self.result.clients.items():
-            address = str(self.scenario.clients[name].target[0])
+            address = str(self.scenario.clients[name].asks)
             asked.add(address)
             for each in view.outages:
                 if each.end_ns > self.from_ns:

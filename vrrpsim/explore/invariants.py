@@ -523,7 +523,7 @@ def outage_below(limit_ns: int) -> Invariant:
 def outages(history: RunHistory, client: str) -> list[Span]:
     """Return when a client had no answers although one of the nodes for its address met no fault."""
     model = history.scenario.clients[client]
-    carriers = [node for node, address in history.instances if address == str(model.target[0])]
+    carriers = [node for node, address in history.instances if address == str(model.asks)]
     met = [
         [(w.start_ns, w.until_ns) for w in history.windows if w.meets(node)] or [(0, 0)] for node in carriers
     ]

@@ -148,7 +148,7 @@ def _open(spans: Sequence[Span]) -> bool:
 
 def _cut_failovers(scenario: Scenario, trace: Trace, result: Result) -> Iterator[Sample]:
     unserved = {
-        str(scenario.clients[name].target[0])
+        str(scenario.clients[name].asks)
         for name, view in result.clients.items()
         if view.outages and not view.outages[-1].ended
     }

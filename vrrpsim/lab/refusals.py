@@ -87,6 +87,9 @@ def _nodes(scenario: Scenario, daemons: Mapping[str, str]) -> Iterator[tuple[Key
         for interface in node.interfaces:
             if len(interface) > LONGEST_NAME:
                 yield (*path, "interfaces", interface), f"a name has {LONGEST_NAME} characters at most"
+        for word in ("forwards", "gateway"):
+            if getattr(node, word):
+                yield (*path, word), "its machines are on their segments only"
         if node.slop.kind == "custom":
             yield (*path, "slop"), "the machine's clock is the machine's"
         if node.neighbours != Neighbours():
@@ -110,6 +113,8 @@ def _nodes(scenario: Scenario, daemons: Mapping[str, str]) -> Iterator[tuple[Key
 
 def _clients(scenario: Scenario) -> Iterator[tuple[Keys, str]]:
     for name, client in scenario.clients.items():
+        if client.via is not None:
+            yield ("clients", name, "via"), "its machines are on their segments only"
         if client.neighbours != Neighbours():
             yield ("clients", name, "neighbours"), "the neighbour cache is the kernel's"
         if address_of(scenario, name) is None:

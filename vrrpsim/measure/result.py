@@ -103,7 +103,7 @@ def measure(scenario: Scenario, trace: Trace, *, seed: int | None = None) -> Res
     owned = ownerships(past.ownership, past.end_ns, addresses(scenario))
     watchers: dict[str, dict[str, int]] = {}
     for name, client in scenario.clients.items():
-        watchers.setdefault(str(client.target[0]), {})[name] = client.every_ns
+        watchers.setdefault(str(client.asks), {})[name] = client.every_ns
     by_client = {name: [c for c in past.reachability if c.client == name] for name in scenario.clients}
     clients = {
         name: client_view(name, by_client[name], client.every_ns, past.end_ns)
@@ -164,7 +164,7 @@ def _why(
     by_address = {each.address: each for each in owned}
     why = {}
     for name, view in clients.items():
-        address = str(scenario.clients[name].target[0])
+        address = str(scenario.clients[name].asks)
         instances = {node: each.instance_of(address) for node, each in rules.items()}
         mine = [each for each in found if each.address == address]
         why[name] = tuple(

@@ -441,7 +441,7 @@ def _macs(recorder: PacketRecorder, card: str, client: Client) -> list[tuple[int
         told = _told(packet.data)
         if _announced(packet.data) and not client.neighbours.garp:
             continue
-        if told and told[0] == client.target[0] and (not known or known[-1][1] != told[1]):
+        if told and told[0] == client.asks and (not known or known[-1][1] != told[1]):
             known.append((packet.at_ns, told[1]))
     return known
 

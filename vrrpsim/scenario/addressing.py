@@ -46,7 +46,7 @@ def client_addresses(scenario: Scenario) -> dict[str, Address]:
     """Each client's own address, or the last of its segment that nobody has."""
     found: dict[str, Address] = {}
     for number, (name, client) in enumerate(scenario.clients.items()):
-        family = client.target[0].version
+        family = client.asks.version
         found[name] = (
             client.address.ip
             if client.address

@@ -203,11 +203,16 @@ class Node:
     boots: Distribution = ZERO
     neighbours: Neighbours = Neighbours()
     notify: NotifyModel | None = None
+    forwards: bool = False
+    gateway: Address | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """Somebody who asks `target` every `every_ns`, in an open loop, and waits `timeout_ns`."""
+    """Somebody who asks `target` every `every_ns`, in an open loop, and waits `timeout_ns`.
+
+    `via`: the target is behind this address, which forwards.
+    """
 
     segment: str
     target: tuple[Address, int]
@@ -215,6 +220,12 @@ class Client:
     timeout_ns: int = SECOND_NS
     address: AddressWithPrefix | None = None
     neighbours: Neighbours = Neighbours()
+    via: Address | None = None
+
+    @property
+    def asks(self) -> Address:
+        """The address on its segment that requests go to."""
+        return self.via or self.target[0]
 
 
 @dataclass(frozen=True, slots=True)

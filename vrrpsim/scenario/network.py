@@ -90,7 +90,8 @@ def graph_of(scenario: Scenario) -> nx.MultiGraph[str]:
         address, port = client.target
         home, words = homes.get(name, (client.segment, {"cable": ""}))
         graph.add_node(name, kind="client", label=name)
-        graph.add_edge(name, home, label=f"asks {address} port {port}", interface="", **words)
+        asks = f"asks {address} port {port}" + (f" via {client.via}" if client.via else "")
+        graph.add_edge(name, home, label=asks, interface="", **words)
     return graph
 
 

@@ -18,7 +18,7 @@ from .frame import VrrpFrame
 from .neighbours import Entry
 from .port import Port
 from .segment import Segment
-from .ways import Way, answer_back, follow
+from .ways import Way, answer_back, follow, through
 
 
 class Client:
@@ -81,12 +81,16 @@ class Client:
     def evaluate(self) -> None:
         """Record whether a request sent now is answered, by whom, and if not, why not."""
         cache = self.port.cache
-        entry = cache.entry(self.target)
+        entry = cache.entry(self.model.asks)
         was_reachable = self.reachable
         if was_reachable:  # answers came up to this instant
             entry.confirmed_ns = self._now_ns
         mac = cache.use(entry, self.address)
-        way = self._way = follow(self.port, mac, self.target, self.target_port)
+        if self.model.via is None:
+            way = follow(self.port, mac, self.target, self.target_port)
+        else:
+            way = through(self.port, mac, self.address, self.target, self.target_port)
+        self._way = way
         if way.answered and not was_reachable and self._first_answer_is_late():
             self._record(False, way._replace(reason="the first answer takes its time", cause="first answer"))
             return
@@ -98,7 +102,7 @@ class Client:
         if way.node is not None and way.answered:
             cache.confirm(entry)
             self._doubt.cancel()
-            answer_back(way.node, self.target, self.port, self.address)
+            answer_back(way.node, self.model.asks, self.port, self.address)
         elif (until_ns := cache.believed_until_ns(entry)) is not None and not self._doubt.pending:
             self._doubt.set(until_ns - self._now_ns, self.evaluate)
 

@@ -276,6 +276,8 @@ class Node(Machine):
         """The neighbour has another MAC now, or none."""
         if self.daemon is not None and entry.state in USABLE:
             self.daemon.scripts.neighbour_found()
+        if self.model.forwards or self.model.gateway is not None:
+            self.context.reconsider()
 
     def process_changed(self, process: RunningProcess) -> None:
         """A process lives, serves, freezes or died."""

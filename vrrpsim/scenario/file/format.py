@@ -386,6 +386,8 @@ NODE = Fields(
         "boots": Key(DISTRIBUTION, "From power_on until processes start."),
         "neighbours": Key(NEIGHBOURS, "Its ARP/ND cache."),
         "notify": Key(Maybe(NOTIFY), "Its notify scripts."),
+        "forwards": Key(TRUTH, "Whether it forwards what is sent to its MAC for somebody else: a router."),
+        "gateway": Key(Maybe(ADDRESS), "Where it sends what is in no network of its own."),
     },
     "A machine.",
 )
@@ -399,6 +401,7 @@ CLIENT = Fields(
         "every": Key(POSITIVE, "From one request to the next.", to="every_ns"),
         "timeout": Key(POSITIVE, "How long it waits for an answer.", to="timeout_ns"),
         "neighbours": Key(NEIGHBOURS, "Its ARP/ND cache."),
+        "via": Key(Maybe(ADDRESS), "The gateway by which it asks, where the target is on another segment."),
     },
     "Somebody who asks for an answer again and again, in an open loop.",
 )

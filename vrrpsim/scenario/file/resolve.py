@@ -205,9 +205,12 @@ class Resolver:
         }
         known |= _virtual(nodes)
         for name, client in clients.items():
-            if client.target[0] not in known:
-                message = f"clients.{name}.target: nobody has {client.target[0]}"
-                self.warn(("clients", name, "target"), "VRRP505", message)
+            for key, address in (("target", client.target[0]), ("via", client.via)):
+                if address is not None and address not in known:
+                    message = f"clients.{name}.{key}: nobody has {address}"
+                    self.warn(("clients", name, key), "VRRP505", message)
+            if client.via is not None and client.via.version != client.target[0].version:
+                self.tree.error(("clients", name, "via"), f"is no way to {client.target[0]}")
 
     # --- keepalived
 
