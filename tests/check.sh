@@ -14,4 +14,5 @@ shift
 "$tools/ruff" format --check .
 "$tools/ruff" check .
 "$tools/mypy"
-"$tools/pytest" -q -n 2 --durations=15 "$@"
+# Three workers for two cores: tests of real time wait.
+"$tools/pytest" -q -n 3 --durations=25 "$@"
