@@ -1,8 +1,9 @@
 """Reachability: neighbour cache, switch, node, service; and the path that loses some."""
 
 import pytest
-from tiny_world import MS, VIP, WEB, S, Tap, ip, node, pair, port, reached, records, run, world
+from tiny_world import MS, VIP, WEB, S, Tap, ip, load, node, pair, port, reached, records, run, world
 
+from vrrpsim.findings import InputError
 from vrrpsim.trace import Reachability
 from vrrpsim.world import World
 from vrrpsim.world.frame import NeighbourFrame
@@ -226,3 +227,41 @@ def ipv6_pair(**lan: object) -> dict[str, object]:
     document["segments"]["lan"]["subnet"] = "2001:db8::/64"
     document["clients"] = {"web": {"segment": "lan", "target": "[2001:db8::100]:80"}}
     return document
+
+
+def test_a_segment_of_both_families_has_clients_of_both() -> None:
+    document = pair(clients={"four": WEB["web"], "six": WEB["web"] | {"target": "[2001:db8::100]:80"}})
+    document["segments"]["lan"]["subnet"] = ["10.0.0.0/24", "2001:db8::/64"]
+    for number, each in enumerate(document["nodes"].values(), 1):
+        each["interfaces"]["eth0"]["address"] = [f"10.0.0.{number}", f"2001:db8::{number}"]
+        instances = each["keepalived"]["vrrp_instances"]
+        addresses = ["fe80::100", "2001:db8::100/64"]
+        instances["VI_6"] = instances["VI_1"] | {"version": 3, "virtual_ipaddress": addresses}
+    made = run(document)
+    assert [str(made.clients[name].address) for name in ("four", "six")] == [
+        "10.0.0.254",
+        "2001:db8::ffff:ffff:ffff:fffe",
+    ]
+    assert all(made.clients[name].answered_by == "lb1" for name in ("four", "six"))
+    own = made.scenario.nodes["lb1"].interfaces["eth0"].addresses
+    assert list(map(str, own)) == ["10.0.0.1/24", "2001:db8::1/64"]  # each has the prefix of its subnet
+
+
+@pytest.mark.parametrize(
+    ("subnet", "message"),
+    [
+        (["10.0.0.0/24", "10.1.0.0/24"], "a segment has one subnet of IPv4 and one of IPv6 at most"),
+        (
+            ["10.0.0.0/24", "2001:db8:1::/64"],
+            "2001:db8::1 is not in 2001:db8:1::/64, the subnet",
+        ),
+        ([], "the list is empty"),
+    ],
+)
+def test_subnets_that_are_none_of_a_segment(subnet: list[str], message: str) -> None:
+    document = pair()
+    document["segments"]["lan"]["subnet"] = subnet
+    document["nodes"]["lb1"]["interfaces"]["eth0"]["address"] = ["10.0.0.1", "2001:db8::1"]
+    with pytest.raises(InputError) as caught:
+        load(document)
+    assert message in str(caught.value)

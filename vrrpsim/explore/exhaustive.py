@@ -119,7 +119,9 @@ def punctual(scenario: Scenario) -> Scenario:
     """Take the randomness out: what is left happens on a grid."""
 
     def steady(segment: Segment) -> Segment:
-        return Segment(subnet=segment.subnet, delay=Distribution.fixed(segment.delay.mean_ns))
+        return Segment(
+            subnet=segment.subnet, second=segment.second, delay=Distribution.fixed(segment.delay.mean_ns)
+        )
 
     return replace(
         scenario,

@@ -82,9 +82,9 @@ class LabClient:
 def address_of(scenario: Scenario, name: str) -> str | None:
     """The client's own address or a free one, with its prefix length; None: the segment has no subnet."""
     client = scenario.clients[name]
-    subnet = scenario.segments[client.segment].subnet
+    subnet = scenario.segments[client.segment].network(client.asks.version)
     if client.address is not None:
         return str(client.address)
-    if subnet is None or subnet.version != client.target[0].version:
+    if subnet is None:
         return None
     return f"{client_addresses(scenario)[name]}/{subnet.prefixlen}"

@@ -56,8 +56,8 @@ def client_addresses(scenario: Scenario) -> dict[str, Address]:
 
 
 def _free(scenario: Scenario, segment: str, family: int, number: int, others: set[Address]) -> Address:
-    subnet = scenario.segments[segment].subnet
-    if subnet is None or subnet.version != family:
+    subnet = scenario.segments[segment].network(family)
+    if subnet is None:
         if family == 6:
             return IPv6Address(f"fe80::c11e:{number + 1:x}")
         return IPv4Address(f"198.18.255.{254 - number}")
@@ -89,8 +89,8 @@ class Forged(NamedTuple):
 
 def forged(scenario: Scenario, segment: str, advert: InjectedAdvert) -> Forged:
     """An injected advert with a correct checksum, from an address that nobody has unless it names one."""
-    subnet = scenario.segments[segment].subnet
-    v6 = subnet is not None and subnet.version == 6
+    model = scenario.segments[segment]
+    v6 = model.network(4) is None and model.network(6) is not None
     source: Address = advert.source or (
         IPv6Address("fe80::bad")
         if v6

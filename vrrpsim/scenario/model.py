@@ -64,9 +64,13 @@ LINUX_REACHABLE = Distribution.uniform(15 * SECOND_NS, 45 * SECOND_NS)  # base_r
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A shared L2 domain; the values hold for each frame on its way from one interface to another."""
+    """A shared L2 domain; the values hold for each frame on its way from one interface to another.
+
+    `second`: its other subnet where it carries IPv4 and IPv6.
+    """
 
     subnet: Network | None = None
+    second: Network | None = None
     delay: Distribution = SEGMENT_DELAY
     jitter: Distribution | None = None  # added to the delay
     loss: float = 0.0
@@ -74,6 +78,11 @@ class Segment:
     duplicate: float = 0.0
     reorder: float = 0.0
     corrupt: float = 0.0
+
+    def network(self, family: int) -> Network | None:
+        """Return the subnet of a family."""
+        both = (self.subnet, self.second)
+        return next((each for each in both if each is not None and each.version == family), None)
 
 
 @dataclass(frozen=True, slots=True)

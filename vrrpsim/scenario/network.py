@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from .model import Cable, Scenario, Switch
+from .model import Cable, Scenario, Segment, Switch
 from .quantities import Distribution, exact_duration
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def graph_of(scenario: Scenario) -> nx.MultiGraph[str]:
     wired = scenario.wired_segments()
     for name, segment in scenario.segments.items():
         if name not in wired:
-            graph.add_node(name, kind="segment", label=f"{name} {segment.subnet or ''}".strip())
+            graph.add_node(name, kind="segment", label=" ".join(_names(name, segment)))
     for name, switch in scenario.switches.items():
         graph.add_node(name, kind="switch", label=name, **_said(switch))
     homes: dict[str, tuple[str, dict[str, Any]]] = {}
@@ -93,6 +93,10 @@ def graph_of(scenario: Scenario) -> nx.MultiGraph[str]:
         asks = f"asks {address} port {port}" + (f" via {client.via}" if client.via else "")
         graph.add_edge(name, home, label=asks, interface="", **words)
     return graph
+
+
+def _names(name: str, segment: Segment) -> list[str]:
+    return [name, *(str(each) for each in (segment.subnet, segment.second) if each is not None)]
 
 
 def single_points(scenario: Scenario) -> frozenset[str]:

@@ -26,6 +26,7 @@ from vrrpsim.scenario.model import (
     HostLatency,
     Interface,
     Neighbours,
+    Network,
     Node,
     NotifyModel,
     Probe,
@@ -83,7 +84,7 @@ from .scalars import (
     PORTS,
     POSITIVE,
     STARTS,
-    SUBNET,
+    SUBNETS,
     TARGET,
     TARGETS,
     WITH_PREFIX,
@@ -106,11 +107,22 @@ _ALWAYS = {
     "reorder": Key(FRACTION, "Share that overtakes: it travels without delay."),
     "corrupt": Key(FRACTION, "Share that arrives with a flipped bit."),
 }
+
+
+@wraps(Segment)  # whose signature has the defaults
+def _segment(subnet: tuple[Network, ...] | None = None, **given: Any) -> Segment:
+    first, second = (*(subnet or ()), None, None)[:2]
+    return Segment(subnet=first, second=second, **given)
+
+
 SEGMENT = Fields(
     "Segment",
-    Segment,
+    _segment,
     {
-        "subnet": Key(Maybe(SUBNET), "The network of the segment; interfaces and clients must lie in it."),
+        "subnet": Key(
+            Maybe(SUBNETS),
+            "The network of the segment, or one of IPv4 and one of IPv6; who is on it must lie in it.",
+        ),
         **_ALWAYS,
     },
     "A shared L2 domain.",

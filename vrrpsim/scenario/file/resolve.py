@@ -25,11 +25,11 @@ from vrrpsim.scenario.model import (
     Expect,
     Keepalived,
     Measure,
-    Network,
     Node,
     Owns,
     Probe,
     Scenario,
+    Segment,
     Statistic,
 )
 from vrrpsim.scenario.quantities import format_duration
@@ -140,9 +140,9 @@ class Resolver:
         interfaces = {}
         for label, interface in node.interfaces.items():
             where = (*path, "interfaces", label)
-            subnet = self._subnet(interface.segment, where)
+            segment = self._segment(interface.segment, where)
             addresses = tuple(
-                self._address(address, subnet, (*where, "address")) for address in interface.addresses
+                self._address(address, segment, (*where, "address")) for address in interface.addresses
             )
             if interface.mac:
                 self._claim(self.macs, interface.mac, (*where, "mac"))
@@ -156,15 +156,15 @@ class Resolver:
                     )
         return replace(node, interfaces=interfaces, keepalived=self._keepalived(name, node))
 
-    def _subnet(self, segment: str, path: Keys) -> Network | None:
+    def _segment(self, segment: str, path: Keys) -> Segment | None:
         self.known(segment, "segments", (*path, "segment"))
-        found = self.scenario.segments.get(segment)
-        return found.subnet if found else None
+        return self.scenario.segments.get(segment)
 
-    def _address(self, address: AddressWithPrefix, subnet: Network | None, path: Keys) -> AddressWithPrefix:
+    def _address(self, address: AddressWithPrefix, segment: Segment | None, path: Keys) -> AddressWithPrefix:
         """Check one address; where it was written without a prefix length, take the segment's."""
         self._claim(self.addresses, address.ip, path)
-        if subnet is None or subnet.version != address.version or address.ip.is_link_local:
+        subnet = segment.network(address.version) if segment else None
+        if subnet is None or address.ip.is_link_local:
             return address
         if address.ip not in subnet:
             self.tree.error(path, f"{address.ip} is not in {subnet}, the subnet of the segment")
@@ -191,10 +191,10 @@ class Resolver:
 
     def _client(self, name: str, client: Client) -> Client:
         path = ("clients", name)
-        subnet = self._subnet(client.segment, path)
+        segment = self._segment(client.segment, path)
         if client.address is None:
             return client
-        return replace(client, address=self._address(client.address, subnet, (*path, "address")))
+        return replace(client, address=self._address(client.address, segment, (*path, "address")))
 
     def _check_targets(self, nodes: dict[str, Node], clients: dict[str, Client]) -> None:
         """Warn of clients that ask an address nobody can have."""

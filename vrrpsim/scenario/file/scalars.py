@@ -222,6 +222,13 @@ def _groups(value: object) -> tuple[tuple[str, ...], ...]:
     return tuple(_within(index, TARGETS.parse, group) for index, group in enumerate(value))
 
 
+def _subnets(value: object) -> tuple[Any, ...]:
+    subnets: tuple[Any, ...] = _one_or_more(SUBNET).parse(value)
+    if len({each.version for each in subnets}) < len(subnets):
+        raise ValueSyntaxError("a segment has one subnet of IPv4 and one of IPv6 at most")
+    return subnets
+
+
 def _ends(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) != 2:
         raise ValueSyntaxError("a cable has two ends: [lb1/eth0, sw1]")
@@ -238,6 +245,7 @@ WITH_PREFIX = _texts(
 )
 WITH_PREFIXES = _one_or_more(WITH_PREFIX)
 SUBNET = _texts(PREFIX_PATTERN, "a network such as 10.0.0.0/24", ip_network, "10.0.0.0/24")
+SUBNETS = Leaf(_subnets, {"anyOf": [SUBNET.form, _list_of(SUBNET.form, 1, 2)]})
 ENDPOINT = _texts(
     ENDPOINT_PATTERN, 'ADDRESS:PORT such as "10.0.0.1:80" or "[fe80::1]:80"', _endpoint, "ADDRESS:PORT"
 )
