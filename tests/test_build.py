@@ -336,3 +336,12 @@ def test_what_splits_the_network_comes_first_in_a_census():
         *(f"power off {name}" for name in names),
         "link down s1-s2",
     ]
+
+
+def test_a_census_says_that_vrrp_mends_no_network():
+    words = ["link down sw1-sw2", "power off sw1"]
+    done = vrrpsim.load(ROOT / "scenarios" / "inter-switch-cable.yaml").census(3, 0, only=words, jobs=1)
+    cells = {cell.name: cell for cell in done.outcome.cells}
+    split, off = cells["link down sw1-sw2"], cells["power off sw1"]
+    assert (split.outcome, split.beyond) == ("split brain", "the nodes cannot hear each other")
+    assert off.beyond == "a part of the network is dead"

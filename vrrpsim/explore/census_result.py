@@ -303,10 +303,13 @@ class CensusCell:
             return ""
         events = [event for event in self.scenario.events if event.name.partition("-")[0] in _EVENTS]
         dead = [e for e in events if e.verb in ("kill", "freeze") and e.target and e.target.item == _DAEMON]
+        between = any(e.target and (e.target.switch or e.target.cable) for e in events)
         if self.outcome == "split brain":
-            if any(event.verb == "partition" for event in events):
+            if between or any(event.verb == "partition" for event in events):
                 return "the nodes cannot hear each other"
             return "a dead keepalived leaves its address behind" if dead else ""
+        if between:
+            return "a part of the network is dead"
         unheard = any(event.verb == "impair" for event in events)
         if unheard and all(row.moves for row in self.rows if row.outcome == self.outcome):
             return "the clients do not hear who has the address"

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .picture import Picture
 
 WIDE, HIGH = 1.75, 0.98  # inches of a machine
+ASIDE = 0.4  # inches between cables of switches, which run beside the machines
 LINES = ("segment", "switch")
 CLEAR = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.0}
 STEP, LEVEL = 2.7, 1.45  # inches from machine to machine, and from one to its segment
@@ -125,6 +126,9 @@ class _Picture:
         self.cuts = list(cuts(scenario, result, at_ns))
         self.wide = max(len(scenario.nodes) * STEP, len(scenario.clients) * STEP, 2 * STEP)
         self.x = _spread(list(scenario.nodes), self.wide)
+        switches = scenario.switches.keys()
+        self.trunks = [cable for cable in scenario.cables if switches >= set(cable.ends)]
+        self.right = self.wide + ASIDE * len(self.trunks)
         self.y: dict[str, float] = {}
         lines = [name for name, data in self.graph.nodes(data=True) if data["kind"] in LINES]
         for number, name in enumerate(reversed(lines)):  # a single one is below
@@ -143,10 +147,10 @@ class _Picture:
             + 0.85
         )
         bottom = min([-HIGH / 2, *(y - (1.2 if n in clients else 0.3) for n, y in self.y.items())]) - 0.15
-        wide = self.wide + 0.6
+        wide = self.right + 0.6
         picture = Picture(figsize=(wide, top - bottom), facecolor=PAPER)
         axes = picture.add_axes((0, 0, 1, 1))
-        axes.set_xlim(-0.3, self.wide + 0.3)
+        axes.set_xlim(-0.3, self.right + 0.3)
         axes.set_ylim(bottom, top)
         axes.set_axis_off()
         when = f" at {fixed_s(self.at_ns)} s" if self.trace.end_ns else ""
@@ -155,9 +159,8 @@ class _Picture:
         write(axes, -0.15, top - 0.58, self._going_on(), ha="left")
         for name, y in self.y.items():
             self._segment(axes, name, y)
-        trunks = [each for each in self.scenario.cables if set(each.ends) <= self.scenario.switches.keys()]
-        for number, cable in enumerate(trunks, 1):
-            self._trunk(axes, *cable.ends, cable.name, self.wide - 0.2 * number)
+        for number, cable in enumerate(self.trunks):
+            self._trunk(axes, *cable.ends, cable.name, self.wide + ASIDE * (number + 0.5))
         for one, other, data in self.graph.edges(data=True):
             if not (one in self.y and other in self.y):
                 line, end = (one, other) if one in self.y else (other, one)
@@ -194,7 +197,7 @@ class _Picture:
             {"color": HARM, "linestyle": (0, (3, 2))} if off else {"color": INK, "solid_capstyle": "round"}
         )
         gid = f"{kind}/{name}" + ("/off" if off else "")
-        axes.plot([0, self.wide], [y, y], linewidth=3, zorder=1, gid=gid, **style)
+        axes.plot([0, self.right], [y, y], linewidth=3, zorder=1, gid=gid, **style)
         aside = 0.15 if y > 0 else -0.15  # where clients are, if any: there is more room
         label = self.graph.nodes[name]["label"] + (" has no power" if off else "")
         write(axes, -0.15, y + aside, label, bbox=CLEAR, zorder=1, ha="left", color=HARM if off else INK)
@@ -209,7 +212,7 @@ class _Picture:
         if down:
             axes.plot([x], [(low + high) / 2], "x", markersize=12, markeredgewidth=3, color=HARM, zorder=4)
         colour = HARM if down else SOFT
-        write(axes, x - 0.08, low + 0.2, cable, color=colour, ha="right")
+        write(axes, x - 0.09, low + (high - low) / 4, cable, color=colour, rotation=90)
 
     def _link(self, axes: Axes, line: str, end: str, data: dict[str, str]) -> None:
         """The cable of a machine or client; broken if the carrier is gone."""
