@@ -109,9 +109,15 @@ class Sweep:
     def html(self, path: str | Path | None = None) -> bytes:
         """Return the sweep as one offline HTML page, and write it to `path`."""
         from vrrpsim.atomic_write import written
+        from vrrpsim.measure.failovers import answers_an_event
         from vrrpsim.report.html.sweep import sweep_page
 
-        names = dict.fromkeys(name for cell in self.outcome.cells for name in cell.names if name != "moves")
+        names = dict.fromkeys(
+            name
+            for cell in self.outcome.cells
+            for name in cell.names
+            if name != "moves" and not answers_an_event(name)
+        )
         curves = {name: found for name in names if (found := self.outcome.curves(name))}
         return written(sweep_page(self.outcome.to_dict(), curves, self.command), path)
 

@@ -84,7 +84,8 @@ def split_values(text: str) -> Iterator[str]:
     epilog="""\b
 Thresholds:
   MEASURE.STATISTIC < LIMIT, with < <= > >= ==
-  failover, return, outage, outage.CLIENT, dual_master, vacancy, moves: p50 p90 p95 p99 max
+  failover, return, heal, outage, outage.CLIENT, dual_master, vacancy, moves: p50 p90 p95 p99 max;
+  failover.EVENT and so on where there are several events: 'failover.kill lb1/haproxy.p99 < 5s'
   split_brain, failover: rate count   (runs with two owners for longer than 50 ms, with a failover)
 
 \b

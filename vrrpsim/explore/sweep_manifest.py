@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from vrrpsim import __version__
-from vrrpsim.scenario.model import Bound, Client, Expect, Measure, Owns, Scenario, Statistic
+from vrrpsim.scenario.events import Event, When
+from vrrpsim.scenario.model import ZERO, Bound, Client, Expect, Measure, Owns, Scenario, Statistic
 
 from .sweep_plan import SweepPlan
 from .sweep_result import Variant
+from .trial import called
 from .until import parse_goal
 
 NAME = "_manifest.json"  # readers of Parquet folders pass over what begins with _
 FORMAT = 1
 MOST_BYTES = 16 << 20
+AT_ONCE = When(ZERO)  # of an event it needs the name, and whether it ends
 SOMEBODY = Client(segment="", target=(IPv4Address(0), 0))  # of a client a report needs the name only
 NOT_OF_A_RUN = {
     "Scenario": ("path", "findings", "description", "expect"),
@@ -156,6 +159,7 @@ def _subject(scenario: Scenario) -> dict[str, Any]:
         "path": None if scenario.path is None else str(scenario.path),
         "duration_ns": scenario.duration_ns,
         "clients": list(scenario.clients),
+        "events": [[called(event), event.lasts is not None] for event in scenario.events],
         "expect": expect
         and {
             "owner": [[each.at, each.node, each.address] for each in expect.owner],
@@ -174,6 +178,10 @@ def _scenario(subject: Mapping[str, Any]) -> Scenario:
         path=None if subject["path"] is None else Path(subject["path"]),
         duration_ns=int(subject["duration_ns"]),
         clients=dict.fromkeys(map(str, subject["clients"]), SOMEBODY),
+        events=tuple(
+            Event(verb="", at=AT_ONCE, index=at, name=str(name), lasts=AT_ONCE.plus if lasts else None)
+            for at, (name, lasts) in enumerate(subject["events"])
+        ),
         expect=expect
         and Expect(
             tuple(Owns(at, str(node), str(address)) for at, node, address in expect["owner"]),

@@ -7,7 +7,7 @@ A run is a *split brain* if several nodes owned one address at a stretch for lon
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median_low
@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from vrrpsim.command_lines import replay_command
+from vrrpsim.findings import did_you_mean
 from vrrpsim.measure.expectations import SINGLE_RUN, Verdict, overall, owner_measure
+from vrrpsim.measure.failovers import answers_an_event
 from vrrpsim.measure.ownership import HAND_OVER_NS
 from vrrpsim.measure.seconds import SECOND_NS, optional_seconds, seconds, to_json
 from vrrpsim.scenario.model import Bound, Expect, Scenario
@@ -87,6 +89,9 @@ class Cell:
             if name.removeprefix("outage.") not in self.variant.scenario.clients:
                 raise ThresholdError(f"{name}: there is no such client in the scenario")
             name = "outage"
+        if name not in self.names and answers_an_event(name):
+            known = [each for each in self.names if answers_an_event(each)]
+            raise ThresholdError(f"{name}: there is no such event{did_you_mean(name, known)}")
         return self.names.index(name) if name in self.names else None
 
     def samples(self, name: str) -> list[Sample | None]:
@@ -207,15 +212,22 @@ class Cell:
         each = (*self.expectations, *self.asked)
         return overall([Verdict(e.measure, e.statistic, 0, None, e.ok) for e in each])
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the cell's part of the JSON document; times are `Decimal` seconds."""
+    def to_dict(self, seen: Collection[str] = ()) -> dict[str, Any]:
+        """Return the cell's part of the JSON document; times are `Decimal` seconds.
+
+        Of what answers single events only what is `seen` in some cell is there.
+        """
         return {
             "scenario": self.variant.scenario.name,
             "vary": dict(self.variant.varied),
             "runs": len(self.rows),
             "censored": self.censored,
             **({"forced": "loss"} if self.weighted else {}),
-            "measures": {name: _summary(name, each) for name, each in self.summaries.items()},
+            "measures": {
+                name: _summary(name, each)
+                for name, each in self.summaries.items()
+                if not answers_an_event(name) or name in seen
+            },
             "split_brain": {"longer_than_s": seconds(HAND_OVER_NS), **self._rated(self.split_brain)},
             "failed_over": self._rated(self.failed_over),
             "worst": [
@@ -227,6 +239,7 @@ class Cell:
                     "command": "" if self.weighted else self.variant.command(seed),
                 }
                 for name in self.names
+                if not answers_an_event(name)
                 for sample, seed in self.worst(name)
             ],
             "expectations": [self._judged(each) for each in self.expectations],
@@ -306,11 +319,17 @@ class SweepResult:
         """Return the JSON document as plain values."""
         head = {"asked": self.asked, "interrupted": self.interrupted, "stratified": self.stratified}
         if not self.is_grid:
-            document = self.cells[0].to_dict()
+            document = self.cells[0].to_dict(self._seen)
             del document["vary"]
             return document | head
-        cells = [cell.to_dict() | {"differences": dict(self._differences(cell))} for cell in self.cells]
+        cells = [
+            cell.to_dict(self._seen) | {"differences": dict(self._differences(cell))} for cell in self.cells
+        ]
         return {"cells": cells, **head, "verdict": self.verdict}
+
+    @property
+    def _seen(self) -> set[str]:
+        return {name for cell in self.cells for name, each in cell.summaries.items() if each.n}
 
     def _differences(self, cell: Cell) -> Iterator[tuple[str, dict[str, Any]]]:
         for name in cell.names:

@@ -2,9 +2,10 @@
 
     MEASURE.STATISTIC OPERATOR LIMIT
 
-MEASURE is failover, return, outage, outage.CLIENT, dual_master, vacancy or moves with p50, p90, p95, p99 or
-max; or, with rate or count, split_brain or failover: the runs that have one. LIMIT is a duration (`5s`,
-`250ms`), for moves and count a number, for rate a fraction (`0.1%`). OPERATOR is one of < <= > >= ==.
+MEASURE is failover, return, heal, each also for one event (`failover.kill lb1/haproxy`), outage,
+outage.CLIENT, dual_master, vacancy or moves with p50, p90, p95, p99 or max; or, with rate or count,
+split_brain or failover: the runs that have one. LIMIT is a duration (`5s`, `250ms`), for moves and count
+a number, for rate a fraction (`0.1%`). OPERATOR is one of < <= > >= ==.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from vrrpsim.measure.failovers import ANSWERS
 from vrrpsim.scenario.quantities import ValueSyntaxError, parse_duration_ns, parse_fraction
 
 from .estimates import Rate
@@ -21,7 +23,7 @@ from .statistics import Summary
 from .trial import COUNTS
 
 RATES = ("rate", "count")
-MEASURES = ("failover", "return", "outage", "dual_master", "vacancy", "moves", "split_brain")
+MEASURES = ("failover", "return", "heal", "outage", "dual_master", "vacancy", "moves", "split_brain")
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
@@ -94,10 +96,12 @@ def known_statistics(text: str, measure: str, client: str | None, statistic: str
     """Raise `ThresholdError` unless a sweep has this statistic of this measure."""
     if measure not in MEASURES:
         raise ThresholdError(f"{text!r}: unknown measure {measure!r}; one of {', '.join(MEASURES)}")
-    if client and measure != "outage":
-        raise ThresholdError(f"{text!r}: only outage is measured for each client, not {measure}")
+    if client and measure != "outage" and measure not in ANSWERS:
+        raise ThresholdError(
+            f"{text!r}: only outage is measured for each client, and failover, return and heal for each event"
+        )
     known: tuple[str, ...] = RATES if measure == "split_brain" else ("p50", "p90", "p95", "p99", "max")
-    known += RATES if measure == "failover" else ()
+    known += RATES if measure == "failover" and not client else ()
     if statistic not in known:
         raise ThresholdError(f"{text!r}: {measure} has no {statistic!r}; one of {', '.join(known)}")
 

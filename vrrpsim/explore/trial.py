@@ -2,7 +2,8 @@
 
 What is measured of a run, each the worst over the scenario's addresses or clients:
 
-- `failover`: the longest takeover, from the fault to the new owner; `return`: the longest way back,
+- `failover`: the longest takeover, from the fault to the new owner; `return`: the longest way back; `heal`:
+  the longest end of two owners; where there are several events also for each: `failover.kill lb1/haproxy`,
 - `outage`: the longest of any client, and `outage.NAME` of each where there are several,
 - `dual_master`, `vacancy`: total time with several owners, with none (after the first one),
 - `moves`: changes of owner.
@@ -16,13 +17,15 @@ met its last owner has not been answered by a failover: it lasts at least from t
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from vrrpsim.measure.causes import causes
-from vrrpsim.measure.failovers import FailoverKind
+from vrrpsim.measure.failovers import ANSWERS
 from vrrpsim.measure.ownership import Ownership, Span, Tenure
 from vrrpsim.measure.result import Result, measure
+from vrrpsim.scenario.events import Event, detail
 from vrrpsim.scenario.model import Scenario
 from vrrpsim.scenario.verbs import Effect
 from vrrpsim.trace import Fault, FaultEnd, Level, Trace
@@ -65,7 +68,34 @@ def measures(scenario: Scenario) -> tuple[str, ...]:
     """Return the names of what a trial of this scenario measures."""
     names = list(scenario.clients)
     each = [f"outage.{name}" for name in names] if len(names) > 1 else []
-    return ("failover", "return", *(["outage"] if names else []), *each, "dual_master", "vacancy", "moves")
+    answers = [f"{kind}.{moment}" for moment in _moments(scenario) for kind in ANSWERS]
+    outage = ["outage"] if names else []
+    return (*ANSWERS, *answers, *outage, *each, "dual_master", "vacancy", "moves")
+
+
+def _moments(scenario: Scenario) -> list[str]:
+    """Name the events and their ends, where there are several; those that are called alike are one."""
+    moments: dict[str, None] = {}
+    for event in scenario.events:
+        label = called(event)
+        moments[label] = None
+        if event.lasts is not None:
+            moments[_end_of(label)] = None
+    return [*moments] if len(moments) > 1 else []
+
+
+def called(event: Event) -> str:
+    """Return what an event is called in measures: by its name, or by what it does."""
+    name = event.name if event.name != f"{event.verb}-{event.index}" else ""
+    return _label(name, event.verb, str(event.target or ""), detail(event))
+
+
+def _label(name: str, verb: str, target: str, detail: str) -> str:
+    return name or f"{verb} {target or detail}".strip()
+
+
+def _end_of(label: str) -> str:
+    return f"end of {label}"
 
 
 def run_batch(scenario: Scenario, seeds: Sequence[int]) -> Batch[TrialRow]:
@@ -119,12 +149,20 @@ def row(scenario: Scenario, trace: Trace, result: Result) -> dict[str, Sample | 
 
 
 def _values(scenario: Scenario, trace: Trace, result: Result) -> Iterator[tuple[str, Sample | None]]:
-    done = [Sample(each.length_ns) for each in result.failovers if each.is_takeover]
-    yield "failover", _worst([*done, *_cut_failovers(scenario, trace, result)])
-    yield (
-        "return",
-        _worst(Sample(each.length_ns) for each in result.failovers if each.kind is FailoverKind.RETURN),
-    )
+    labels = {
+        record.number: _label(record.name, record.verb, record.target, record.detail)
+        for record in trace.records
+        if isinstance(record, Fault)
+    }
+    answers: defaultdict[str, list[Sample]] = defaultdict(list)
+    for each in result.failovers:
+        kind = "failover" if each.is_takeover else each.kind.value
+        answers[kind].append(Sample(each.length_ns))
+        if label := labels.get(each.cause.number):
+            moment = _end_of(label) if each.cause.undone else label
+            answers[f"{kind}.{moment}"].append(Sample(each.length_ns))
+    answers["failover"] += _cut_failovers(scenario, trace, result)
+    yield from ((name, _worst(found)) for name, found in answers.items())
     outages = {
         name: _worst(Sample(each.length_ns, not each.ended) for each in view.outages) or Sample(0)
         for name, view in result.clients.items()

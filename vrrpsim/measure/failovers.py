@@ -58,6 +58,15 @@ class FailoverKind(Enum):
     HEAL = "heal"
 
 
+ANSWERS = ("failover", "return", "heal")  # what a sweep measures of each kind; a takeover is a failover
+
+
+def answers_an_event(name: str) -> bool:
+    """Whether a measure is that of one event, such as `failover.kill lb1/haproxy`."""
+    kind, dot, _ = name.partition(".")
+    return bool(dot) and kind in ANSWERS
+
+
 class Part(NamedTuple):
     """One part of the waterfall; None where nothing shows its end. `keyword` governs its length.
 

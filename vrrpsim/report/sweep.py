@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from vrrpsim.measure.failovers import answers_an_event
 from vrrpsim.measure.seconds import SECOND_NS, fixed_s
 from vrrpsim.scenario.quantities import format_duration
 
@@ -18,6 +19,7 @@ from .text import OK_WORDS, Terminal, brief, owner_words
 
 Document = Mapping[str, Any]
 COLUMNS = ("p50", "p90", "p95", "p99")
+QUANTILES = ("p50", "p95", "p99")  # by event
 PLAIN = Terminal()
 NAMED = 5  # seeds written out
 
@@ -29,6 +31,7 @@ def report(document: Document, look: Terminal = PLAIN) -> str:
     blocks = [
         [headline(document)],
         list(_grid(cells) if grid else _single(cells[0])),
+        [] if grid else list(_by_event(cells[0])),
         list(_split_brain(cells)),
         list(_failed_over(cells)),
         *(list(_worst(cell, 2 if grid else NAMED)) for cell in cells),
@@ -70,6 +73,8 @@ def verdict_line(document: Document) -> str:
 def _single(cell: Document) -> Iterator[str]:
     rows = [["", "n", *COLUMNS, "max"]]
     for name, measure in cell["measures"].items():
+        if answers_an_event(name) or (name == "heal" and not measure["n"]):
+            continue
         scale = Scale([measure], counts=name == "moves")
         label = f"{name}, {scale.unit}" if scale.unit else name
         rows.append(
@@ -81,9 +86,27 @@ def _single(cell: Document) -> Iterator[str]:
     yield f"  quantiles with {_kind(cell)} 95 % intervals below" + about_cuts([cell])
 
 
+def _by_event(cell: Document) -> Iterator[str]:
+    """The changes of owner by the event that they answer, the event last: it may be long."""
+    rows = [["BY EVENT", "n", *QUANTILES, "max", ""]]
+    for name, measure in cell["measures"].items():
+        if answers_an_event(name):
+            scale = Scale([measure], counts=False)
+            kind, _, event = name.partition(".")
+            shown = (scale.quantile(measure, key) for key in QUANTILES)
+            rows.append([f"  {kind}, {scale.unit}", _n(measure), *shown, scale.largest(measure), event])
+    if len(rows) > 1:
+        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for first, *numbers, event in rows:
+            cells = (f"{each:>{width}}" for each, width in zip(numbers, wide[1:], strict=False))
+            yield f"{first:{wide[0]}}  {'  '.join(cells)}  {event}".rstrip()
+
+
 def _grid(cells: Sequence[Document]) -> Iterator[str]:
     labels = [label_of(cell) for cell in cells]
     for name in cells[0]["measures"]:
+        if answers_an_event(name) and _is_alone(name, cells[0]):
+            continue
         measured = [cell["measures"].get(name) for cell in cells]
         there = [measure for measure in measured if measure and measure["n"]]
         if not any(measure["max"] for measure in there):
@@ -109,6 +132,12 @@ def _grid(cells: Sequence[Document]) -> Iterator[str]:
         return
     yield "  + more, - less than in the first row, and the median of the differences of the same seed;"
     yield f"  marked where the sign test over these pairs says so, 5 % shared by {len(cells) - 1} comparisons"
+
+
+def _is_alone(name: str, cell: Document) -> bool:
+    """Whether no other event is answered in this way: then the measure of the kind says the same."""
+    kind = name.partition(".")[0] + "."
+    return len([each for each in cell["measures"] if each.startswith(kind)]) == 1
 
 
 def _kind(cell: Document) -> str:
