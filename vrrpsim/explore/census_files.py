@@ -15,7 +15,7 @@ from vrrpsim.scenario.quantities import exact_duration
 from .census import cell_events_yaml
 from .census_result import HARMLESS, CensusResult
 
-REPLACED = ("version", "name", "description", "duration", "seed", "events", "expect")
+REPLACED = ("version", "name", "description", "duration", "age", "seed", "events", "expect")
 
 
 def cell_files(
@@ -38,6 +38,7 @@ def cell_files(
             f"name: {flow_text(_quoted(cell.name))}",
             f"description: {_quoted(f'{cell.outcome}: {cell.name}.')}",
             f"duration: {exact_duration(cell.scenario.duration_ns)}",
+            *([f"age: {exact_duration(cell.scenario.age_ns)}"] if cell.scenario.age_ns else []),
             f"seed: {cell.worst.seed}",
         ]
         events = [f"  - {flow_text(each)}" for each in cell_events_yaml(cell.scenario)]
