@@ -729,3 +729,31 @@ def test_a_client_of_the_other_family_has_an_address(tmp_path):
 def test_init_finds_what_check_finds_in_one_file():
     case = Path(__file__).parent / "cases/bug-truenas-v6-unicast"
     assert "VRRP337" in {each.code for each in init(case / "a.conf", case / "b.conf").findings}
+
+
+@pytest.mark.parametrize(
+    "folder", sorted((Path(__file__).parent / "lab/shapes").iterdir()), ids=lambda f: f.name
+)
+def test_inline_is_the_same_cluster_in_one_file(folder, tmp_path):
+    files = sorted(folder.glob("*.conf"))
+    for name, inline in (("files", False), ("inline", True)):
+        init(*files, out=tmp_path / f"{name}.yaml", inline=inline)
+    one, other = (vrrpsim.load(tmp_path / f"{name}.yaml") for name in ("files", "inline"))
+    configs = [[node.keepalived.config for node in each.scenario.nodes.values()] for each in (one, other)]
+    assert configs[0] == configs[1]
+    if "age" in (tmp_path / "inline.yaml").read_text():
+        assert one.run(seed=3).result.digest == other.run(seed=3).result.digest
+
+
+def test_inline_keeps_what_a_block_of_yaml_cannot_hold_and_refuses_what_is_elsewhere(tmp_path):
+    shape = Path(__file__).parent / "lab/shapes/ipv6"
+    for name in ("r1", "r2"):
+        text = (shape / f"{name}.conf").read_text()
+        (tmp_path / f"{name}.conf").write_text("   # a\u00a0b \u2028\n\n" + text.rstrip())
+    files = [tmp_path / "r1.conf", tmp_path / "r2.conf"]
+    init(*files, out=tmp_path / "my.yaml", inline=True)
+    assert vrrpsim.load(tmp_path / "my.yaml").run().verdict == "pass"
+    (tmp_path / "both.conf").write_text((tmp_path / "r1.conf").read_text())
+    (tmp_path / "r1.conf").write_text("include both.conf\n")
+    with pytest.raises(InputError, match="includes other files"):
+        init(*files, inline=True)

@@ -15,6 +15,7 @@ from ._options import dialect_option, quiet_option
 Examples:
   vrrpsim init lb1.conf lb2.conf -o my.yaml && vrrpsim run my.yaml
   vrrpsim init lb1.conf lb2.conf --haproxy haproxy.cfg
+  vrrpsim init lb1.conf lb2.conf --inline -o one-file.yaml
   vrrpsim init edge.conf@edge1 edge.conf@edge2 edge.conf@edge3
 """
 )
@@ -30,6 +31,9 @@ Examples:
     type=click.Path(path_type=Path),
     help="Take the ports from this haproxy.cfg instead of guessing.",
 )
+@click.option(
+    "--inline", is_flag=True, help="Put the files' text into the scenario, for --set and to pass it on."
+)
 @quiet_option
 def command(
     files: tuple[str, ...],
@@ -37,6 +41,7 @@ def command(
     force: bool,
     dialect: str | None,
     haproxy: Path | None,
+    inline: bool,
     quiet: bool,
 ) -> None:
     """Write a first scenario from keepalived.conf files, one for each node.
@@ -49,7 +54,7 @@ def command(
 
     target = None if out in (None, "-") else Path(str(out))
     try:
-        draft = init(*files, out=target, dialect=dialect, force=force, haproxy=haproxy)
+        draft = init(*files, out=target, dialect=dialect, force=force, haproxy=haproxy, inline=inline)
     except FileExistsError as error:
         raise click.UsageError(f"{error}; --force overwrites it") from error
     if not quiet:

@@ -179,6 +179,13 @@ RULES = (
         said_by="the settings",
     ),
     Rule(
+        "VRRP027",
+        "cannot-be-inline",
+        ERROR,
+        "`init --inline` takes the text of a file; one that includes others, or is not UTF-8, stays a file.",
+        said_by="init --inline",
+    ),
+    Rule(
         "VRRP033",
         "needs-a-config-id",
         INFO,

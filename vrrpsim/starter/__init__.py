@@ -34,11 +34,13 @@ def init(
     dialect: str | None = None,
     force: bool = False,
     haproxy: str | Path | None = None,
+    inline: bool = False,
 ) -> Draft:
     """Make a first scenario of the keepalived.conf files of a cluster, and write it to `out`.
 
     A source is a file, or `FILE@ID` for the node that `keepalived -i ID` makes of it; `haproxy` a
-    haproxy.cfg, which says the ports that else are guessed. Raises `InputError`
+    haproxy.cfg, which says the ports that else are guessed. `inline` puts the text of the files, which then
+    must not include others, into the scenario. Raises `InputError`
     with everything that is wrong with the files, `FileExistsError` if `out` is there and not `force`;
     then nothing is written.
     """
@@ -50,7 +52,7 @@ def init(
 
     from .deduce import deduce
     from .haproxy import binds_of
-    from .machines import read_machines
+    from .machines import read_machines, texts_of
     from .plan import AGE_NS, plan
     from .text import scenario_text
 
@@ -59,12 +61,14 @@ def init(
     if out is not None and file.exists() and not force:
         raise FileExistsError(f"{file} exists")
     binds = () if haproxy is None else binds_of(haproxy)
-    cluster = deduce(read_machines(sources, spoken), spoken, binds)
+    machines = read_machines(sources, spoken)
+    cluster = deduce(machines, spoken, binds)
+    texts = texts_of(machines) if inline else {}
     beside = Path() if out is None else file.parent
     planned = plan(cluster, spoken, file.stem)
     if rests(planned.scenario):
         planned = replace(planned, scenario=replace(planned.scenario, age_ns=AGE_NS))
-    text = scenario_text(cluster, planned, beside=beside, file=str(file))
+    text = scenario_text(cluster, planned, beside=beside, file=str(file), texts=texts)
     if out is not None:
         write_whole(file, text.encode())
     return Draft(text, cluster.findings)

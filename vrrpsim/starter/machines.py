@@ -77,6 +77,24 @@ def read_machines(
     return tuple(machines)
 
 
+def texts_of(machines: Sequence[SourceNode]) -> dict[str, str]:
+    """Return the text of each node's file; raise `InputError` where that is not all of it, or no text."""
+    texts: dict[str, str] = {}
+    wrong: dict[Finding, None] = {}
+    for machine in machines:
+        files = {row.words[0].place.file for row in machine.compiled.rows}
+        place = Place(str(machine.file), 1, 1)
+        if files - {str(machine.file)}:
+            wrong[Finding(place, "VRRP027", "includes other files: it cannot be put inline")] = None
+        try:
+            texts[machine.name] = machine.file.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            wrong[Finding(place, "VRRP027", "is not UTF-8: it cannot be put inline")] = None
+    if wrong:
+        raise InputError(tuple(wrong))
+    return texts
+
+
 def changes_of(
     names: Sequence[str], overrides: Mapping[str, str]
 ) -> tuple[dict[str, list[Change]], list[Finding]]:

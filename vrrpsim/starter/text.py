@@ -6,7 +6,7 @@ import json
 import os
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vrrpsim.findings import Severity
@@ -14,6 +14,7 @@ from vrrpsim.scenario.model import Client, Interface, Node, Segment
 from vrrpsim.scenario.quantities import SECOND_NS, Distribution
 
 from .deduce import Cluster
+from .machines import NOTHING
 from .plan import Plan, duration
 
 WIDTH = 110
@@ -23,12 +24,17 @@ PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./+-]*")
 WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
 
 
-def scenario_text(cluster: Cluster, plan: Plan, *, beside: Path, file: str) -> str:
-    """Return the scenario; paths are relative to the folder `beside`, comments name it `file`."""
-    return "\n".join(_lines(cluster, plan, beside, file)) + "\n"
+def scenario_text(
+    cluster: Cluster, plan: Plan, *, beside: Path, file: str, texts: Mapping[str, str] = NOTHING
+) -> str:
+    """Return the scenario; paths are relative to the folder `beside`, comments name it `file`.
+
+    Nodes that are in `texts` have that keepalived.conf within the scenario.
+    """
+    return "\n".join(_lines(cluster, plan, beside, file, texts)) + "\n"
 
 
-def _lines(cluster: Cluster, plan: Plan, beside: Path, file: str) -> Iterator[str]:
+def _lines(cluster: Cluster, plan: Plan, beside: Path, file: str, texts: Mapping[str, str]) -> Iterator[str]:
     scenario = plan.scenario
     yield f"# Editor completion: vrrpsim schema > schema.json, then make this line: {SCHEMA}"
     names = ", ".join(machine.name for machine in cluster.machines)
@@ -61,7 +67,7 @@ def _lines(cluster: Cluster, plan: Plan, beside: Path, file: str) -> Iterator[st
     yield "nodes:"
     yield from _comment(cluster.remarks.get(("processes",), ""))
     for name, node in scenario.nodes.items():
-        yield from _node(name, node, cluster, beside)
+        yield from _node(name, node, cluster, beside, texts.get(name))
     if scenario.clients:
         yield ""
         yield "clients:"
@@ -80,7 +86,7 @@ def _lines(cluster: Cluster, plan: Plan, beside: Path, file: str) -> Iterator[st
             yield f"  {line.text}"
 
 
-def _node(name: str, node: Node, cluster: Cluster, beside: Path) -> Iterator[str]:
+def _node(name: str, node: Node, cluster: Cluster, beside: Path, text: str | None) -> Iterator[str]:
     yield f"  {_word(name)}:"
     yield "    interfaces:"
     for label, interface in node.interfaces.items():
@@ -97,7 +103,7 @@ def _node(name: str, node: Node, cluster: Cluster, beside: Path) -> Iterator[str
     for path, remark in cluster.remarks.items():
         if path[:3] == ("nodes", name, "keepalived"):
             yield from _comment(remark, "    ")
-    parts = [f"file: {_word(os.path.relpath(keepalived.file, beside))}"]
+    parts = [] if text is not None else [f"file: {_word(os.path.relpath(keepalived.file, beside))}"]
     if keepalived.config_id:
         parts.append(f"config_id: {_word(keepalived.config_id)}")
     if isinstance(keepalived.starts, Distribution) and keepalived.starts.mean_ns:
@@ -108,7 +114,16 @@ def _node(name: str, node: Node, cluster: Cluster, beside: Path) -> Iterator[str
             f"{_word(s)}: {{process: {_word(p.process or '')}}}" for s, p in keepalived.probes.items()
         )
         parts.append(f"probes: {{{probes}}}")
-    yield f"    keepalived: {{{', '.join(parts)}}}"
+    if text is None:
+        yield f"    keepalived: {{{', '.join(parts)}}}"
+        return
+    yield "    keepalived:"
+    yield from (f"      {part}" for part in parts)
+    if all(letter.isprintable() or letter in "\n\t" for letter in text):
+        yield "      conf: |2"
+        yield from (f"        {line}" if line else "" for line in text.rstrip("\n").split("\n"))
+    else:  # a block has no escapes
+        yield f"      conf: {json.dumps(text)}"
 
 
 def _segment(segment: Segment) -> str:
