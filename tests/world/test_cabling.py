@@ -27,6 +27,7 @@ from tiny_world import (
     world,
 )
 
+import vrrpsim
 from vrrpsim.explore.fault_schedules import menu_of
 from vrrpsim.findings import InputError
 from vrrpsim.measure.result import measure
@@ -236,6 +237,23 @@ def test_segments_share_switches_and_not_their_frames() -> None:
         assert entry is not None
         names.append(entry.cable.name)
     assert names == ["a/eth0", "s1-s2"]
+
+
+def test_a_trunk_that_lacks_a_segment_splits_it_and_no_other() -> None:
+    """Somebody forgot to allow a VLAN on the trunk."""
+    document = cluster()
+    for name, words in document["nodes"].items():
+        words["interfaces"]["eth1"] = {"segment": "other", "address": f"10.1.0.{name[-1]}/24"}
+    document["segments"]["other"] = {"subnet": "10.1.0.0/24"}
+    document["cables"][2] = {"ends": ["sw1", "sw2"], "segments": "other"}
+    document["cables"] += [["lb1/eth1", "sw1"], ["lb2/eth1", "sw2"]]
+    made = run(document)
+    ways = {}
+    for segment, card in (("lan", "eth0"), ("other", "eth1")):
+        one, other = (made.nodes[name].ports[card] for name in ("lb1", "lb2"))
+        ways[segment] = made.segments[segment].passes(one, other, ("app",))
+    assert ways == {"lan": 0.0, "other": 1.0}
+    assert {name for _, name in masters(made)} == {"lb1", "lb2"}
 
 
 # --- what gets lost
@@ -690,6 +708,8 @@ def test_a_sweep_over_cables_passes_over_nothing() -> None:
             [{"ends": ["lb1/eth0", "sw1"], "lag": "po1"}],
             "the cables of a LAG join the same two switches, and lb1/eth0 does not",
         ),
+        ([{"ends": ["sw1", "sw2"], "segments": ["lam"]}], "no segment 'lam'"),
+        ([{"ends": ["lb1/eth0", "sw1"], "segments": ["lan"]}], "'segments:' is said of trunks"),
         ([["sw1"]], "a cable has two ends: [lb1/eth0, sw1]"),
         ([["sw1", "-"]], "'-' is not an end of a cable such as sw1, lb1/eth0 or web"),
     ],
@@ -714,3 +734,15 @@ def test_third_node_without_a_cable_is_an_error() -> None:
     document["nodes"]["lb3"] = node(3, 90)
     with pytest.raises(InputError, match="none leads to lb3/eth0"):
         load(document)
+
+
+def test_a_process_of_ones_own_pulls_cables_and_takes_power() -> None:
+    def storm(_: Any, made: Any) -> Any:
+        yield made.after(20)
+        assert made.link_down("sw2-sw1", for_=5) == ("sw1-sw2",)
+        yield made.after(10)
+        assert made.power_off("sw1", for_=5) == ("sw1",)
+
+    study = vrrpsim.Scenario.of(cluster()).process(storm)
+    verbs = [each.verb for each in study.run().trace.records if isinstance(each, Fault)]
+    assert verbs == ["link_down", "power_off"]

@@ -77,7 +77,8 @@ def wiring_of(scenario: Scenario) -> Wiring:
     for cable in scenario.cables:
         one, other = cable.ends
         if {one, other} <= scenario.switches.keys():
-            trunks += [Trunk(cable.name, segment, (one, other)) for segment in wired]
+            carried = filter(cable.carries, wired)
+            trunks += [Trunk(cable.name, segment, (one, other)) for segment in carried]
         else:
             switch, end = (one, other) if one in scenario.switches else (other, one)
             homes[end] = f"{switch}/{segments[end]}"

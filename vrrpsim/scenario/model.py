@@ -121,6 +121,11 @@ class Cable:
     corrupt: float = 0.0
     edge: bool = True
     lag: str | None = None
+    segments: tuple[str, ...] = ()  # that a trunk carries; all of them if it names none
+
+    def carries(self, segment: str) -> bool:
+        """Whether frames of a segment pass between its switches."""
+        return not self.segments or segment in self.segments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

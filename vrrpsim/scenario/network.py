@@ -139,6 +139,8 @@ def _said(model: Any) -> dict[str, Any]:
                 if isinstance(value, Distribution)
                 else exact_duration(value)
                 if each.name in _WORDS
+                else list(value)
+                if isinstance(value, tuple)
                 else _said(value)
                 if is_dataclass(value)
                 else value

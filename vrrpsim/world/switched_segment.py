@@ -140,7 +140,11 @@ class SwitchedSegment(Segment[Port]):
     def _open(self, switch: LearningSwitch) -> list[LaidCable]:
         """The cables of a switch that lead somewhere on this segment."""
         ends = ((cable, cable.beyond(switch)) for cable in switch.cables if cable.open)
-        return [cable for cable, end in ends if isinstance(end, LearningSwitch) or end.segment is self]
+        return [
+            cable
+            for cable, end in ends
+            if (cable.model.carries(self.name) if isinstance(end, LearningSwitch) else end.segment is self)
+        ]
 
     def _deliver(self, sender: Port, receiver: Port, frame: Frame) -> None:
         if self.blocked.get((sender.name, receiver.name)):

@@ -171,6 +171,7 @@ CABLE = Fields(
         ),
         **_ALWAYS,
         "edge": Key(TRUTH, "Whether the switch takes the card's port for an edge port (portfast)."),
+        "segments": Key(TARGETS, "Between switches: the segments (VLANs) it carries; all if not given."),
         "lag": Key(Maybe(NAME), "Cables of one name between two switches are one cable that survives one."),
     },
     "A cable; its delay, losses and so on are those of each direction.",

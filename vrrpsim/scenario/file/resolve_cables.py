@@ -119,6 +119,14 @@ class _Cables:
                 self.error(
                     path, f"a port forwards at once without spanning tree: {cable.name} needs 'stp: rstp'"
                 )
+            known = self.resolver.names("segments")
+            for segment in cable.segments:
+                if segment not in known:
+                    self.error(path, f"no segment '{segment}'{did_you_mean(segment, known)}")
+            if cable.segments and not trunk:
+                self.error(
+                    path, f"{cable.name} carries the segment of its card: 'segments:' is said of trunks"
+                )
             if cable.lag is None:
                 continue
             first = lags.setdefault(cable.lag, cable)
