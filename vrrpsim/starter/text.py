@@ -55,6 +55,7 @@ def _lines(cluster: Cluster, plan: Plan, beside: Path, file: str, texts: Mapping
     yield f"duration: {duration(scenario.duration_ns)}"
     if scenario.age_ns:
         yield "# The cluster has run this long when the run begins; without it the run begins with the boot."
+        yield "# Where frames are lost, all of it is lived through first: --set age=0s spares that."
         yield f"age: {scenario.age_ns // DAY_NS}d"
     yield f"seed: {scenario.seed}"
     yield f"dialect: {scenario.dialect}"

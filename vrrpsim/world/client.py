@@ -53,6 +53,7 @@ class Client:
         self._way = Way(None, "not looked at yet")
         self._share = 1.0  # of requests that get through
         self._answering = True  # they do so far
+        self.watched = True  # False: nobody will ask what became of single requests
         self._lost_ns = 0  # since when requests are not answered
         self._settled = Alarm(calendar, Kind.CLIENT, rank)  # the first answer is on its way
         self._answers = context.streams.draws(f"answers/{name}")
@@ -130,7 +131,7 @@ class Client:
         if share != self._share:
             self._share, self._answering = share, True
             self.next_loss.cancel()
-        if share < 1.0 and not self.next_loss.pending:
+        if share < 1.0 and self.watched and not self.next_loss.pending:
             every_ns = self.model.every_ns
             alike = geometric(self._chance.fraction(), 1.0 - share if self._answering else share)
             at_ns = self._request_before(self._now_ns + 1, every_ns) + alike * every_ns
@@ -140,6 +141,11 @@ class Client:
             self._record(False, way._replace(reason=reason, cause="loss", at=way.node.name))
         else:
             self._record(way.answered, way)
+
+    def watch(self) -> None:
+        """From now on it matters what becomes of its requests."""
+        self.watched = True
+        self._record_fate(self._way)
 
     def _request(self) -> None:
         self._answering = not self._answering

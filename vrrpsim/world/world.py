@@ -106,7 +106,7 @@ class World:
         """Live through the time before the run; of it the trace keeps how things stand at its end.
 
         Timers and checks drift apart to the nanosecond as they do event by event. Of neighbour caches, which
-        are renewed every half minute for ever, only the last minutes are lived through.
+        are renewed every half minute for ever, and of requests only the last minutes are lived through.
         """
         context, segments = self.context, self.segments.values()
         wanted, level = context.fast_forward, self.trace.level
@@ -116,6 +116,12 @@ class World:
         context.fast_forward, self.trace.level = ageing, Level.STATES
         for segment in segments:
             segment.taps = []
+        if ageing.ageing_until_ns > 0:
+            for client in self.clients.values():
+                client.watched = False
+            self.calendar.run(ageing.ageing_until_ns)
+            for client in self.clients.values():
+                client.watch()
         self.calendar.run(origin_ns)
         for segment, own in taps:
             segment.taps = own
