@@ -12,6 +12,9 @@ import pytest
 from vrrpsim.build import load
 from vrrpsim.cli import main
 
+# What a shell starts behind `&` ignores SIGINT; this starts a program that does not.
+NOT_IGNORED = "import signal, sys, os; signal.signal(2, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+INTERRUPTED = (sys.executable, "-S", "-c", NOT_IGNORED)
 SCENARIO = """
 version: 1
 name: {name}
@@ -148,9 +151,8 @@ def test_a13_an_interrupt_at_any_instant_is_130_without_a_traceback(tmp_path, af
     """The whole group gets it, workers as well, as from a terminal."""
     asked = f"sweep {scenario(tmp_path)} -n 200000 -j 2 -q".split()
     words = [sys.executable, "-m", "vrrpsim", *asked]
-    ready = "import signal, sys, os; signal.signal(2, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
     running = subprocess.Popen(
-        [sys.executable, "-S", "-c", ready, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [*INTERRUPTED, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, start_new_session=True,
     )  # fmt: skip
     time.sleep(after_s + 0.05)
@@ -177,6 +179,7 @@ def test_a13_an_interrupt_in_a_finalizer_is_not_lost(tmp_path):
     )
     words = [sys.executable, "-m", "vrrpsim", "sweep", str(scenario(tmp_path)), "-n", "200000", "-j", "1"]
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[1]}"}
+    words = [*INTERRUPTED, *words]
     done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=60, check=False)
     assert done.returncode == 130
     assert done.stderr.split() == ["interrupted"]
