@@ -1,7 +1,9 @@
 """What tests of several folders need: what is slow, a second chance in real time, a folder for everybody."""
 
+import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import current_thread, main_thread
 
 import hypothesis  # noqa: F401  # its plugins warn when they are loaded, which would fail the first test that asks
 import pytest
@@ -10,6 +12,9 @@ HERE = Path(__file__).parent
 QUICK = ("protocol", "keepalived", "scenario", "world", "measure")  # the folders that one works with
 QUICK_FILES = ("test_layering.py", "test_redaction.py", "test_digests.py", "test_cli.py", "test_scenarios.py")
 REAL_TIME = ("real daemons:", "the lab:", "a real browser:", "the unit:")  # how the reason to skip begins
+
+if current_thread() is main_thread():  # what a shell starts behind `&` ignores it, and all that tests start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):

@@ -132,15 +132,6 @@ def test_tasks_of_a_foreign_executor_take_seconds():
     assert max(sizes) == 40  # 2 s of work that says it takes 50 ms a run
 
 
-@pytest.fixture
-def interrupts():
-    """Python's own handler, whatever the shell that started the tests made of SIGINT."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interrupts")
 def test_an_interrupt_while_workers_start_waits_whichever_thread_gets_it():
     """Numpy's threads do not hold signals back; half a start left workers whose semaphores were gone."""
     idle = threading.Event()
