@@ -1,6 +1,7 @@
 """The engine as an extension: the same files, compiled, tell the same history.
 
-All of it is compiled and compared by `tests/compiled.sh`: that takes minutes, and fails while compiled cables crash.
+All of it is compiled and compared by `tests/compiled.sh`: that takes minutes, and fails while compiled
+cables crash.
 """
 
 import os
