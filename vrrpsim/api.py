@@ -394,8 +394,7 @@ class Study:
         if not vary:
             yield self.scenario, {}, self.overrides
             return
-        if (cells := prod(map(len, vary.values()))) > MOST_CELLS:
-            raise ValueError(f"a grid of {cells:,} cells; at most {MOST_CELLS:,} are possible")
+        refuse_large(vary)
         for values in product(*vary.values()):
             varied = dict(zip(vary, map(text_of, values), strict=True))
             overrides = {**self.overrides, **varied}
@@ -407,6 +406,12 @@ class Study:
         if self.scenario.path is None:
             raise ValueError("vary reads the scenario anew for each cell, but it came from no file")
         return load_scenario(self.scenario.path, overrides=overrides)
+
+
+def refuse_large(grid: Mapping[str, Sequence[Any]]) -> None:
+    """Raise `ValueError` for a grid with more cells than a sweep can hold."""
+    if (cells := prod(map(len, grid.values()))) > MOST_CELLS:
+        raise ValueError(f"a grid of {cells:,} cells; at most {MOST_CELLS:,} are possible")
 
 
 def _named(invariant: str | Invariant) -> str:

@@ -55,12 +55,13 @@ def _grid(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict
         if path in grid:
             raise click.BadParameter(f"{path} is varied twice")
         grid[path] = found
-    if not grid:
-        return grid
-    from vrrpsim.api import MOST_CELLS
+    if grid:
+        from vrrpsim.api import refuse_large
 
-    if (cells := prod(map(len, grid.values()))) > MOST_CELLS:
-        raise click.BadParameter(f"a grid of {cells:,} cells; at most {MOST_CELLS:,} are possible")
+        try:
+            refuse_large(grid)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
     return grid
 
 
