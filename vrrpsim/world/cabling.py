@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from vrrpsim.scenario.model import Cable, Scenario, Switch
-from vrrpsim.scenario.random_streams import Numbered
 
 from .calendar import Alarm, Kind
 from .context import Context
 from .frame import Frame
-from .impairment import ActiveImpairment, always, fate
+from .impairment import ActiveImpairment, Delays, always, fate, passing
 from .port import Port
 
 QUERIES_NS = 125_000_000_000  # RFC 2236 §8.2: from one general query to the next
@@ -82,10 +81,8 @@ class LaidCable:
         self.lag: list[LaidCable] = [self]
         self.effects: list[ActiveImpairment] = []
         self.switches = [end for end in self.ends if isinstance(end, LearningSwitch)]
-        fixed = model.delay.kind == "fixed" and model.jitter is None
-        self._plain_delay_ns = model.delay.parameters[0] if fixed else None
+        self._delays = Delays(context, f"cable/{self.name}", model.delay, model.jitter)
         self._numbers: Counter[tuple[str, str]] = Counter()  # frames so far by (from, flow)
-        self._draws: dict[tuple[str, str], Numbered] = {}
         own = always(model)
         if own is not None:
             self.effects.append(ActiveImpairment(context, f"cable/{self.name}", own))
@@ -124,33 +121,17 @@ class LaidCable:
 
     def carry(self, end: End, frame: Frame) -> tuple[list[tuple[int, Frame]], str]:
         """What arrives of a frame from this end and after how long; nothing, and why, if it is lost."""
-        if self._plain_delay_ns is not None and not self.effects:
-            return [(self._plain_delay_ns, frame)], ""
+        if self._delays.plain_ns is not None and not self.effects:
+            return [(self._delays.plain_ns, frame)], ""
         number = self._numbers[end.name, frame.flow]
         self._numbers[end.name, frame.flow] = number + 1
         there = self.beyond(end)
         effects = [each for each in self.effects if each.matches(end, there, frame.kinds)]
-        return fate(effects, end, there, frame, number, self._delay_ns(end, frame, number))
-
-    def _delay_ns(self, end: End, frame: Frame, number: int) -> int:
-        if self._plain_delay_ns is not None:
-            return self._plain_delay_ns
-        draws = self._draws.get((end.name, frame.flow))
-        if draws is None:
-            purpose = f"delay/cable/{self.name}/{end.name}/{frame.flow}"
-            draws = self._draws[end.name, frame.flow] = self.context.streams.numbered(purpose)
-        delay_ns = draws.draw_ns(self.model.delay, 2 * number)
-        jitter = self.model.jitter
-        return delay_ns + draws.draw_ns(jitter, 2 * number + 1) if jitter is not None else delay_ns
+        return fate(effects, end, there, frame, number, self._delays.ns(end.name, frame.flow, number))
 
     def passes(self, end: End, kinds: tuple[str, ...]) -> float:
         """The fraction of frames of these kinds that get through from this end."""
-        share = 1.0
-        for effect in self.effects:
-            if effect.matches(end, self.beyond(end), kinds):
-                share *= 1.0 - (effect.impairment.loss or 0.0)
-                share *= 1.0 - (effect.impairment.corrupt or 0.0)
-        return share
+        return passing(self.effects, end, self.beyond(end), kinds)
 
 
 class Cabling:

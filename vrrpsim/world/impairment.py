@@ -7,6 +7,7 @@ from typing import Protocol
 
 from vrrpsim.protocol.ah import IP_BYTES, message_of
 from vrrpsim.scenario.events import Impairment
+from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.scenario.random_streams import Gaps, Numbered
 
 from .context import Context
@@ -17,6 +18,32 @@ class PathEnd(Protocol):
     """What an impairment asks of the ports at both ends of a path."""
 
     name: str
+
+
+class Delays:
+    """How long frames take, by who sends them and by flow: the n-th of a path takes the same in any run."""
+
+    __slots__ = ("_context", "_delay", "_draws", "_jitter", "_purpose", "plain_ns")
+
+    def __init__(
+        self, context: Context, purpose: str, delay: Distribution, jitter: Distribution | None
+    ) -> None:
+        self._context = context
+        self._purpose = purpose
+        self._delay, self._jitter = delay, jitter
+        self._draws: dict[tuple[str, str], Numbered] = {}
+        self.plain_ns = delay.parameters[0] if delay.kind == "fixed" and jitter is None else None
+
+    def ns(self, sender: str, flow: str, number: int) -> int:
+        """The delay of the n-th frame of a path."""
+        if self.plain_ns is not None:
+            return self.plain_ns
+        draws = self._draws.get((sender, flow))
+        if draws is None:
+            purpose = f"delay/{self._purpose}/{sender}/{flow}"
+            draws = self._draws[sender, flow] = self._context.streams.numbered(purpose)
+        delay_ns, jitter = draws.draw_ns(self._delay, 2 * number), self._jitter
+        return delay_ns + draws.draw_ns(jitter, 2 * number + 1) if jitter is not None else delay_ns
 
 
 class Lossy(Protocol):
@@ -162,6 +189,18 @@ def fate(
         elif not (impairment.delay or impairment.jitter):
             delay_ns = 0  # netem: a reordered frame overtakes those that are delayed
     return [(delay_ns + later_ns, frame)] * copies, ""
+
+
+def passing(
+    effects: Iterable[ActiveImpairment], sender: PathEnd, receiver: PathEnd, kinds: tuple[str, ...]
+) -> float:
+    """The fraction of frames of these kinds that effects let through from one end to the other."""
+    share = 1.0
+    for effect in effects:
+        if effect.matches(sender, receiver, kinds):
+            share *= 1.0 - (effect.impairment.loss or 0.0)
+            share *= 1.0 - (effect.impairment.corrupt or 0.0)
+    return share
 
 
 def always(model: Lossy) -> Impairment | None:

@@ -20,6 +20,7 @@ from .neighbours import USABLE, Entry
 from .port import Port
 from .process import RunningProcess
 
+UNPLUGGED, NO_LIGHT, SET_DOWN, DELETED = "unplugged", "no light", "set down", "deleted"
 LINK_WATCH_NS = 1_000_000_000  # linkwatch_run_queue: one pass a second, but for a carrier that is back
 
 
@@ -31,10 +32,7 @@ class Node(Machine):
         super().__init__(context, segments, name, rank, model)
         self.paused = False
         self._changes = 0  # of the machine's state: each boot has a draw of its own
-        self._plugged = dict.fromkeys(self.ports, True)
-        self._lit = dict.fromkeys(self.ports, True)
-        self._set_down = dict.fromkeys(self.ports, False)
-        self._deleted = dict.fromkeys(self.ports, False)
+        self._dark: dict[str, set[str]] = {name: set() for name in self.ports}  # why each has no carrier
         self._watched_ns = -LINK_WATCH_NS  # when the kernel looked at carriers last, or will
         self._reports = {  # of a carrier that is back
             interface: Alarm(context.calendar, Kind.KERNEL, rank) for interface in self.ports
@@ -149,20 +147,19 @@ class Node(Machine):
 
     def set_link(self, interface: str, up: bool) -> None:
         """The cable or the switch's port: what is back is known at once, what is lost by link watch."""
-        self._plugged[interface] = up
+        self._turn(interface, UNPLUGGED, up)
         self._look_at_link(interface, at_once=up)
 
     def light(self, port: Port, up: bool) -> None:
         """The same, for what is at the other end of the cable."""
-        self._lit[port.interface] = up
+        self._turn(port.interface, NO_LIGHT, up)
         self._look_at_link(port.interface, at_once=up)
 
     def set_interface(self, interface: str, up: bool) -> None:
         """`ip link set down` is known at once, `up` by link watch; of IPv6 the link-local one returns."""
-        if self._set_down[interface] == (not up):
+        if not self._turn(interface, SET_DOWN, up):
             return
         port = self.ports[interface]
-        self._set_down[interface] = not up
         self._look_at_link(interface, at_once=not up)
         own = [address for address in self._own[interface] if address.version == 6]
         if up:
@@ -175,10 +172,9 @@ class Node(Machine):
 
     def set_present(self, interface: str, present: bool) -> None:
         """`ip link del`, and the same interface made again: up, with its addresses."""
-        if self._deleted[interface] == (not present):
+        if not self._turn(interface, DELETED, present):
             return
         port = self.ports[interface]
-        self._deleted[interface] = not present
         if present:
             self._later(self.draw_ns(latencies.NEW_INTERFACE, port), self._made, port)
         else:
@@ -200,10 +196,17 @@ class Node(Machine):
             if self.daemon is not None:
                 self.daemon.outputs.routes_changed()
 
+    def _turn(self, interface: str, why: str, up: bool) -> bool:
+        """One reason to have no carrier comes or goes; return whether it did."""
+        reasons = self._dark[interface]
+        if (why in reasons) is not up:
+            return False
+        (reasons.remove if up else reasons.add)(why)
+        return True
+
     def _look_at_link(self, interface: str, at_once: bool) -> None:
         port = self.ports[interface]
-        there = not (self._set_down[interface] or self._deleted[interface])
-        carrier = there and self._plugged[interface] and self._lit[interface]
+        carrier = not self._dark[interface]
         if port.carrier == carrier:
             return
         port.carrier = carrier

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from vrrpsim.scenario.model import Segment as SegmentModel
-from vrrpsim.scenario.random_streams import Numbered, bounds_ns
+from vrrpsim.scenario.random_streams import bounds_ns
 
 from .calendar import Kind, order_of
 from .context import Context
 from .frame import Frame
-from .impairment import ActiveImpairment, always, fate
+from .impairment import ActiveImpairment, Delays, always, fate, passing
 
 
 class Attached(Protocol):
@@ -53,10 +53,8 @@ class Segment(Generic[PortT]):
         self._met: dict[tuple[str, ...], bool] = {}
         self._effects_on: dict[tuple[str, str, tuple[str, ...]], list[ActiveImpairment]] = {}
         self._members: dict[tuple[str, bytes, type[Frame]], list[PortT]] = {}
-        fixed = model.delay.kind == "fixed" and model.jitter is None
-        self._plain_delay_ns = model.delay.parameters[0] if fixed else None
+        self._delays = Delays(context, name, model.delay, model.jitter)
         self._numbers: Counter[tuple[str, str]] = Counter()  # frames so far by (sender, flow)
-        self._draws: dict[tuple[str, str], Numbered] = {}
         own = always(model)
         if own is not None:
             self.impair(ActiveImpairment(context, f"segment/{name}", own))
@@ -88,8 +86,8 @@ class Segment(Generic[PortT]):
             tap(self.context.calendar.now_ns, sender, frame, "")
         receivers = self.receivers(sender, frame)
         if self._is_plain(frame):
-            assert self._plain_delay_ns is not None
-            self._calendar.post(self._plain_delay_ns, self._order, _arrive, (receivers, frame))
+            assert self._delays.plain_ns is not None
+            self._calendar.post(self._delays.plain_ns, self._order, _arrive, (receivers, frame))
             return
         number = self._numbers[sender.name, frame.flow]
         self._numbers[sender.name, frame.flow] = number + 1
@@ -101,7 +99,7 @@ class Segment(Generic[PortT]):
 
     def _is_plain(self, frame: Frame) -> bool:
         """Whether nothing but the same delay as always happens to it, whoever it is for."""
-        if self._plain_delay_ns is None or self.blocked:
+        if self._delays.plain_ns is None or self.blocked:
             return False
         if not self.effects:
             return True
@@ -192,15 +190,7 @@ class Segment(Generic[PortT]):
 
     def delay_ns(self, sender: PortT, frame: Frame, number: int) -> int:
         """The delay of the n-th frame, the same to every receiver: it is the sender's queue that varies."""
-        if self._plain_delay_ns is not None:
-            return self._plain_delay_ns
-        delay, jitter = self.model.delay, self.model.jitter
-        draws = self._draws.get((sender.name, frame.flow))
-        if draws is None:
-            purpose = f"delay/{self.name}/{sender.name}/{frame.flow}"
-            draws = self._draws[sender.name, frame.flow] = self.context.streams.numbered(purpose)
-        delay_ns = draws.draw_ns(delay, 2 * number)
-        return delay_ns + draws.draw_ns(jitter, 2 * number + 1) if jitter is not None else delay_ns
+        return self._delays.ns(sender.name, frame.flow, number)
 
     def lose(self, sender: PortT, receiver: PortT | None, frame: Frame, reason: str) -> None:
         """A frame vanishes; the trace says where and why."""
@@ -213,12 +203,7 @@ class Segment(Generic[PortT]):
         """The fraction of frames of these kinds that get from one port to the other."""
         if not (sender.carrier and receiver.carrier) or self.blocked.get((sender.name, receiver.name)):
             return 0.0
-        share = 1.0
-        for effect in self.effects:
-            if effect.matches(sender, receiver, kinds):
-                share *= 1.0 - (effect.impairment.loss or 0.0)
-                share *= 1.0 - (effect.impairment.corrupt or 0.0)
-        return share
+        return passing(self.effects, sender, receiver, kinds)
 
     def block(self, sender: str, receiver: str, by: int) -> None:
         """Cut (+1) or restore (−1) one direction between two ports; cuts add up."""
