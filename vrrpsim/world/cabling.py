@@ -22,13 +22,6 @@ from .port import Port
 QUERIES_NS = 125_000_000_000  # RFC 2236 §8.2: from one general query to the next
 
 
-class Learned(NamedTuple):
-    """Behind which cable a MAC was, and when it was last seen there."""
-
-    cable: LaidCable
-    seen_ns: int
-
-
 class LearningSwitch:
     """One switch: its cables, and a table of MACs for each segment."""
 
@@ -132,6 +125,13 @@ class LaidCable:
     def passes(self, end: End, kinds: tuple[str, ...]) -> float:
         """The fraction of frames of these kinds that get through from this end."""
         return passing(self.effects, end, self.beyond(end), kinds)
+
+
+class Learned(NamedTuple):
+    """Behind which cable a MAC was, and when it was last seen there."""
+
+    cable: LaidCable
+    seen_ns: int
 
 
 class Cabling:
