@@ -4,6 +4,7 @@ All of it is compiled and compared by `tests/compiled.sh`: that takes minutes, a
 cables crash.
 """
 
+import ast
 import os
 import subprocess
 import sys
@@ -25,6 +26,24 @@ def test_what_is_compiled_exists_and_is_hot():
     assert all((ROOT / file).is_file() for file in files)
     assert all((ROOT / "vrrpsim" / name).is_file() for name in INTERPRETED)
     assert not any("/cli/" in file or "/report/" in file or "/live/" in file for file in files)
+
+
+def test_no_tuple_names_a_class_that_comes_later():
+    """mypyc reads the types of a NamedTuple's fields when it is defined: a later class crashes the import."""
+    for file in modules(ROOT):
+        classes = [
+            each for each in ast.parse((ROOT / file).read_text()).body if isinstance(each, ast.ClassDef)
+        ]
+        later = {each.name: each.lineno for each in classes}
+        for each in classes:
+            if "NamedTuple" in map(ast.unparse, each.bases):
+                fields = [field.annotation for field in each.body if isinstance(field, ast.AnnAssign)]
+                named = {
+                    node.id for field in fields for node in ast.walk(field) if isinstance(node, ast.Name)
+                }
+                assert not {name for name in named if later.get(name, 0) > each.lineno}, (
+                    f"{file}: {each.name}"
+                )
 
 
 def test_without_a_compiler_the_wheel_is_pure_and_says_why(tmp_path):
