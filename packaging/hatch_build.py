@@ -1,8 +1,7 @@
 """What a wheel carries beside its sources, made when it is built: man pages, completions, a compiled engine.
 
-A dashboard and alert rules lie here; all of it lands in `share/` and `lib/`. The engine is compiled
-only if VRRPSIM_PURE=0 asks for it; without a compiler, or where mypyc fails, the wheel is pure Python, and a
-line says so.
+A dashboard and alert rules lie here; all of it lands in `share/` and `lib/`. Without a compiler, where mypyc
+fails, and with VRRPSIM_PURE=1 the wheel is pure Python, and a line says so.
 """
 
 from __future__ import annotations
@@ -42,10 +41,8 @@ class Hook(BuildHookInterface[Any]):
             shared[str(made / shell)] = place
         for name in SHARED:
             shared[str(root / "packaging" / name)] = f"share/vrrpsim/{name}"
-        if (
-            os.environ.get("VRRPSIM_PURE") != "0"
-        ):  # compiled, scenarios with switches and cables crash (mypyc 2.x)
-            self.app.display_info("pure Python; VRRPSIM_PURE=0 compiles the engine")
+        if os.environ.get("VRRPSIM_PURE") == "1":
+            self.app.display_info("pure Python: VRRPSIM_PURE=1")
         else:
             self._compile(root, made / "compiled", build_data)
 
@@ -55,7 +52,7 @@ class Hook(BuildHookInterface[Any]):
         try:
             from compiled import compiled
 
-            self.app.display_info("compiling; this takes minutes")
+            self.app.display_info("compiling; this takes minutes, VRRPSIM_PURE=1 does without")
             files = compiled(root, folder)
         except Exception as error:  # whatever a compiler, mypyc or setuptools may raise
             self.app.display_warning(f"pure Python: {type(error).__name__}: {error}")

@@ -31,7 +31,7 @@ def build(out: Path, *, compiled: bool = False, playground: bool = False) -> lis
     pure = {"VRRPSIM_PURE": "1"}
     wanted = [(ROOT, "build_wheel", pure), (ROOT, "build_sdist", pure)]
     if compiled:
-        wanted.append((ROOT, "build_wheel", {"VRRPSIM_PURE": "0"}))
+        wanted.append((ROOT, "build_wheel", {"VRRPSIM_PURE": ""}))
     if playground:
         subprocess.run([sys.executable, str(ROOT / "playground/build.py")], check=True, stdout=sys.stderr)
         wanted.append((ROOT / "playground", "build_wheel", pure))
