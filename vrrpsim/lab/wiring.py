@@ -6,10 +6,10 @@ as on a switch that knows VLANs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.model import Scenario, cable_ends
 
 
 class Trunk(NamedTuple):
@@ -70,7 +70,7 @@ class Wiring(NamedTuple):
 
 def wiring_of(scenario: Scenario) -> Wiring:
     """Plan the bridges."""
-    segments = dict(_segments(scenario))
+    segments = dict(cable_ends(scenario.nodes, scenario.clients))
     wired = sorted(scenario.wired_segments())
     homes = dict(segments)
     trunks = []
@@ -90,9 +90,3 @@ def wiring_of(scenario: Scenario) -> Wiring:
     ends = {cable.name: cable.ends for cable in scenario.cables}
     flat = [segment for segment in scenario.segments if segment not in wired]
     return Wiring(segments, homes, (*flat, *ages), tuple(trunks), ages, ends)
-
-
-def _segments(scenario: Scenario) -> Iterator[tuple[str, str]]:
-    for name, node in scenario.nodes.items():
-        yield from ((f"{name}/{interface}", model.segment) for interface, model in node.interfaces.items())
-    yield from ((name, client.segment) for name, client in scenario.clients.items())

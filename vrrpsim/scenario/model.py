@@ -7,7 +7,7 @@ values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from pathlib import Path
@@ -317,13 +317,7 @@ class Scenario:
     def wired_segments(self) -> frozenset[str]:
         """Return the segments that are made of cables."""
         ends = {end for cable in self.cables for end in cable.ends}
-        cards = (
-            each.segment
-            for name, node in self.nodes.items()
-            for interface, each in node.interfaces.items()
-            if f"{name}/{interface}" in ends
-        )
-        return frozenset(cards).union(each.segment for name, each in self.clients.items() if name in ends)
+        return frozenset(segment for end, segment in cable_ends(self.nodes, self.clients) if end in ends)
 
     def between(self) -> frozenset[str]:
         """Return the names of what lies between nodes: switches and cables."""
@@ -332,3 +326,12 @@ class Scenario:
     def dialect_of(self, node: str) -> str:
         """Return the dialect a node speaks."""
         return self.nodes[node].dialect or self.dialect
+
+
+def cable_ends(nodes: Mapping[str, Node], clients: Mapping[str, Client]) -> Iterator[tuple[str, str]]:
+    """Return where a cable can be plugged in beside switches, NODE/INTERFACE or CLIENT, and its segment."""
+    for name, node in nodes.items():
+        for interface, attachment in node.interfaces.items():
+            yield f"{name}/{interface}", attachment.segment
+    for name, client in clients.items():
+        yield name, client.segment

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from vrrpsim.findings import did_you_mean
-from vrrpsim.scenario.model import Cable, Client, Node, Scenario
+from vrrpsim.scenario.model import Cable, Node, Scenario, cable_ends
 
 from .yaml_tree import Keys, Tree
 
@@ -43,7 +43,7 @@ class _Cables:
     def __init__(self, resolver: Surroundings) -> None:
         self.resolver, self.tree = resolver, resolver.tree
         self.switches = resolver.names("switches")
-        self.ends = dict(_sockets(resolver.nodes, resolver.scenario.clients))  # end: its segment
+        self.ends = dict(cable_ends(resolver.nodes, resolver.scenario.clients))  # end: its segment
         self.plugged: dict[str, Keys] = {}
         self.named: dict[str, Keys] = {}
         self.broken = False
@@ -166,12 +166,3 @@ def _way(ways: Mapping[str, Mapping[str, None]], one: str, other: str) -> list[s
         found.append(here)
         here = came_from[here]
     return found[::-1]
-
-
-def _sockets(nodes: Mapping[str, Node], clients: Mapping[str, Client]) -> Iterator[tuple[str, str]]:
-    """Return where a cable can be plugged in beside switches, and the segment of each."""
-    for name, node in nodes.items():
-        for interface, attachment in node.interfaces.items():
-            yield f"{name}/{interface}", attachment.segment
-    for name, client in clients.items():
-        yield name, client.segment
