@@ -203,10 +203,10 @@ def _daemons(text: str, scenario: Scenario) -> dict[str, str]:
 def _installed(study: Study, daemons: Mapping[str, str]) -> Study:
     """Read the scenario in the dialect of the installed keepalived, if that is another one; say so."""
     from vrrpsim.build import load
-    from vrrpsim.lab.programs import keepalived_version
+    from vrrpsim.keepalived.installed import installed_version
     from vrrpsim.protocol.dialect import DIALECTS
 
-    scenario, version = study.scenario, keepalived_version()
+    scenario, version = study.scenario, installed_version()
     ours = f"keepalived-{version}"
     real = [
         name for name, node in scenario.nodes.items() if node.keepalived and daemons[name] == "keepalived"

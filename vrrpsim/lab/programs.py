@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import fields, replace
@@ -115,16 +114,6 @@ PING_FORMS = {
 def find(program: str) -> str | None:
     """Return the full path of a program as a machine would find it."""
     return shutil.which(program, path=SEARCHED)
-
-
-def keepalived_version() -> str:
-    """Return the release that is installed, such as "2.2.7"; "" if none is."""
-    program = find("keepalived")
-    if program is None:
-        return ""
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    found = re.search(r"Keepalived v(\d+\.\d+\.\d+)", said.stderr + said.stdout)
-    return found[1] if found else ""
 
 
 # --- keepalived

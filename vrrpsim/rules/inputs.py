@@ -186,6 +186,20 @@ RULES = (
         said_by="init --inline",
     ),
     Rule(
+        "VRRP028",
+        "host-not-read",
+        WARNING,
+        "`init --from-host` could not read something of this machine; that part is guessed from the files.",
+        said_by="init --from-host",
+    ),
+    Rule(
+        "VRRP029",
+        "not-on-this-host",
+        WARNING,
+        "The file names an interface, an address or a process that this machine does not have now.",
+        said_by="init --from-host",
+    ),
+    Rule(
         "VRRP033",
         "needs-a-config-id",
         INFO,

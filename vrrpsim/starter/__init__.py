@@ -35,12 +35,14 @@ def init(
     force: bool = False,
     haproxy: str | Path | None = None,
     inline: bool = False,
+    from_host: bool = False,
 ) -> Draft:
     """Make a first scenario of the keepalived.conf files of a cluster, and write it to `out`.
 
     A source is a file, or `FILE@ID` for the node that `keepalived -i ID` makes of it; `haproxy` a
     haproxy.cfg, which says the ports that else are guessed. `inline` puts the text of the files, which then
-    must not include others, into the scenario. Raises `InputError`
+    must not include others, into the scenario. With `from_host` this machine is a node, as it is: its
+    keepalived.conf, interfaces, processes, HAProxy and version of keepalived. Raises `InputError`
     with everything that is wrong with the files, `FileExistsError` if `out` is there and not `force`;
     then nothing is written.
     """
@@ -52,16 +54,20 @@ def init(
 
     from .deduce import deduce
     from .haproxy import binds_of
+    from .host import installed_dialect, read_host
     from .machines import read_machines, texts_of
     from .plan import AGE_NS, plan
     from .text import scenario_text
 
+    host = read_host() if from_host else None
+    if dialect is None and host is not None:
+        dialect = installed_dialect()
     spoken = DEFAULT_DIALECT if dialect is None else DIALECTS[dialect]
     file = Path("my.yaml" if out is None else out)
     if out is not None and file.exists() and not force:
         raise FileExistsError(f"{file} exists")
-    binds = () if haproxy is None else binds_of(haproxy)
-    machines = read_machines(sources, spoken)
+    binds = binds_of(haproxy) if haproxy is not None else host.binds if host else ()
+    machines = read_machines(sources, spoken, host=host)
     cluster = deduce(machines, spoken, binds)
     texts = texts_of(machines) if inline else {}
     beside = Path() if out is None else file.parent

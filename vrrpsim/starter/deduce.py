@@ -6,7 +6,7 @@ no file says is invented. Each guess leaves a remark at the path of what it made
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vrrpsim.findings import Finding, Place
@@ -18,9 +18,10 @@ from vrrpsim.scenario.model import AddressWithPrefix, Client, Interface, Keepali
 from vrrpsim.scenario.quantities import Distribution
 
 from .haproxy import Bind
+from .host import ABSENT, UNREAD
 from .machines import Card, Remarks, SourceNode
 from .numbering import Numbering, named_addresses
-from .services import clients_of, processes_of
+from .services import HAPROXY, clients_of, processes_of
 from .wiring import cards_of, segment_names, wired
 
 LAN_DELAY = Distribution.uniform(80_000, 400_000)  # 80 to 400 us
@@ -93,7 +94,10 @@ def deduce(machines: Sequence[SourceNode], dialect: Dialect, binds: Sequence[Bin
         )
     ]
     between = lint([member for each in members.values() for member in each])
-    found = (*own, *between, *_absent(machines))
+    here = [
+        each for machine in machines for each in _otherwise_here(machine, members[machine.name], process_of)
+    ]
+    found = (*own, *between, *here, *_absent(machines))
     return Cluster(
         tuple(machines),
         segments,
@@ -109,6 +113,37 @@ def deduce(machines: Sequence[SourceNode], dialect: Dialect, binds: Sequence[Bin
 def _members(machine: SourceNode, dialect: Dialect) -> tuple[Member, ...]:
     config = machine.compiled.config
     return tuple(members_of(str(machine.file), config, dialect, machine.compiled.places)) if config else ()
+
+
+def _otherwise_here(
+    machine: SourceNode, members: Sequence[Member], process_of: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Report what could not be read of this machine, and what its file names that it has not."""
+    host, config = machine.host, machine.compiled.config
+    if host is None or config is None:
+        return
+    yield from host.findings
+    held = {each.ip for own in host.interfaces.values() for each in own}
+    for member in members if host.interfaces else ():
+        if machine.carrier(member.config)[1] not in host.interfaces:
+            message = f"this machine has no interface {machine.carrier(member.config)[1]}"
+            yield Finding(member.at("interface"), ABSENT, message)
+        if member.config.source and member.config.source not in held:
+            yield Finding(
+                member.at("unicast_src_ip"), ABSENT, f"{member.config.source} is not on this machine"
+            )
+    for kind, trackers in (("script", config.scripts), ("process", config.processes)):
+        for name in (each.name for each in trackers if each.name in process_of):
+            process = process_of[name]
+            place = machine.compiled.places.get((kind, name), Place(str(machine.file), 1, 1))
+            if process not in host.ports and host.sees_all:
+                message = f"{name} looks at {process}, which does not run on this machine now; here it does"
+                yield Finding(place, ABSENT, message)
+            elif process in host.secretive and not host.ports[process] and process != HAPROXY:
+                message = (
+                    f"only root sees where {process} listens: its port is guessed unless a check names it"
+                )
+                yield Finding(place, UNREAD, message)
 
 
 def _absent(machines: Sequence[SourceNode]) -> Iterator[Finding]:

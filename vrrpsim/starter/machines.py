@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,7 +16,9 @@ from vrrpsim.keepalived.sources import source_of
 from vrrpsim.protocol.configuration import InstanceConfig, VirtualAddress
 from vrrpsim.protocol.dialect import Dialect
 from vrrpsim.scenario.file.resolve import ROLES
-from vrrpsim.scenario.model import Address
+from vrrpsim.scenario.model import Address, AddressWithPrefix
+
+from .host import ThisMachine
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 Card = tuple[str, str]  # node and interface
@@ -31,6 +33,7 @@ class SourceNode:
     file: Path
     config_id: str | None
     compiled: Compiled
+    host: ThisMachine | None = None  # this machine, if the node is it
 
     @property
     def instances(self) -> tuple[InstanceConfig, ...]:
@@ -42,19 +45,34 @@ class SourceNode:
         chosen = virtual.interface if virtual and virtual.interface else instance.interface
         return self.name, instance.interface if chosen == instance.vmac_interface else chosen or "eth0"
 
+    def held(self, interface: str) -> tuple[AddressWithPrefix, ...] | None:
+        """Return what this machine has on it, without what its keepalived has put there; None: not known."""
+        found = self.host.interfaces.get(interface) if self.host else None
+        if found is None or self.host is None or not self.host.runs_keepalived:
+            return found
+        virtual = {each.address for one in self.instances for each in (*one.addresses, *one.excluded)}
+        return tuple(each for each in found if each.ip not in virtual)
+
 
 def read_machines(
-    sources: Sequence[str | Path], dialect: Dialect, overrides: Mapping[str, str] = NOTHING
+    sources: Sequence[str | Path],
+    dialect: Dialect,
+    overrides: Mapping[str, str] = NOTHING,
+    host: ThisMachine | None = None,
 ) -> tuple[SourceNode, ...]:
     """Read each `FILE`, or `FILE@ID` as `keepalived -i ID` does; all errors are raised at once.
 
+    `host`, this machine, is the first node.
     `overrides` are `--set NODE.BLOCK.KEYWORD=VALUE`, with `*` for every node that has the block.
     """
     named = [source_of(source) for source in sources]
+    if host is not None:
+        others = [each for each in named if each != (host.conf, None)]  # it may be named, too
+        named = [(host.conf, host.config_id), *others]
     broken: list[Finding] = []
     machines = []
     read = [read_keepalived(file, config_id=config_id, dialect=dialect) for file, config_id in named]
-    names = _names(named, [each.config.router_id if each.config else "" for each in read])
+    names = _names(named, [each.config.router_id if each.config else "" for each in read], host)
     changes, wrong = changes_of(names, overrides)
     broken += wrong
     missed: Counter[Place] = Counter()
@@ -67,6 +85,8 @@ def read_machines(
             errors = [finding for finding in compiled.findings if finding.severity is Severity.ERROR]
             broken += errors or compiled.findings
         machines.append(SourceNode(name, file, None if config_id == name else config_id, compiled))
+    if host is not None:
+        machines[0] = replace(machines[0], host=host)
     for place, count in missed.items():
         if count == len(named):
             broken.append(Finding(place, "VRRP023", "no node has a block of that name"))
@@ -128,10 +148,12 @@ def _unusable(machines: Sequence[SourceNode]) -> Iterator[Finding]:
         yield Finding(Place(str(machines[0].file), 1, 1), "VRRP022", message)
 
 
-def _names(sources: Sequence[tuple[Path, str | None]], router_ids: Sequence[str]) -> list[str]:
-    """Name the nodes: by `@ID`, by router_id where it tells them apart, by file, by folder."""
-    names: list[str] = []
-    for (file, config_id), router_id in zip(sources, router_ids, strict=True):
+def _names(
+    sources: Sequence[tuple[Path, str | None]], router_ids: Sequence[str], host: ThisMachine | None
+) -> list[str]:
+    """Name the host, and the rest by `@ID`, by router_id where it tells them apart, by file, by folder."""
+    names = [clean(host.name) or "here"] if host else []
+    for (file, config_id), router_id in list(zip(sources, router_ids, strict=True))[len(names) :]:
         telling = router_id if router_ids.count(router_id) == 1 else ""
         stem = "" if file.stem == "keepalived" else file.stem
         candidates = (config_id or "", telling, stem, file.resolve().parent.name, "node")

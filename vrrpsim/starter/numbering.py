@@ -20,7 +20,9 @@ def named_addresses(machines: Sequence[SourceNode]) -> set[Address]:
     instances = [instance for machine in machines for instance in machine.instances]
     sources = {one.source for one in instances if one.source is not None}
     peers = {peer.address for one in instances for peer in one.unicast_peers}
-    return sources | peers | {each.address for one in instances for each in (*one.addresses, *one.excluded)}
+    held = {each.ip for one in machines if one.host for own in one.host.interfaces.values() for each in own}
+    virtual = {each.address for one in instances for each in (*one.addresses, *one.excluded)}
+    return held | sources | peers | virtual
 
 
 class Numbering:
@@ -42,6 +44,12 @@ class Numbering:
             if machine.carrier(instance) in cards
         ]
         self.machines = machines
+        self.held = {
+            card: held
+            for machine in machines
+            for card in cards
+            if card[0] == machine.name and (held := machine.held(card[1])) is not None
+        }
         self.virtual: dict[Card, list[VirtualAddress]] = {card: [] for card in cards}
         for machine in machines:
             for instance in machine.instances:
@@ -70,6 +78,12 @@ class Numbering:
             for each in ours
             if 1 < each.address.max_prefixlen - each.prefix_length < each.address.max_prefixlen
         }
+        shown |= {
+            each.network
+            for held in self.held.values()
+            for each in held
+            if each.version == version and not each.is_link_local and each.network.num_addresses > 1
+        }
         whole = [network for network in shown if all(host in network for host in hosts)]
         if whole:
             best = max(whole, key=lambda n: (sum(v.address in n for v in ours), -n.prefixlen, str(n)))
@@ -97,6 +111,11 @@ class Numbering:
     def _addresses(self, card: Card) -> Iterator[AddressWithPrefix]:
         running = [(machine, one) for machine, one in self.below if machine.carrier(one) == card]
         virtual = [each.address for each in self.virtual[card]]
+        needs4 = any(one.family == 4 for _, one in running) or any(a.version == 4 for a in virtual)
+        needs6 = any(one.family == 6 for _, one in running) or any(a.version == 6 for a in virtual)
+        if card in self.held:
+            yield from (each for each in self.held[card] if each.version == 4 or needs6)
+            return
         sources = dict.fromkeys(one.source for _, one in running if one.source is not None)
         known = {source: None for source in sources if self._has(source) == card[0]}
         for machine, one in running:
@@ -105,8 +124,6 @@ class Numbering:
                 known[peer] = None
                 self._remark(card, f"{peer}: where its peers send to")
         invented: list[Address] = []
-        needs4 = any(one.family == 4 for _, one in running) or any(a.version == 4 for a in virtual)
-        needs6 = any(one.family == 6 for _, one in running) or any(a.version == 6 for a in virtual)
         if needs4 and not any(a.version == 4 for a in known):
             invented += self._invent(self.subnet4)
         if needs6:

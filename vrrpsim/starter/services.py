@@ -62,12 +62,17 @@ def processes_of(
                 asked.append((script.name, check.answers.port))
             elif check == Check() or (check.answers and check.answers.address not in own):
                 _unknown(machine, script, ports, process_of, probes, remarks)
+    host = next((machine.host for machine in machines if machine.host), None)
     for name, port in asked:
         owner = next((each for each in ports if port in ports[each] or SERVERS.get(each) == port), None)
+        owner = (host and host.serving(port)) or owner
         process_of[name] = owner or next(
             (each for each in ports if each != "sshd"), _guess(name) or "service"
         )
         ports.setdefault(process_of[name], set()).add(port)
+    for name, known in ports.items():
+        if host and not known:
+            known |= host.ports.get(name, frozenset())
     guessed = {name: SERVERS.get(name, SPARE_PORTS[0]) for name, own in ports.items() if not own}
     for name, port in guessed.items():
         ports[name] = {port}

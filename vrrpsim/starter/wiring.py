@@ -15,6 +15,10 @@ def cards_of(machine: SourceNode) -> tuple[Card, ...]:
         cards[machine.carrier(instance)] = None
         for virtual in (*instance.addresses, *instance.excluded):
             cards[machine.carrier(instance, virtual)] = None
+    sources = {instance.source for instance in machine.instances}
+    for label in machine.host.interfaces if machine.host else ():
+        if any(each.ip in sources for each in machine.held(label) or ()):
+            cards[machine.name, label] = None
     vmacs = {instance.vmac_interface for instance in machine.instances}
     for instance in machine.instances:
         for track in instance.track_interfaces:
