@@ -303,17 +303,10 @@ class Completion:
 
     def _garp(self, draft: ParsedInstance, strict: bool) -> Garp:
         """GA-4: the lower-priority defaults are the global ones, not the instance's."""
-        own, glob = draft.garp, self.router.garp
-        master_delay_ns = _first(glob.master_delay_ns, 5 * SECOND_NS)
-        master_repeat = _first(glob.master_repeat, 5)
-        garp = Garp(
-            master_delay_ns=_first(own.master_delay_ns, master_delay_ns),
-            master_repeat=_first(own.master_repeat, master_repeat),
-            master_refresh_ns=_first(own.master_refresh_ns, glob.master_refresh_ns, 0),
-            master_refresh_repeat=_first(own.master_refresh_repeat, glob.master_refresh_repeat, 1),
-            lower_prio_delay_ns=_first(own.lower_prio_delay_ns, glob.lower_prio_delay_ns, master_delay_ns),
-            lower_prio_repeat=_first(own.lower_prio_repeat, glob.lower_prio_repeat, master_repeat),
-        )
+        glob = vars(self.router.garp)
+        usual = Garp(**glob)
+        lower = {"lower_prio_delay_ns": usual.master_delay_ns, "lower_prio_repeat": usual.master_repeat}
+        garp = Garp(**{**lower, **glob, **vars(draft.garp)})
         return replace(garp, lower_prio_delay_ns=0, lower_prio_repeat=0) if strict else garp
 
     def _vmac_interface(self, draft: ParsedInstance) -> str:
@@ -472,10 +465,6 @@ class Completion:
 
 def _either(own: bool | None, otherwise: bool) -> bool:
     return otherwise if own is None else own
-
-
-def _first(*values: int | None) -> int:
-    return next(value for value in values if value is not None)
 
 
 def _notify(draft: Parsed) -> NotifyScripts:

@@ -7,6 +7,7 @@ value is taken as it stands needs no field here: its row names the frozen model'
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from vrrpsim.findings import Place
@@ -48,18 +49,6 @@ class Parsed:
 
 
 @dataclass(eq=False, repr=False)
-class ParsedGarp:
-    """The GARP keywords of `global_defs` or of an instance."""
-
-    master_delay_ns: int | None = None
-    master_repeat: int | None = None
-    master_refresh_ns: int | None = None
-    master_refresh_repeat: int | None = None
-    lower_prio_delay_ns: int | None = None
-    lower_prio_repeat: int | None = None
-
-
-@dataclass(eq=False, repr=False)
 class ParsedInstance(Parsed):
     """A `vrrp_instance`."""
 
@@ -94,7 +83,7 @@ class ParsedInstance(Parsed):
     timer_expired_backup: int | None = None
     no_virtual_ipaddress: bool = False
     accept: bool | None = None
-    garp: ParsedGarp = field(default_factory=ParsedGarp)
+    garp: SimpleNamespace = field(default_factory=SimpleNamespace)  # what is written, as `Garp` names it
     use_vmac: bool = False
     vmac_interface: str = ""
     vmac_xmit_base: bool = False
@@ -182,7 +171,7 @@ class ParsedRouter:
     not_simulated: set[str] = field(default_factory=set)  # keywords already remarked upon
     interface_delays: list[InterfaceDelay] = field(default_factory=list)
     garp_groups: list[GarpGroup] = field(default_factory=list)
-    garp: ParsedGarp = field(default_factory=ParsedGarp)
+    garp: SimpleNamespace = field(default_factory=SimpleNamespace)  # what is written, as `Garp` names it
     garp_interval_ns: int = 0
     gna_interval_ns: int = 0
     version: int | None = None

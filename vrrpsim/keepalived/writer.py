@@ -18,7 +18,6 @@ from vrrpsim.protocol.configuration import (
     BfdConfig,
     ChecksumMode,
     FileConfig,
-    Garp,
     GarpGroup,
     GroupConfig,
     InstanceConfig,
@@ -32,7 +31,7 @@ from vrrpsim.protocol.configuration import (
 from vrrpsim.redaction import MASK, masked
 
 from .arguments import short_s
-from .keywords.tables import GARP_GROUP, GLOBAL_DEFS, INSTANCE, TRACK_PROCESS, VRRP_SCRIPT
+from .keywords.tables import GARP, GARP_GROUP, GLOBAL_DEFS, INSTANCE, TRACK_PROCESS, VRRP_SCRIPT
 from .keywords.walker import Table, Takes
 
 INDENT = "    "
@@ -242,16 +241,10 @@ def _switches(each: InstanceConfig) -> Lines:
 
 
 def _garp(each: InstanceConfig) -> Lines:
-    garp, default = each.garp, Garp()
-    yield f"garp_master_delay {short_s(garp.master_delay_ns)}"
-    yield f"garp_master_repeat {garp.master_repeat}"
-    if garp.master_refresh_ns:
-        yield f"garp_master_refresh {short_s(garp.master_refresh_ns)}"
-        yield f"garp_master_refresh_repeat {garp.master_refresh_repeat}"
-    if garp.lower_prio_delay_ns != default.lower_prio_delay_ns and not each.strict:
-        yield f"garp_lower_prio_delay {short_s(garp.lower_prio_delay_ns)}"
-    if garp.lower_prio_repeat != default.lower_prio_repeat and not each.strict:
-        yield f"garp_lower_prio_repeat {garp.lower_prio_repeat}"
+    yield f"garp_master_delay {short_s(each.garp.master_delay_ns)}"
+    yield f"garp_master_repeat {each.garp.master_repeat}"
+    decided = " lower_prio_delay_ns lower_prio_repeat" if each.strict else ""
+    yield from _plain(GARP, each.garp, "master_delay_ns master_repeat" + decided)
 
 
 def _network(each: InstanceConfig) -> Lines:

@@ -26,10 +26,8 @@ def min_garp(line: Line, router: ParsedRouter) -> None:
     """GA-7: one GARP, not repeated, unless said otherwise before."""
     if not line.boolean():
         return
-    garp = router.garp
-    garp.master_repeat = 1 if garp.master_repeat is None else garp.master_repeat
-    garp.master_delay_ns = 0 if garp.master_delay_ns is None else garp.master_delay_ns
-    garp.master_refresh_ns = 0 if garp.master_refresh_ns is None else garp.master_refresh_ns
+    for name, value in (("master_repeat", 1), ("master_delay_ns", 0), ("master_refresh_ns", 0)):
+        vars(router.garp).setdefault(name, value)
 
 
 def multicast_group(family: int) -> Handler:

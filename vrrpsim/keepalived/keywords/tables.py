@@ -35,21 +35,18 @@ def host(takes: Takes, names: str) -> dict[str, Keyword]:
     return dict.fromkeys(names.split(), Keyword(takes, skip=True, repeatable=True))
 
 
-def garp_keywords(prefix: str) -> dict[str, Keyword]:
-    """The GARP keywords, which `global_defs` and instances share."""
-    rows = {
-        "garp_master_delay": whole_seconds("master_delay_ns"),
-        "garp_master_repeat": at_least_one("master_repeat"),
-        "garp_master_refresh": whole_seconds("master_refresh_ns"),
-        "garp_master_refresh_repeat": at_least_one("master_refresh_repeat"),
-        "garp_lower_prio_delay": whole_seconds("lower_prio_delay_ns"),
-        "garp_lower_prio_repeat": integer("lower_prio_repeat", 0, INT_MAX),
-    }
-    return {prefix + name: inner("garp", row) for name, row in rows.items()}
+GARP: Table = {  # of an instance; `global_defs` has them as well, behind `vrrp_`
+    "garp_master_delay": whole_seconds("master_delay_ns"),
+    "garp_master_repeat": at_least_one("master_repeat"),
+    "garp_master_refresh": whole_seconds("master_refresh_ns"),
+    "garp_master_refresh_repeat": at_least_one("master_refresh_repeat"),
+    "garp_lower_prio_delay": whole_seconds("lower_prio_delay_ns"),
+    "garp_lower_prio_repeat": integer("lower_prio_repeat", 0, INT_MAX),
+}
 
 
 GLOBAL_DEFS: Table = {
-    **garp_keywords("vrrp_"),
+    **{f"vrrp_{name}": inner("garp", row) for name, row in GARP.items()},
     "router_id": text("router_id"),
     "vrrp_version": integer("version", 2, 3),
     "vrrp_mcast_group4": Keyword(WORD, blocks.multicast_group(4)),
@@ -156,7 +153,7 @@ AUTHENTICATION: Table = {
 }
 
 INSTANCE: Table = {
-    **garp_keywords(""),
+    **{name: inner("garp", row) for name, row in GARP.items()},
     **TRACK_KEYWORDS,
     **NOTIFY_KEYWORDS,
     "state": Keyword(WORD, instance.state),
