@@ -546,6 +546,27 @@ def test_ga7_min_garp_leaves_what_was_set_before():
     assert instance(before="global_defs {\n vrrp_min_garp\n}\n").garp.master_delay_ns == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "extra_s", "found"),
+    [
+        ("all 5", 5, []),
+        ("5 all", 5, []),
+        ("5", 0, []),
+        ("all 1.5", 1, ["VRRP119"]),
+        ("all", 0, ["VRRP117"]),
+        ("any 5", 0, ["VRRP117"]),
+        ("all 5 junk", 0, ["VRRP117"]),
+        ("all 86401", 0, ["VRRP118"]),
+    ],
+)
+def test_ga8_garp_extra_if_is_read_as_2_2_7_reads_it(words, extra_s, found):
+    body = f"garp_extra_if {words}"
+    assert (instance(body).garp.extra_ns, rules(body)) == (extra_s * SECOND_NS, found)
+    globally = "global_defs {\n vrrp_garp_extra_if all 9\n}\n"
+    assert instance(before=globally).garp.extra_ns == 9 * SECOND_NS
+    assert instance("garp_extra_if 5", before=globally).garp.extra_ns == 0
+
+
 def test_ga6_garp_groups():
     text = "global_defs {\n vrrp_garp_interval 0.001\n}\n"
     text += "garp_group {\n garp_interval .1\n interfaces { a b }\n}\n"

@@ -20,6 +20,8 @@ GARP = {
     "garp_master_refresh_repeat": "2\n{}garp_master_refresh 9",
     "garp_lower_prio_delay": "4",
     "garp_lower_prio_repeat": "2",
+    "garp_extra_if": "all 100",
+    "vmac_garp_intvl": "100 all",
 }
 TRACK = {
     "track_interface": "{\neth5 weight 3\n}",

@@ -111,6 +111,24 @@ def test_GA_3_from_2_3_2_refreshes_have_a_timer():
     assert len(recorder.bursts()) == 5
 
 
+def test_GA_8_an_extra_announcement_on_each_interface_that_is_not_the_own_one():
+    """As in 2.2.7: each with its first address, at the first advert after the time."""
+    others = (
+        replace(VIP2, interface="eth1"),
+        replace(VIP2, address=VIP2.address + 1, interface="eth1"),
+        replace(VIP2, address=VIP2.address + 2, interface="eth0"),
+    )
+    excluded = (replace(VIP2, address=VIP2.address + 3, interface="eth2"),)
+    garp = Garp(master_repeat=1, master_delay_ns=0, extra_ns=2_500 * MS_NS)
+    recorder = Recorder(instance(addresses=(VIP, *others), excluded=excluded, garp=garp))
+    recorder.until(7 * SECOND_NS)
+    assert recorder.frames[5:] == [(second * SECOND_NS, octet) for second in (3, 6) for octet in (101, 104)]
+    recorder.hear(200, 7 * SECOND_NS)
+    for second in range(8, 14):
+        recorder.hear(200, second * SECOND_NS)
+    assert len(recorder.frames) == 9
+
+
 @pytest.mark.parametrize("refresh_s", [0, 3])
 def test_GA_3_a_reload_changes_the_refresh(refresh_s):
     one = instance(garp=Garp(master_refresh_ns=SECOND_NS))

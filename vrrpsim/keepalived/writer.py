@@ -85,7 +85,7 @@ def _plain(table: Table, each: Any, written: str = "") -> Lines:
         del defaults[name]
     for word, row in table.items():
         if row.field in defaults and (value := getattr(each, row.field)) != defaults.pop(row.field):
-            yield f"{word} {_WRITE[row.takes](value)}".rstrip()
+            yield f"{word} {(row.writes or _WRITE[row.takes])(value)}".rstrip()
 
 
 _WRITE: dict[Takes, Callable[[Any], str]] = {

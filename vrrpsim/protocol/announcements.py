@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from .configuration import GarpGroup
+from .configuration import GarpGroup, VirtualAddress
 from .dialect import Dialect
 from .fsm import NEVER_NS
 from .instances import Instance, companions, places
@@ -48,12 +48,13 @@ class Announcer:
         if not instance.owns_addresses:
             return
         config = instance.config
-        target_is_sender = self._dialect.garp_target_is_sender_mac
-        one_round = [
-            SendGratuitous(config.name, interface, entry.address, instance.virtual_mac, target_is_sender)
-            for interface, entry in places(config)
-        ]
+        one_round = [self._gratuitous(instance, interface, entry) for interface, entry in places(config)]
         self._send(self._pacer.offer(config.interface, one_round * rounds, now_ns))
+
+    def _gratuitous(self, instance: Instance, interface: str, entry: VirtualAddress) -> SendGratuitous:
+        target_is_sender = self._dialect.garp_target_is_sender_mac
+        name = instance.config.name
+        return SendGratuitous(name, interface, entry.address, instance.virtual_mac, target_is_sender)
 
     def announce_others(self, instance: Instance, now_ns: int) -> None:
         """FSM-33: the other members of the sync group announce themselves, by their own values."""
@@ -65,7 +66,7 @@ class Announcer:
                     self.announce_in(other, garp.lower_prio_repeat, garp.lower_prio_delay_ns, now_ns)
 
     def advertised(self, instance: Instance, now_ns: int) -> None:
-        """GA-3 ≤ 2.3.1: a refresh is due at an advert, so its grain is the interval."""
+        """GA-3 ≤ 2.3.1, GA-8: a refresh is due at an advert, so its grain is the interval."""
         garp = instance.config.garp
         if (
             garp.master_refresh_ns
@@ -74,6 +75,19 @@ class Announcer:
         ):
             instance.refreshed_ns = now_ns
             self.announce(instance, garp.master_refresh_repeat, now_ns)
+        if garp.extra_ns and now_ns > instance.reminded_ns + garp.extra_ns:
+            instance.reminded_ns = now_ns
+            self._remind(instance, now_ns)
+
+    def _remind(self, instance: Instance, now_ns: int) -> None:
+        """GA-8: the first address of each interface that is not the instance's."""
+        config = instance.config
+        firsts: dict[str, VirtualAddress] = {}
+        for entry in (*config.addresses, *config.excluded):
+            if entry.interface and entry.interface not in (config.interface, config.owned_interface):
+                firsts.setdefault(entry.interface, entry)
+        one_each = [self._gratuitous(instance, *first) for first in firsts.items()]
+        self._send(self._pacer.offer(config.interface, one_each, now_ns))
 
     def start_refresh(self, instance: Instance, now_ns: int) -> None:
         """GA-3 ≥ 2.3.2: a timer of its own, first at garp_master_delay + refresh."""

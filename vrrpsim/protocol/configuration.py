@@ -100,6 +100,7 @@ class Garp:
     master_refresh_repeat: int = 1
     lower_prio_delay_ns: int = 5 * SECOND_NS
     lower_prio_repeat: int = 5
+    extra_ns: int = 0  # `garp_extra_if all`: one on each other interface, again and again (GA-8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class Instance:
         "received",
         "refresh_timer",
         "refreshed_ns",
+        "reminded_ns",
         "rhythm_state",
         "rules",
         "sent",
@@ -68,7 +69,7 @@ class Instance:
         self.old_unicast = config.checksum is ChecksumMode.OLD_UNICAST
         self.adverts: dict[int, tuple[SendAdvert, ...]] = {}  # by priority, as long as nothing else moves
         self.association = association(rules)
-        self.refreshed_ns = 0
+        self.refreshed_ns = self.reminded_ns = 0
         self.refresh_timer: Timer | None = None
         self.forget()
         uses_vmac = config.use_vmac or rules.dialect.always_vmac
@@ -86,8 +87,9 @@ class Instance:
 
     @property
     def has_plain_rhythm(self) -> bool:
-        """Whether a Master's timer does nothing but send the same advert (no GA-3, no AH)."""
-        return not self.config.garp.master_refresh_ns and self.association is None
+        """Whether a Master's timer does nothing but send the same advert (no GA-3, GA-8 or AH)."""
+        garp = self.config.garp
+        return not (garp.master_refresh_ns or garp.extra_ns) and self.association is None
 
     def hear_again(self, at_ns: int, times: int) -> None:
         """The advert of the memo was accepted so many times more, the last time at `at_ns`."""

@@ -651,7 +651,7 @@ class VrrpRouter:
                 )
             case fsm.Acquire():
                 instance.owns_addresses = True
-                instance.refreshed_ns = now_ns
+                instance.refreshed_ns = instance.reminded_ns = now_ns
                 self._emit_addresses(AddAddresses, instance)
                 self._announcer.start_refresh(instance, now_ns)
             case fsm.Release():

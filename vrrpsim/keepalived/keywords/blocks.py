@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from vrrpsim.keepalived.arguments import Line
 from vrrpsim.keepalived.parsed import ParsedGarpGroup, ParsedGroup, ParsedRouter, as_written
-from vrrpsim.protocol.configuration import GarpGroup, InterfaceDelay
+from vrrpsim.protocol.configuration import SECOND_NS, GarpGroup, InterfaceDelay
 
 from .walker import Handler
 
@@ -28,6 +29,20 @@ def min_garp(line: Line, router: ParsedRouter) -> None:
         return
     for name, value in (("master_repeat", 1), ("master_delay_ns", 0), ("master_refresh_ns", 0)):
         vars(router.garp).setdefault(name, value)
+
+
+def garp_extra_if(line: Line, garp: SimpleNamespace) -> None:
+    """GA-8: `[all] SECONDS`, in any order. Without `all` it is for VMACs of single addresses: none here."""
+    seconds = None
+    for index, word in enumerate(line.texts, 1):
+        if word != "all":
+            seconds = line.integer(index, 0, 86_400)
+            if seconds is None:
+                return
+    if seconds is None:
+        line.say("VRRP117", f"{line.keyword} names no time; ignored")
+    else:
+        garp.extra_ns = seconds * SECOND_NS if "all" in line.texts else 0
 
 
 def multicast_group(family: int) -> Handler:

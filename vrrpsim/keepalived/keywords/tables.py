@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vrrpsim.findings import Finding
+from vrrpsim.keepalived.arguments import short_s
 from vrrpsim.keepalived.lexer import Row
 from vrrpsim.keepalived.parsed import ParsedRouter
 from vrrpsim.protocol.dialect import Dialect
@@ -42,6 +43,10 @@ GARP: Table = {  # of an instance; `global_defs` has them as well, behind `vrrp_
     "garp_master_refresh_repeat": at_least_one("master_refresh_repeat"),
     "garp_lower_prio_delay": whole_seconds("lower_prio_delay_ns"),
     "garp_lower_prio_repeat": integer("lower_prio_repeat", 0, INT_MAX),
+    "garp_extra_if": Keyword(
+        WORDS, blocks.garp_extra_if, most=ANY, field="extra_ns", writes=lambda ns: f"all {short_s(ns)}"
+    ),
+    "vmac_garp_intvl": Keyword(WORDS, blocks.garp_extra_if, most=ANY),
 }
 
 
@@ -107,7 +112,7 @@ GLOBAL_DEFS: Table = {
     **host(
         WORDS,
         """
-        vrrp_garp_extra_if vrrp_vmac_garp_intvl default_interface vrrp_cpu_affinity
+        default_interface vrrp_cpu_affinity
         vrrp_rlimit_rttime vrrp_rlimit_rtime vrrp_iptables vrrp_ipsets iptables nftables nftables_ipvs
         vrrp_rx_bufs_policy vrrp_rx_bufs_multiplier vmac_prefix vmac_addr_prefix lvs_sync_daemon
         notification_email_from smtp_server smtp_helo_name process_names process_name vrrp_process_name
@@ -200,7 +205,7 @@ INSTANCE: Table = {
     **host(BOOL, "promote_secondaries"),
     **host(INT, "kernel_rx_buf_size debug"),
     **host(WORD, "vrf lvs_sync_daemon_interface"),
-    **host(WORDS, "garp_extra_if vmac_garp_intvl use_ipvlan"),
+    **host(WORDS, "use_ipvlan"),
 }
 
 GROUP: Table = {

@@ -60,6 +60,7 @@ class Keyword:
     repeatable: bool = False  # saying it twice is normal, or has its own rule
     most: int = 2  # words that mean something; more are dropped (LX-6)
     field: str = ""  # of the frozen configuration, if the value stands there as it is read: the writer's too
+    writes: Callable[[Any], str] | None = None  # how the writer says the value; None: as `takes` does
     needs: str = ""  # the dialect's switch without which the keyword is unknown
     inline: str = ""  # a block of the root: its key in a scenario's `keepalived:`
 
