@@ -16,7 +16,7 @@ import pytest
 from clusters import VIP, conf
 from lan import Lan, children_of, comm_of, needs_namespaces
 
-from vrrpsim.live import background, scripts, service, watch
+from vrrpsim.live import background, scripts, service, starter, watch
 from vrrpsim.protocol.configuration import ScriptConfig
 
 SCRIPT = """
@@ -50,6 +50,13 @@ def unreachable(path):
         signal.signal(signal.SIGIO, before)
 
 
+@pytest.fixture(params=["by the starter", "by itself"])
+def forks(request, monkeypatch):
+    """Who forks: where the kernel's number of clone(2) is not known, the daemon does."""
+    if request.param == "by itself":
+        monkeypatch.setattr(starter, "CLONE", None)
+
+
 async def until(condition, what, seconds=15):
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
@@ -58,6 +65,7 @@ async def until(condition, what, seconds=15):
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.usefixtures("forks")
 def test_the_loop_goes_on_and_the_child_hears_the_signal(tmp_path):
     """SC-4: TERM ends a child that hangs in its exec; the parent takes that signal for none of its own."""
     program = tmp_path / "check"
@@ -82,17 +90,20 @@ def test_the_loop_goes_on_and_the_child_hears_the_signal(tmp_path):
     assert (ended, log, own) == ([(1, None, signal.SIGTERM)], [], [])
 
 
+@pytest.mark.usefixtures("forks")
 def test_nothing_of_ours_is_held_by_a_child_that_hangs(tmp_path):
     program = tmp_path / "check"
     held = []
 
     async def work():
         children = scripts.Children(lambda *_: None, lambda _: None)
-        children.run(ScriptConfig(name="s", command="", words=(str(program),)), 1)
-        files = Path(f"/proc/{children_of(os.getpid())[-1]}/fd")
+        child = children.start((str(program),), "")
+        await until(lambda: child.pid, "it is started")
+        files = Path(f"/proc/{child.pid}/fd")
         with Path(os.devnull).open():
             await until(lambda: len(list(files.iterdir())) == 4, "it has closed them")  # with the pipe
         held.extend(str((files / number).readlink()) for number in "012")
+        child.signal(signal.SIGKILL)
         children.close()
 
     with unreachable(program):
@@ -100,6 +111,7 @@ def test_nothing_of_ours_is_held_by_a_child_that_hangs(tmp_path):
     assert held == [os.devnull] * 3
 
 
+@pytest.mark.usefixtures("forks")
 def test_a_program_that_cannot_be_exec_ed_is_told_and_counts_as_success(tmp_path):
     """SC-6; and the same for a name without a slash."""
     ended, log = [], []

@@ -4,6 +4,8 @@ import asyncio
 import errno
 import os
 import pwd
+import resource
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +16,7 @@ import pytest
 from memory import CONF, Clock, Machine, configured, host
 
 from vrrpsim.keepalived.lexer import Lexer
-from vrrpsim.live import scripts, watch
+from vrrpsim.live import processes, scripts, starter, watch
 from vrrpsim.protocol.configuration import FileConfig, NotifyScripts, ProcessConfig, ScriptConfig
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT
 
@@ -182,7 +184,9 @@ def no_room(*_arguments, **_options):
 
 
 @pytest.mark.parametrize("call", ["fork", "pipe2", "dup", "pidfd_open"])
-def test_a1_a_check_that_cannot_be_started_has_no_verdict(monkeypatch, call):
+@pytest.mark.parametrize("clone", [starter.CLONE, None])
+def test_a1_a_check_that_cannot_be_started_has_no_verdict(monkeypatch, call, clone):
+    monkeypatch.setattr(starter, "CLONE", clone)
     monkeypatch.setattr(os, call, no_room)
     ended, log = finished_runs(["/bin/false"], ["/bin/true"])
     assert ended == {0: (None, None), 1: (None, None)}
@@ -190,8 +194,158 @@ def test_a1_a_check_that_cannot_be_started_has_no_verdict(monkeypatch, call):
 
 
 def test_a1_a_child_without_room_has_no_verdict(monkeypatch):
-    monkeypatch.setattr(os, "execve", no_room)  # RLIMIT_NPROC of another user is met there
+    """Given that the daemon forks: RLIMIT_NPROC of another user is met in the exec."""
+    monkeypatch.setattr(starter, "CLONE", None)
+    monkeypatch.setattr(os, "execve", no_room)
     assert finished_runs(["/bin/false"])[0] == {0: (None, None)}
+
+
+# --- what forks for the daemon may be in any state
+
+
+by_the_starter = pytest.mark.skipif(starter.CLONE is None, reason="here the daemon forks itself")
+
+
+def with_a_starter(work):
+    """Do `work(children, check, pid, log)` when the starter runs; `check(…)` gives a future: code, signal."""
+
+    async def whole():
+        log, futures = [], {}
+        children = scripts.Children(lambda run, *end: futures[run].set_result(end), log.append)
+
+        def check(*words, user=""):
+            run = len(futures)
+            futures[run] = asyncio.get_running_loop().create_future()
+            children.run(ScriptConfig(name="s", command="", words=words, user=user), run)
+            return futures[run]
+
+        try:
+            assert await check("/bin/false") == (1, None)
+            async with asyncio.timeout(20):
+                await work(children, check, children._starter._pid, log)
+        finally:
+            children.close()
+
+    asyncio.run(whole())
+
+
+@by_the_starter
+def test_a_starter_that_dies_takes_no_check_with_it_and_is_begun_again():
+    async def work(_children, check, pid, log):
+        slow = check("/bin/sh", "-c", "sleep 0.5; exit 3")
+        assert await check("/bin/true") == (0, None)  # so the slow one is started
+        os.kill(pid, signal.SIGKILL)
+        while not log:
+            await asyncio.sleep(0.01)
+        assert await check("/bin/false") == (1, None)
+        assert await slow == (3, None)
+        assert log == ["what starts scripts has ended: exit code -9"]
+
+    with_a_starter(work)
+
+
+@by_the_starter
+def test_a_check_whose_starter_dies_before_it_is_started_has_no_verdict():
+    async def work(_children, check, pid, log):
+        os.kill(pid, signal.SIGSTOP)
+        asked = [check("/bin/true"), check("/bin/false")]
+        os.kill(pid, signal.SIGKILL)
+        assert await asyncio.gather(*asked) == [(None, None)] * 2
+        assert sorted(line.partition(":")[0] for line in log if "has ended" not in line) == [
+            "cannot run /bin/false",
+            "cannot run /bin/true",
+        ]
+
+    with_a_starter(work)
+
+
+@by_the_starter
+def test_a_starter_that_does_not_answer_until_the_check_is_to_end_is_replaced():
+    """SC-4: TERM after the time-out; nothing has run, so there is no verdict."""
+
+    async def work(children, check, pid, _log):
+        os.kill(pid, signal.SIGSTOP)
+        asked = check("/bin/true")
+        children.kill(1, "TERM")
+        assert await asked == (None, None)
+        while children._starter._pid == pid:
+            await check("/bin/false")
+        assert await check("/bin/false") == (1, None)
+
+    with_a_starter(work)
+
+
+@by_the_starter
+def test_a_starter_without_descriptors_gives_no_verdict():
+    async def work(_children, check, pid, _log):
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        assert await check("/bin/true") == (None, None)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        assert await check("/bin/false") == (1, None)
+
+    with_a_starter(work)
+
+
+@by_the_starter
+def test_an_exec_without_room_gives_no_verdict():
+    """RLIMIT_NPROC of another user is met there."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can run checks as others")
+
+    async def work(_children, check, pid, log):
+        check("/bin/sleep", "60", user="nobody")
+        await check("/bin/true")
+        limits = resource.prlimit(pid, resource.RLIMIT_NPROC)
+        resource.prlimit(pid, resource.RLIMIT_NPROC, (0, limits[1]))
+        assert await check("/bin/true", user="nobody") == (None, None)
+        assert log == ["cannot run /bin/true: [Errno 11] Resource temporarily unavailable"]
+
+    with_a_starter(work)
+
+
+@by_the_starter
+def test_a_clone_that_fails_and_words_that_are_too_many_give_no_verdict(monkeypatch, tmp_path):
+    source = Path(starter.__file__).read_text()
+    (tmp_path / "starter.py").write_text(source.replace('{"x86_64": 56', '{"x86_64": 9999'))
+    monkeypatch.setattr(starter, "CLONES", None)
+    monkeypatch.setattr(starter, "__file__", str(tmp_path / "starter.py"))
+    ended, log = finished_runs(["/bin/true"], ["/bin/true", "x" * 200_000])
+    assert ended == {0: (None, None), 1: (None, None)}
+    assert {"[Errno 38]", "[Errno 7]"} == {line.partition(": ")[2][:10].strip() for line in log}
+
+
+@by_the_starter
+def test_a_starter_that_cannot_be_had_leaves_the_fork_to_the_daemon(monkeypatch):
+    """Its interpreter is gone, in an upgrade: one check is lost, with a line, and the next ones run."""
+    monkeypatch.setattr(processes.sys, "executable", "/no/such/python")
+
+    async def work():
+        ended, log = [], []
+        children = scripts.Children(lambda *end: ended.append(end), log.append)
+        for run in range(3):
+            children.run(ScriptConfig(name="s", command="", words=("/bin/false",)), run)
+            while len(ended) <= run:
+                await asyncio.sleep(0.01)
+        children.close()
+        return ended, log
+
+    ended, log = asyncio.run(work())
+    assert ended[0] == (0, None, None)
+    assert ended[-1] == (2, 1, None)
+    assert "what starts scripts has ended: [Errno 2] No such file or directory: '/no/such/python'" in log
+
+
+@by_the_starter
+def test_a_signal_to_the_starter_is_nothing_to_it_and_what_it_starts_hears_signals():
+    async def work(_children, check, pid, log):
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            os.kill(pid, number)
+        masks = "grep -q '^SigBlk:.0*$' /proc/self/status && grep -q '^SigIgn:.0*$' /proc/self/status"
+        assert await check("/bin/sh", "-c", masks) == (0, None)
+        assert log == []
+
+    with_a_starter(work)
 
 
 def test_a1_without_a_verdict_the_last_one_stays():
@@ -253,17 +407,18 @@ def test_a13_children_end_with_the_daemon(tmp_path):
         "import asyncio, os\nfrom vrrpsim.live.scripts import Children\n"
         "async def work():\n"
         "    children = Children(lambda *_: None, print)\n"
-        f"    pid = children.start(('sleep', '60'), {user})\n"
-        "    while b'sleep' not in open(f'/proc/{pid}/cmdline', 'rb').read():\n"
+        f"    child = children.start(('sleep', '60'), {user})\n"
+        "    while not child.pid or b'sleep' not in open(f'/proc/{child.pid}/cmdline', 'rb').read():\n"
         "        await asyncio.sleep(0.01)\n"
-        "    print(pid, flush=True)\n    os.kill(os.getpid(), 9)\n"
+        "    print(child.pid, children._starter._pid, flush=True)\n    os.kill(os.getpid(), 9)\n"
         "asyncio.run(work())\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    stat, until = Path(f"/proc/{int(done.stdout)}/stat"), time.monotonic() + 5
-    while stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
-        assert time.monotonic() < until, "it lives on"
-        time.sleep(0.01)
+    for pid in map(int, done.stdout.split()):
+        stat, until = Path(f"/proc/{pid}/stat"), time.monotonic() + 5
+        while stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
+            assert time.monotonic() < until, "it lives on"
+            time.sleep(0.01)
 
 
 def test_a13_notify_scripts_that_hang_are_few(tmp_path):
@@ -275,15 +430,15 @@ def test_a13_notify_scripts_that_hang_are_few(tmp_path):
         for _ in range(40):
             children.notify(("sleep", "60"), "", "VI_1")
         children.notify(("sleep", "60"), "", "VI_2")
-        pids = list(children._forget)
-        for pid in pids:
-            os.kill(pid, 9)
-        while children._forget:
+        begun = list(children._running)
+        for each in begun:
+            each.signal(signal.SIGKILL)
+        while children._running:
             await asyncio.sleep(0.01)
         children.notify(("true",), "", "VI_1")
         await asyncio.sleep(0.2)
         children.close()
-        return len(pids), log
+        return len(begun), log
 
     count, log = asyncio.run(work())
     assert count == 33

@@ -18,7 +18,7 @@ from pathlib import Path
 from vrrpsim.keepalived.arguments import split_command
 from vrrpsim.keepalived.lexer import Row
 
-from .processes import signal_group
+from .processes import Child
 from .scripts import Children, Security, ids_of, resolve
 
 
@@ -61,7 +61,7 @@ class Fifos:
         self._children, self._log = children, log
         self._open: dict[str, int] = {}
         self._made: set[str] = set()
-        self._readers: set[int] = set()  # processes
+        self._readers: set[Child] = set()
 
     def open(self, fifos: Sequence[Fifo]) -> None:
         """Have these instead of what was open; what is open already stays, its reader is another one."""
@@ -90,18 +90,18 @@ class Fifos:
 
     def _start(self, fifo: Fifo) -> None:
         def ended(_code: int | None) -> None:
-            if pid in self._readers:
-                self._readers.discard(pid)
+            if child in self._readers:
+                self._readers.discard(child)
                 self._log("notify fifo script terminated")
 
-        pid = self._children.start((*fifo.script, fifo.path), fifo.user, ended)
-        if pid is not None:
-            self._readers.add(pid)
+        child = self._children.start((*fifo.script, fifo.path), fifo.user, ended)
+        if child is not None:
+            self._readers.add(child)
 
     def end_readers(self) -> None:
         """TERM to the scripts."""
-        for pid in self._readers:
-            signal_group(pid, signal.SIGTERM)
+        for child in self._readers:
+            child.signal(signal.SIGTERM)
         self._readers.clear()
 
     def write(self, line: str) -> None:

@@ -7,7 +7,6 @@ standard streams.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import grp
 import os
 import pwd
@@ -32,7 +31,7 @@ from vrrpsim.protocol.configuration import (
     Track,
 )
 
-from .processes import NO_ROOM, SEARCHED, launch, signal_group, when_gone
+from .processes import NO_ROOM, SEARCHED, Child, Starter
 
 DEFAULT_USER = "keepalived_script"
 NOTIFIES_AT_ONCE = 32  # of one instance or group
@@ -174,8 +173,9 @@ class Children:
 
     def __init__(self, finished: Finished, log: Callable[[str], None]) -> None:
         self._finished, self._log = finished, log
-        self._checks: dict[int, int] = {}  # run -> process
-        self._forget: dict[int, Callable[[], None]] = {}  # process -> hear no more of it
+        self._starter = Starter(log)
+        self._checks: dict[int, Child] = {}  # by run
+        self._running: set[Child] = set()
         self._notifies: Counter[str] = Counter()  # under way, of each instance and group
 
     def run(self, script: ScriptConfig, run: int) -> None:
@@ -186,11 +186,11 @@ class Children:
             exited = code is not None and code >= 0
             self._finished(run, code if exited else None, None if exited or code is None else -code)
 
-        pid = self.start(script.words, script.user, ended)
-        if pid is None:  # no verdict: what it was is what it stays
+        child = self.start(script.words, script.user, ended)
+        if child is None:  # no verdict: what it was is what it stays
             asyncio.get_running_loop().call_soon(ended, None)
         else:
-            self._checks[run] = pid
+            self._checks[run] = child
 
     def notify(self, words: Sequence[str], user: str, owner: str) -> None:
         """Start a notify script, unless too many of the same owner still run: they hang, or fail at once."""
@@ -205,7 +205,7 @@ class Children:
 
     def start(
         self, words: Sequence[str], user: str, ended: Callable[[int | None], None] = lambda _: None
-    ) -> int | None:
+    ) -> Child | None:
         """Start a program. None: there is no starting it.
 
         `ended` gets its exit code, -N for signal N; None if this machine had no room for it.
@@ -215,52 +215,39 @@ class Children:
             self._log(f"cannot run {words[0]}: {problem}")
 
         def gone(code: int, problem: str, error: int) -> None:
-            del self._forget[pid]
+            self._running.discard(child)
             if problem:
                 complain(problem)
             ended(None if error in NO_ROOM else code)
 
         try:
             identity = ids_of(user) if user and os.geteuid() == 0 and user != "root" else None
-            us = os.getpid()
-            pid, why = launch(words, lambda: _be(identity, us))
-            self._forget[pid] = when_gone(pid, why, gone)
+            child = self._starter.start(words, identity, gone)
         except (OSError, KeyError) as error:
             complain(error)
             return None
-        return pid
+        self._running.add(child)
+        return child
 
     def kill(self, run: int, name: str) -> None:
         """Send TERM or KILL to the process group of a check that still runs."""
         if run in self._checks:
-            signal_group(self._checks[run], signal.Signals[f"SIG{name}"])
+            if not self._checks[run].pid:
+                self._starter.kill()  # so late, and not even started
+            self._checks[run].signal(signal.Signals[f"SIG{name}"])
 
     async def wait_for_others(self, seconds: float) -> None:
         """Give what is no check, notify scripts, this long to end (§1.7: one second for STOP)."""
         until = asyncio.get_running_loop().time() + seconds
-        while len(self._forget) > len(self._checks) and asyncio.get_running_loop().time() < until:
+        while len(self._running) > len(self._checks) and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(0.01)
 
     def close(self) -> None:
         """Kill the checks and hear no more of anything; notify scripts may outlive us."""
-        for pid in self._checks.values():
-            signal_group(pid, signal.SIGKILL)
-        for forget in self._forget.values():
-            forget()
-        self._forget.clear()
+        for child in self._checks.values():
+            child.signal(signal.SIGKILL)
+        for child in self._running:
+            child.forget()
+        self._running.clear()
         self._checks.clear()
-
-
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
-
-
-def _be(identity: tuple[int, int] | None, parent: int) -> None:
-    """Become that user, and end with the daemon, as keepalived's children do."""
-    if identity is not None:
-        os.setgroups([])
-        os.setgid(identity[1])
-        os.setuid(identity[0])
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # after setuid, which clears it
-    if os.getppid() != parent:
-        os._exit(0)
+        self._starter.close()
