@@ -70,9 +70,11 @@ KNOWN_FROM = {
     "has_no_virtual_ipaddress": "read",
     "has_owner_ignore_adverts": "read",
     "has_symlink_paths": "read",
+    "ignores_equal_addresses": "read",
     "missing_source_is_fault": "run by hand, each version",
     "strict_excludes_unicast": "run by hand on 2.2.7, others read",
     "unicast_needs_interface": "run by hand on 2.2.7, others read",
+    "vmac_source_is_read_once": "run by hand on 2.2.7, others read",
     "unicast_ends_with_interface": "run by hand on 2.2.7, others not known",
     "reject_log_every_packet": "read",
 }

@@ -1,7 +1,7 @@
 """Small inputs with right answers: what 2.2.7 did with each, in tests/cases (its README says where).
 
-A row is who has the address at the end, `+` between several, "" nobody; or that nobody is ever answered. What
-is not right yet stands in `NOT_YET` with its reason; messages of `check` are tested where the rules are.
+A row is who has the address at the end, `+` between several, "" nobody; or that nobody is ever answered.
+Messages of `check` are tested where the rules are.
 """
 
 import shutil
@@ -12,7 +12,9 @@ import pytest
 
 import vrrpsim
 from vrrpsim.findings import InputError
+from vrrpsim.keepalived.compiler import read_keepalived
 from vrrpsim.measure.told import told
+from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.trace import AdvertSent, Level, StateChange
 
 CASES = Path(__file__).parents[1] / "cases"
@@ -28,6 +30,8 @@ OWNERS = {
     "bug-2164-vmac-cable/s.yaml": "a",
     "bug-2202-ifdown-backup/s.yaml": "a+b",
     "bug-2237-late-address/s.yaml": "b",
+    "bug-2275-v6-vmac-down-at-start/s.yaml": "a",
+    "bug-2275-v6-vmac-down-at-start/set-down.yaml": "b",
     "bug-2319-strict-drops/s.yaml": "a",
     "bug-2393-pidof-symlink/s.yaml": "",
     "bug-2485-notify-starts-service/s.yaml": "a",
@@ -74,6 +78,7 @@ UNANSWERED = (
     "lab/strict-with-unicast.yaml",
 )
 DRAFTS = {  # configurations alone, through `vrrpsim init`: the owner at the end
+    "bug-2573-same-ll-two-ifs": "a",
     "dual-plain": "a",
     "dual-vmac": "a",
     "equal-backups": "a",
@@ -90,10 +95,6 @@ DRAFTS = {  # configurations alone, through `vrrpsim init`: the owner at the end
 }
 REFUSED = {  # keepalived exits
     "bug-2270-unicast-no-interface/s.yaml": "interface must be set",
-}
-NOT_YET = {
-    "bug-2275-v6-vmac-down-at-start": "a macvlan's own link-local address",
-    "bug-2573-same-ll-two-ifs": "one link-local address on two interfaces",
 }
 
 
@@ -194,7 +195,7 @@ def test_init_file_counts_at_the_start(tmp_path):
 
 
 def test_every_input_has_its_row_or_its_reason():
-    rows = {Path(path).parts[0] for path in (*OWNERS, *REFUSED)} | {*DRAFTS, *NOT_YET}
+    rows = {Path(path).parts[0] for path in (*OWNERS, *REFUSED)} | {*DRAFTS}
     about_runs = {path.parent.name for path in CASES.glob("*/*.yaml")} - {"fidelity", "kind-fatal"}
     assert about_runs - {"bug-2114-track-file", "bug-2702-peer-with-prefix"} <= rows
 
@@ -207,3 +208,49 @@ def test_a_reload_opens_the_sockets_of_an_interface_that_was_made_again():
     [back] = [each for each in run.trace.records if isinstance(each, StateChange) and each.at_ns > 20e9][:1]
     assert (back.node, back.new) == ("a", "MASTER")
     assert 23.5e9 < back.at_ns < 23.7e9
+
+
+def states_of_a(run):
+    return [
+        (each.new, each.at_ns / 1e9)
+        for each in run.trace.records
+        if isinstance(each, StateChange) and each.node == "a" and each.at_ns > 10e9
+    ]
+
+
+def test_a_macvlan_keeps_the_link_local_address_of_the_start(tmp_path):
+    """Asked of 2.2.7: IPv6, the card set down at 8 s and up at 16 s, with a macvlan and without one.
+
+    The macvlan has its address still; a card has one again when the kernel has looked for a duplicate.
+    """
+    for name in ("a", "b"):
+        conf = CASES / f"bug-2275-v6-vmac-down-at-start/{name}.conf"
+        (tmp_path / f"{name}.conf").write_text(conf.read_text())
+    text = (CASES / "bug-2275-v6-vmac-down-at-start/set-down.yaml").read_text()
+    (tmp_path / "s.yaml").write_text(text.replace("at: 2s", "at: 8s").replace(", starts: 4s", ""))
+    [(state, at_s), *_] = states_of_a(vrrpsim.load(tmp_path / "s.yaml").run())
+    assert state == "BACKUP"
+    assert 16 <= at_s < 16.1
+    for name in ("a", "b"):
+        conf = tmp_path / f"{name}.conf"
+        conf.write_text(conf.read_text().replace("use_vmac vrrp6\n", "\n"))
+    [(state, at_s), *_] = states_of_a(vrrpsim.load(tmp_path / "s.yaml").run())
+    assert state == "BACKUP"
+    assert 17 <= at_s < 18.1
+
+
+def test_a_reload_finds_the_link_local_address_that_was_missing_at_the_start():
+    """Asked of 2.2.7: BACKUP at once; 2.3.3 was mended (keepalived issue 2574)."""
+    path = CASES / "bug-2275-v6-vmac-down-at-start/set-down.yaml"
+    run = vrrpsim.Scenario.of(path).event(at=20, reload="a").run()
+    assert [state for state, _ in states_of_a(run)] == ["BACKUP", "MASTER"]
+    assert last_owners(vrrpsim.load(path, {"dialect": "keepalived-2.3.3"}).run()) == "a"
+
+
+def test_both_interfaces_carry_a_link_local_address_of_a_virtual_router():
+    """bug-2573, asked of 2.2.7; by its source, 2.3.3 ignores the second one."""
+    conf = CASES / "bug-2573-same-ll-two-ifs/a.conf"
+    for dialect, count in (("keepalived-2.2.7", 2), ("keepalived-2.3.3", 1), ("keepalived-2.3.4", 2)):
+        compiled = read_keepalived(conf, dialect=DIALECTS[dialect])
+        assert len(compiled.config.instances[0].addresses) == count
+        assert ("VRRP338" in {each.code for each in compiled.findings}) is (count == 1)

@@ -307,6 +307,15 @@ def test_logs_become_records_in_their_causal_order(tmp_path):
     assert recorder.states == {}
 
 
+def test_a_daemon_that_starts_in_fault_is_in_fault(tmp_path):
+    scenario = load_scenario(pair(tmp_path, duration="5s"))
+    recorder = Recorder(scenario, {name: node.keepalived.config for name, node in scenario.nodes.items()})
+    recorder.said("lb1", "x: (VI): entering FAULT state (interface eth0 down)")
+    recorder.said("lb1", "x: (VI) entering FAULT state")
+    assert recorder.states == {("lb1", "VI"): "FAULT"}
+    assert [each.new for each in recorder.records if isinstance(each, StateChange)] == ["FAULT"]
+
+
 # --- agreement
 
 

@@ -205,9 +205,7 @@ class LabFaults:
         up = event.verb == "set_up"
 
         async def put(to_up: bool) -> None:
-            if node.machine is not None:
-                network = node.machine.network
-                await self.context.wire(self.context.network.set_interface, network, item, to_up)
+            await node.set_interface(item, to_up)
 
         await put(up)
         return (f"{node.name}/{item}",), lambda: put(not up)

@@ -204,10 +204,20 @@ class LabNetwork:
             index, prefix = _index(ipr, interface), address.network.prefixlen
             ipr.addr("replace", index=index, address=str(address.ip), prefixlen=prefix, **flags)
 
-    def set_interface(self, network: int, interface: str, up: bool) -> None:
-        """What `ip link set up` and `down` do in a machine."""
+    def set_interface(
+        self, network: int, interface: str, up: bool, again: Sequence[IPv6Interface], made: bool
+    ) -> None:
+        """What `ip link set up` and `down` do in a machine, of whose IPv6 addresses some return with `up`.
+
+        The kernel makes its own of the MAC, if it is that one, and looks for a duplicate before it says so.
+        """
         with self._netlink(network) as ipr:
-            ipr.link("set", index=_index(ipr, interface), state="up" if up else "down")
+            index = _index(ipr, interface)
+            if made:
+                _sysctl(interface, {"addr_gen_mode": "0", "dad_transmits": "1", "accept_dad": "1"})
+            ipr.link("set", index=index, state="up" if up else "down")
+            for address in again if up and not made else ():
+                ipr.addr("replace", index=index, address=str(address.ip), prefixlen=64)
 
     # --- frames
 
@@ -307,7 +317,10 @@ def _index(ipr: Any, name: str) -> int:
 
 def _quiet(interface: str) -> None:
     """No addresses, solicitations or duplicate detection that the scenario does not ask for."""
-    settings = {"addr_gen_mode": "1", "accept_ra": "0", "dad_transmits": "0", "accept_dad": "0"}
+    _sysctl(interface, {"addr_gen_mode": "1", "accept_ra": "0", "dad_transmits": "0", "accept_dad": "0"})
+
+
+def _sysctl(interface: str, settings: Mapping[str, str]) -> None:
     for name, value in settings.items():
         path = Path(f"/proc/sys/net/ipv6/conf/{interface}/{name}")
         if path.exists():

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from ipaddress import IPv6Interface
 from pathlib import Path
 from typing import Any
 
 from vrrpsim.keepalived.effects import Effect, effects_of
 from vrrpsim.keepalived.notify import notifies_of
-from vrrpsim.scenario.addressing import card, own_addresses
+from vrrpsim.scenario.addressing import card, link_local, own_addresses
 from vrrpsim.scenario.model import PROCESS_STARTUP, ZERO, Process
 from vrrpsim.scenario.model import Node as NodeModel
 from vrrpsim.scenario.quantities import Distribution
@@ -91,6 +92,15 @@ class LabNode:
         self.context.recorder.watch(self.name, self.machine.network)
         for interface in self.model.interfaces:
             await self.attach(interface)
+
+    async def set_interface(self, interface: str, up: bool) -> None:
+        """As the machine itself does; of IPv6 the link-local address returns."""
+        if self.machine is not None:
+            mac, network = card(self.context.scenario, self.name, interface), self.context.network
+            own = own_addresses(self.model.interfaces[interface], mac)
+            again = [each for each in own if isinstance(each, IPv6Interface) and each.is_link_local]
+            made = link_local(mac) in again
+            await self.context.wire(network.set_interface, self.machine.network, interface, up, again, made)
 
     async def attach(self, interface: str) -> None:
         """Make an interface, with its cable and the addresses that it is configured with."""
@@ -274,7 +284,7 @@ class LabNode:
         if self.machine is None:  # its last words, when the power was off already
             return
         self.context.recorder.said(self.name, line)
-        if "Entering BACKUP STATE (init)" in line:
+        if "Entering BACKUP STATE (init)" in line or line.endswith(" entering FAULT state"):
             self._became("keepalived", "running")
 
     async def _see_it_serve(self, name: str, model: Process) -> None:

@@ -58,7 +58,7 @@ class Wires(Protocol):
 SAME_NS = 20_000  # two looks at a clock that nothing came between
 
 LOG = (
-    ("state", re.compile(r"\((.+)\) Entering (MASTER|BACKUP|FAULT) STATE")),
+    ("state", re.compile(r"\((.+?)\):? [Ee]ntering (MASTER|BACKUP|FAULT) (?:STATE|state)")),
     ("priority", re.compile(r"\((.+)\) Changing effective priority from (\d+) to (\d+)")),
     ("script", re.compile(r"VRRP_Script\((.+)\) (succeeded|failed|timed_out)")),
     ("interface", re.compile(r"Netlink reports (\S+) (up|down)")),

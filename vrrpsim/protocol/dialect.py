@@ -100,20 +100,27 @@ class Dialect:
     has_no_virtual_ipaddress: bool = False  # K13
     has_owner_ignore_adverts: bool = False  # K14
     has_symlink_paths: bool = False  # use_symlink_paths
+    ignores_equal_addresses: bool = False  # of virtual_ipaddress, interfaces aside
     missing_source_is_fault: bool = True  # K15
     unicast_ends_with_interface: bool = False  # its sockets are not opened again before a reload
+    vmac_source_is_read_once: bool = False  # the macvlan's link-local address is the card's at the start
     strict_excludes_unicast: bool = False  # N27: of 2.2.7 to 2.3.4 the test comes too early
     unicast_needs_interface: bool = False  # the same mistake, in 2.2.7 only: else it exits
     reject_log_every_packet: bool = True  # K2
 
 
 KEEPALIVED_2_2_7 = Dialect(
-    name="keepalived-2.2.7", unicast_needs_interface=True, unicast_ends_with_interface=True
+    name="keepalived-2.2.7",
+    unicast_needs_interface=True,
+    unicast_ends_with_interface=True,
+    vmac_source_is_read_once=True,
 )
 KEEPALIVED_2_2_4 = replace(
     KEEPALIVED_2_2_7, name="keepalived-2.2.4", unicast_needs_interface=False, strict_excludes_unicast=True
 )
-KEEPALIVED_2_0_20 = replace(KEEPALIVED_2_2_4, name="keepalived-2.0.20", missing_source_is_fault=False)
+KEEPALIVED_2_0_20 = replace(
+    KEEPALIVED_2_2_4, name="keepalived-2.0.20", missing_source_is_fault=False, vmac_source_is_read_once=False
+)
 KEEPALIVED_2_2_8 = replace(
     KEEPALIVED_2_2_7,
     name="keepalived-2.2.8",
@@ -137,10 +144,12 @@ KEEPALIVED_2_3_3 = replace(
     garp_interval_collapses=False,
     has_owner_ignore_adverts=True,
     has_symlink_paths=True,
+    ignores_equal_addresses=True,
     missing_source_is_fault=False,
+    vmac_source_is_read_once=False,
     reject_log_every_packet=False,
 )
-KEEPALIVED_2_3_4 = replace(KEEPALIVED_2_3_3, name="keepalived-2.3.4")
+KEEPALIVED_2_3_4 = replace(KEEPALIVED_2_3_3, name="keepalived-2.3.4", ignores_equal_addresses=False)
 KEEPALIVED_2_4_3 = replace(KEEPALIVED_2_3_4, name="keepalived-2.4.3", strict_excludes_unicast=True)
 RFC9568 = Dialect(
     name="rfc9568",
@@ -222,5 +231,10 @@ DEFAULT_DIALECT = KEEPALIVED_2_2_7
 
 
 def hardened(dialect: Dialect) -> Dialect:
-    """The same for `vrrpsim live`: what is rejected does not silence a master (FSM-35), sockets come back."""
-    return replace(dialect, rejected_restarts_advert_timer=False, unicast_ends_with_interface=False)
+    """The same for `vrrpsim live`: what is rejected silences no master (FSM-35), what went comes back."""
+    return replace(
+        dialect,
+        rejected_restarts_advert_timer=False,
+        unicast_ends_with_interface=False,
+        vmac_source_is_read_once=False,
+    )

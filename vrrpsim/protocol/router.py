@@ -82,6 +82,7 @@ class VrrpRouter:
         self._dispatch: dict[tuple[str | Address, int, int], list[Instance]] = {}
         self._memos: dict[bytes, Instance] = {}  # by the advert last accepted
         self._delay_until_ns = 0
+        self._vmac_sources: dict[str, Address | None] = {}  # of instances that read theirs once
         self._deleted: set[str] = set()  # interfaces that were, since the configuration was read
         self.unheard = 0  # datagrams that no socket of an instance would have got
         self._patience_ns = NEVER_NS  # K11: overdue for longer, timers make Masters doubt themselves
@@ -127,6 +128,7 @@ class VrrpRouter:
         self._monitors.start(self.config, host.interfaces_down, host.processes, host.files)
         for script in self.config.scripts:
             self._scripts.add(script, now_ns)
+        self._read_vmac_sources()
         for config in self.config.instances:
             self._add_instance(config)
         self._bind()
@@ -167,6 +169,7 @@ class VrrpRouter:
         self._announcer.reload(config.garp_groups)
         self._scripts.reload(config.scripts, now_ns)
         self._monitors.reload(config)
+        self._read_vmac_sources()
         self.instances = {}
         kept = {identity(old.config): old for old in old_instances.values()}
         resumed: list[tuple[Instance, InstanceConfig]] = []
@@ -484,8 +487,18 @@ class VrrpRouter:
             standing = standing._replace(faults=(*standing.faults, "no usable source address"))
         return standing
 
+    def _read_vmac_sources(self) -> None:
+        """What IPv6 macvlans get as their link-local address, or miss until the next reload."""
+        self._vmac_sources = {
+            config.name: self._host.sources.get((config.interface, 6))
+            for config in self.config.instances
+            if config.use_vmac and config.family == 6 and self.dialect.vmac_source_is_read_once
+        }
+
     def _source_of(self, config: InstanceConfig) -> Address | None:
         """The address that adverts carry: configured, or the interface's primary one (§5.1)."""
+        if config.name in self._vmac_sources and config.source is None:
+            return self._vmac_sources[config.name]
         primary = self._host.sources.get((config.interface, config.family))
         if config.source is None:
             return primary
@@ -713,7 +726,7 @@ class VrrpRouter:
     def _resume(self, instance: Instance, old_config: InstanceConfig, now_ns: int) -> None:
         """A matching instance after a reload: priority now, adverts or a full interval next (§1.7)."""
         config = instance.config
-        instance.state = instance.state._replace(base=config.priority)
+        instance.state = instance.state._replace(base=config.priority, source=self._source_of(config))
         if config.version == 2:  # version 3 keeps what it has learned
             instance.state = instance.state._replace(master_adver_interval_ns=config.advert_int_ns)
         instance.standing = self._standing(instance)

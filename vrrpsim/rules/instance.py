@@ -255,6 +255,16 @@ RULES = (
         source=RAN,
     ),
     Rule(
+        "VRRP338",
+        "equal-address-ignored",
+        WARNING,
+        "This version ignores the second of two equal addresses, so it is missing on the other interface.",
+        bad=instance("interface eth0", "version 3", vip="fe80::1/64\nfe80::1/64 dev eth1"),
+        good=instance("interface eth0", "version 3", vip="fe80::1/64"),
+        source="keepalived's source, 2.3.3; keepalived issue 2573",
+        dialects=("keepalived-2.3.3",),
+    ),
+    Rule(
         "VRRP340",
         "member-unknown",
         WARNING,
