@@ -197,7 +197,7 @@ class Linux:
         for instance in config.instances:
             if instance.interface in interfaces:
                 groups = () if instance.unicast else (instance.multicast_group,)
-                shared = instance.use_vmac and not instance.vmac_xmit_base and not instance.unicast
+                shared = instance.use_vmac and instance.adverts_from_vmac
                 device = instance.vmac_interface if shared else None
                 sealed = association(InstanceRules(instance, self.daemon.router.dialect)) is not None
                 self.wire.listen(instance.interface, instance.family, groups, device, sealed)

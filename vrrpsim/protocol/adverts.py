@@ -15,7 +15,7 @@ def encoded(instance: Instance, priority: int) -> tuple[SendAdvert, ...]:
     source = instance.state.source
     if source is None:
         return ()
-    mac = None if config.vmac_xmit_base else instance.virtual_mac
+    mac = instance.virtual_mac if config.adverts_from_vmac else None
     return tuple(
         SendAdvert(
             config.name,

@@ -194,6 +194,11 @@ class InstanceConfig:
         return bool(self.unicast_peers)
 
     @property
+    def adverts_from_vmac(self) -> bool:
+        """Whether adverts have the virtual MAC: not to a peer, by whose route they leave (asked of 2.2.7)."""
+        return not self.vmac_xmit_base and not self.unicast
+
+    @property
     def owned_interface(self) -> str:
         """The interface that carries the addresses: the VMAC if there is one."""
         return self.vmac_interface if self.use_vmac else self.interface

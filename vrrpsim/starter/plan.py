@@ -222,10 +222,11 @@ class _Planner:
         self.moves += taken
 
     def _expect_deafness(self, back: Member) -> None:
-        """With vmac_xmit_base no advert tells the switch where the VMAC is now, only gratuitous ARP does."""
+        """Where no advert tells the switch the place of the VMAC, only gratuitous ARP does."""
         delay_ns = back.config.garp.master_delay_ns
-        why = f"{back.node} takes back: garp_master_delay {short_s(delay_ns)}, as of vmac_xmit_base"
-        if back.config.use_vmac and back.config.vmac_xmit_base and (delay_ns, why) not in self.worst:
+        why = f"{back.node} takes back: garp_master_delay {short_s(delay_ns)}, as no advert has the VMAC"
+        silent = back.config.use_vmac and not back.config.adverts_from_vmac
+        if silent and (delay_ns, why) not in self.worst:
             self.worst.append((delay_ns, why))
 
     def _event(self, text: str, comment: str = "") -> None:
