@@ -19,6 +19,7 @@ class KernelTimer:
     def __init__(self, ring: Callable[[int], None]) -> None:
         self._ring = ring
         self._at_ns: int | None = None
+        self._times = _Times()
         self._fd = _libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
         if self._fd < 0:
             number = ctypes.get_errno()
@@ -28,17 +29,18 @@ class KernelTimer:
     def set(self, at_ns: int | None) -> None:
         """Ring at this instant of CLOCK_MONOTONIC, in nanoseconds, instead of an earlier one; None: never."""
         self._at_ns = at_ns
-        when = (0, 0) if at_ns is None else divmod(max(at_ns, 1), 1_000_000_000)
-        _libc.timerfd_settime(self._fd, _ABSOLUTE, ctypes.byref(_Times(0, 0, *when)), None)
+        times = self._times
+        times[2], times[3] = (0, 0) if at_ns is None else divmod(max(at_ns, 1), 1_000_000_000)
+        _libc.timerfd_settime(self._fd, _ABSOLUTE, times, None)
 
     def _readable(self) -> None:
-        try:
-            os.read(self._fd, 8)
-        except BlockingIOError:  # set anew since it rang
-            return
-        if (at_ns := self._at_ns) is not None:
+        """It is not read: setting it anew makes it unreadable, too."""
+        at_ns = self._at_ns
+        if at_ns is not None and at_ns <= time.monotonic_ns():  # not set anew since it rang
             self._at_ns = None
             self._ring(at_ns)
+        if self._at_ns is None:
+            self.set(None)
 
     def close(self) -> None:
         """Never ring again."""

@@ -59,16 +59,13 @@ class Wire:
         try:
             sender = self._sender(device, source.version)
             if source.version == 4:
-                self._identification = self._identification % 0xFFFF + 1
-                packet = packet or ipv4_packet(
-                    source, destination, ttl, PROTOCOL_VRRP, self._identification, payload
-                )
-                sender.sendto(packet, (str(destination), 0))
+                before, behind, place = _around_identification(source, destination, ttl, payload)
+                self._identification = number = self._identification % 0xFFFF + 1
+                sender.sendto(packet or before + number.to_bytes(2, "big") + behind, place)
             else:
-                packet = ipv6_packet(source, destination, ttl, PROTOCOL_VRRP, payload)
-                local = destination.is_link_local or destination.is_multicast
-                scope = socket.if_nametoindex(device) if local else 0
-                sender.sendto(packet, (str(destination), 0, 0, scope))
+                sender.sendto(
+                    *_whole_ipv6(source, destination, ttl, payload)
+                )  # from the device, without a scope
         except OSError as error:
             return self._refused(error)
         return ""
@@ -220,6 +217,23 @@ class Wire:
 
 _ipv4 = lru_cache(ADDRESSES)(IPv4Address)
 _ipv6 = lru_cache(ADDRESSES)(IPv6Address)
+
+
+@lru_cache(ADDRESSES)
+def _around_identification(
+    source: Address, destination: Address, ttl: int, payload: bytes
+) -> tuple[bytes, bytes, tuple[str, int]]:
+    """The packet before and behind its identification, and where it goes. The kernel sets the checksum."""
+    packet = ipv4_packet(source, destination, ttl, PROTOCOL_VRRP, 0, payload)
+    return packet[:4], packet[6:], (str(destination), 0)
+
+
+@lru_cache(ADDRESSES)
+def _whole_ipv6(
+    source: Address, destination: Address, ttl: int, payload: bytes
+) -> tuple[bytes, tuple[str, int]]:
+    """The packet, and where it goes."""
+    return ipv6_packet(source, destination, ttl, PROTOCOL_VRRP, payload), (str(destination), 0)
 
 
 def read_ipv4(packet: bytes) -> Datagram | None:
