@@ -189,7 +189,8 @@ class Fields:
     def read(self, value: Any, path: Keys, reading: Reading) -> Any:
         """Read every key, report the unknown and the missing, and make one value of them."""
         if not isinstance(value, dict):
-            return reading.leave_out(path, "must be a mapping")
+            names = [*(name for name, key in self.keys.items() if key.required), *self.keys]
+            return reading.leave_out(path, f"must be a mapping, such as {{{names[0]}: …}}")
         given = {}
         for name, item in value.items():
             key = self.keys.get(name) or self._other(name)
