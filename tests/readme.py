@@ -6,14 +6,16 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
-from contextlib import chdir
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from functools import cache
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest import mock
 
 import vrrpsim
+from vrrpsim import review
+from vrrpsim.cli import main
 from vrrpsim.scenario.quantities import format_duration
 
 ROOT = Path(__file__).parent.parent
@@ -53,21 +55,19 @@ CHECK, CENSUS, ADVISE, WRITE, DIFF = QUESTIONS = (  # as they are asked on a ter
 
 @cache
 def _answers() -> dict[str, list[str]]:
-    """What each question prints about the pair of the examples."""
-    environment = {**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
-    with TemporaryDirectory() as folder, chdir(folder):
+    """What each question prints about the pair of the examples; what takes long is asked once."""
+    answers, once = {}, cache(review.advise)
+    wide = mock.patch.dict(os.environ, COLUMNS="80")
+    with TemporaryDirectory() as folder, chdir(folder), wide, mock.patch.object(review, "advise", once):
         for name in ("lb1.conf", "lb2.conf"):
             shutil.copy(ROOT / "scenarios" / "keepalived" / name, name)
-        return {
-            command: subprocess.run(
-                [sys.executable, "-m", "vrrpsim", *shlex.split(command)[1:]],
-                capture_output=True,
-                text=True,
-                env=environment,
-                check=False,
-            ).stdout.splitlines()
-            for command in QUESTIONS
-        }
+        for command in QUESTIONS:
+            printed = TextIOWrapper(BytesIO(), encoding="utf-8")
+            with redirect_stdout(printed), redirect_stderr(StringIO()):
+                main(shlex.split(command)[1:])
+            printed.seek(0)
+            answers[command] = printed.read().splitlines()
+    return answers
 
 
 def _questions(*commands: str, most: int) -> str:

@@ -1,8 +1,12 @@
+import ast
+from pathlib import Path
+
 import pytest
 from measure.pair import S, scenario, trace
 
+import vrrpsim
 from vrrpsim.measure import measure
-from vrrpsim.report.text import StoryLine, Terminal, abridged, report, verdict_line
+from vrrpsim.report.text import ASCII, StoryLine, Terminal, abridged, report, verdict_line
 from vrrpsim.scenario.model import Bound, Expect
 from vrrpsim.trace import StateChange, Trace
 
@@ -39,6 +43,20 @@ def test_a_failed_line_has_the_measured_value_and_the_command_that_repeats_it():
     assert lines[failed] == "  FAIL     failover ≤ 4 s  4.562 s  (12.000 .. 16.562)"
     assert lines[failed + 1].strip() == "vrrpsim run x.yaml --seed 1"
     assert lines[-1] == "failed: 1 of 1 expectation"
+
+
+@pytest.mark.parametrize(
+    "name", ["text", "census", "census_diff", "advice", "sweep", "hunt", "ascii_timeline"]
+)
+def test_what_reports_say_has_an_ascii_form(name):
+    path = Path(vrrpsim.__file__).parent / "report" / f"{name}.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    docstrings = {
+        ast.get_docstring(each, clean=False) for each in ast.walk(tree) if isinstance(each, documented)
+    }
+    said = {each.value for each in ast.walk(tree) if isinstance(each, ast.Constant)} - docstrings
+    assert not {text for text in map(str, said) if not text.translate(ASCII).isascii()}
 
 
 def test_a_plain_terminal_gets_ascii():

@@ -45,7 +45,20 @@ from .lanes import alike
 
 LIKE = 4  # lines of one shape that a story tells before it says "… n more"
 BAR = 30  # columns of a waterfall
-ASCII = str.maketrans({"×": "x", "…": "...", "≤": "<=", "≥": ">=", "█": "#", "–": "-"})
+ASCII = str.maketrans(
+    {
+        "×": "x",
+        "…": "...",
+        "≤": "<=",
+        "≥": ">=",
+        "█": "#",
+        "–": "-",
+        "→": "->",
+        "±": "+/-",
+        "µ": "u",
+        "\xa0": " ",
+    }
+)
 COLOURS = {"ok": 32, "passed": 32, "shown": 33, "FAIL": 31, "failed": 31, "unknown": 33}
 OK_WORDS = {True: "ok", False: "FAIL", None: "unknown"}  # of an expectation
 
