@@ -16,6 +16,7 @@ from vrrpsim.lab import programs, refusals
 from vrrpsim.lab.client import address_of
 from vrrpsim.lab.faults import LabFaults
 from vrrpsim.lab.network import kinds, paths
+from vrrpsim.lab.ordering import in_order
 from vrrpsim.lab.recorder import Recorder
 from vrrpsim.lab.runner import MARK, clean_up
 from vrrpsim.lab.wiring import wiring_of
@@ -26,6 +27,7 @@ from vrrpsim.scenario.random_streams import Streams
 from vrrpsim.scenario.verbs import VERBS
 from vrrpsim.trace import (
     AddressChange,
+    AdvertSent,
     Fault,
     FaultEnd,
     Gratuitous,
@@ -314,6 +316,36 @@ def test_a_daemon_that_starts_in_fault_is_in_fault(tmp_path):
     recorder.said("lb1", "x: (VI) entering FAULT state")
     assert recorder.states == {("lb1", "VI"): "FAULT"}
     assert [each.new for each in recorder.records if isinstance(each, StateChange)] == ["FAULT"]
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "flushed", "heard"),
+    [
+        ("10.0.0.2", "10.0.0.2", False, True),
+        ("10.0.0.2", "10.0.0.2", True, False),
+        ("10.0.0.2", "10.0.0.22", False, False),
+        (None, "10.0.0.2", False, True),
+        (None, "fd00::2", False, False),
+        (None, "fe80::2", False, True),
+    ],
+)
+def test_an_advert_that_no_socket_gets_is_not_the_last_one_heard(source, destination, flushed, heard):
+    """A unicast socket is bound to the source: of IPv6 without one that is the link-local address."""
+    vip, peer = ("fd00::9", "fd00::1") if ":" in destination else ("10.0.0.9", "10.0.0.1")
+    said = f"unicast_src_ip {source}\n" if source else ""
+    text = (
+        f"vrrp_instance VI {{\ninterface eth0\nvirtual_router_id 1\nversion 3\npriority 90\n{said}"
+        f"unicast_peer {{\n{peer}\n}}\nvirtual_ipaddress {{\n{vip}\n}}\n}}\n"
+    )
+    config = compile_text(text).config
+    records = [
+        AdvertSent(1_000_000_000, "lb1", "VI", 100, destination),
+        StateChange(4_600_000_000, "lb2", "VI", "BACKUP", "MASTER", ""),
+    ]
+    if flushed:
+        records.insert(0, Fault(500_000_000, 0, "", "flush_address", "lb2", ("lb2",), detail=destination))
+    *_, change = in_order(records, {"lb1": config, "lb2": config})
+    assert (change.last_advert_ns is not None) is heard
 
 
 # --- agreement

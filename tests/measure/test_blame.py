@@ -51,6 +51,17 @@ def test_a_healed_partition_has_its_stale_neighbour_entry():
     assert [each.kind for each in result.failovers] == [FailoverKind.TAKEOVER, FailoverKind.HEAL]
 
 
+def test_until_the_second_burst_the_keyword_is_its_delay(tmp_path):
+    """Unicast adverts have the card's MAC: the switch learns the place of the VMAC from gratuitous ARP."""
+    files = sorted((ROOT / "tests/cases/dual-vmac").glob("*.conf"))
+    vrrpsim.init(*files, out=tmp_path / "my.yaml")
+    result = vrrpsim.load(tmp_path / "my.yaml").run().result
+    *_, parts = result.why["client-MAIN4"]
+    assert parts[0].cause == "the switch sends to b"
+    assert parts[0].keyword == "garp_master_delay 5"
+    assert 4.8e9 < parts[0].length_ns < 5e9
+
+
 @pytest.mark.parametrize(
     ("name", "kinds"),
     [

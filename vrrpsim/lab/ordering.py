@@ -7,11 +7,13 @@ after they happened, which may be after the packet that followed from them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_address
 
 from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig
 from vrrpsim.trace import (
     AddressChange,
     AdvertSent,
+    Fault,
     FrameLost,
     Gratuitous,
     PriorityChange,
@@ -80,9 +82,16 @@ def _last_accepted_ns(
         for each in records
         if isinstance(each, PriorityChange) and (each.node, each.instance) == (change.node, change.instance)
     ]
+    flushed = {
+        each.detail: each.at_ns
+        for each in records
+        if isinstance(each, Fault) and each.verb == "flush_address" and change.node in each.resolved
+    }
     for advert in reversed(adverts):
         rival = _config(configs, advert.node, advert.instance)
-        if advert.at_ns >= change.at_ns or rival is None:
+        if advert.at_ns >= change.at_ns or rival is None or not _arrives(config, advert.destination):
+            continue
+        if flushed.get(advert.destination, change.at_ns) < advert.at_ns:
             continue
         if any(node == advert.node and 0 <= at_ns - advert.at_ns < SAME_FRAME_NS for node, at_ns in lost):
             continue
@@ -91,6 +100,14 @@ def _last_accepted_ns(
             if advert.priority == 0 or advert.priority >= own or not config.preempt:
                 return advert.at_ns
     return None
+
+
+def _arrives(config: InstanceConfig, destination: str) -> bool:
+    """Whether the socket of an instance gets what is sent there: unicast is bound to the own source."""
+    to = ip_address(destination)
+    if not config.unicast or to.is_multicast:
+        return to.is_multicast and not config.unicast
+    return to == config.source or (config.source is None and (to.version == 4 or to.is_link_local))
 
 
 def _earliest(at_ns: int, effects: Iterable[int]) -> int:

@@ -66,6 +66,7 @@ def parts_of(
     `changes` are the client's own; `owned`, `found` and `instances` (by node) concern the address it asks;
     `events` and notify `scripts` are all of the run; each in order of time.
     """
+    found = tuple(found)
     mine = [each for each in found if each.fault_ns < outage.end_ns and each.owner_ns >= outage.start_ns]
     cuts = {change.at_ns for change in changes}
     cuts.update(owned.line.instants if owned else ())
@@ -80,6 +81,8 @@ def parts_of(
             parts[-1] = replace(parts[-1], end_ns=end_ns)
             continue
         part = _part(start_ns, end_ns, change, owned, mine, events, instances, scripts)
+        if again := _second_burst(change, end_ns, found, instances):
+            part = replace(part, keyword=again)
         if parts and replace(part, start_ns=parts[-1].start_ns) == replace(parts[-1], end_ns=end_ns):
             parts[-1] = replace(parts[-1], end_ns=end_ns)
         else:
@@ -120,6 +123,21 @@ def _part(
     if kind == "service" and not vacant:
         keyword = _script(scripts, node, start_ns, end_ns) or keyword
     return OutagePart(start_ns, end_ns, cause, _event(events, start_ns), keyword)
+
+
+def _second_burst(
+    change: Reachability | None,
+    end_ns: int,
+    found: Sequence[Failover],
+    instances: Mapping[str, InstanceConfig | None],
+) -> str:
+    """Say that requests went astray until the new owner's second round of gratuitous ARP led them back."""
+    for each in found if change is not None and change.cause in ("cache", "switch") else ():
+        instance = instances.get(each.new)
+        delay_ns = instance.garp.master_delay_ns if instance is not None else 0
+        if delay_ns and abs(end_ns - each.owner_ns - delay_ns) < LATE_NS:
+            return f"garp_master_delay {short_s(delay_ns)}"
+    return ""
 
 
 def _event(events: Sequence[Cause], at_ns: int) -> Cause | None:
