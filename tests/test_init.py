@@ -21,6 +21,7 @@ from vrrpsim.starter import init
 from vrrpsim.starter.deduce import deduce
 from vrrpsim.starter.machines import read_machines
 from vrrpsim.starter.plan import plan
+from vrrpsim.trace import StateChange
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "scenarios/keepalived"
@@ -757,3 +758,61 @@ def test_inline_keeps_what_a_block_of_yaml_cannot_hold_and_refuses_what_is_elsew
     (tmp_path / "r1.conf").write_text("include both.conf\n")
     with pytest.raises(InputError, match="includes other files"):
         init(*files, inline=True)
+
+
+MAINTENANCE = """
+vrrp_script maintenance {{
+    script "/usr/bin/test -e /etc/keepalived/down"
+    weight 50 reverse
+}}
+vrrp_script gateway {{
+    script "/bin/ping -c 1 -W 1 192.0.2.1"
+}}
+vrrp_script api {{
+    script "/etc/keepalived/check_apiserver.sh"
+    weight -60
+}}
+vrrp_instance VI {{
+    interface eth0
+    virtual_router_id 51
+    priority {priority}
+    virtual_ipaddress {{
+        192.0.2.100/24
+    }}
+    track_script {{
+        maintenance
+        gateway
+        api
+    }}
+}}
+"""
+
+
+def test_what_is_well_while_it_fails_fails_and_what_asks_elsewhere_says_whom(tmp_path):
+    files = [tmp_path / "a.conf", tmp_path / "b.conf"]
+    for file, priority in zip(files, (200, 180), strict=True):
+        file.write_text(MAINTENANCE.format(priority=priority))
+    out = tmp_path / "my.yaml"
+    text = " ".join(vrrpsim.init(*files, out=out).text.replace("#", "").split())
+    assert "maintenance fails here, which is well" in text
+    assert "gateway always succeeds here, as nobody has 192.0.2.1" in text
+    assert "kube-apiserver" in text
+    calm = vrrpsim.Scenario.of(out)
+    assert calm.run().verdict == "pass"
+    down = calm.event(at=12, start="a/maintenance").run()  # 200 - 50 is less than 180
+    states = [(each.node, each.new) for each in down.trace.records if isinstance(each, StateChange)]
+    assert ("b", "MASTER") in states
+
+
+def test_nodes_of_one_file_are_told_apart_by_their_id(tmp_path):
+    """`check` calls them FILE@ID: they are compared, and none has another one's address twice."""
+    file = tmp_path / "k.conf"
+    file.write_text(
+        'vrrp_script chk {\n    script "/usr/bin/pgrep nginx"\n    weight -2\n}\n'
+        "vrrp_instance VI {\n    interface eth0\n    virtual_router_id 51\n    @m1 priority 102\n"
+        "    @m2 priority 99\n    virtual_ipaddress {\n        192.0.2.100/24\n    }\n"
+        "    track_script {\n        chk\n    }\n}\n"
+    )
+    found = {each.code: each.message for each in init(f"{file}@m1", f"{file}@m2").findings}
+    assert f"{file}@m2" in found["VRRP203"]  # the weight is too small
+    assert not {"VRRP222", "VRRP033"} & {*found}

@@ -89,7 +89,7 @@ def deduce(machines: Sequence[SourceNode], dialect: Dialect, binds: Sequence[Bin
                 members[machine.name],
                 dialect,
                 str(machine.file),
-                asked=machine.config_id is not None,
+                asked=machine.source != str(machine.file),
             ),
         )
     ]
@@ -112,7 +112,7 @@ def deduce(machines: Sequence[SourceNode], dialect: Dialect, binds: Sequence[Bin
 
 def _members(machine: SourceNode, dialect: Dialect) -> tuple[Member, ...]:
     config = machine.compiled.config
-    return tuple(members_of(str(machine.file), config, dialect, machine.compiled.places)) if config else ()
+    return tuple(members_of(machine.source, config, dialect, machine.compiled.places)) if config else ()
 
 
 def _otherwise_here(

@@ -33,6 +33,7 @@ class SourceNode:
     file: Path
     config_id: str | None
     compiled: Compiled
+    source: str = ""  # the file, or FILE@ID, as findings call the node
     host: ThisMachine | None = None  # this machine, if the node is it
 
     @property
@@ -84,7 +85,8 @@ def read_machines(
         if compiled.fatal:
             errors = [finding for finding in compiled.findings if finding.severity is Severity.ERROR]
             broken += errors or compiled.findings
-        machines.append(SourceNode(name, file, None if config_id == name else config_id, compiled))
+        source = f"{file}@{config_id}" if config_id else str(file)
+        machines.append(SourceNode(name, file, None if config_id == name else config_id, compiled, source))
     if host is not None:
         machines[0] = replace(machines[0], host=host)
     for place, count in missed.items():

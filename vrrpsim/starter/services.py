@@ -34,6 +34,7 @@ SERVERS = {  # what checks are often about, and the port it is asked at
     "dnsmasq": 53,
     "sshd": 22,
 }
+ALSO = {"apiserver": "kube-apiserver", "apache": "apache2", "postgresql": "postgres", "redis": "redis-server"}
 HAPROXY = "haproxy"
 SPARE_PORTS = (80, 443, 8080, 8443)
 MOST_CLIENTS = 8  # one for each address; of more addresses only the first of each instance
@@ -82,6 +83,9 @@ def processes_of(
     processes = {
         name: Process(serves=tuple(f"{port}/tcp" for port in sorted(own))) for name, own in ports.items()
     }
+    looked_at = (probe.process for each in probes.values() for probe in each.values())
+    idle = dict.fromkeys(name for name in looked_at if name and name not in processes)
+    processes |= {name: Process(starts="manual") for name in idle}
     return processes, probes, process_of
 
 
@@ -109,7 +113,22 @@ def _unknown(
 ) -> None:
     """Guess by its name what a script of the operator's own looks at; else it always succeeds."""
     path = ("nodes", machine.name, "keepalived", script.name)
-    guess = _guess(f"{script.name} {script.command}")
+    answers = check_of(script, None, {}).answers
+    guess = None if answers else _guess(f"{script.name} {script.command}")
+    if answers:
+        remarks[path] = (
+            f"{script.name} always succeeds here, as nobody has {answers.address}: add a node that has, "
+            "and it is asked through the network"
+        )
+        return
+    tracks = [t for one in machine.instances for t in one.track_scripts if t.name == script.name]
+    if guess is None and tracks and all(track.reverse for track in tracks):
+        probes.setdefault(machine.name, {})[script.name] = Probe(process=clean(script.name))
+        remarks[path] = (
+            f"{script.name} fails here, which is well, as `reverse` says; "
+            f"the event `start: {machine.name}/{clean(script.name)}` makes it succeed"
+        )
+        return
     if guess is None:
         remarks[path] = (
             f"{script.name} always succeeds here: `{masked(script.command)}` does not say what it looks at. "
@@ -125,7 +144,8 @@ def _unknown(
 
 def _guess(text: str) -> str | None:
     words = re.findall(r"[a-z0-9]+(?:-[a-z]+)?", text.lower())
-    return next((name for name in SERVERS if name in words or name.removesuffix("d") in words), None)
+    named = next((name for name in SERVERS if name in words or name.removesuffix("d") in words), None)
+    return named or next((ALSO[word] for word in words if word in ALSO), None)
 
 
 def clients_of(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vrrpsim.findings import Severity
-from vrrpsim.scenario.model import Client, Interface, Node, Segment
+from vrrpsim.scenario.model import Client, Interface, Node, Process, Segment
 from vrrpsim.scenario.quantities import SECOND_NS, Distribution
 
 from .deduce import Cluster
@@ -94,9 +94,7 @@ def _node(name: str, node: Node, cluster: Cluster, beside: Path, text: str | Non
         yield from _comment(cluster.remarks.get(("nodes", name, "interfaces", label), ""), "      ")
         yield f"      {_word(label)}: {_interface(interface)}"
     if node.processes:
-        shown = ", ".join(
-            f"{_word(p)}: {{serves: [{', '.join(each.serves)}]}}" for p, each in node.processes.items()
-        )
+        shown = ", ".join(f"{_word(p)}: {_process(each)}" for p, each in node.processes.items())
         yield f"    processes: {{{shown}}}"
     keepalived = node.keepalived
     if keepalived is None or keepalived.file is None:
@@ -125,6 +123,10 @@ def _node(name: str, node: Node, cluster: Cluster, beside: Path, text: str | Non
         yield from (f"        {line}" if line else "" for line in text.rstrip("\n").split("\n"))
     else:  # a block has no escapes
         yield f"      conf: {json.dumps(text)}"
+
+
+def _process(process: Process) -> str:
+    return "{starts: manual}" if process.starts == "manual" else f"{{serves: [{', '.join(process.serves)}]}}"
 
 
 def _segment(segment: Segment) -> str:
