@@ -19,7 +19,7 @@ from lan import Lan, inside, ip, needs_namespaces
 from memory import CONF, Clock, Machine, configured, host
 
 from vrrpsim.cli import main
-from vrrpsim.live import loading, locks, metrics, scripts, service, watching
+from vrrpsim.live import loading, locks, metrics, netlink, scripts, service, watching
 from vrrpsim.live.locks import Locks
 from vrrpsim.live.privileges import CannotRun
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT, hardened
@@ -109,6 +109,44 @@ def test_a2_a_reload_that_cannot_begin_is_a_failed_reload(monkeypatch, tmp_path)
 
 
 # --- A3, A4: interfaces
+
+
+@pytest.mark.parametrize("when", ["add", "look", "set"])
+def test_a3_a_vmac_that_goes_while_it_is_made_is_no_end_of_the_daemon(monkeypatch, when):
+    """Whatever the kernel or the mirror says then, it is the one exception that is expected."""
+    exceptions = pytest.importorskip("pyroute2.netlink.exceptions")
+    instance = configured(CONF.replace("priority 100", "priority 100\n use_vmac")).instances[0]
+    kernel = netlink.Kernel(lambda *_: None, lambda *_: None)
+    base = netlink.Link(2, True, bytes(6))
+    kernel.links = {} if when == "add" else {instance.interface: base}
+
+    class Answers:
+        async def link(self, verb, **_):
+            if verb == "set":
+                raise exceptions.NetlinkError(19)
+
+    async def look():
+        if when == "set":
+            kernel.links[instance.vmac_interface] = netlink.Link(3, False, bytes(6))
+
+    monkeypatch.setattr(netlink, "_set", lambda *_: None)
+    kernel._ipr, kernel._look = Answers(), look
+    with pytest.raises(netlink.VmacImpossible, match="cannot make macvlan"):
+        asyncio.run(kernel.make_vmac(instance))
+
+
+@needs_namespaces()
+def test_an_observer_hears_an_interface_that_was_deleted_and_made_again(tmp_path):
+    with Lan(tmp_path, ["n1", "n2"]) as lan:
+        lan.vrrpsim("n1", conf(1, 100, "v3"))
+        observer = lan.vrrpsim("n2", conf(2, 100, "v3"), "--observe")
+        lan.wait(lambda: "is master, priority 100" in observer.log.read_text(), "the master is seen")
+        lan.unplug("n2")
+        lan.wait(lambda: "silent" in observer.log.read_text(), "its silence is seen")
+        lan.plug("n2")
+        lan.wait(lambda: observer.log.read_text().count("is master") == 2, "it is seen again")
+        assert "listening on eth0 again" in observer.log.read_text()
+        assert lan.stop(observer) == 0
 
 
 @needs_namespaces()

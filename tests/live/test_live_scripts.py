@@ -166,6 +166,31 @@ def test_files_are_watched(tmp_path):
     assert seen[-1] == ("w", 0)
 
 
+def test_a_file_is_watched_again_when_its_folder_comes_back(monkeypatch, tmp_path):
+    """inotify forgets a folder that is deleted."""
+    monkeypatch.setattr(watch, "FILES_EVERY_S", 0.01)
+    path = tmp_path / "folder" / "weight"
+
+    async def work():
+        seen = []
+        watching = watch.Watch(lambda _name, value: seen.append(value), lambda *_: None)
+        path.parent.mkdir()
+        watching.start((FileConfig(name="w", path=str(path)),), (), {})
+        for value in (7, 0, 5):
+            if value:
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(str(value))
+            else:
+                path.unlink()
+                path.parent.rmdir()
+            async with asyncio.timeout(5):
+                while value not in seen[-1:]:
+                    await asyncio.sleep(0.01)
+        watching.close()
+
+    asyncio.run(work())
+
+
 def test_processes_match_by_name_or_command_line():
     by_name = ProcessConfig(name="p", process="/usr/sbin/haproxy-very-long")
     assert watch.process_matches(by_name, "haproxy-very-lo", ["whatever"])

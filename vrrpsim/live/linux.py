@@ -91,7 +91,7 @@ class Linux:
         host = Host(
             sources={key: address for key, address in self._sources.items() if address is not None},
             addresses=frozenset(address for _, address in self.kernel.addresses),
-            interfaces_down=frozenset(name for name in names if not self.kernel.links[name].up),
+            interfaces_down=frozenset(name for name in names if not self._is_up(name)),
             files={file.name: file_value(Path(file.path)) or 0 for file in self.config.files},
             processes=counts,
         )
@@ -159,7 +159,7 @@ class Linux:
                 for family in (4, 6):
                     source = self._sources[name, family] = self.kernel.primary(name, family, virtual)
                     self.daemon.source_changed(name, family, source)
-                self.daemon.interface_changed(name, self.kernel.links[name].up)
+                self.daemon.interface_changed(name, self._is_up(name))
 
     async def stop(self) -> None:
         """SIGTERM: resign, release, notify, close."""
@@ -201,6 +201,10 @@ class Linux:
                 device = instance.vmac_interface if shared else None
                 sealed = association(InstanceRules(instance, self.daemon.router.dialect)) is not None
                 self.wire.listen(instance.interface, instance.family, groups, device, sealed)
+
+    def _is_up(self, name: str) -> bool:
+        link = self.kernel.links.get(name)  # it may be gone since we looked
+        return link is not None and link.up
 
     @property
     def _virtual(self) -> frozenset[Address]:
@@ -377,7 +381,7 @@ class Linux:
                     self._listen(self.config, (each.interface,))
                     if self.daemon.router.state_of(each.name) is State.MASTER:
                         return await self.kernel.add(vmac, self._entries_on(vmac))
-        except (OSError, VmacImpossible, KeyError) as error:
+        except (OSError, VmacImpossible, KeyError) as error:  # of an instance that a reload has dropped
             return [f"{vmac} cannot be made again: {error}"]
         return []
 
@@ -389,7 +393,7 @@ class Linux:
                     self.wire.forget(instance.vmac_interface)
                     await self.kernel.make_vmac(instance)
             self._listen(self.config, (name,))
-        except (OSError, VmacImpossible, KeyError) as error:  # gone again
+        except (OSError, VmacImpossible) as error:  # gone again
             return [f"{name} cannot be used: {error}"]
         return []
 

@@ -84,7 +84,7 @@ class Kernel:
     async def close(self) -> None:
         """Remove the macvlans that we made, and stop listening."""
         for name in (name for name in self._made if name in self.links):
-            with suppress(self._error()):
+            with suppress(OSError, self._error()):
                 await self._ipr.link("del", index=self.links[name].index)
         if self._listener is not None:
             self._listener.cancel()
@@ -168,27 +168,30 @@ class Kernel:
 
     async def make_vmac(self, config: InstanceConfig) -> None:
         """§5.3: a private macvlan with the virtual MAC, up; one that a crash left is used again."""
-        name, mac = config.vmac_interface, virtual_mac(config.family, config.vrid)
+        name, base = config.vmac_interface, config.interface
+        try:
+            await self._make_vmac(name, base, virtual_mac(config.family, config.vrid))
+        except (OSError, KeyError, self._error()) as error:  # KeyError: one of them is gone meanwhile
+            raise VmacImpossible(f"cannot make macvlan {name} on {base}: {error}") from error
+
+    async def _make_vmac(self, name: str, base: str, mac: bytes) -> None:
         there = self.links.get(name)
         if there is None:
-            try:
-                await self._ipr.link(
-                    "add",
-                    ifname=name,
-                    kind="macvlan",
-                    link=self.links[config.interface].index,
-                    macvlan_mode="private",
-                    address=mac_text(mac),
-                )
-            except self._error() as error:
-                raise VmacImpossible(f"cannot make macvlan {name} on {config.interface}: {error}") from error
+            await self._ipr.link(
+                "add",
+                ifname=name,
+                kind="macvlan",
+                link=self.links[base].index,
+                macvlan_mode="private",
+                address=mac_text(mac),
+            )
         elif there.kind != "macvlan" or there.mac != mac:
             raise VmacImpossible(f"interface {name} exists and is not our macvlan {mac_text(mac)}")
         if name not in self._made:
             self._made.append(name)
         await self._look()
         for path, value in _VMAC_SETTINGS:  # answer ARP for the VIPs only here, and never with the other MAC
-            _set(path.format(vmac=name, base=config.interface), value)
+            _set(path.format(vmac=name, base=base), value)
         await self._ipr.link("set", index=self.links[name].index, state="up")
         await self._look()
 

@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 import os
 import re
+import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +23,7 @@ from .processes import NO_ROOM
 PROCESSES_EVERY_S = 0.25
 FILES_EVERY_S = 1.0  # where inotify is not to be had
 COMM_BYTES = 15  # the kernel cuts names to this
-_CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _DELETE = 0x8, 0x40, 0x80, 0x200
+_CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _DELETE, _IGNORED = 0x8, 0x40, 0x80, 0x200, 0x8000
 _NUMBER = re.compile(rb"\s*([+-]?)(0[xX][0-9a-fA-F]+|\d+)")
 
 
@@ -98,6 +99,16 @@ def process_matches(process: ProcessConfig, comm: str, arguments: list[str]) -> 
             return given == wanted
 
 
+def _ignored(events: bytes) -> bool:
+    """Whether a folder is watched no more: it was deleted, or what is mounted there has changed."""
+    at, masks = 0, 0
+    while at < len(events):
+        _, mask, _, name_bytes = struct.unpack_from("=iIII", events, at)
+        at += 16 + name_bytes
+        masks |= mask
+    return bool(masks & _IGNORED)
+
+
 class Watch:
     """Reports changes of files and processes until it is closed."""
 
@@ -152,7 +163,8 @@ class Watch:
 
         def changed() -> None:
             with suppress(BlockingIOError):
-                os.read(fd, 65_536)
+                if _ignored(os.read(fd, 65_536)) and self._looking is None:
+                    self._looking = background(self._look_often())
             self.look()
 
         asyncio.get_running_loop().add_reader(fd, changed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -100,7 +101,8 @@ async def _observe(options: Options, loaded: Loaded, say: Say) -> int:
         if trace is not None:
             trace.write(json_line(LogLine(time.monotonic_ns() - began_ns, options.node, text)) + "\n")
         if left_out := lines.left_out():
-            say(stamped(f"{left_out} lines left out"))
+            told = stamped(f"{left_out} lines left out")
+            speaker.do(lambda: say(told))
         if not lines.reached:
             line = stamped(text)
             speaker.do(lambda: say(line))
@@ -115,12 +117,20 @@ async def _observe(options: Options, loaded: Loaded, say: Say) -> int:
     wire, loop, stop_metrics = Wire(received), asyncio.get_running_loop(), _metrics(options, observer)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    try:
+    names = list(dict.fromkeys(each.interface for each in config.instances))
+
+    def listen(name: str) -> None:
         for each in config.instances:
             groups = () if each.unicast else (each.multicast_group,)
             for sealed in (False, True) if each.family == 4 else (False,):
-                wire.listen(each.interface, each.family, groups, sealed=sealed)
-        tell(f"listening on {', '.join(dict.fromkeys(each.interface for each in config.instances))}")
+                if each.interface == name:
+                    wire.listen(name, each.family, groups, sealed=sealed)
+
+    try:
+        for name in names:
+            listen(name)
+        heard = {name: _index(name) for name in names}
+        tell(f"listening on {', '.join(names)}")
         systemd.tell(READY=1)
         show = _table(observer) if options.status and sys.stdout.isatty() else None
         shown_s = 0.0
@@ -129,11 +139,18 @@ async def _observe(options: Options, loaded: Loaded, say: Say) -> int:
                 await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
             for line in observer.advance(time.monotonic_ns()):
                 tell(line)
+            for name in names:  # a socket does not follow an interface that is deleted and made again
+                if (index := _index(name)) is not None and index != heard[name]:
+                    wire.forget(name)
+                    with suppress(OSError):  # gone again, or no room: soon
+                        listen(name)
+                        heard[name] = index
+                        tell(f"listening on {name} again")
             if show is not None and time.monotonic() - shown_s >= STATUS_EVERY_S:
                 shown_s = time.monotonic()
                 speaker.do(show)
     except OSError as error:
-        raise CannotRun(f"cannot listen on {each.interface}: {error.strerror}") from error
+        raise CannotRun(f"cannot listen on {name}: {error.strerror}") from error
     finally:
         wire.close()
         stop_metrics()
@@ -142,6 +159,14 @@ async def _observe(options: Options, loaded: Loaded, say: Say) -> int:
             trace.write(json.dumps({"record": "End", "at_ns": time.monotonic_ns() - began_ns}) + "\n")
             trace.close()
     return 0
+
+
+def _index(interface: str) -> int | None:
+    """The kernel's number of an interface; None if it is not there now."""
+    try:
+        return socket.if_nametoindex(interface)
+    except OSError:
+        return None
 
 
 def _metrics(options: Options, observer: Observer) -> Callable[[], None]:
