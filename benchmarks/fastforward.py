@@ -36,7 +36,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def quiet(loss: float, seconds: int) -> Scenario:
     """Return three nodes without faults and clients on a segment that loses frames."""
     scenario = load_scenario(CASE, overrides=STARTED)
-    segments = {name: replace(segment, loss=loss) for name, segment in scenario.segments.items()}
+    segments = {name: segment._replace(loss=loss) for name, segment in scenario.segments.items()}
     duration_ns = seconds * 10**9
     return replace(scenario, segments=segments, duration_ns=duration_ns, events=(), clients={}, expect=None)
 

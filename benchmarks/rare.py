@@ -21,7 +21,7 @@ RUNS = 2_000
 def rows(_: int) -> Iterator[Row]:
     """The line of the table."""
     scenario = load_scenario(CASE, overrides=STARTED)
-    segments = {name: replace(each, loss=0.001) for name, each in scenario.segments.items()}
+    segments = {name: each._replace(loss=0.001) for name, each in scenario.segments.items()}
     quiet = replace(scenario, duration_ns=DURATION_NS, segments=segments, events=(), clients={}, expect=None)
     [cell] = Study(quiet).sweep(RUNS, jobs=1, rare="loss", progress=False).outcome.cells
     found = cell.failed_over

@@ -6,7 +6,6 @@ pages written by hand, what stands between `<!-- name -->` and `<!-- /name -->` 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import shlex
@@ -190,11 +189,11 @@ def dialects() -> str:
     names = list(DIALECTS)
     rows = [f"| switch | {' | '.join(names)} | known from |", f"|---|{'---|' * len(names)}---|"]
     default = DIALECTS["keepalived-2.2.7"]
-    for field in dataclasses.fields(Dialect)[1:]:
-        usual = _shown(getattr(default, field.name))
-        cells = [_shown(getattr(dialect, field.name)) for dialect in DIALECTS.values()]
+    for field in Dialect._fields[1:]:
+        usual = _shown(getattr(default, field))
+        cells = [_shown(getattr(dialect, field)) for dialect in DIALECTS.values()]
         marked = (cell if cell == usual else f"**{cell}**" for cell in cells)
-        rows.append(f"| `{field.name}` | {' | '.join(marked)} | {KNOWN_FROM[field.name]} |")
+        rows.append(f"| `{field}` | {' | '.join(marked)} | {KNOWN_FROM[field]} |")
     return "\n".join(rows) + "\n"
 
 

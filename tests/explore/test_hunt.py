@@ -110,7 +110,7 @@ def twins(tmp_path):
     """Two nodes with one primary address and equal priority, which no file may say."""
     scenario = load_scenario(cluster(tmp_path, 100, 100))
     b = scenario.nodes["b"]
-    eth0 = replace(b.interfaces["eth0"], addresses=(ip_interface("10.0.0.1/24"),))
+    eth0 = b.interfaces["eth0"]._replace(addresses=(ip_interface("10.0.0.1/24"),))
     return replace(scenario, nodes={**scenario.nodes, "b": replace(b, interfaces={"eth0": eth0})}, path=None)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import string
-from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -924,7 +923,7 @@ def test_any_parameter_of_any_instance_keyword_is_survived(value):
 
 
 def test_a_dialect_is_only_switches():
-    odd = replace(KEEPALIVED_2_2_7, name="odd", default_version=3, script_interval_in_ms=True)
+    odd = KEEPALIVED_2_2_7._replace(name="odd", default_version=3, script_interval_in_ms=True)
     assert instance(dialect=odd).version == 3
 
 

@@ -431,7 +431,7 @@ def test_what_a_cable_of_the_lab_cannot_do_is_refused_by_name(tmp_path, monkeypa
     monkeypatch.setattr(refusals, "find", lambda name: f"/bin/{name}")
     monkeypatch.setattr(refusals, "_no_namespaces", list)
     scenario = wired(tmp_path)
-    slow = replace(scenario.cables[-1], delay=Distribution.fixed(20_000_000), burst=2.0, loss=0.1)
+    slow = scenario.cables[-1]._replace(delay=Distribution.fixed(20_000_000), burst=2.0, loss=0.1)
     scenario = replace(scenario, cables=(*scenario.cables[:-1], slow))
     with pytest.raises(refusals.Impossible) as caught:
         refusals.refuse(scenario, dict.fromkeys(scenario.nodes, "keepalived"))

@@ -172,7 +172,7 @@ def test_notify_order_and_arguments():
     assert fifo_line(output) == 'INSTANCE "VI_1" MASTER 103\n'
     for told in ("MASTER_PRIORITY", "MASTER_RX_LOWER_PRI"):  # the FIFO only, and a script of its own
         assert notify_commands(notify, output._replace(state=told)) == []
-    own = replace(notify, master_rx_lower_pri="/bin/low", users=(("master_rx_lower_pri", "nobody"),))
+    own = notify._replace(master_rx_lower_pri="/bin/low", users=(("master_rx_lower_pri", "nobody"),))
     assert notify_commands(own, output._replace(state="MASTER_RX_LOWER_PRI")) == [(("/bin/low",), "nobody")]
 
 

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 from pair import MS, router, scenario
 
@@ -18,7 +16,7 @@ def forecasts(first=router(101), second=router(100)):  # noqa: B008 - frozen
 
 
 def changed(config, **changes):
-    return replace(config, instances=(replace(config.instances[0], **changes),))
+    return config._replace(instances=(config.instances[0]._replace(**changes),))
 
 
 def near(pair, best_ms, worst_ms):

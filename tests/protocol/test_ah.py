@@ -5,7 +5,6 @@ address 10.9.0.100. What it does with each forged packet was asked of the same d
 """
 
 import hmac
-from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -40,8 +39,7 @@ OURS, THEIRS = ip_address("10.9.0.2"), ip_address("10.9.0.1")
 
 
 def router(priority=90, key=KEY, dialect=DEFAULT_DIALECT, **changes):
-    config = replace(
-        instance(1, priority),
+    config = instance(1, priority)._replace(
         name="VI_1",
         vrid=51,
         version=2,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,13 +48,13 @@ class Recorder:
 
 
 def test_GA_1_rounds_outside_addresses_inside_and_excluded_ones_too():
-    excluded = replace(VIP2, address=VIP2.address + 1)
+    excluded = VIP2._replace(address=VIP2.address + 1)
     config = instance(addresses=(VIP, VIP2), excluded=(excluded,), garp=Garp(master_repeat=3))
     assert Recorder(config).frames == [(0, octet) for _ in range(3) for octet in (100, 101, 102)]
 
 
 def test_GA_1_each_address_on_its_own_interface():
-    config = instance(addresses=(VIP, replace(VIP2, interface="eth1")), garp=Garp(master_repeat=1))
+    config = instance(addresses=(VIP, VIP2._replace(interface="eth1")), garp=Garp(master_repeat=1))
     frames = kinds(Recorder(config).outputs, SendGratuitous)
     assert [(frame.interface, frame.address) for frame in frames] == [
         ("eth0", VIP.address),
@@ -114,11 +113,11 @@ def test_GA_3_from_2_3_2_refreshes_have_a_timer():
 def test_GA_8_an_extra_announcement_on_each_interface_that_is_not_the_own_one():
     """As in 2.2.7: each with its first address, at the first advert after the time."""
     others = (
-        replace(VIP2, interface="eth1"),
-        replace(VIP2, address=VIP2.address + 1, interface="eth1"),
-        replace(VIP2, address=VIP2.address + 2, interface="eth0"),
+        VIP2._replace(interface="eth1"),
+        VIP2._replace(address=VIP2.address + 1, interface="eth1"),
+        VIP2._replace(address=VIP2.address + 2, interface="eth0"),
     )
-    excluded = (replace(VIP2, address=VIP2.address + 3, interface="eth2"),)
+    excluded = (VIP2._replace(address=VIP2.address + 3, interface="eth2"),)
     garp = Garp(master_repeat=1, master_delay_ns=0, extra_ns=2_500 * MS_NS)
     recorder = Recorder(instance(addresses=(VIP, *others), excluded=excluded, garp=garp))
     recorder.until(7 * SECOND_NS)
@@ -135,7 +134,7 @@ def test_GA_3_a_reload_changes_the_refresh(refresh_s):
     recorder = Recorder(one, KEEPALIVED_2_3_3)
     recorder.until(7_500 * MS_NS)
     before = len(recorder.bursts())
-    other = replace(one, garp=Garp(master_refresh_ns=refresh_s * SECOND_NS))
+    other = one._replace(garp=Garp(master_refresh_ns=refresh_s * SECOND_NS))
     recorder.note(recorder.router.reload(router_config(other), START + 7_500 * MS_NS), START)
     recorder.until(20 * SECOND_NS)
     assert [at_ns for at_ns, _ in recorder.bursts()[before:]] == (
@@ -163,7 +162,7 @@ def test_GA_5_a_reload_that_adds_an_address_gives_one_burst_for_all():
     one = instance(garp=Garp(master_delay_ns=0))
     recorder = Recorder(one)
     router = recorder.router
-    recorder.note(router.reload(router_config(replace(one, addresses=(VIP, VIP2))), START), START)
+    recorder.note(router.reload(router_config(one._replace(addresses=(VIP, VIP2))), START), START)
     assert recorder.frames[5:] == [(0, octet) for _ in range(5) for octet in (100, 101)]
     recorder.until(10 * SECOND_NS)
     assert len(recorder.frames) == 15
@@ -173,7 +172,7 @@ def test_GA_5_a_reload_that_adds_an_address_gives_one_burst_for_all():
 def test_GA_5_a_reload_that_adds_none_gives_none(addresses):
     one = instance(addresses=(VIP, VIP2), garp=Garp(master_delay_ns=0))
     router = Recorder(one).router
-    outputs = router.reload(router_config(replace(one, addresses=addresses)), START)
+    outputs = router.reload(router_config(one._replace(addresses=addresses)), START)
     assert kinds(outputs, SendGratuitous) == []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -143,13 +142,13 @@ def test_FSM_3_a_fault_at_start_is_named():
         ({"track_interfaces": (Track("eth1", 5),)}, {"interfaces_down": frozenset({"eth1"})}, False),
         ({}, {"interfaces_down": frozenset({"eth0"})}, True),
         ({"dont_track_primary": True}, {"interfaces_down": frozenset({"eth0"})}, False),
-        ({"addresses": (replace(VIP, interface="eth1"),)}, {"interfaces_down": frozenset({"eth1"})}, True),
+        ({"addresses": (VIP._replace(interface="eth1"),)}, {"interfaces_down": frozenset({"eth1"})}, True),
         (
-            {"addresses": (replace(VIP, interface="eth1", no_track=True),)},
+            {"addresses": (VIP._replace(interface="eth1", no_track=True),)},
             {"interfaces_down": frozenset({"eth1"})},
             False,
         ),
-        ({"excluded": (replace(VIP2, interface="eth1"),)}, {"interfaces_down": frozenset({"eth1"})}, True),
+        ({"excluded": (VIP2._replace(interface="eth1"),)}, {"interfaces_down": frozenset({"eth1"})}, True),
         ({}, {"interfaces": ()}, True),
         ({"track_files": (Track("f"),)}, {"files": {"f": 1}}, True),
         ({"track_files": (Track("f"),)}, {"files": {"f": 0}}, False),
@@ -808,9 +807,9 @@ def test_FSM_39_a_lost_address_abdicates_for_one_skew():
     [
         ({}, "eth0", State.BACKUP),
         ({}, "eth1", State.MASTER),
-        ({"addresses": (replace(VIP, no_track=True),)}, "eth0", State.MASTER),
-        ({"addresses": (replace(VIP, interface="eth1"),)}, "eth1", State.BACKUP),
-        ({"addresses": (replace(VIP, interface="eth1"),)}, "eth0", State.MASTER),
+        ({"addresses": (VIP._replace(no_track=True),)}, "eth0", State.MASTER),
+        ({"addresses": (VIP._replace(interface="eth1"),)}, "eth1", State.BACKUP),
+        ({"addresses": (VIP._replace(interface="eth1"),)}, "eth0", State.MASTER),
         ({"addresses": (VIP2,), "excluded": (VIP,)}, "eth0", State.BACKUP),
         ({"use_vmac": True, "vmac_interface": "vrrp.51"}, "vrrp.51", State.BACKUP),
         ({"use_vmac": True, "vmac_interface": "vrrp.51"}, "eth0", State.BACKUP),

@@ -36,7 +36,7 @@ def lower_advert_restarts(rules, state, deadline_ns, advert, source, now_ns):
 
 
 def preempts_inverted(rules, state, deadline_ns, advert, source, now_ns):
-    config = replace(rules.config, preempt=not rules.config.preempt)
+    config = rules.config._replace(preempt=not rules.config.preempt)
     return heard(replace(rules, config=config), state, deadline_ns, advert, source, now_ns)
 
 

@@ -454,7 +454,7 @@ def noted(packet):
 
 
 def configure(packet, **changes):
-    packet.config = replace(packet.config, **changes)
+    packet.config = packet.config._replace(**changes)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda dialect: dialect.name)
@@ -714,7 +714,7 @@ RFC3768_ROWS = [
 
 
 def rfc9568_good():
-    return good(replace(RFC9568, owner_conflict=OwnerConflict.DISCARD), family=6)
+    return good(RFC9568._replace(owner_conflict=OwnerConflict.DISCARD), family=6)
 
 
 def rfc3768_good():
@@ -796,7 +796,7 @@ def test_negative_vectors_fail_at_their_row(name, source, ttl, text, expected):
 @pytest.mark.parametrize("name", ["N06", "N07", "N08"])
 def test_rfc5798_has_no_rule_against_what_the_errata_forbid(name):
     _, source, _, text, _ = next(row for row in NEGATIVE if row[0] == name)
-    packet = negative_receiver(replace(RFC5798, checksum=MSG), name, source)
+    packet = negative_receiver(RFC5798._replace(checksum=MSG), name, source)
     result = packet.check(bytes.fromhex(text))
     assert isinstance(result, Accepted)
     if name == "N07":
@@ -809,7 +809,7 @@ def test_n10_is_accepted_by_a_keepalived_with_that_password():
 
 
 def test_n01_is_accepted_by_a_unicast_keepalived():
-    packet = good(replace(KEEPALIVED_2_2_7, checksum=MSG), addresses=("192.0.2.1",))
+    packet = good(KEEPALIVED_2_2_7._replace(checksum=MSG), addresses=("192.0.2.1",))
     configure(packet, unicast_peers=(UnicastPeer(PEER),))
     packet.destination = packet.own_source
     packet.ttl = 254
@@ -849,7 +849,7 @@ def test_rfc3768_takes_another_list_from_the_owner_only(spoil):
 
 
 def test_version_3_never_drops_a_list_in_rfc_order():
-    packet = good(replace(RFC9568, list_mismatch=ListMismatch.REJECT))
+    packet = good(RFC9568._replace(list_mismatch=ListMismatch.REJECT))
     fewer_addresses(packet)
     assert noted(packet) == [Reject.ADDR_LIST_ERR]
 
@@ -939,7 +939,7 @@ def test_ah_accepts_the_same_key():
     packet = keepalived_good()
     authenticate(packet, AH)
     assert noted(packet) == []
-    configure(packet, authentication=replace(AH, key=b"Secret"))
+    configure(packet, authentication=AH._replace(key=b"Secret"))
     assert reason(packet) is Reject.AUTH_FAILURE
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -80,7 +79,7 @@ def holds(examples: int, *strategies: st.SearchStrategy[Any]) -> Callable[[Calla
     return decorate
 
 
-dialects = st.sampled_from([*DIALECTS.values(), replace(RFC5798, skew_recomputed_on_learning=False)])
+dialects = st.sampled_from([*DIALECTS.values(), RFC5798._replace(skew_recomputed_on_learning=False)])
 priorities = st.sampled_from([1, 50, 100, 101, 254, 255])
 
 
@@ -240,7 +239,7 @@ def apply(router: VrrpRouter, what: tuple[Any, ...], runs: list[int], now_ns: in
             return router.set_priority(name, priority, now_ns)
         case ("reload", grouped, fewer):
             config = rich_config(router.dialect, grouped, False)
-            return router.reload(replace(config, instances=config.instances[: 1 + (not fewer)]), now_ns)
+            return router.reload(config._replace(instances=config.instances[: 1 + (not fewer)]), now_ns)
     return []
 
 
@@ -412,9 +411,9 @@ def test_adverts_per_second_are_bounded(dialect, bases, answers, insists):
 def test_priority_zero_leads_to_takeover_by_skew(dialect, base, preempt):
     wire = Wire()
     config = instance(version=dialect.default_version, preempt=preempt)
-    wire.start(1, router_config(replace(config, priority=254)), dialect)
+    wire.start(1, router_config(config._replace(priority=254)), dialect)
     wire.run(5)
-    wire.start(2, router_config(replace(config, priority=base)), dialect)
+    wire.start(2, router_config(config._replace(priority=base)), dialect)
     wire.run(5)
     assert wire.masters() == [1]
     stopped_ns = wire.now_ns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
@@ -79,7 +78,7 @@ def mastered(config: RouterConfig | None = None, dialect: Dialect = KEEPALIVED_2
 
 
 def test_start_removes_leftovers_then_gives_first_states_then_runs_scripts():
-    config = replace(two_vrids(), scripts=(script(),))
+    config = two_vrids()._replace(scripts=(script(),))
     router = VrrpRouter(config, KEEPALIVED_2_2_7)
     outputs = router.start(host(), 7)
     assert [type(output).__name__ for output in outputs] == [
@@ -91,7 +90,7 @@ def test_start_removes_leftovers_then_gives_first_states_then_runs_scripts():
 
 
 def test_stop_resigns_in_order_then_notifies_instances_then_groups():
-    config = replace(two_vrids(), groups=(GroupConfig(name="G", members=("A", "B")),))
+    config = two_vrids()._replace(groups=(GroupConfig(name="G", members=("A", "B")),))
     router = mastered(config)
     outputs = [output for output in router.stop(5 * SECOND_NS) if not isinstance(output, StateChanged)]
     assert [(type(output).__name__, output[0]) for output in outputs if not isinstance(output, Log)] == [
@@ -212,7 +211,7 @@ def test_a_backup_touches_no_addresses():
 )
 def test_a_deleted_instance_resigns_and_releases(notify, word):
     router = mastered(two_vrids(notify=notify))
-    outputs = router.reload(replace(router.config, instances=router.config.instances[:1]), 5 * SECOND_NS)
+    outputs = router.reload(router.config._replace(instances=router.config.instances[:1]), 5 * SECOND_NS)
     assert [(advert.instance, advert.priority) for advert in kinds(outputs, SendAdvert)] == [
         ("A", 100),
         ("B", 100),
@@ -225,7 +224,7 @@ def test_a_deleted_instance_resigns_and_releases(notify, word):
 
 
 def test_an_added_instance_starts():
-    one = replace(two_vrids(), instances=two_vrids().instances[:1])
+    one = two_vrids()._replace(instances=two_vrids().instances[:1])
     router = mastered(one)
     router.reload(two_vrids(), 5 * SECOND_NS)
     assert (router.state_of("A"), router.state_of("B")) == (State.MASTER, State.BACKUP)
@@ -259,7 +258,7 @@ def test_a_short_packet_is_logged():
 def test_an_unknown_vrid_is_silent(logged):
     config = instance()
     router = started(router_config(config, log_unknown_vrids=logged))
-    data = payload(replace(config, vrid=99), 200, address(2))
+    data = payload(config._replace(vrid=99), 200, address(2))
     outputs = router.receive("eth0", address(2), GROUP, 255, data, 5)
     assert [type(output) for output in outputs] == ([Log] if logged else [])
     assert list(router.receive("eth1", address(2), GROUP, 255, payload(config, 1, address(2)), 5))[1:] == []
@@ -386,7 +385,7 @@ def test_the_memo_does_not_stop_the_preempt_clock():
     assert router.instances["VI"].timer.at_ns == 3 * SECOND_NS + MDI_100  # clock from 1 s to 4 s
 
 
-LITERAL_5798 = replace(RFC5798, name="literal", skew_recomputed_on_learning=False)
+LITERAL_5798 = RFC5798._replace(name="literal", skew_recomputed_on_learning=False)
 MEMO_CONFIGS = [
     (instance(), KEEPALIVED_2_2_7),
     (instance(preempt=False), KEEPALIVED_2_2_7),
@@ -618,7 +617,7 @@ def test_every_dialect_elects_one_master_and_survives_its_loss(dialect):
     wire = Wire()
     config: InstanceConfig = instance(version=dialect.default_version)
     for number in (1, 2, 3):
-        wire.start(number, router_config(replace(config, priority=100 + number)), dialect)
+        wire.start(number, router_config(config._replace(priority=100 + number)), dialect)
     wire.run(10)
     assert wire.masters() == [3]
     wire.kill(3)

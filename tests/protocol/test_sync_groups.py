@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,10 +52,10 @@ def test_SG_1_a_group_starts_as_backup():
 def test_SG_1_unless_all_members_are_owners_that_want_to_be_master():
     owners = pair_config(255, initial_state=InitialState.MASTER)
     assert states(started(owners)) == both("MASTER")
-    mixed = replace(owners, instances=(owners.instances[0], replace(owners.instances[1], priority=100)))
+    mixed = owners._replace(instances=(owners.instances[0], owners.instances[1]._replace(priority=100)))
     assert states(started(mixed)) == both("BACKUP")
-    reluctant = replace(owners.instances[1], initial_state=InitialState.BACKUP)
-    assert states(started(replace(owners, instances=(owners.instances[0], reluctant)))) == both("BACKUP")
+    reluctant = owners.instances[1]._replace(initial_state=InitialState.BACKUP)
+    assert states(started(owners._replace(instances=(owners.instances[0], reluctant)))) == both("BACKUP")
 
 
 def test_SG_1_a_faulty_member_starts_all_in_fault():
@@ -67,8 +66,8 @@ def test_SG_1_a_faulty_member_starts_all_in_fault():
 
 def test_SG_1_an_owner_group_waits_for_scripts_and_then_goes_to_master():
     owners = pair_config(255, initial_state=InitialState.MASTER)
-    watched = replace(owners.instances[0], track_scripts=(Track("chk"),))
-    router = started(replace(owners, instances=(watched, owners.instances[1]), scripts=(script(),)))
+    watched = owners.instances[0]._replace(track_scripts=(Track("chk"),))
+    router = started(owners._replace(instances=(watched, owners.instances[1]), scripts=(script(),)))
     router.advance(0)
     assert states(router) == both("FAULT")
     assert router.groups[0].state is State.INIT
@@ -143,8 +142,8 @@ def test_SG_5_a_second_fault_is_not_announced_again():
 
 def test_SG_8_a_failing_first_result_is_announced_by_the_member_then_the_group():
     config = pair_config()
-    watched = replace(config.instances[0], track_scripts=(Track("chk"),))
-    router = started(replace(config, instances=(watched, config.instances[1]), scripts=(script(),)))
+    watched = config.instances[0]._replace(track_scripts=(Track("chk"),))
+    router = started(config._replace(instances=(watched, config.instances[1]), scripts=(script(),)))
     router.advance(0)
     assert notifications(router.script_finished(1, 1, None, 5)) == ["A FAULT", "G FAULT"]
     router.advance(SECOND_NS)
@@ -154,8 +153,8 @@ def test_SG_8_a_failing_first_result_is_announced_by_the_member_then_the_group()
 
 def test_FSM_33_every_member_announces_itself_by_its_own_values():
     config = pair_config()
-    quick = replace(config.instances[1], garp=Garp(lower_prio_repeat=2, lower_prio_delay_ns=0))
-    router = started(replace(config, instances=(config.instances[0], quick)))
+    quick = config.instances[1]._replace(garp=Garp(lower_prio_repeat=2, lower_prio_delay_ns=0))
+    router = started(config._replace(instances=(config.instances[0], quick)))
     router.advance(MDI_101)
     outputs = hear(router, 50, 4 * SECOND_NS, name="A")
     burst = kinds(outputs, SendGratuitous)
@@ -168,7 +167,7 @@ def test_FSM_33_every_member_announces_itself_by_its_own_values():
 
 
 def test_FSM_33_members_outside_the_group_stay_quiet():
-    config = replace(pair_config(), groups=())
+    config = pair_config()._replace(groups=())
     router = started(config)
     router.advance(MDI_101)
     outputs = hear(router, 50, 4 * SECOND_NS, name="A")
@@ -188,7 +187,7 @@ def test_FSM_39_every_other_master_abdicates_too():
 
 
 def test_a_reload_that_adds_a_faulty_member_takes_the_group_to_fault():
-    one = replace(pair_config(), instances=pair_config().instances[:1])
+    one = pair_config()._replace(instances=pair_config().instances[:1])
     router = started(one, interfaces_down=frozenset({"eth1"}))
     router.advance(MDI_101)
     router.reload(pair_config(), 5 * SECOND_NS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from heapq import heappop, heappush
 from ipaddress import IPv4Address
 from itertools import count
@@ -218,4 +217,4 @@ class Wire:
 
 
 def with_priority(config: RouterConfig, priority: int) -> RouterConfig:
-    return replace(config, instances=tuple(replace(one, priority=priority) for one in config.instances))
+    return config._replace(instances=tuple(one._replace(priority=priority) for one in config.instances))

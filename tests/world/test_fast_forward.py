@@ -23,7 +23,7 @@ DAY_NS = 86_400 * 10**9
 
 
 def lossy(scenario: Scenario, loss: float, burst: float | None = None) -> Scenario:
-    segments = {name: replace(s, loss=loss, burst=burst) for name, s in scenario.segments.items()}
+    segments = {name: s._replace(loss=loss, burst=burst) for name, s in scenario.segments.items()}
     return replace(scenario, segments=segments)
 
 

@@ -1,7 +1,6 @@
 """Every verb of DESIGN §5 on a tiny scenario: it does what it says, and `for:` undoes it."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -145,7 +144,7 @@ def test_reload_without_one_of_its_addresses_keeps_the_virtual_mac() -> None:
     daemon = made.nodes["lb1"].daemon
     assert daemon is not None
     [one] = daemon.config.instances
-    fewer = replace(daemon.config, instances=(replace(one, addresses=one.addresses[:1]),))
+    fewer = daemon.config._replace(instances=(one._replace(addresses=one.addresses[:1]),))
     at(made, 10, lambda: daemon.reload(fewer))
     made.run()
     assert owners(made, 10.5, "10.0.0.101") == []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import PurePosixPath
@@ -79,8 +78,7 @@ class Endpoint(NamedTuple):
     port: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """One of: a process must exist, a port here must answer ("80/tcp"), somebody else must, nothing helps.
 
     `never` is why. Nothing at all: the command does not say what it looks at.

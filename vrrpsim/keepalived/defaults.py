@@ -7,7 +7,7 @@ In keepalived's order: defaults (FSM-1), strict mode (§5.3), what excludes what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from vrrpsim.findings import Finding, did_you_mean
 from vrrpsim.protocol.configuration import (
@@ -74,7 +74,7 @@ class Completion:
             instances=instances,
             groups=groups,
             scripts=tuple(
-                replace(script, user=script.user or router.script_user)
+                script._replace(user=script.user or router.script_user)
                 for name, script in router.scripts.items()
                 if name in used
             ),
@@ -315,7 +315,7 @@ class Completion:
         usual = Garp(**glob)
         lower = {"lower_prio_delay_ns": usual.master_delay_ns, "lower_prio_repeat": usual.master_repeat}
         garp = Garp(**{**lower, **glob, **vars(draft.garp)})
-        return replace(garp, lower_prio_delay_ns=0, lower_prio_repeat=0) if strict else garp
+        return garp._replace(lower_prio_delay_ns=0, lower_prio_repeat=0) if strict else garp
 
     def _vmac_interface(self, draft: ParsedInstance) -> str:
         if draft.vmac_xmit_base and not draft.use_vmac:
@@ -353,7 +353,7 @@ class Completion:
         for track in [track for track in tracks["file"].values() if track.weight]:
             if track.weight == 1:
                 self._track_warning(draft, "file", track.name, code, f"loses its weight for {reason}")
-                tracks["file"][track.name] = replace(track, weight=0)
+                tracks["file"][track.name] = track._replace(weight=0)
             else:
                 self._track_warning(draft, "file", track.name, code, f"has a weight; ignored for {reason}")
                 del tracks["file"][track.name]
@@ -368,8 +368,7 @@ class Completion:
         group = next((group for group in groups if config.name in group.members), None)
         if group is None:
             return config
-        return replace(
-            config,
+        return config._replace(
             track_interfaces=_merged(config.track_interfaces, group.track_interfaces),
             track_scripts=_merged(config.track_scripts, group.track_scripts),
             track_files=_merged(config.track_files, group.track_files),
@@ -415,7 +414,7 @@ class Completion:
         if owners and any(track.weight for kind in TRACKERS for track in tracks[kind].values()):
             self._say(draft, "VRRP344", f"the owner {owners[0]} takes the weights from the group's trackers")
             tracks = {
-                kind: {name: replace(track, weight=0) for name, track in of_kind.items()}
+                kind: {name: track._replace(weight=0) for name, track in of_kind.items()}
                 for kind, of_kind in tracks.items()
             }
         return GroupConfig(
@@ -468,7 +467,7 @@ class Completion:
             place = self.router.places["interface_delay", delay.interface]
             message = f"the delays of {delay.interface} are cut below (down_timer_adverts - 1) adverts"
             self.findings.append(Finding(place, "VRRP346", message))
-        return replace(delay, down_ns=down_ns, up_ns=up_ns)
+        return delay._replace(down_ns=down_ns, up_ns=up_ns)
 
 
 def _either(own: bool | None, otherwise: bool) -> bool:

@@ -87,10 +87,9 @@ class Member:
         """Return the same with another weight of a tracker."""
 
         def changed(tracks: Iterable[Track]) -> tuple[Track, ...]:
-            return tuple(replace(track, weight=weight) if track.name == name else track for track in tracks)
+            return tuple(track._replace(weight=weight) if track.name == name else track for track in tracks)
 
-        config = replace(
-            self.config,
+        config = self.config._replace(
             track_scripts=changed(self.config.track_scripts),
             track_interfaces=changed(self.config.track_interfaces),
             track_processes=changed(self.config.track_processes),

@@ -6,7 +6,7 @@ value is taken as it stands needs no field here: its row names the frozen model'
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -195,6 +195,6 @@ Frozen = TypeVar("Frozen")
 
 def as_written(kind: type[Frozen], parsed: object, **decided: Any) -> Frozen:
     """Make the frozen value: what was decided, else what was written under that name, else its default."""
-    names = {each.name for each in fields(kind) if each.name not in decided}  # type: ignore[arg-type]
+    names = {*kind.__annotations__} - decided.keys()
     written = {name: value for name, value in vars(parsed).items() if name in names and value is not None}
     return kind(**written, **decided)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
 from typing import Any
 
 from vrrpsim.protocol.configuration import (
@@ -80,7 +79,7 @@ def _weight(weight: int, reverse: bool) -> str:
 
 def _plain(table: Table, each: Any, written: str = "") -> Lines:
     """Write the keywords whose values stand in a field as they are, where it has not its default."""
-    defaults = {field.name: field.default for field in fields(each)}
+    defaults = dict.fromkeys(each._fields) | each._field_defaults
     for name in written.split():
         del defaults[name]
     for word, row in table.items():

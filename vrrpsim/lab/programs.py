@@ -11,7 +11,6 @@ import shlex
 import shutil
 import sys
 from collections.abc import Collection, Mapping
-from dataclasses import fields, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -162,29 +161,28 @@ class Conf:
         else:
             prelude.append("script_user root")
             scripts = tuple(
-                replace(each, command=self._check(each)) if each.name in replaced else each
+                each._replace(command=self._check(each)) if each.name in replaced else each
                 for each in self.config.scripts
             )
             instances = tuple(
-                replace(
-                    each,
+                each._replace(
                     priority=self.priorities.get(each.name, each.priority),
                     notify=self._told("INSTANCE", each.name, each.notify),
                 )
                 for each in self.config.instances
             )
             files = tuple(
-                replace(each, path=f"/run/{self._file_name(each.name)}")
+                each._replace(path=f"/run/{self._file_name(each.name)}")
                 if each.name in self._written
                 else each
                 for each in self.config.files
             )
             groups = tuple(
-                replace(each, notify=self._told("GROUP", each.name, each.notify))
+                each._replace(notify=self._told("GROUP", each.name, each.notify))
                 for each in self.config.groups
             )
-            config = replace(self.config, scripts=scripts, files=files, instances=instances, groups=groups)
-            config = replace(config, notify_fifo="", vrrp_notify_fifo="")
+            config = self.config._replace(scripts=scripts, files=files, instances=instances, groups=groups)
+            config = config._replace(notify_fifo="", vrrp_notify_fifo="")
             body = keepalived_conf(config, secrets=True)
         return "\n".join(["global_defs {", *(f"    {line}" for line in prelude), "}", body, ""])
 
@@ -196,17 +194,16 @@ class Conf:
     def _told(self, kind: str, name: str, notify: NotifyScripts) -> NotifyScripts:
         """Let stand-ins tell the lab what keepalived tells the scripts; what these do is the lab's to do."""
         words: dict[str, Any] = {
-            field.name: f"/run/told-{field.name}"
-            + ("" if field.name == "any" else f" {kind} {shlex.quote(name)} {field.name}")
-            for field in fields(notify)
-            if isinstance(getattr(notify, field.name), str) and getattr(notify, field.name)
+            word: f"/run/told-{word}" + ("" if word == "any" else f" {kind} {shlex.quote(name)} {word}")
+            for word, command in notify._asdict().items()
+            if isinstance(command, str) and command
         }
         silent = not any(each.has_scripts for each in notifies_of(self.config).values())
         if self._modelled and silent and kind == "INSTANCE":
             words = {"any": "/run/told-any"}
         for slot in words:
             _executable(self._room / f"told-{slot}", TOLD.format(slot=slot, fifo=FIFO))
-        return replace(notify, users=(), **words)
+        return notify._replace(users=(), **words)
 
     def _check(self, script: ScriptConfig) -> str:
         """Write what stands in front of a script: what events force, else the script itself or its probe."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vrrpsim.findings import Finding, InputError, Place, Severity
@@ -117,10 +117,10 @@ def _with_vmacs(config: RouterConfig, dialect: Dialect) -> RouterConfig:
     instances = tuple(
         each
         if each.use_vmac
-        else replace(each, use_vmac=True, vmac_interface=f"vrrp{each.family}.{each.vrid}")
+        else each._replace(use_vmac=True, vmac_interface=f"vrrp{each.family}.{each.vrid}")
         for each in config.instances
     )
-    return replace(config, instances=instances)
+    return config._replace(instances=instances)
 
 
 def plan(loaded: Loaded, path: Path, dialect: Dialect) -> list[str]:

@@ -15,7 +15,7 @@ import signal
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def usable_scripts(config: RouterConfig, security: Security) -> tuple[RouterConf
         if problem:
             remarks.append(f"Disabling track script {script.name}: {problem}")
         else:
-            kept.append(replace(script, words=words, user=user))
+            kept.append(script._replace(words=words, user=user))
     names = {script.name for script in kept}
 
     def left(owner: InstanceConfig | GroupConfig) -> dict[str, Any]:
@@ -86,11 +86,10 @@ def usable_scripts(config: RouterConfig, security: Security) -> tuple[RouterConf
         tracks: tuple[Track, ...] = tuple(track for track in owner.track_scripts if track.name in names)
         return {"track_scripts": tracks, "notify": notify}
 
-    trimmed = replace(
-        config,
+    trimmed = config._replace(
         scripts=tuple(kept),
-        instances=tuple(replace(each, **left(each)) for each in config.instances),
-        groups=tuple(replace(each, **left(each)) for each in config.groups),
+        instances=tuple(each._replace(**left(each)) for each in config.instances),
+        groups=tuple(each._replace(**left(each)) for each in config.groups),
     )
     return trimmed, remarks
 
@@ -108,7 +107,7 @@ def _usable_notifies(notify: NotifyScripts, security: Security) -> tuple[NotifyS
                 problems.append(problem)
             else:
                 users.append((kind, user))
-    return replace(notify, users=tuple(users), **gone), problems
+    return notify._replace(users=tuple(users), **gone), problems
 
 
 def resolve(words: Sequence[str], user: str, security: Security) -> tuple[tuple[str, ...], str]:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
@@ -80,8 +79,7 @@ class Part(NamedTuple):
     most_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Failover:
+class Failover(NamedTuple):
     """One change of owner that answers an event, or the end of two owners: then `old` gave way."""
 
     address: str

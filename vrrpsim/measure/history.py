@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from vrrpsim.trace import (
     AddressChange,
@@ -40,8 +39,7 @@ GROUPS: tuple[tuple[type[Record], ...], ...] = (  # in the order of the fields o
 )
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(NamedTuple):
     """The records of one run by kind, each in order of time."""
 
     ownership: Sequence[AddressChange | NodeChange]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from operator import attrgetter
+from typing import NamedTuple
 
 from vrrpsim.protocol.configuration import InstanceConfig
 from vrrpsim.scenario.verbs import Effect
@@ -36,8 +36,7 @@ CAUSES = {  # what `Reachability.cause` says, in the words of a report; `{}` is 
 NOBODY = "nobody owns the address"
 
 
-@dataclass(frozen=True, slots=True)
-class OutagePart:
+class OutagePart(NamedTuple):
     """A stretch of an outage that has one cause. `keyword` governs its length; "" where nothing does."""
 
     start_ns: int
@@ -78,17 +77,17 @@ def parts_of(
         change = changes[then] if then >= 0 else None
         brief = end_ns - start_ns < LATE_NS  # what a host takes to do as it should has no name of its own
         if parts and (brief or (change is not None and change.reachable)):  # … nor the wait for a request
-            parts[-1] = replace(parts[-1], end_ns=end_ns)
+            parts[-1] = parts[-1]._replace(end_ns=end_ns)
             continue
         part = _part(start_ns, end_ns, change, owned, mine, events, instances, scripts)
         if again := _second_burst(change, end_ns, found, instances):
-            part = replace(part, keyword=again)
-        if parts and replace(part, start_ns=parts[-1].start_ns) == replace(parts[-1], end_ns=end_ns):
-            parts[-1] = replace(parts[-1], end_ns=end_ns)
+            part = part._replace(keyword=again)
+        if parts and part._replace(start_ns=parts[-1].start_ns) == parts[-1]._replace(end_ns=end_ns):
+            parts[-1] = parts[-1]._replace(end_ns=end_ns)
         else:
             parts.append(part)
     if len(parts) > 1 and parts[0].length_ns < LATE_NS:
-        parts[:2] = [replace(parts[1], start_ns=parts[0].start_ns)]
+        parts[:2] = [parts[1]._replace(start_ns=parts[0].start_ns)]
     return tuple(parts)
 
 

@@ -10,13 +10,12 @@ truth). The wait for the first answer is no outage; a client that never got one 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vrrpsim.trace import Reachability
 
 
-@dataclass(frozen=True, slots=True)
-class Outage:
+class Outage(NamedTuple):
     """No answers from `start_ns` until `end_ns`. `ended` is False where only the horizon cut it."""
 
     start_ns: int
@@ -29,8 +28,7 @@ class Outage:
         return self.end_ns - self.start_ns
 
 
-@dataclass(frozen=True, slots=True)
-class ClientView:
+class ClientView(NamedTuple):
     """One client's run. `answered` and `lost` count requests, those before the first answer included."""
 
     name: str

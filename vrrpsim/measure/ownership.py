@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -47,8 +46,7 @@ class Span(NamedTuple):
         return self.end_ns - self.start_ns
 
 
-@dataclass(frozen=True, slots=True)
-class OwnerLine:
+class OwnerLine(NamedTuple):
     """The owners of one address over time: from `instants[i]` on they are `owners[i]`."""
 
     address: str
@@ -82,8 +80,7 @@ class OwnerLine:
         return next((at for at, owners in zip(self.instants, self.owners, strict=True) if owners), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Ownership:
+class Ownership(NamedTuple):
     """Everything about one address."""
 
     address: str

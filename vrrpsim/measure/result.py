@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from vrrpsim.protocol.configuration import RouterConfig
 from vrrpsim.protocol.dialect import DIALECTS
@@ -23,8 +23,7 @@ from .ownership import Ownership, Span, ownerships
 from .seconds import optional_seconds, seconds, to_json
 
 
-@dataclass(frozen=True, slots=True)
-class EventSeen:
+class EventSeen(NamedTuple):
     """An event as it happened; `until_ns` is when it was undone, None: never within the run."""
 
     at_ns: int

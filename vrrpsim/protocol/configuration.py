@@ -7,9 +7,9 @@ what stands here is what runs. Times are integer nanoseconds, addresses `ipaddre
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
 Address = IPv4Address | IPv6Address
 
@@ -42,16 +42,17 @@ class ChecksumMode(Enum):
     AS_V2 = "as_v2"  # `v3_checksum_as_v2`: none when sending, anything accepted
 
 
-@dataclass(frozen=True, slots=True)
-class Authentication:
+class Authentication(NamedTuple):
     """`authentication {}`: the key is at most 8 bytes, not zero-padded (keepalived.md §5.2 #12)."""
 
     auth_type: AuthType = AuthType.NONE
-    key: bytes = field(default=b"", repr=False)
+    key: bytes = b""
+
+    def __repr__(self) -> str:  # a secret is not shown
+        return f"Authentication(auth_type={self.auth_type!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class VirtualAddress:
+class VirtualAddress(NamedTuple):
     """One entry of `virtual_ipaddress`; `interface` is its `dev`, None for the instance's own."""
 
     address: Address
@@ -60,8 +61,7 @@ class VirtualAddress:
     no_track: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class VirtualRoute:
+class VirtualRoute(NamedTuple):
     """One line of `virtual_routes` or `virtual_rules`, as written, and the interfaces that it depends on."""
 
     text: str
@@ -69,8 +69,7 @@ class VirtualRoute:
     is_rule: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class UnicastPeer:
+class UnicastPeer(NamedTuple):
     """One entry of `unicast_peer`, with the TTL range accepted from it (§5.2 #22)."""
 
     address: Address
@@ -78,8 +77,7 @@ class UnicastPeer:
     max_ttl: int = 255
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
+class Track(NamedTuple):
     """A reference to a tracked object from an instance or a group.
 
     Weight 0 means a failure puts the instance into FAULT (keepalived.md §3.1).
@@ -90,8 +88,7 @@ class Track:
     reverse: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Garp:
+class Garp(NamedTuple):
     """Counts and times of gratuitous ARP and unsolicited NA (GA-1 … GA-4)."""
 
     master_delay_ns: int = 5 * SECOND_NS
@@ -103,8 +100,7 @@ class Garp:
     extra_ns: int = 0  # `garp_extra_if all`: one on each other interface, again and again (GA-8)
 
 
-@dataclass(frozen=True, slots=True)
-class NotifyScripts:
+class NotifyScripts(NamedTuple):
     """The notify scripts of an instance or a group; empty strings are absent.
 
     `users`: (name of the field, "USER [GROUP]") of those that run as somebody else.
@@ -127,8 +123,7 @@ class NotifyScripts:
         return any(states) or bool(self.any)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceConfig:
+class InstanceConfig(NamedTuple):
     """One `vrrp_instance` after all defaults (keepalived.md §6.2)."""
 
     name: str
@@ -204,8 +199,7 @@ class InstanceConfig:
         return self.vmac_interface if self.use_vmac else self.interface
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptConfig:
+class ScriptConfig(NamedTuple):
     """One `vrrp_script` (SC-1). `command` is the string as written, `words` after LX-19."""
 
     name: str
@@ -225,8 +219,7 @@ class ScriptConfig:
         return self.timeout_ns or self.interval_ns
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileConfig:
+class FileConfig(NamedTuple):
     """One `track_file` (keepalived.md §3.3)."""
 
     name: str
@@ -237,8 +230,7 @@ class FileConfig:
     overwrite: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessConfig:
+class ProcessConfig(NamedTuple):
     """One `vrrp_track_process` (keepalived.md §3.3)."""
 
     name: str
@@ -254,8 +246,7 @@ class ProcessConfig:
     terminate_delay_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BfdConfig:
+class BfdConfig(NamedTuple):
     """One `bfd_instance`: a session with a neighbour, down `multiplier` intervals after the last packet."""
 
     name: str
@@ -266,8 +257,7 @@ class BfdConfig:
     multiplier: int = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupConfig:
+class GroupConfig(NamedTuple):
     """One `vrrp_sync_group` (SG-1 … SG-9); its trackers apply to every member."""
 
     name: str
@@ -280,8 +270,7 @@ class GroupConfig:
     notify: NotifyScripts = NotifyScripts()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InterfaceDelay:
+class InterfaceDelay(NamedTuple):
     """`interface_up_down_delays`: the debounce of one interface (keepalived.md §1.5)."""
 
     interface: str
@@ -289,8 +278,7 @@ class InterfaceDelay:
     up_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GarpGroup:
+class GarpGroup(NamedTuple):
     """Minimum spacing of GARPs / NAs on interfaces (GA-6); no interface names: everywhere."""
 
     interfaces: tuple[str, ...] = ()
@@ -298,8 +286,7 @@ class GarpGroup:
     gna_interval_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouterConfig:
+class RouterConfig(NamedTuple):
     """Everything one daemon runs. Instance trackers already include their group's (SG-6, SG-7)."""
 
     router_id: str = ""

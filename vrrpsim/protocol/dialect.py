@@ -6,8 +6,8 @@ rfc.md §4.5 and §5. FRR's row follows what rfc.md and ecosystem.md say of vrrp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import Enum
+from typing import NamedTuple
 
 
 class ListMismatch(Enum):
@@ -42,8 +42,7 @@ class OwnerConflict(Enum):
     COMPARE_ADDRESS = "compare addresses"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
+class Dialect(NamedTuple):
     """The switches. The defaults are keepalived 2.2.7's."""
 
     name: str
@@ -115,14 +114,13 @@ KEEPALIVED_2_2_7 = Dialect(
     unicast_ends_with_interface=True,
     vmac_source_is_read_once=True,
 )
-KEEPALIVED_2_2_4 = replace(
-    KEEPALIVED_2_2_7, name="keepalived-2.2.4", unicast_needs_interface=False, strict_excludes_unicast=True
+KEEPALIVED_2_2_4 = KEEPALIVED_2_2_7._replace(
+    name="keepalived-2.2.4", unicast_needs_interface=False, strict_excludes_unicast=True
 )
-KEEPALIVED_2_0_20 = replace(
-    KEEPALIVED_2_2_4, name="keepalived-2.0.20", missing_source_is_fault=False, vmac_source_is_read_once=False
+KEEPALIVED_2_0_20 = KEEPALIVED_2_2_4._replace(
+    name="keepalived-2.0.20", missing_source_is_fault=False, vmac_source_is_read_once=False
 )
-KEEPALIVED_2_2_8 = replace(
-    KEEPALIVED_2_2_7,
+KEEPALIVED_2_2_8 = KEEPALIVED_2_2_7._replace(
     name="keepalived-2.2.8",
     unicast_needs_interface=False,
     startup_delay_discards=True,
@@ -130,8 +128,7 @@ KEEPALIVED_2_2_8 = replace(
     has_v3_checksum_as_v2=True,
     has_no_virtual_ipaddress=True,
 )
-KEEPALIVED_2_3_3 = replace(
-    KEEPALIVED_2_2_8,
+KEEPALIVED_2_3_3 = KEEPALIVED_2_2_8._replace(
     name="keepalived-2.3.3",
     list_mismatch=ListMismatch.ACCEPT,
     padded_short_ok=True,
@@ -149,8 +146,8 @@ KEEPALIVED_2_3_3 = replace(
     vmac_source_is_read_once=False,
     reject_log_every_packet=False,
 )
-KEEPALIVED_2_3_4 = replace(KEEPALIVED_2_3_3, name="keepalived-2.3.4", ignores_equal_addresses=False)
-KEEPALIVED_2_4_3 = replace(KEEPALIVED_2_3_4, name="keepalived-2.4.3", strict_excludes_unicast=True)
+KEEPALIVED_2_3_4 = KEEPALIVED_2_3_3._replace(name="keepalived-2.3.4", ignores_equal_addresses=False)
+KEEPALIVED_2_4_3 = KEEPALIVED_2_3_4._replace(name="keepalived-2.4.3", strict_excludes_unicast=True)
 RFC9568 = Dialect(
     name="rfc9568",
     default_version=3,
@@ -181,11 +178,12 @@ RFC9568 = Dialect(
     always_vmac=True,
     missing_source_is_fault=False,
 )
-RFC9568_LITERAL = replace(  # §6.4.3 and no word beyond: two with one address answer each other without end
-    RFC9568, name="rfc9568-literal", own_source_dropped=False, answers_own_source=True
+RFC9568_LITERAL = (
+    RFC9568._replace(  # §6.4.3 and no word beyond: two with one address answer each other without end
+        name="rfc9568-literal", own_source_dropped=False, answers_own_source=True
+    )
 )
-RFC5798 = replace(
-    RFC9568,
+RFC5798 = RFC9568._replace(
     name="rfc5798",
     zero_count_rejected=False,
     zero_interval_rejected=False,
@@ -194,15 +192,13 @@ RFC5798 = replace(
     answers_lower_advert=False,
     owner_conflict=OwnerConflict.DISCARD,
 )
-RFC3768 = replace(
-    RFC5798,
+RFC3768 = RFC5798._replace(
     name="rfc3768",
     default_version=2,
     list_mismatch=ListMismatch.REJECT_UNLESS_OWNER,
     garp_target_is_sender_mac=False,
 )
-FRR_8_4 = replace(
-    RFC5798,
+FRR_8_4 = RFC5798._replace(
     name="frr-8.4",
     padded_short_ok=False,
     skew_rounding=SkewRounding.CENTISECONDS,
@@ -232,8 +228,7 @@ DEFAULT_DIALECT = KEEPALIVED_2_2_7
 
 def hardened(dialect: Dialect) -> Dialect:
     """The same for `vrrpsim live`: what is rejected silences no master (FSM-35), what went comes back."""
-    return replace(
-        dialect,
+    return dialect._replace(
         rejected_restarts_advert_timer=False,
         unicast_ends_with_interface=False,
         vmac_source_is_read_once=False,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
 from .configuration import GROUP4, SECOND_NS, Address, Authentication, AuthType, ChecksumMode, InstanceConfig
 from .dialect import Checksum, Dialect
@@ -92,8 +93,7 @@ _COUNTERS = {
 } | {Reject.UNICAST_MULTICAST_MISMATCH: Reject.ADDR_LIST_ERR.value}
 
 
-@dataclass(frozen=True, slots=True)
-class DecodeError:
+class DecodeError(NamedTuple):
     """A packet that must not reach the state machine, or (in `Accepted.notes`) something worth a log line."""
 
     reason: Reject

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -412,7 +412,7 @@ def _states(lane: Lane, points: Sequence[tuple[int, int, str]]) -> DrawnLane:
         for each in priorities:
             start_ns, end_ns = max(state.start_ns, each.start_ns), min(state.end_ns, each.end_ns)
             if start_ns < end_ns:  # an invisible bar that holds the text of a priority
-                held = replace(state, start_ns=start_ns, end_ns=end_ns)
+                held = state._replace(start_ns=start_ns, end_ns=end_ns)
                 bars.append(Bar(held, "", (f"{state.what} {each.what}", each.what)))
             if each.start_ns and start_ns == each.start_ns < end_ns:
                 marks.append(each.start_ns)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from vrrpsim.measure.ownership import Ownership
@@ -24,8 +23,7 @@ BAD = ("several", "nobody", "silent")
 TONES = 6  # nodes that can be told apart by colour
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(NamedTuple):
     """Something that held from one instant to another, in ns; `why` says how it came, `tone` how it looks."""
 
     start_ns: int
@@ -48,7 +46,7 @@ def lanes(scenario: Scenario, trace: Trace, result: Result) -> list[Lane]:
     """Return a lane for each instance, address (those alike are one), what notify scripts say, and client."""
     tones = node_tones(scenario)
     states = [
-        Lane("states", " ".join(key), key, [replace(each, tone=each.what) for each in found])
+        Lane("states", " ".join(key), key, [each._replace(tone=each.what) for each in found])
         for key, found in state_slices(scenario, trace).items()
     ]
     owners = [
@@ -71,7 +69,7 @@ def _notified(scenario: Scenario, trace: Trace, tones: dict[str, str]) -> Iterat
         alike.setdefault(tuple(steps), []).append(address)
     for line, addresses in alike.items():
         found = slices(((at_ns, node or NOBODY, "by notify") for at_ns, node in line), trace.end_ns)
-        shown = [replace(each, tone=tones.get(each.what, "before")) for each in found]
+        shown = [each._replace(tone=tones.get(each.what, "before")) for each in found]
         label = f"told {addresses[0]}" + (f" +{len(addresses) - 1}" if len(addresses) > 1 else "")
         yield Lane("owners", label, ("told", addresses[0]), shown)
 
@@ -86,13 +84,13 @@ def _owned(each: Slice, tones: dict[str, str]) -> Slice:
         tone = "nobody" if each.start_ns else "before"  # the first election is no fault
     else:
         tone = "several" if " + " in each.what else tones.get(each.what, "other")
-    return replace(each, tone=tone)
+    return each._replace(tone=tone)
 
 
 def _answered(each: Slice, tones: dict[str, str]) -> Slice:
     if node := answering(each.what):
-        return replace(each, tone=tones.get(node, "other"))
-    return replace(each, tone="silent" if each.what == SILENT else "before")
+        return each._replace(tone=tones.get(node, "other"))
+    return each._replace(tone="silent" if each.what == SILENT else "before")
 
 
 def answering(what: str) -> str:

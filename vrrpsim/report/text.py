@@ -10,9 +10,9 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from textwrap import wrap
+from typing import NamedTuple
 
 from vrrpsim.measure.causes import Cause, causes
 from vrrpsim.measure.expectations import SINGLE_RUN, Verdict
@@ -63,8 +63,7 @@ COLOURS = {"ok": 32, "passed": 32, "shown": 33, "FAIL": 31, "failed": 31, "unkno
 OK_WORDS = {True: "ok", False: "FAIL", None: "unknown"}  # of an expectation
 
 
-@dataclass(frozen=True, slots=True)
-class Terminal:
+class Terminal(NamedTuple):
     """How text may look: columns, whether more than ASCII, whether coloured."""
 
     width: int = 80
@@ -159,8 +158,7 @@ def harm_shown(result: Result) -> str:
 # --- story ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class StoryLine:
+class StoryLine(NamedTuple):
     """One sentence of the story."""
 
     at_ns: int

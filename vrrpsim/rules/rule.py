@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 SITE = "https://vrrpsim.readthedocs.io/en/latest"
 
@@ -29,8 +29,7 @@ RAN = "keepalived 2.2.7, run"
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One thing that can be wrong.
 
     `why` is one sentence: what happens if nothing is done. `bad` is a smallest input that has the finding,

@@ -64,8 +64,7 @@ class Partition(NamedTuple):
     one_way: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Impairment:
+class Impairment(NamedTuple):
     """What a segment, a cable or one interface does to frames on top of what the segment does always.
 
     None where the event says nothing. Fractions are 0..1, `burst` is the mean number of frames lost in
@@ -114,8 +113,7 @@ class SetPriority(NamedTuple):
     priority: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InjectedAdvert:
+class InjectedAdvert(NamedTuple):
     """A foreign or forged advert. `source` None: an address of the segment that nobody has.
 
     `sequence`: its number where `auth_type` is ah; what was heard before is refused.

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from vrrpsim.protocol.configuration import Address as Address
 from vrrpsim.protocol.configuration import RouterConfig
@@ -62,8 +62,7 @@ PROCESS_STARTUP = Distribution.fixed(50_000_000)  # 50 ms: HAProxy (groundtruth 
 LINUX_REACHABLE = Distribution.uniform(15 * SECOND_NS, 45 * SECOND_NS)  # base_reachable_time 30 s
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
+class Segment(NamedTuple):
     """A shared L2 domain; the values hold for each frame on its way from one interface to another.
 
     `second`: its other subnet where it carries IPv4 and IPv6.
@@ -85,8 +84,7 @@ class Segment:
         return next((each for each in both if each is not None and each.version == family), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Snooping:
+class Snooping(NamedTuple):
     """IGMP and MLD snooping: frames to a group go only to where a member has reported (RFC 4541)."""
 
     querier: Literal["none", "self"] = "none"
@@ -94,8 +92,7 @@ class Snooping:
     membership_ns: int = MEMBERSHIP_NS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Switch:
+class Switch(NamedTuple):
     """A switch, which cables lead to; it learns MACs and forgets them when it has no power."""
 
     mac_age_ns: int = MAC_AGE_NS
@@ -106,8 +103,7 @@ class Switch:
     igmp_snooping: Snooping | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cable:
+class Cable(NamedTuple):
     """A cable from a switch to another one, to a card ("lb1/eth0") or to a client; alike both ways."""
 
     ends: tuple[str, str]
@@ -128,8 +124,7 @@ class Cable:
         return not self.segments or segment in self.segments
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interface:
+class Interface(NamedTuple):
     """One network interface of a node."""
 
     segment: str
@@ -137,8 +132,7 @@ class Interface:
     mac: str | None = None  # aa:bb:cc:dd:ee:ff in lower case
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
+class Process(NamedTuple):
     """A process on a node that clients and checks can see."""
 
     serves: tuple[str, ...] = ()  # "80/tcp"
@@ -146,8 +140,7 @@ class Process:
     starts_up: Distribution = PROCESS_STARTUP  # from its start until it serves
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(NamedTuple):
     """What a check really looks at: a process exists, a port of the node serves, or somebody else answers."""
 
     process: str | None = None
@@ -168,16 +161,14 @@ class Keepalived:
     changed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stalls:
+class Stalls(NamedTuple):
     """Moments in which a node does nothing: one `every` so long, each `lasts` so long."""
 
     every: Distribution
     lasts: Distribution
 
 
-@dataclass(frozen=True, slots=True)
-class HostLatency:
+class HostLatency(NamedTuple):
     """How unpunctual a node's timers are. `drift` and `stalls` only where the kind is custom."""
 
     kind: Literal["none", "default", "custom"] = "default"
@@ -185,8 +176,7 @@ class HostLatency:
     stalls: Stalls | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbours:
+class Neighbours(NamedTuple):
     """The personality of an ARP/ND cache.
 
     `lifetime` None is Linux's state machine with `reachable`; else entries expire after `lifetime`.
@@ -221,8 +211,7 @@ class Node:
     gateway: Address | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
+class Client(NamedTuple):
     """Somebody who asks `target` every `every_ns`, in an open loop, and waits `timeout_ns`.
 
     `via`: the target is behind this address, which forwards.
@@ -253,8 +242,7 @@ class Bound:
     place: Place | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Owns:
+class Owns(NamedTuple):
     """Who alone must own `address` ("": every address) at an instant in ns."""
 
     at: int | Literal["end"]
@@ -262,8 +250,7 @@ class Owns:
     address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Expect:
+class Expect(NamedTuple):
     """What the run must show."""
 
     owner: tuple[Owns, ...] = ()  # in order of time

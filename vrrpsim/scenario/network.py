@@ -7,10 +7,9 @@ node's `interface` and the `cable`, and say of it what the scenario file would: 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .model import Cable, Scenario, Segment, Switch
+from .model import Cable, Scenario, Segment, Snooping, Switch
 from .quantities import Distribution, exact_duration
 
 if TYPE_CHECKING:
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 OF_A_NODE = "eth0"  # the interface of an edge that names none
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(NamedTuple):
     """Switches and cables in the words of a scenario file."""
 
     switches: Mapping[str, Any]
@@ -125,24 +123,24 @@ _WORDS = {"mac_age_ns": "mac_age", "forward_delay_ns": "forward_delay", "members
 
 
 def _words_of(model: type[Switch | Cable]) -> list[str]:
-    return [_WORDS.get(each.name, each.name) for each in fields(model)]
+    return [_WORDS.get(name, name) for name in model._fields]
 
 
 def _said(model: Any) -> dict[str, Any]:
     """What a file says of a switch or a cable beside its ends and its name: what is not so anyway."""
     found = {}
-    for each in fields(model):
-        value = getattr(model, each.name)
-        if each.name not in ("ends", "name") and value != each.default:
-            found[_WORDS.get(each.name, each.name)] = (
+    for name, usual in model._field_defaults.items():
+        value = getattr(model, name)
+        if name != "name" and value != usual:
+            found[_WORDS.get(name, name)] = (
                 value.to_yaml()
                 if isinstance(value, Distribution)
                 else exact_duration(value)
-                if each.name in _WORDS
+                if name in _WORDS
+                else _said(value)
+                if isinstance(value, Snooping)
                 else list(value)
                 if isinstance(value, tuple)
-                else _said(value)
-                if is_dataclass(value)
                 else value
             )
     return found

@@ -7,7 +7,7 @@ no file says is invented. Each guess leaves a remark at the path of what it made
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from vrrpsim.findings import Finding, Place
 from vrrpsim.keepalived.lint import lint
@@ -76,7 +76,7 @@ def deduce(machines: Sequence[SourceNode], dialect: Dialect, binds: Sequence[Bin
         if machine.compiled.config
     }
     clients = {
-        name: replace(client, address=numberings[client.segment].stranger(client.target[0]))
+        name: client._replace(address=numberings[client.segment].stranger(client.target[0]))
         for name, client in clients_of(machines, segment_of, processes, process_of, remarks, binds).items()
     }
     own = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from vrrpsim.keepalived.arguments import Line, not_a_name
@@ -100,7 +99,7 @@ def inner(name: str, row: Keyword) -> Keyword:
         assert row.handle is not None
         row.handle(line, getattr(target, name))
 
-    return replace(row, handle=handle, field="")
+    return row._replace(handle=handle, field="")
 
 
 def notify(kind: str) -> Keyword:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -138,13 +137,13 @@ def add_route(line: Line, draft: ParsedInstance) -> None:
         line.say(
             "VRRP347", f"the route {line.keyword} names no interface of its own, so none is watched for it"
         )
-        route = replace(route, interfaces=())
+        route = route._replace(interfaces=())
     draft.routes.append(route)
 
 
 def add_rule(line: Line, draft: ParsedInstance) -> None:
     """Add one line of `virtual_rules`: the interfaces behind `iif` and `oif` count unless `no_track`."""
-    draft.routes.append(replace(_virtual_route(line, ("iif", "oif")), is_rule=True))
+    draft.routes.append(_virtual_route(line, ("iif", "oif"))._replace(is_rule=True))
 
 
 def _virtual_route(line: Line, names: tuple[str, ...]) -> VirtualRoute:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from vrrpsim.findings import Finding
 from vrrpsim.keepalived.arguments import short_s
@@ -277,7 +276,7 @@ ROOT: Table = {  # those with `inline` in this order: definitions before uses
         closes=trackers.close_process,
         inline="vrrp_track_processes",
     ),
-    "track_file": replace(_FILE_BLOCK, inline="track_files"),
+    "track_file": _FILE_BLOCK._replace(inline="track_files"),
     "vrrp_track_file": _FILE_BLOCK,
     "bfd_instance": Keyword(
         opens=trackers.open_bfd, table=BFD_INSTANCE, closes=trackers.close_bfd, inline="bfd_instances"
@@ -287,8 +286,8 @@ ROOT: Table = {  # those with `inline` in this order: definitions before uses
     ),
     "vrrp_sync_group": Keyword(opens=blocks.open_group, table=GROUP, inline="vrrp_sync_groups"),
     "vrrp_instance": Keyword(opens=instance.open_instance, table=INSTANCE, inline="vrrp_instances"),
-    "interface_up_down_delays": replace(
-        entries(LINES, blocks.interface_delay), inline="interface_up_down_delays"
+    "interface_up_down_delays": entries(LINES, blocks.interface_delay)._replace(
+        inline="interface_up_down_delays"
     ),
     **dict.fromkeys(("virtual_server", "virtual_server_group", "SSL"), _OTHER_SUBSYSTEM),
     **host(

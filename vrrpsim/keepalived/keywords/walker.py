@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from vrrpsim.findings import Finding, did_you_mean
 from vrrpsim.keepalived.arguments import Line, MissingParameterError
@@ -43,8 +43,7 @@ class Takes(Enum):
     NAMES = "names"  # a value block in which every word is an entry
 
 
-@dataclass(frozen=True, slots=True)
-class Keyword:
+class Keyword(NamedTuple):
     """What follows a keyword: a value, a block of keywords (`table`), of entries, or one to skip.
 
     This row is all there is to know of it: the compiler, YAML and its JSON Schema read the same.

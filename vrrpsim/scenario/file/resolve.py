@@ -146,7 +146,7 @@ class Resolver:
             )
             if interface.mac:
                 self._claim(self.macs, interface.mac, (*where, "mac"))
-            interfaces[label] = replace(interface, addresses=addresses)
+            interfaces[label] = interface._replace(addresses=addresses)
         for state, effects in node.notify.does.items() if node.notify else ():
             for number, (_, process) in enumerate(effects):
                 if process not in node.processes and not self.is_damaged(*path, "processes"):
@@ -194,7 +194,7 @@ class Resolver:
         segment = self._segment(client.segment, path)
         if client.address is None:
             return client
-        return replace(client, address=self._address(client.address, segment, (*path, "address")))
+        return client._replace(address=self._address(client.address, segment, (*path, "address")))
 
     def _check_targets(self, nodes: dict[str, Node], clients: dict[str, Client]) -> None:
         """Warn of clients that ask an address nobody can have."""

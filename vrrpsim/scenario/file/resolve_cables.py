@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from vrrpsim.findings import did_you_mean
@@ -65,7 +64,7 @@ class _Cables:
         cards = [end for end in cable.ends if end not in self.switches]
         name = cable.name or (cards[0] if cards and "/" in cards[0] else f"{one}-{other}")
         self._name(name, path)
-        return replace(cable, name=name)
+        return cable._replace(name=name)
 
     def _end(self, end: str, path: Keys) -> None:
         if end in self.switches:
