@@ -61,6 +61,8 @@ def compiled(root: Path, out: Path, only: Sequence[str] = ()) -> list[Path]:
                 debug_level="0",
                 target_dir=str(out / "c"),
             )
+            for extension in extensions if os.name == "posix" else ():
+                extension.extra_compile_args.append("-fvisibility=hidden")  # calls within it go nowhere else
             command = build_ext(Distribution({"name": "vrrpsim", "ext_modules": extensions}))
             command.build_lib, command.build_temp = str(out / "lib"), str(out / "o")
             command.ensure_finalized()

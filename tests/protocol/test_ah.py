@@ -22,7 +22,7 @@ from vrrpsim.protocol.configuration import (
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT, RFC3768
 from vrrpsim.protocol.fsm import State
 from vrrpsim.protocol.outputs import AdvertDropped, Log, SendAdvert
-from vrrpsim.protocol.packet import Reject
+from vrrpsim.protocol.packet import Datagram, Reject
 from vrrpsim.protocol.router import Host, VrrpRouter
 
 SECOND_NS = 1_000_000_000
@@ -69,7 +69,7 @@ def resummed(message):
 
 def hear(made, packet, now_ns=SECOND_NS):
     source = ip_address(packet[12:16])
-    return made.receive("eth0", source, GROUP4, packet[8], message_of(packet), now_ns, packet)
+    return made.receive("eth0", Datagram(source, GROUP4, packet[8], message_of(packet), packet), now_ns)
 
 
 def why(outputs):
@@ -225,7 +225,7 @@ def test_peers_share_a_number():
 def test_each_protocol_has_its_own_listeners():
     """A message without a header is not heard, nor a sealed one where nobody asked for it: not a word."""
     message = message_of(packet_of(1))
-    assert list(router().receive("eth0", THEIRS, GROUP4, 255, message, SECOND_NS)) == []
+    assert list(router().receive("eth0", Datagram(THEIRS, GROUP4, 255, message), SECOND_NS)) == []
     plain = router(dialect=RFC3768)
     assert list(hear(plain, packet_of(1))) == []
 

@@ -42,7 +42,7 @@ from vrrpsim.protocol.configuration import (
 from vrrpsim.protocol.dialect import DIALECTS, KEEPALIVED_2_2_7, KEEPALIVED_2_3_3, RFC5798, Dialect
 from vrrpsim.protocol.fsm import NEVER_NS, InstanceRules, State, transition
 from vrrpsim.protocol.outputs import AddAddresses, Output, RunScript, SendAdvert, SendGratuitous, StateChanged
-from vrrpsim.protocol.packet import Advertisement
+from vrrpsim.protocol.packet import Advertisement, Datagram
 from vrrpsim.protocol.router import VrrpRouter
 
 FAR_NS = (1 << 53) + 1_234_567  # an epoch at which floats lose nanoseconds
@@ -222,7 +222,7 @@ def apply(router: VrrpRouter, what: tuple[Any, ...], runs: list[int], now_ns: in
         case ("hear", name, priority, number):
             return hear(router, priority, now_ns, number, name) if name in router.instances else []
         case ("junk", data):
-            return list(router.receive("eth0", address(3), GROUP, 255, data, now_ns))
+            return list(router.receive("eth0", Datagram(address(3), GROUP, 255, data), now_ns))
         case ("script", back, code) if len(runs) > back:
             return router.script_finished(runs[-1 - back], code, None if code is not None else 9, now_ns)
         case ("interface", name, up):
@@ -484,7 +484,7 @@ def test_a_damaged_advert_moves_no_backup(spoken, priority, damage):
     if damage != "ttl":
         data[damage // 8 % len(data)] ^= 1 << damage % 8
     ttl = 254 if damage == "ttl" else 255
-    outputs = router.receive("eth0", address(2), GROUP, ttl, bytes(data), now_ns + 500 * MS_NS)
+    outputs = router.receive("eth0", Datagram(address(2), GROUP, ttl, bytes(data)), now_ns + 500 * MS_NS)
     assert (before, router.state_of("VI")) == (State.BACKUP, State.BACKUP)
     assert router.next_deadline_ns() == deadline_ns
     assert not [each for each in outputs if isinstance(each, (SendAdvert, AddAddresses))]
@@ -518,5 +518,7 @@ def test_a_storm_of_foreign_adverts_is_answered_once_each():
     router = started(router_config(instance()))
     router.advance(4 * SECOND_NS)
     data = payload(instance(), 50, address(2))
-    answers = [router.receive("eth0", address(2), GROUP, 255, data, 4 * SECOND_NS + n) for n in range(100)]
+    answers = [
+        router.receive("eth0", Datagram(address(2), GROUP, 255, data), 4 * SECOND_NS + n) for n in range(100)
+    ]
     assert sum(isinstance(output, SendAdvert) for outputs in answers for output in outputs) == 100

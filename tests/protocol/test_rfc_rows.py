@@ -27,7 +27,7 @@ from vrrpsim.protocol.fsm import (
     transition,
 )
 from vrrpsim.protocol.outputs import AddAddresses, RemoveAddresses, SendAdvert, SendGratuitous
-from vrrpsim.protocol.packet import Advertisement, Reject
+from vrrpsim.protocol.packet import Advertisement, Datagram, Reject
 
 NOW = 100 * SECOND_NS
 CENTI_NS = SECOND_NS // 100
@@ -270,7 +270,7 @@ def test_an_owner_that_hears_another_owner(dialect, notices):  # EID 8298
         data = payload(config, 255, address(number))
         if dialect is RFC9568:  # its checksum covers the message only
             data = bytes(_message_checksum(data))
-        router.receive("eth0", address(number), config.multicast_group, 255, data, SECOND_NS)
+        router.receive("eth0", Datagram(address(number), config.multicast_group, 255, data), SECOND_NS)
         assert router.state_of("VI") is state
     assert (router.instances["VI"].received == 2) is notices
 

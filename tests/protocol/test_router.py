@@ -54,7 +54,7 @@ from vrrpsim.protocol.outputs import (
     SendGratuitous,
     StateChanged,
 )
-from vrrpsim.protocol.packet import Reject
+from vrrpsim.protocol.packet import Datagram, Reject
 from vrrpsim.protocol.router import NOTHING, VrrpRouter
 from vrrpsim.protocol.timer_queue import TimerQueue
 
@@ -250,7 +250,7 @@ def test_a_reload_that_drops_a_failing_tracker_ends_the_fault():
 
 def test_a_short_packet_is_logged():
     router = started(router_config(instance()))
-    outputs = router.receive("eth0", address(2), GROUP, 255, b"\x21\x33\x64", 5)
+    outputs = router.receive("eth0", Datagram(address(2), GROUP, 255, b"\x21\x33\x64"), 5)
     assert [str(output) for output in outputs] == ["IPv4 VRRP packet too short - 3 bytes"]
 
 
@@ -259,9 +259,12 @@ def test_an_unknown_vrid_is_silent(logged):
     config = instance()
     router = started(router_config(config, log_unknown_vrids=logged))
     data = payload(config._replace(vrid=99), 200, address(2))
-    outputs = router.receive("eth0", address(2), GROUP, 255, data, 5)
+    outputs = router.receive("eth0", Datagram(address(2), GROUP, 255, data), 5)
     assert [type(output) for output in outputs] == ([Log] if logged else [])
-    assert list(router.receive("eth1", address(2), GROUP, 255, payload(config, 1, address(2)), 5))[1:] == []
+    assert (
+        list(router.receive("eth1", Datagram(address(2), GROUP, 255, payload(config, 1, address(2))), 5))[1:]
+        == []
+    )
     assert router.instances["VI"].received == 0
 
 
@@ -273,7 +276,7 @@ def test_a_duplicate_vrid_is_picked_by_the_last_sender_then_by_the_peer_list():
 
     def counts(number: int) -> tuple[int, int]:
         data = payload(twins[0], 200, address(number))
-        router.receive("eth0", address(number), address(1), 255, data, SECOND_NS)
+        router.receive("eth0", Datagram(address(number), address(1), 255, data), SECOND_NS)
         return router.instances["A"].received, router.instances["B"].received
 
     assert counts(3) == (0, 1)
@@ -314,7 +317,7 @@ def test_K1_from_2_3_3_another_address_list_is_accepted_and_counted_each_time():
     data = payload(router.config.instances[0], 200, address(2), addresses=(VIP2.address,))
     source = address(2)
     for second in range(1, 6):
-        router.receive("eth0", source, GROUP, 255, data, second * SECOND_NS)
+        router.receive("eth0", Datagram(source, GROUP, 255, data), second * SECOND_NS)
     assert router.instances["VI"].counters == {"addr_list_err": 5}
     assert router.instances["VI"].received == 5
 
@@ -359,9 +362,9 @@ def test_the_same_advert_again_costs_a_look_up():
     router = started(router_config(instance()))
     source, data = address(2), payload(instance(), 200, address(2))
     for second in (1, 2, 3):
-        answer = router.receive("eth0", source, GROUP, 255, data, second * SECOND_NS)
+        answer = router.receive("eth0", Datagram(source, GROUP, 255, data), second * SECOND_NS)
     assert answer is NOTHING
-    assert router.instances["VI"].memo_payload is data
+    assert router.instances["VI"].memo.payload is data
     assert router.instances["VI"].received == 3
 
 
@@ -369,8 +372,8 @@ def test_the_memo_minds_the_destination():
     router = started(router_config(instance()))
     source, data = address(2), payload(instance(), 200, address(2))
     for second in (1, 2, 3):
-        router.receive("eth0", source, GROUP, 255, data, second * SECOND_NS)
-    outputs = router.receive("eth0", source, address(1), 255, data, 4 * SECOND_NS)
+        router.receive("eth0", Datagram(source, GROUP, 255, data), second * SECOND_NS)
+    outputs = router.receive("eth0", Datagram(source, address(1), 255, data), 4 * SECOND_NS)
     assert [output.reason for output in kinds(list(outputs), AdvertDropped)] == [
         Reject.UNICAST_MULTICAST_MISMATCH
     ]
@@ -381,7 +384,7 @@ def test_the_memo_does_not_stop_the_preempt_clock():
     router = started(router_config(instance(preempt_delay_ns=3 * SECOND_NS)))
     source, data = address(2), payload(instance(), 50, address(2))
     for second in range(1, 7):
-        router.receive("eth0", source, GROUP, 255, data, second * SECOND_NS)
+        router.receive("eth0", Datagram(source, GROUP, 255, data), second * SECOND_NS)
     assert router.instances["VI"].timer.at_ns == 3 * SECOND_NS + MDI_100  # clock from 1 s to 4 s
 
 
@@ -435,7 +438,7 @@ def test_the_memo_cannot_be_seen(case, delay_ns, events):
             if whim == 0:
                 outputs += router.set_priority("VI", 90 + which, now_ns)
             outputs += router.receive(
-                "eth0", SOURCES[source], DESTINATIONS[destination], ttl, payloads[which], now_ns
+                "eth0", Datagram(SOURCES[source], DESTINATIONS[destination], ttl, payloads[which]), now_ns
             )
             one = router.instances["VI"]
             answers.append(
@@ -456,7 +459,7 @@ def test_a_note_is_counted_for_every_advert():
     router = started(router_config(instance(version=3)), KEEPALIVED_2_3_3)
     data = payload(instance(version=3), 200, address(2), interval_wire=50)
     for millisecond in range(1, 6):
-        router.receive("eth0", address(2), GROUP, 255, data, millisecond * MS_NS)
+        router.receive("eth0", Datagram(address(2), GROUP, 255, data), millisecond * MS_NS)
     assert router.instances["VI"].counters["advert_interval_mismatch"] == 5
 
 
@@ -480,8 +483,7 @@ def test_the_timer_queue_never_wakes_late_and_never_twice(moves):
         assert queue.wake_ns() <= min(due.values())
         if passes:
             now_ns += 7
-            while (timer := queue.pop_due(now_ns)) is not None:
-                timer.fire(now_ns)
+            queue.serve(now_ns, now_ns)
             expected = sorted((at_ns, number) for number, at_ns in due.items() if at_ns <= now_ns)
             assert fired == [(number, now_ns) for _, number in expected]
             fired.clear()

@@ -25,7 +25,7 @@ from vrrpsim.protocol.outputs import (
     SendAdvert,
     StateChanged,
 )
-from vrrpsim.protocol.packet import Advertisement, checksum_form, encode
+from vrrpsim.protocol.packet import Advertisement, Datagram, checksum_form, encode
 from vrrpsim.protocol.router import Host, VrrpRouter
 
 MS_NS = 1_000_000
@@ -89,7 +89,7 @@ def hear(
     """Let the router hear an advert of node `number` for one of its instances."""
     config = router.instances[name].config
     data = payload(config, priority, address(number), **fields)
-    return list(router.receive(config.interface, address(number), GROUP, 255, data, now_ns))
+    return list(router.receive(config.interface, Datagram(address(number), GROUP, 255, data), now_ns))
 
 
 def kinds(outputs: list[Output], *wanted: type) -> list[Output]:
@@ -197,10 +197,7 @@ class Wire:
                     receiver,
                     router.receive(
                         advert.interface,
-                        advert.source,
-                        advert.destination,
-                        advert.ttl,
-                        advert.payload,
+                        Datagram(advert.source, advert.destination, advert.ttl, advert.payload),
                         self.now_ns,
                     ),
                 )

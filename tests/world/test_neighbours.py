@@ -450,5 +450,5 @@ def test_without_a_virtual_mac_the_card_shows() -> None:
     made.run()
     card = port(made, "lb1").mac
     assert {frame.src_mac for _, frame in tap.adverts("lb1:eth0")} == {card}
-    assert all(frame.destination == GROUP for _, frame in tap.adverts("lb1:eth0"))
+    assert all(frame.datagram.destination == GROUP for _, frame in tap.adverts("lb1:eth0"))
     assert {record.mac for record in records(made, Gratuitous)} == {card.hex(":")}

@@ -223,7 +223,7 @@ def test_corrupt() -> None:
     send_every(made, "a", 10 * MS, [advert(port(made, "a")) for _ in range(400)])
     port(made, "a").transmit(arp(made, "a"))
     made.calendar.run(100 * S)
-    payloads = [frame.payload for _, frame in b.heard]  # type: ignore[attr-defined]
+    payloads = [frame.datagram.payload for _, frame in b.heard]  # type: ignore[attr-defined]
     assert len(payloads) == 400
     assert {sum(byte.bit_count() for byte in payload) for payload in payloads} == {1}
     assert len(set(payloads)) > 140  # of the 160 bits of 20 octets
@@ -239,7 +239,7 @@ def test_corrupt_twice_does_not_undo_itself() -> None:
     impair(made, "two", corrupt=1.0)
     send_every(made, "a", 10 * MS, [advert(port(made, "a")) for _ in range(100)])
     made.calendar.run(100 * S)
-    flips = [sum(byte.bit_count() for byte in frame.payload) for _, frame in b.heard]  # type: ignore[attr-defined]
+    flips = [sum(byte.bit_count() for byte in frame.datagram.payload) for _, frame in b.heard]  # type: ignore[attr-defined]
     assert sum(flips) > 190
 
 

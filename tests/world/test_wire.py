@@ -71,8 +71,8 @@ def test_our_readers_read_what_the_frame_says(case: str) -> None:
             read = decode_ipv4 if outer.ethertype == ETHERTYPE_IPV4 else decode_ipv6
             packet = read(outer.payload)
             assert packet is not None
-            assert (packet.source, packet.destination) == (frame.source, frame.destination)
-            assert (packet.protocol, packet.ttl, packet.payload) == (112, 255, frame.payload)
+            assert (packet.source, packet.destination) == (frame.datagram.source, frame.datagram.destination)
+            assert (packet.protocol, packet.ttl, packet.payload) == (112, 255, frame.datagram.payload)
             assert packet.identification in (0, number)
         elif outer.ethertype == ETHERTYPE_ARP:
             assert outer.dst_mac == frame.dst_mac
@@ -171,6 +171,6 @@ def test_tshark_finds_nothing_wrong(case: str, tmp_path: Path) -> None:
         assert row["_ws.expert.message"] == "", (row, wire.hex())
         assert row["frame.protocols"].endswith(("vrrp", "arp", "icmpv6"))
         if isinstance(frame, VrrpFrame):
-            assert row["vrrp.prio"] == str(frame.payload[2])
+            assert row["vrrp.prio"] == str(frame.datagram.payload[2])
             assert row["vrrp.checksum.status"] in ("1", "Good")
     assert Counter(row["frame.protocols"].rpartition(":")[2] for row in rows).total() > 50

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vrrpsim.protocol.configuration import Address
+from vrrpsim.protocol.packet import Datagram
 from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.scenario.model import Interface, Neighbours, Node, Scenario, Segment
 from vrrpsim.scenario.quantities import Distribution
@@ -57,7 +58,7 @@ def port(world: World, name: str) -> Port:
 def advert(sender: Port, destination: Address = GROUP, payload: bytes = bytes(20)) -> VrrpFrame:
     """Bytes for protocol 112 from a card."""
     source = next(iter(sender.local))
-    return VrrpFrame(sender.mac, source, destination, 255, payload)
+    return VrrpFrame(sender.mac, Datagram(source, destination, 255, payload))
 
 
 class Ear:

@@ -25,7 +25,7 @@ from vrrpsim.protocol.outputs import (
     SendAdvert,
     SendGratuitous,
 )
-from vrrpsim.protocol.packet import HEADER_BYTES
+from vrrpsim.protocol.packet import HEADER_BYTES, Datagram
 from vrrpsim.protocol.router import NOTHING, Host, VrrpRouter
 from vrrpsim.recording import record_of
 from vrrpsim.trace import AddressChange, ProcessChange, Record
@@ -131,7 +131,7 @@ class LiveDaemon:
         """A datagram of protocol 112, without its IP header; of protocol 51 also as a whole."""
         router = self.router
         unheard = router.unheard
-        outputs = router.receive(interface, source, destination, ttl, payload, self._now(), packet)
+        outputs = router.receive(interface, Datagram(source, destination, ttl, payload, packet), self._now())
         if len(payload) < HEADER_BYTES:
             self.discarded["packet_too_short"] += 1
         elif router.unheard != unheard:

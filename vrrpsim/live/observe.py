@@ -16,7 +16,7 @@ from vrrpsim.protocol.configuration import Address, InstanceConfig, RouterConfig
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT, Dialect
 from vrrpsim.protocol.fsm import InstanceRules
 from vrrpsim.protocol.instances import association
-from vrrpsim.protocol.packet import REQUIRED_TTL, Advertisement, DecodeError, Reject, parse
+from vrrpsim.protocol.packet import REQUIRED_TTL, Advertisement, Datagram, DecodeError, Reject, parse
 from vrrpsim.protocol.reception import Reception, check_advert
 
 LATE = 1.5  # intervals
@@ -108,7 +108,7 @@ class Observer:
             lines.append(f"{interface}: foreign VRID {advert.vrid} from {source}")
         ours = self._own.get(router)
         if ours is not None:
-            problem = self._judged(ours, router, source, destination, ttl, payload, packet)
+            problem = self._judged(ours, router, Datagram(source, destination, ttl, payload, packet))
         else:
             wrong = destination.is_multicast and ttl != REQUIRED_TTL
             problem = DecodeError(Reject.IP_TTL_ERR, f"TTL {ttl}") if wrong else None
@@ -116,30 +116,17 @@ class Observer:
             return [*lines, *self._reject(interface, f"advert of {source} is rejected", problem)]
         return lines + self._note(router, source, advert, now_ns)
 
-    def _judged(
-        self,
-        ours: InstanceConfig,
-        router: OnWire,
-        source: Address,
-        destination: Address,
-        ttl: int,
-        payload: bytes,
-        packet: bytes,
-    ) -> DecodeError | None:
+    def _judged(self, ours: InstanceConfig, router: OnWire, datagram: Datagram) -> DecodeError | None:
         """What the instance would say as a backup."""
         verdict = check_advert(
             Reception(
-                payload,
+                datagram,
                 ours,
                 self._dialect,
-                source,
-                destination,
-                ttl,
                 own_source=None,
-                from_remembered_master=source == self.accounts[router].last,
+                from_remembered_master=datagram.source == self.accounts[router].last,
                 is_master=False,
                 old_unicast=False,
-                packet=packet,
                 association=self._associations[router],
             )
         )

@@ -47,20 +47,17 @@ class InstanceRules:
         """The locally configured Advertisement_Interval."""
         return self.config.advert_int_ns
 
-    def skew_ns(self, state: InstanceState) -> int:
-        """Skew_Time for the effective priority and the learned interval (§2.1)."""
-        return _skew_ns(
-            self.config.version, state.priority, state.master_adver_interval_ns, self.dialect.skew_rounding
-        )
+    def skew_ns(self, state: InstanceState, interval_ns: int | None = None) -> int:
+        """Skew_Time for the effective priority and the learned interval, or another one (§2.1)."""
+        interval_ns = state.master_adver_interval_ns if interval_ns is None else interval_ns
+        return _skew_ns(self.config.version, state.priority, interval_ns, self.dialect.skew_rounding)
 
-    def down_ns(self, state: InstanceState) -> int:
-        """Master_Down_Interval for the effective priority and the learned interval (§2.1)."""
+    def down_ns(self, state: InstanceState, interval_ns: int | None = None) -> int:
+        """Master_Down_Interval for the effective priority and the learned interval, or another one (§2.1)."""
+        config = self.config
+        interval_ns = state.master_adver_interval_ns if interval_ns is None else interval_ns
         return _down_ns(
-            self.config.version,
-            state.priority,
-            state.master_adver_interval_ns,
-            self.config.down_timer_adverts,
-            self.dialect.skew_rounding,
+            config.version, state.priority, interval_ns, config.down_timer_adverts, self.dialect.skew_rounding
         )
 
 
@@ -396,16 +393,21 @@ def _backup_hears(
         if now_ns < state.delay_until_ns and not rules.dialect.startup_delay_discards:
             deadline_ns = state.delay_until_ns + max(deadline_ns - now_ns, 0)  # FSM-9, quirk of 2.2.7
         return Step(kept._replace(master_address=source), deadline_ns, (log,))
-    accepted = state._replace(  # FSM-13
-        wants_master=False, master_address=source, master_priority=advert.priority
-    )
+    interval_ns = _learned_interval_ns(rules, state, advert)
+    down_ns = rules.down_ns(state, interval_ns)
+    if not rules.dialect.skew_recomputed_on_learning:  # RFC 5798 read literally keeps the old Skew_Time
+        down_ns += rules.skew_ns(state) - rules.skew_ns(state, interval_ns)
     logs: tuple[Log, ...] = ()
+    clock_ns = state.preempt_at_ns
     if config.preempt_delay_ns:
         clock_ns, logs = _preempt_clock(config, state, advert, now_ns)
-        accepted = accepted._replace(preempt_at_ns=clock_ns)
-    down_ns = _learn(rules, state, advert)
-    accepted = accepted._replace(
-        down_ns=down_ns, master_adver_interval_ns=_learned_interval_ns(rules, state, advert)
+    accepted = state._replace(  # FSM-13
+        wants_master=False,
+        master_address=source,
+        master_priority=advert.priority,
+        master_adver_interval_ns=interval_ns,
+        down_ns=down_ns,
+        preempt_at_ns=clock_ns,
     )
     return Step(accepted, _from_start(state, now_ns) + down_ns, logs)
 
@@ -741,14 +743,6 @@ def _restore_owner(rules: InstanceRules, state: InstanceState) -> InstanceState:
 def _learned_interval_ns(rules: InstanceRules, state: InstanceState, advert: Advertisement) -> int:
     """v3 learns the Master's interval, v2 keeps its own (§2.1)."""
     return advert.interval_ns if rules.config.version == 3 else state.master_adver_interval_ns
-
-
-def _learn(rules: InstanceRules, state: InstanceState, advert: Advertisement) -> int:
-    """Master_Down_Interval after learning; RFC 5798 read literally keeps the old Skew_Time."""
-    learned = state._replace(master_adver_interval_ns=_learned_interval_ns(rules, state, advert))
-    if rules.dialect.skew_recomputed_on_learning:
-        return rules.down_ns(learned)
-    return rules.down_ns(learned) - rules.skew_ns(learned) + rules.skew_ns(state)
 
 
 def _preempt_clock(

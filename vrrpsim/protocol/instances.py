@@ -15,7 +15,7 @@ from .configuration import Address, AuthType, ChecksumMode, GroupConfig, Instanc
 from .frames import virtual_mac
 from .fsm import State
 from .outputs import SendAdvert
-from .packet import Reject, effective_authentication
+from .packet import Datagram, Reject, effective_authentication
 from .reasons import Reason
 from .timer_queue import Timer
 
@@ -29,13 +29,10 @@ class Instance:
         "counters",
         "group",
         "last_advert_ns",
+        "memo",
         "memo_delay_ns",
-        "memo_destination",
         "memo_interface",
-        "memo_payload",
-        "memo_source",
         "memo_state",
-        "memo_ttl",
         "old_unicast",
         "owns_addresses",
         "received",
@@ -105,20 +102,14 @@ class Instance:
     def forget(self) -> None:
         """Drop the memo of the last accepted advert, and the rhythm."""
         self.rhythm_state: fsm.InstanceState | None = None
-        self.memo_payload = b""
+        self.memo: Datagram | None = None
         self.memo_interface = ""
-        self.memo_source: Address | None = None
-        self.memo_destination: Address | None = None
         self.memo_state: fsm.InstanceState | None = None
-        self.memo_ttl = self.memo_delay_ns = 0
+        self.memo_delay_ns = 0
 
-    def remember(
-        self, interface: str, source: Address, destination: Address, ttl: int, payload: bytes
-    ) -> None:
+    def remember(self, interface: str, datagram: Datagram) -> None:
         """Make the advert just accepted the memo: in this state it moves the deadline, no more."""
-        self.memo_interface = interface
-        self.memo_source, self.memo_destination, self.memo_ttl = source, destination, ttl
-        self.memo_payload = payload
+        self.memo, self.memo_interface = datagram, interface
         self.memo_state, self.memo_delay_ns = self.state, self.state.down_ns
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
@@ -91,6 +92,34 @@ _COUNTERS = {
         Reject.CHK_ERR,
     )
 } | {Reject.UNICAST_MULTICAST_MISMATCH: Reject.ADDR_LIST_ERR.value}
+
+
+class Datagram:
+    """What a socket of protocol 112 hears; `payload` starts with the version.
+
+    Of one of protocol 51, `packet` is all of it and `payload` what stands behind its header (ah.py).
+    """
+
+    __slots__ = ("destination", "packet", "payload", "source", "ttl")
+
+    def __init__(
+        self, source: Address, destination: Address, ttl: int, payload: bytes, packet: bytes = b""
+    ) -> None:
+        self.source = source
+        self.destination = destination
+        self.ttl = ttl
+        self.payload = payload
+        self.packet = packet
+
+    def is_like(self, other: Datagram) -> bool:
+        """The same octets from the same host to the same one."""
+        return (
+            self.payload == other.payload
+            and self.source == other.source
+            and self.destination == other.destination
+            and self.ttl == other.ttl
+            and self.packet == other.packet
+        )
 
 
 class DecodeError(NamedTuple):
@@ -184,8 +213,9 @@ def message_length(payload: bytes, family: int) -> int:
     return HEADER_BYTES + payload[3] * _ADDRESS_BYTES[family] + tail
 
 
+@lru_cache(maxsize=1024)
 def decode(payload: bytes, family: int) -> Advertisement:
-    """Read the fields of a message whose version and length are known to be right."""
+    """Read the fields of a message whose version and length are known to be right; the same octets once."""
     version, count, size = payload[0] >> 4, payload[3], _ADDRESS_BYTES[family]
     end = HEADER_BYTES + count * size
     build: Callable[[int], Address] = IPv4Address if family == 4 else IPv6Address

@@ -7,8 +7,6 @@ fails says why an advert is not accepted; the tables at the end are the orders.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 from .ah import SecurityAssociation
@@ -29,6 +27,7 @@ from .packet import (
     OLD_UNICAST_DESTINATION,
     REQUIRED_TTL,
     Advertisement,
+    Datagram,
     DecodeError,
     Reject,
     authentication_data,
@@ -59,49 +58,52 @@ class Accepted(NamedTuple):
     notes: tuple[DecodeError, ...] = ()
 
 
-@dataclass(frozen=True)
 class Reception:
     """A datagram at an instance, and all that decides what becomes of it.
 
     `own_source` is the primary address, `old_unicast` whether the instance computes checksums the old way
-    by now. `packet` is the whole IP packet where `payload` was behind an Authentication Header, and
-    `association` what the instance verifies it with: the one thing that a check moves (ah.py).
+    by now, `association` what it verifies an Authentication Header with: the one thing that a check moves.
     """
 
-    payload: bytes
-    config: InstanceConfig
-    dialect: Dialect
-    source: Address
-    destination: Address
-    ttl: int
-    own_source: Address | None
-    from_remembered_master: bool
-    is_master: bool
-    old_unicast: bool
-    packet: bytes = b""
-    association: SecurityAssociation | None = None
-
-    @property
-    def family(self) -> int:
-        """4 or 6."""
-        return self.config.family
+    def __init__(
+        self,
+        datagram: Datagram,
+        config: InstanceConfig,
+        dialect: Dialect,
+        *,
+        own_source: Address | None,
+        from_remembered_master: bool,
+        is_master: bool,
+        old_unicast: bool,
+        association: SecurityAssociation | None = None,
+    ) -> None:
+        self.source, self.destination = datagram.source, datagram.destination
+        self.ttl, self.payload, self.packet = datagram.ttl, datagram.payload, datagram.packet
+        self.config = config
+        self.dialect = dialect
+        self.family = config.family
+        self.own_source = own_source
+        self.from_remembered_master = from_remembered_master
+        self.is_master = is_master
+        self.old_unicast = old_unicast
+        self.association = association
 
     @property
     def version(self) -> int:
         """The packet's own version."""
         return self.payload[0] >> 4
 
-    @cached_property
+    @property
     def length(self) -> int:
         """The octets of the message, without padding behind it."""
         return message_length(self.payload, self.family)
 
-    @cached_property
+    @property
     def advert(self) -> Advertisement:
         """The message, once its version and length are known to be right."""
         return decode(self.payload, self.family)
 
-    @cached_property
+    @property
     def authentication(self) -> Authentication:
         """What the instance expects."""
         return effective_authentication(self.config, self.dialect)

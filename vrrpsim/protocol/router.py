@@ -41,7 +41,7 @@ from .outputs import (
     SendGratuitous,
     StateChanged,
 )
-from .packet import DecodeError
+from .packet import Datagram, DecodeError
 from .reasons import Reason
 from .reception import Reception, check_advert
 from .scripts import Script, Scripts
@@ -205,32 +205,23 @@ class VrrpRouter:
 
         A shell that models lateness says until when: what was due after `due_ns` has its turn later.
         """
-        timers = self._timers
-        if due_ns is None:
-            due_ns = now_ns
         if self._patience_ns < NEVER_NS:
             self._look_at_clock(now_ns)
-        while (timer := timers.pop_due(due_ns)) is not None:
-            timer.fire(now_ns)
+        self._timers.serve(now_ns if due_ns is None else due_ns, now_ns)
         outputs, self._out = self._out, []
         return outputs
 
     def receive(
         self,
         interface: str,
-        source: Address,
-        destination: Address,
-        ttl: int,
-        payload: bytes,
+        datagram: Datagram,
         now_ns: int,
-        packet: bytes = b"",
     ) -> list[Output] | tuple[Output, ...]:
-        """A datagram of protocol 112 arrived on the interface; `payload` starts with the version.
+        """A datagram arrived on the interface.
 
-        Of one of protocol 51, `packet` is all of it and `payload` what stands behind its header (ah.py).
         `NOTHING` itself also says that no deadline is earlier than before.
         """
-        instance = None if packet else self._recognised(interface, source, destination, ttl, payload)
+        instance = self._recognised(interface, datagram)
         if instance is not None:  # the same advert in the same state has the same answer, only later
             instance.hear_again(now_ns, 1)
             if instance.timer.at_ns < instance.timer.queued_ns:
@@ -241,13 +232,14 @@ class VrrpRouter:
             self._look_at_clock(now_ns)
         if now_ns < self._delay_until_ns and self.dialect.startup_delay_discards:  # K4
             return NOTHING
+        source, payload, packet = datagram.source, datagram.payload, datagram.packet
         if len(payload) < 8:  # §5.2 #1
             behind = " with AH" if packet else ""
             self._log(
                 "IPv{} VRRP packet{} too short - {} bytes", source.version, behind, len(packet or payload)
             )
             return self._take()
-        candidates = self._listeners(interface, destination, payload[1], bool(packet))
+        candidates = self._listeners(interface, datagram.destination, payload[1], bool(packet))
         if not candidates:  # §5.2 #2
             self.unheard += 1
             if self.config.log_unknown_vrids:
@@ -258,21 +250,18 @@ class VrrpRouter:
             self.unheard += 1
         if instance is None or instance.state.state in (State.INIT, State.FAULT):  # §5.2 #4, FSM-26
             return self._take() if self._out else NOTHING
-        self._hear(instance, interface, source, destination, ttl, payload, now_ns, packet)
+        self._hear(instance, interface, datagram, now_ns)
         return self._take()
 
-    def _recognised(
-        self, interface: str, source: Address, destination: Address, ttl: int, payload: bytes
-    ) -> Instance | None:
+    def _recognised(self, interface: str, datagram: Datagram) -> Instance | None:
         """The instance that accepted the same advert last, in the same state."""
-        instance = self._memos.get(payload)
+        instance = self._memos.get(datagram.payload)
         if (
             instance is not None
             and instance.state is instance.memo_state
-            and source is instance.memo_source
-            and destination is instance.memo_destination
-            and ttl == instance.memo_ttl
             and interface == instance.memo_interface
+            and instance.memo is not None
+            and (datagram is instance.memo or datagram.is_like(instance.memo))
         ):
             return instance
         return None
@@ -365,23 +354,20 @@ class VrrpRouter:
     def postponed(
         self,
         interface: str,
-        source: Address,
-        destination: Address,
-        ttl: int,
-        payload: bytes,
+        datagram: Datagram,
         now_ns: int,
-        packet: bytes = b"",
     ) -> Instance | bool:
         """What `receive` would do with an advert that comes again and again, without doing it.
 
         Whose deadline it moves, if that is all; True: it does more; False: nothing at all.
         """
-        instance = None if packet else self._recognised(interface, source, destination, ttl, payload)
+        instance = self._recognised(interface, datagram)
         if instance is not None:
             return instance
+        payload = datagram.payload
         if now_ns < self._delay_until_ns or len(payload) < 8:
             return True
-        candidates = self._listeners(interface, destination, payload[1], bool(packet))
+        candidates = self._listeners(interface, datagram.destination, payload[1], bool(datagram.packet))
         return any(each.state.state not in (State.INIT, State.FAULT) for each in candidates)
 
     def rest(self, script: str, run: int, success: bool, now_ns: int) -> int | None:
@@ -558,28 +544,21 @@ class VrrpRouter:
         self,
         instance: Instance,
         interface: str,
-        source: Address,
-        destination: Address,
-        ttl: int,
-        payload: bytes,
+        datagram: Datagram,
         now_ns: int,
-        packet: bytes,
     ) -> None:
         """§5.2 from row 6 on, then the state machine."""
+        source, payload = datagram.source, datagram.payload
         state = instance.state
         verdict = check_advert(
             Reception(
-                payload,
+                datagram,
                 instance.config,
                 self.dialect,
-                source,
-                destination,
-                ttl,
                 own_source=state.source,
                 from_remembered_master=source == state.master_address,
                 is_master=state.state is State.MASTER,
                 old_unicast=instance.old_unicast,
-                packet=packet,
                 association=instance.association,
             )
         )
@@ -611,11 +590,12 @@ class VrrpRouter:
         ):
             instance.last_advert_ns = now_ns
             # A note is counted each time; with a preempt clock running, time is part of the answer.
-            same = after is state and not verdict.notes and not packet
+            same = after is state and not verdict.notes and not datagram.packet
             if same and not instance.config.preempt_delay_ns:
-                self._memos.pop(instance.memo_payload, None)
+                if instance.memo is not None:
+                    self._memos.pop(instance.memo.payload, None)
                 self._memos[payload] = instance
-                instance.remember(interface, source, destination, ttl, payload)
+                instance.remember(interface, datagram)
 
     def _complain(self, instance: Instance, problem: DecodeError, once: bool) -> None:
         """Count and log; K2: `once` until the state or the Master is another one."""

@@ -66,8 +66,8 @@ class TimerQueue:
         """The earliest deadline of all other timers."""
         return min((timer.at_ns for _, _, timer in self._heap if timer not in besides), default=NEVER_NS)
 
-    def pop_due(self, due_ns: int) -> Timer | None:
-        """The next timer whose deadline is no later than `due_ns`, disarmed; None if there is none."""
+    def serve(self, due_ns: int, now_ns: int) -> None:
+        """Fire the timers whose deadlines are no later than `due_ns`, earliest first, each disarmed."""
         heap = self._heap
         while heap and heap[0][0] <= due_ns:
             queued_ns, rank, timer = heap[0]
@@ -78,8 +78,7 @@ class TimerQueue:
             else:
                 heappop(heap)
                 timer.at_ns = timer.queued_ns = NEVER_NS
-                return timer
-        return None
+                timer.fire(now_ns)
 
     def _requeue(self, timer: Timer, rank: int) -> None:
         if timer.at_ns >= NEVER_NS:

@@ -148,13 +148,16 @@ class Calendar(Environment):
         self._end_ns = until
         queue = self._calls
         while queue and queue[0][0] < until:
-            event = queue[0][3]
+            entry = heappop(queue)
+            event = entry[3]
             if type(event) is Call:
-                self._now = self.now_ns = heappop(queue)[0]
+                self._now = self.now_ns = entry[0]
                 event.callbacks = None  # as SimPy marks what is done
-                if event.function is not None:
-                    event.function(*event.arguments)
+                function = event.function
+                if function is not None:
+                    function(*event.arguments)
             else:
+                heappush(queue, entry)
                 self.step()
         self._now = self.now_ns = max(until, self.now_ns)
         return None

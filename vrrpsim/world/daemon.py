@@ -174,15 +174,7 @@ class Daemon:
             if self._hears:
                 self.wakeups.post(self._receive, port, frame)
             return
-        outputs = self.router.receive(
-            port.interface,
-            frame.source,
-            frame.destination,
-            frame.ttl,
-            frame.payload,
-            self._calendar.now_ns,
-            frame.packet,
-        )
+        outputs = self.router.receive(port.interface, frame.datagram, self._calendar.now_ns)
         if outputs:
             self.outputs.answer(outputs)
             self.wakeups.arm()
@@ -192,22 +184,13 @@ class Daemon:
     def postponed(self, port: Port, frame: VrrpFrame) -> Instance | bool:
         """What hearing an advert again would do: move this instance's deadline, more (True) or nothing."""
         return not self.wakeups.is_regular or self.router.postponed(
-            port.interface,
-            frame.source,
-            frame.destination,
-            frame.ttl,
-            frame.payload,
-            self._calendar.now_ns,
-            frame.packet,
+            port.interface, frame.datagram, self._calendar.now_ns
         )
 
     def _receive(self, port: Port, frame: VrrpFrame) -> None:
         """The same when the daemon comes to it."""
         if self.life is Life.RUNNING:
-            heard = frame.source, frame.destination, frame.ttl, frame.payload
-            self.outputs.answer(
-                self.router.receive(port.interface, *heard, self._calendar.now_ns, frame.packet)
-            )
+            self.outputs.answer(self.router.receive(port.interface, frame.datagram, self._calendar.now_ns))
             self.wakeups.arm()
 
     def interface_changed(self, interface: str, up: bool) -> None:

@@ -85,7 +85,7 @@ class FastForward:
             for stream, count in zip(streams[0], frames, strict=True):
                 if not stream.frame.multicast:
                     last_ns = stream.next_ns + (count - 1) * stream.period_ns
-                    stream.port.cache.answered(stream.frame.destination, last_ns)
+                    stream.port.cache.answered(stream.frame.datagram.destination, last_ns)
         for node in self.nodes.values():
             if node.daemon is not None:
                 node.daemon.wakeups.rearm()
@@ -124,10 +124,10 @@ class FastForward:
                     if stream is None:
                         return None
                     streams.append(stream)
-                    frame = stream.frame
-                    neighbours = stream.port.cache
-                    if not frame.multicast and not (ageing and neighbours.knows(frame.destination, frame)):
-                        until_ns = min(until_ns, neighbours.steady_until_ns(frame.destination, frame))
+                    frame, neighbours = stream.frame, stream.port.cache
+                    peer = frame.datagram.destination
+                    if not frame.multicast and not (ageing and neighbours.knows(peer, frame)):
+                        until_ns = min(until_ns, neighbours.steady_until_ns(peer, frame))
                     for path in stream.paths:
                         if path.listener is not None and not path.cut:
                             if id(path.listener) in heard:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from vrrpsim.protocol.packet import Datagram
 from vrrpsim.scenario.addressing import STRANGER_MAC, forged
 from vrrpsim.scenario.event_order import Ending, EventOrder, Firing
 from vrrpsim.scenario.events import (
@@ -392,7 +393,7 @@ class Faults:
         segment = self.segments[event.target.segment]
         advert = event.parameters.advert
         source_ip, destination, payload, packet = forged(self.context.scenario, segment.name, advert)
-        frame = VrrpFrame(STRANGER_MAC, source_ip, destination, advert.ttl, payload, packet)
+        frame = VrrpFrame(STRANGER_MAC, Datagram(source_ip, destination, advert.ttl, payload, packet))
         source = next((port for port in segment.ports if port.name == "inject"), None)
         if source is None:
             stranger = next(iter(self.nodes.values()))
@@ -407,7 +408,7 @@ class Faults:
             )
         if not frame.multicast:
             for port in segment.ports:
-                if frame.destination in port.local:
+                if destination in port.local:
                     frame.dst_mac = port.mac
         segment.transmit(source, frame)
         return (segment.name,), None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vrrpsim.protocol import frames
 from vrrpsim.protocol.configuration import Address
+from vrrpsim.protocol.packet import Datagram
 
 BROADCAST = b"\xff" * 6
 REQUEST, REPLY, GRATUITOUS = "request", "reply", "gratuitous"
@@ -30,46 +31,34 @@ class Frame:
 
 
 class VrrpFrame(Frame):
-    """An advert in its IP packet. To a group its MAC is the group's, else the neighbour's, found later.
+    """An advert in its IP packet. To a group its MAC is the group's, else the neighbour's, found later."""
 
-    `packet`: all of it, where an Authentication Header covers it.
-    """
+    __slots__ = ("datagram", "multicast")
 
-    __slots__ = ("destination", "multicast", "packet", "payload", "source", "ttl")
-
-    def __init__(
-        self,
-        src_mac: bytes,
-        source: Address,
-        destination: Address,
-        ttl: int,
-        payload: bytes,
-        packet: bytes = b"",
-    ) -> None:
+    def __init__(self, src_mac: bytes, datagram: Datagram) -> None:
+        destination, payload = datagram.destination, datagram.payload
         self.multicast = destination.is_multicast
         dst_mac = frames.multicast_mac(destination) if self.multicast else BROADCAST
         super().__init__(src_mac, dst_mac, ("vrrp",), f"vrrp/{payload[1:2].hex()}/{destination}")
-        self.source = source
-        self.destination = destination
-        self.ttl = ttl
-        self.payload = payload
-        self.packet = packet
+        self.datagram = datagram
 
     def encode(self, identification: int = 0) -> bytes:
         """Ethernet, IPv4 or IPv6 header, VRRP; `identification` is the IPv4 id (§5.1: one per advert)."""
-        if self.source.version == 4:
-            packet = self.packet or frames.ipv4_packet(
-                self.source, self.destination, self.ttl, 112, identification, self.payload
+        heard = self.datagram
+        source, destination, ttl, payload = heard.source, heard.destination, heard.ttl, heard.payload
+        if source.version == 4:
+            packet = heard.packet or frames.ipv4_packet(
+                source, destination, ttl, 112, identification, payload
             )
             return frames.ethernet(self.dst_mac, self.src_mac, 0x0800, packet)
-        packet = frames.ipv6_packet(self.source, self.destination, self.ttl, 112, self.payload)
+        packet = frames.ipv6_packet(source, destination, ttl, 112, payload)
         return frames.ethernet(self.dst_mac, self.src_mac, 0x86DD, packet)
 
 
 class NeighbourFrame(Frame):
     """ARP or ND: who has `target`, or that `sender` is at `sender_mac`."""
 
-    __slots__ = ("operation", "sender", "sender_mac", "target", "target_mac")
+    __slots__ = ("asks", "operation", "sender", "sender_mac", "target", "target_mac")
 
     def __init__(
         self, operation: str, sender_mac: bytes, sender: Address, target: Address, dst_mac: bytes = BROADCAST
@@ -78,6 +67,7 @@ class NeighbourFrame(Frame):
         kinds = (base, "garp") if operation == GRATUITOUS else (base,)
         super().__init__(sender_mac, dst_mac, kinds, f"{base}/{target}")
         self.operation = operation
+        self.asks = operation == REQUEST or (operation == GRATUITOUS and base == "arp")
         self.sender_mac = sender_mac
         self.sender = sender
         self.target = target

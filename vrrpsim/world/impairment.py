@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from vrrpsim.protocol.ah import IP_BYTES, message_of
+from vrrpsim.protocol.packet import Datagram
 from vrrpsim.scenario.events import Impairment
 from vrrpsim.scenario.quantities import Distribution
 from vrrpsim.scenario.random_streams import Gaps, Numbered
@@ -141,12 +142,14 @@ class ActiveImpairment:
         if not isinstance(frame, VrrpFrame):
             return None
         draws = self._numbered(sender, receiver, frame)
-        data = bytearray(frame.packet[IP_BYTES:] or frame.payload)
+        heard = frame.datagram
+        whole = heard.packet
+        data = bytearray(whole[IP_BYTES:] or heard.payload)
         bit = int(draws.fraction(3 * number + 2) * len(data) * 8)
         data[bit // 8] ^= 1 << bit % 8
-        packet = frame.packet and frame.packet[:IP_BYTES] + data
+        packet = whole and whole[:IP_BYTES] + data
         payload = message_of(packet) if packet else bytes(data)
-        copy = VrrpFrame(frame.src_mac, frame.source, frame.destination, frame.ttl, payload, packet)
+        copy = VrrpFrame(frame.src_mac, Datagram(heard.source, heard.destination, heard.ttl, payload, packet))
         copy.dst_mac = frame.dst_mac
         return copy
 

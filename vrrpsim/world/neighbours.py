@@ -194,6 +194,8 @@ class NeighbourCache:
         Only a request for one of our addresses creates an entry (arp_accept = 0), and only it or a
         gratuitous frame replaces a MAC that is younger than the locktime.
         """
+        if not (self.entries or for_us):
+            return
         gratuitous = frame.operation == GRATUITOUS
         if gratuitous and not self.personality.garp:
             return

@@ -23,6 +23,7 @@ from vrrpsim.protocol.outputs import (
     SendAdvert,
     SendGratuitous,
 )
+from vrrpsim.protocol.packet import Datagram
 from vrrpsim.recording import LEVELS, record_of
 from vrrpsim.trace import Level, Record
 
@@ -190,7 +191,7 @@ class OutputQueue:
         mac = output.virtual_mac or port.mac
         frame: VrrpFrame | NeighbourFrame
         if isinstance(output, SendAdvert):
-            frame = VrrpFrame(mac, *output[2:6], output.packet)
+            frame = VrrpFrame(mac, Datagram(*output[2:6], output.packet))
         else:
             frame = NeighbourFrame(GRATUITOUS, mac, output.address, output.address)
             if output.target_is_sender:

@@ -9,7 +9,7 @@ from vrrpsim.protocol.configuration import Address
 from vrrpsim.scenario.model import Neighbours as Personality
 
 from .context import Context
-from .frame import BROADCAST, GRATUITOUS, REPLY, REQUEST, Frame, NeighbourFrame, VrrpFrame
+from .frame import BROADCAST, REPLY, REQUEST, Frame, NeighbourFrame, VrrpFrame
 from .neighbours import Entry, NeighbourCache
 from .segment import Segment
 
@@ -98,7 +98,7 @@ class Port:
         if frame.multicast or not self.carrier:  # without carrier nothing waits for a neighbour
             self.segment.transmit(self, frame)
         else:
-            self.cache.send(frame.destination, frame, frame.source)
+            self.cache.send(frame.datagram.destination, frame, frame.datagram.source)
 
     def ask(self, entry: Entry, mac: bytes | None) -> None:
         """Solicit a neighbour, by unicast if its MAC is believed. The card's own MAC shows (34c)."""
@@ -121,9 +121,10 @@ class Port:
 
     def hears(self, frame: VrrpFrame) -> bool:
         """Whether the kernel takes this advert for its own."""
-        if not frame.multicast and not (self.has_mac(frame.dst_mac) and frame.destination in self.local):
+        heard = frame.datagram
+        if not frame.multicast and not (self.has_mac(frame.dst_mac) and heard.destination in self.local):
             return False
-        return not self.martians or frame.source not in self.martians
+        return not self.martians or heard.source not in self.martians
 
     def lose(self, frame: Frame, reason: str) -> None:
         """A frame that it wanted to send vanishes."""
@@ -140,8 +141,7 @@ class Port:
         advertisement is not a question.
         """
         mac = self.local.get(frame.target)
-        asks = frame.operation == REQUEST or (frame.operation == GRATUITOUS and frame.sender.version == 4)
-        if mac is not None and asks:
+        if mac is not None and frame.asks:
             if frame.sender not in self.local:
                 self.cache.hear(frame, True)
             self.transmit(NeighbourFrame(REPLY, mac, frame.target, frame.sender, frame.sender_mac))
