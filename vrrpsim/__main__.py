@@ -1,5 +1,6 @@
 """`python -m vrrpsim`, and what the command `vrrpsim` starts."""
 
+import gc
 import os
 import signal
 import sys
@@ -17,6 +18,8 @@ def main() -> int:
     except KeyboardInterrupt:
         os.write(2, b"interrupted\n")
         return 130
+    finally:
+        gc.freeze()  # all of it goes with the process: nobody need look for garbage in it
 
 
 def _interrupt_again(unraisable: Any) -> None:

@@ -6,8 +6,8 @@ IPv6 extension headers. Builders take MAC addresses as 6 bytes; readers answer N
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
 from .configuration import Address
 from .packet import ones_complement_sum, pseudo_header
@@ -192,8 +192,7 @@ def ethernet(dst_mac: bytes, src_mac: bytes, ethertype: int, payload: bytes) -> 
 # --- readers --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class EthernetFrame:
+class EthernetFrame(NamedTuple):
     """An Ethernet II frame."""
 
     dst_mac: bytes
@@ -202,8 +201,7 @@ class EthernetFrame:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class IpPacket:
+class IpPacket(NamedTuple):
     """An IP packet of either family: `ttl` is the Hop Limit, `tos` the traffic class in IPv6."""
 
     source: Address
@@ -216,8 +214,7 @@ class IpPacket:
     dont_fragment: bool = False  # IPv4 only
 
 
-@dataclass(frozen=True, slots=True)
-class Arp:
+class Arp(NamedTuple):
     """An ARP message for IPv4 over Ethernet."""
 
     operation: int
@@ -232,8 +229,7 @@ class Arp:
         return self.sender == self.target
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbor:
+class Neighbor(NamedTuple):
     """A Neighbor Solicitation or Advertisement; `mac` is the link-layer option, None without one."""
 
     icmp_type: int
