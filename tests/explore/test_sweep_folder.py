@@ -47,10 +47,10 @@ def test_a_folder_holds_all_runs_and_says_the_same(study, tmp_path):
 
 
 def test_shards_put_together_are_the_bytes_of_one_run(study, tmp_path):
-    whole = study.sweep(50, jobs=1, folder=tmp_path / "whole")
-    shards = [tmp_path / f"shard-{number}" for number in range(1, 21)]
+    whole = study.sweep(250, jobs=1, folder=tmp_path / "whole")
+    shards = [tmp_path / f"shard-{number}" for number in range(1, 201)]
     for number, folder in enumerate(shards, 1):
-        study.sweep(50, jobs=1, folder=folder, shard=(number, 20))
+        study.sweep(250, jobs=1, folder=folder, shard=(number, 200))
     merged = vrrpsim.Sweep.read(*shards, into=tmp_path / "merged")
     assert merged.to_json() == whole.to_json()
     assert merged.html() == whole.html()
