@@ -113,13 +113,8 @@ class Datagram:
 
     def is_like(self, other: Datagram) -> bool:
         """The same octets from the same host to the same one."""
-        return (
-            self.payload == other.payload
-            and self.source == other.source
-            and self.destination == other.destination
-            and self.ttl == other.ttl
-            and self.packet == other.packet
-        )
+        mine = self.payload, self.source, self.destination, self.ttl, self.packet
+        return mine == (other.payload, other.source, other.destination, other.ttl, other.packet)
 
 
 class DecodeError(NamedTuple):
