@@ -131,7 +131,7 @@ def _instance(
         return Finding(member.at(keyword), code, message)
 
     tracked = sum(map(len, instance.tracked.values()))
-    if not tracked:
+    if not tracked and not any(route.interfaces for route in instance.routes):
         yield said("VRRP350", "", "nothing is tracked: only the death of the node moves the addresses")
     if not instance.addresses and not instance.excluded:
         yield said("VRRP353", "", "no virtual_ipaddress: nothing moves")

@@ -24,6 +24,9 @@ def cards_of(machine: SourceNode) -> tuple[Card, ...]:
         for track in instance.track_interfaces:
             if track.name not in vmacs:
                 cards[machine.name, track.name] = None
+        for name in (name for route in instance.routes for name in route.interfaces):
+            if name not in vmacs:
+                cards[machine.name, name] = None
     return tuple(cards)
 
 
