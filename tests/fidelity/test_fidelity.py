@@ -11,7 +11,6 @@ CLIENT_STALLS = "the measuring client itself stood still for 60-130 ms, as in tr
 # What does not fit, with its cause; the README lists the same.
 KNOWN_DIFFERENCES = {
     ("08b-partition-mcast", "outage_ms"): CLIENT_STALLS,
-    ("17a-nopreempt-crash", "outage_ms"): "HAProxy took 40-60 ms to start again, the scenario says 1 ms",
     ("22-auth-mismatch@2.4.3", "outage_ms"): CLIENT_STALLS,
     (
         "28a-vrid-clash-higher@2.0.20",
