@@ -816,3 +816,22 @@ def test_nodes_of_one_file_are_told_apart_by_their_id(tmp_path):
     found = {each.code: each.message for each in init(f"{file}@m1", f"{file}@m2").findings}
     assert f"{file}@m2" in found["VRRP203"]  # the weight is too small
     assert not {"VRRP222", "VRRP033"} & {*found}
+
+
+def test_an_interface_that_a_route_depends_on_is_in_the_machine(tmp_path):
+    """It is tracked: without it the pair would be in FAULT, and the draft a lie."""
+    pair = []
+    for name, priority in (("a", 200), ("b", 100)):
+        pair.append(tmp_path / f"{name}.conf")
+        pair[-1].write_text(
+            f"vrrp_instance GW {{\ninterface eth0\nvirtual_router_id 80\npriority {priority}\n"
+            "virtual_ipaddress {\n192.0.2.1/24\n}\n"
+            "virtual_routes {\ndefault via 203.0.113.254 dev eth1\n}\n}\n"
+        )
+    draft = init(*pair, out=tmp_path / "my.yaml")
+    assert "VRRP350" not in {each.code for each in draft.findings}  # that nothing is tracked
+    calm = vrrpsim.Scenario.of(tmp_path / "my.yaml")
+    assert {*calm.scenario.nodes["a"].interfaces} == {"eth0", "eth1"}
+    assert calm.run().verdict == "pass"
+    cut = calm.event(at=11, link_down="a/eth1").run()
+    assert ("a", "FAULT") in [(e.node, e.new) for e in cut.trace.records if isinstance(e, StateChange)]

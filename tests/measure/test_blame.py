@@ -51,6 +51,13 @@ def test_a_healed_partition_has_its_stale_neighbour_entry():
     assert [each.kind for each in result.failovers] == [FailoverKind.TAKEOVER, FailoverKind.HEAL]
 
 
+def test_who_follows_a_sync_group_waited_as_long_as_the_one_who_led():
+    result = run("sync-group")
+    [parts] = result.why["internet"]
+    assert parts[0].keyword == "advert_int 1 × 3 + skew 0.453 s (priority 140) of INSIDE, in the sync group"
+    assert abs(parts[0].length_ns - 3_453_000_000) < 1_000_000_000  # less the age of the last advert
+
+
 def test_until_the_second_burst_the_keyword_is_its_delay(tmp_path):
     """Unicast adverts have the card's MAC: the switch learns the place of the VMAC from gratuitous ARP."""
     files = sorted((ROOT / "tests/cases/dual-vmac").glob("*.conf"))

@@ -216,6 +216,17 @@ class _Seen:
                 left.add(record.instance)
         return None
 
+    def followed(self, node: str, won: StateChange | None) -> tuple[StateChange | None, str]:
+        """The transition of another instance that led this one's sync group, and what it advertises."""
+        if won is None or won.reason != Reason.SYNC_GROUP or node not in self.daemons:
+            return None, ""
+        near = _between(self.index.states.get(node, []), won.at_ns - LATE_NS, won.at_ns)
+        leaders = (each for each in near if each.new == "MASTER" and each.reason != Reason.SYNC_GROUP)
+        leader = next(leaders, None)
+        instances = self.daemons[node].config.instances
+        mine = next((each for each in instances if leader and each.name == leader.instance), None)
+        return leader, str(mine.addresses[0].address) if mine and mine.addresses else ""
+
     def priority(self, node: str, at_ns: int) -> int | None:
         """The effective priority of the address's instance on a node at an instant."""
         instance = self.instance_of(node)
@@ -258,7 +269,7 @@ def _change(
     fault_ns: int,
 ) -> Failover:
     """Measure one change of owner."""
-    new, address, daemons = tenure.node, tenure.address, seen.daemons
+    new, daemons = tenure.node, seen.daemons
     reactions = _between(seen.reactions, fault_ns, tenure.start_ns)
     master_ns = won.at_ns if won and won.at_ns >= fault_ns else tenure.start_ns
     reacts = (r for r in reactions if r.at_ns <= master_ns and _reacts(r, cause, old, new))
@@ -268,20 +279,38 @@ def _change(
     since = [each for each in reactions if detected_ns < each.at_ns and each.node in (old, new)]
     blames = (
         detect_blame(first, daemons, seen.instance_of(old), detected_ns - fault_ns),
-        elect_blame(
-            daemons.get(old),
-            daemons.get(new),
-            address,
-            seen.priority(new, master_ns),
-            won,
-            since,
-            detected_ns,
-            master_ns,
-            daemons.values(),
-        ),
+        _election(seen, old, new, won, since, detected_ns, master_ns),
     )
     instants = (fault_ns, detected_ns, master_ns)
     return _failover(seen, old, new, kind, cause, instants, blames, tenure.start_ns, tenure.end_ns)
+
+
+def _election(
+    seen: _Seen,
+    old: str,
+    new: str,
+    won: StateChange | None,
+    since: Sequence[Reaction],
+    detected_ns: int,
+    master_ns: int,
+) -> Blame:
+    """Say what decided the wait until an instance was Master, or the one that its sync group followed."""
+    leader, address = seen.followed(new, won)
+    if leader is not None and address:
+        led = _Seen(seen.index, seen.daemons, address, {})
+        blame = _election(led, old, new, leader, since, detected_ns, master_ns)
+        return blame._replace(words=f"{blame.words} of {leader.instance}, in the sync group")
+    return elect_blame(
+        seen.daemons.get(old),
+        seen.daemons.get(new),
+        seen.address,
+        seen.priority(new, master_ns),
+        won,
+        since,
+        detected_ns,
+        master_ns,
+        seen.daemons.values(),
+    )
 
 
 def _heal(seen: _Seen, span: Span, ownership: Ownership, events: Sequence[Cause]) -> Failover | None:
