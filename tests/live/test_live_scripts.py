@@ -341,6 +341,25 @@ def test_a_clone_that_fails_and_words_that_are_too_many_give_no_verdict(monkeypa
 
 
 @by_the_starter
+def test_a_check_that_ends_before_the_starter_has_let_go_of_its_pipe_has_its_verdict(monkeypatch, tmp_path):
+    """Given a starter that is held up after its clone; the daemon must neither wait nor fall over it."""
+    close = "            close(pipe)\n"
+    source = Path(starter.__file__).read_text()
+    assert source.count(close) == 1
+    held_up = f"            import time; time.sleep(0.5)\n{close}"
+    (tmp_path / "starter.py").write_text(source.replace(close, held_up))
+    monkeypatch.setattr(starter, "__file__", str(tmp_path / "starter.py"))
+    failures = []
+
+    async def work(_children, check, _pid, _log):
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+        assert await check("/bin/false") == (1, None)
+
+    with_a_starter(work)
+    assert failures == []
+
+
+@by_the_starter
 def test_a_starter_that_cannot_be_had_leaves_the_fork_to_the_daemon(monkeypatch):
     """Its interpreter is gone, in an upgrade: one check is lost, with a line, and the next ones run."""
     monkeypatch.setattr(processes.sys, "executable", "/no/such/python")

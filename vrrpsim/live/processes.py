@@ -18,6 +18,7 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -131,7 +132,10 @@ def when_gone(pid: int, why: int, gone: Gone) -> Callable[[], None]:
         os.close(why)
 
     def readable() -> None:
-        number, _, problem = os.read(why, 1000).decode(errors="replace").partition(" ")
+        said = b""
+        with suppress(BlockingIOError):  # nothing was said, and the starter has not closed its end yet
+            said = os.read(why, 1000)
+        number, _, problem = said.decode(errors="replace").partition(" ")
         forget()
         gone(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), problem, int(number or 0))
 
