@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Level(IntEnum):
@@ -265,7 +265,7 @@ RECORD_TYPES: tuple[type[Record], ...] = (
     Remark,
 )
 
-DIGESTED = (
+DIGESTED: Final = (
     StateChange,
     PriorityChange,
     TrackerChange,

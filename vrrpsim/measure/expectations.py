@@ -8,7 +8,7 @@ Bounds on percentiles speak of a sweep; a single run leaves them out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from vrrpsim.scenario.model import Bound, Expect, Owns
 
@@ -17,7 +17,7 @@ from .outages import ClientView, Outage
 from .ownership import Ownership
 
 SINGLE_RUN = ("max", "min")
-HARM = (
+HARM: Final = (
     "dual_master",
     "vacancy",
     "outage",

@@ -20,7 +20,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from operator import attrgetter
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from vrrpsim.protocol.configuration import InstanceConfig
 from vrrpsim.protocol.reasons import Reason
@@ -45,7 +45,7 @@ from .ownership import HAND_OVER_NS, Ownership, Span, Tenure, changes_of_owner
 T = TypeVar("T", bound=Record)
 
 PARTS = ("detect", "elect", "claim", "relearn", "serve")
-NO_EVENT = -1  # the number of a cause that no event of the scenario is
+NO_EVENT: Final = -1  # the number of a cause that no event of the scenario is
 
 
 class FailoverKind(Enum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig
 from vrrpsim.protocol.dialect import Dialect
@@ -19,10 +19,10 @@ from vrrpsim.trace import StateChange, TrackerChange
 from .history import Reaction
 from .seconds import fixed_s, short_s
 
-LATE_NS = 5_000_000  # a host may be this late, and a moved priority shifts a running deadline (FSM-24)
-AT_ONCE_NS = 50_000_000  # what follows from something within this follows at once
-LINK_WATCH_NS = 1_050_000_000  # Linux tells of a carrier within a second and a tick
-STALE_NS = 60_000_000_000  # a neighbour entry: REACHABLE 15-45 s, DELAY 5 s, three probes, broadcast
+LATE_NS: Final = 5_000_000  # a host may be this late, and a moved priority shifts a running deadline (FSM-24)
+AT_ONCE_NS: Final = 50_000_000  # what follows from something within this follows at once
+LINK_WATCH_NS: Final = 1_050_000_000  # Linux tells of a carrier within a second and a tick
+STALE_NS: Final = 60_000_000_000  # a neighbour entry: REACHABLE 15-45 s, DELAY 5 s, three probes, broadcast
 
 
 class Blame(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from vrrpsim.protocol.configuration import InstanceConfig
 from vrrpsim.scenario.verbs import Effect
@@ -33,7 +33,7 @@ CAUSES = {  # what `Reachability.cause` says, in the words of a report; `{}` is 
     "first answer": "the first answer takes its time",
     "": "no answer",
 }
-NOBODY = "nobody owns the address"
+NOBODY: Final = "nobody owns the address"
 
 
 class OutagePart(NamedTuple):

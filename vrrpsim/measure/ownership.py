@@ -10,11 +10,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from vrrpsim.trace import AddressChange, NodeChange, Record
 
-HAND_OVER_NS = 50_000_000  # two owners for longer than this are no hand-over any more
+HAND_OVER_NS: Final = 50_000_000  # two owners for longer than this are no hand-over any more
 
 
 class Tenure(NamedTuple):

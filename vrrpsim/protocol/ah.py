@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
+from typing import Final
 
 from .configuration import Address
 from .frames import ipv4_packet
 from .packet import PROTOCOL_VRRP
 
-PROTOCOL_AH = 51
+PROTOCOL_AH: Final = 51
 
-IP_BYTES = 20  # without options
-AH_BYTES = 24
-ICV_BYTES = 12
-LAST_SEQUENCE = 0xFFFFFFFE  # keepalived does not count beyond: its peers take it for a replay
+IP_BYTES: Final = 20  # without options
+AH_BYTES: Final = 24
+ICV_BYTES: Final = 12
+LAST_SEQUENCE: Final = 0xFFFFFFFE  # keepalived does not count beyond: its peers take it for a replay
 
 _PAYLOAD_LENGTH = AH_BYTES // 4 - 2  # RFC 2402 §2.2
 _ICV_AT = AH_BYTES - ICV_BYTES

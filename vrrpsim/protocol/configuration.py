@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 Address = IPv4Address | IPv6Address
 
-SECOND_NS = 1_000_000_000
+SECOND_NS: Final = 1_000_000_000
 GROUP4, GROUP6 = IPv4Address("224.0.0.18"), IPv6Address("ff02::12")  # RFC 9568 §5.1.1.2, §5.1.2.2
-OWNER_PRIORITY = 255  # RFC 9568 §5.2.4: the address owner
+OWNER_PRIORITY: Final = 255  # RFC 9568 §5.2.4: the address owner
 
 
 class InitialState(Enum):

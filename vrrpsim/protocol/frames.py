@@ -7,25 +7,25 @@ IPv6 extension headers. Builders take MAC addresses as 6 bytes; readers answer N
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .configuration import Address
 from .packet import ones_complement_sum, pseudo_header
 
-ETHERTYPE_IPV4 = 0x0800
-ETHERTYPE_ARP = 0x0806
-ETHERTYPE_IPV6 = 0x86DD
-PROTOCOL_ICMPV6 = 58
+ETHERTYPE_IPV4: Final = 0x0800
+ETHERTYPE_ARP: Final = 0x0806
+ETHERTYPE_IPV6: Final = 0x86DD
+PROTOCOL_ICMPV6: Final = 58
 
 BROADCAST_MAC = b"\xff" * 6
 ALL_NODES = IPv6Address("ff02::1")
-CS6 = 0xC0  # TOS / traffic class of network control (§5.1)
+CS6: Final = 0xC0  # TOS / traffic class of network control (§5.1)
 
-ARP_REQUEST = 1
-ARP_REPLY = 2
-NEIGHBOR_SOLICITATION = 135
-NEIGHBOR_ADVERTISEMENT = 136
-ND_HOP_LIMIT = 255  # RFC 4861 §7.1: anything less came from off-link
+ARP_REQUEST: Final = 1
+ARP_REPLY: Final = 2
+NEIGHBOR_SOLICITATION: Final = 135
+NEIGHBOR_ADVERTISEMENT: Final = 136
+ND_HOP_LIMIT: Final = 255  # RFC 4861 §7.1: anything less came from off-link
 
 _ARP_ETHERNET_IPV4 = bytes.fromhex("0001 0800 06 04")
 _SOLICITED_NODE_PREFIX = int(IPv6Address("ff02::1:ff00:0"))

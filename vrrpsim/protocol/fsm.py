@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from typing import NamedTuple, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from .configuration import OWNER_PRIORITY, Address, AuthType, InitialState, InstanceConfig
 from .dialect import Dialect, OwnerConflict, SkewRounding
@@ -22,8 +22,8 @@ from .packet import Advertisement, effective_authentication
 from .reasons import Reason
 from .timers import master_down_interval_ns, skew_time_ns
 
-ROGUE_ADVERTS = 2  # FSM-36
-NEVER_NS = 1 << 62  # the deadline of an instance that waits for nothing
+ROGUE_ADVERTS: Final = 2  # FSM-36
+NEVER_NS: Final = (1 << 62) - 1  # of who waits for nothing: 146 years, the most that a compiled int holds
 
 
 class State(IntEnum):

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .configuration import GROUP4, SECOND_NS, Address, Authentication, AuthType, ChecksumMode, InstanceConfig
 from .dialect import Checksum, Dialect
 from .timers import CENTISECOND_NS
 
-PROTOCOL_VRRP = 112
-ADVERTISEMENT = 1  # the only message type
-HEADER_BYTES = 8
-AUTH_BYTES = 8
-REQUIRED_TTL = 255  # RFC 9568 §5.1.1.3, §5.1.2.3
+PROTOCOL_VRRP: Final = 112
+ADVERTISEMENT: Final = 1  # the only message type
+HEADER_BYTES: Final = 8
+AUTH_BYTES: Final = 8
+REQUIRED_TTL: Final = 255  # RFC 9568 §5.1.1.3, §5.1.2.3
 OLD_UNICAST_DESTINATION = GROUP4  # what old keepalived put into the pseudo-header
 
 _ADDRESS_BYTES = {4: 4, 6: 16}

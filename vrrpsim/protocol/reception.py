@@ -7,7 +7,7 @@ fails says why an advert is not accepted; the tables at the end are the orders.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .ah import SecurityAssociation
 from .configuration import (
@@ -42,7 +42,7 @@ from .packet import (
 from .timers import CENTISECOND_NS
 
 _IP_HEADER_BYTES = {4: 20, 6: 40}
-_ETHERNET_MINIMUM_PAYLOAD = 46  # shorter IP packets are padded to this (K3)
+_ETHERNET_MINIMUM_PAYLOAD: Final = 46  # shorter IP packets are padded to this (K3)
 
 
 class Accepted(NamedTuple):

@@ -7,6 +7,7 @@ tracking.py. The shell forks and reports; everything else is decided here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from . import tracking
 from .configuration import SECOND_NS, ScriptConfig
@@ -14,8 +15,8 @@ from .fsm import NEVER_NS, Log
 from .outputs import KillScript, Output, RunScript, TrackerChanged
 from .timer_queue import Timer, TimerQueue
 
-KILL_AFTER_NS = 2 * SECOND_NS  # SC-4: SIGKILL two seconds after SIGTERM, and once more
-KILL_AGAIN_NS = 10 * SECOND_NS
+KILL_AFTER_NS: Final = 2 * SECOND_NS  # SC-4: SIGKILL two seconds after SIGTERM, and once more
+KILL_AGAIN_NS: Final = 10 * SECOND_NS
 
 
 class ScriptRun:

@@ -7,11 +7,13 @@ interval learned from the Master, in version 2 the own one.
 
 from __future__ import annotations
 
+from typing import Final
+
 from .configuration import SECOND_NS
 from .dialect import SkewRounding
 
-CENTISECOND_NS = 10_000_000
-_MICROSECOND_NS = 1_000
+CENTISECOND_NS: Final = 10_000_000
+_MICROSECOND_NS: Final = 1_000
 
 
 def skew_time_ns(version: int, priority: int, interval_ns: int, rounding: SkewRounding) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from vrrpsim.protocol.ah import sealed
 from vrrpsim.protocol.configuration import GROUP4, GROUP6, Address, Authentication, AuthType
@@ -14,7 +14,7 @@ from .events import InjectedAdvert
 from .model import Interface, Scenario
 
 STRANGER_MAC = b"\x02\0\x02\0\0\x01"  # of the card that forged adverts come from
-STRANGER = 200  # its number among the clients, where a segment has no subnet
+STRANGER: Final = 200  # its number among the clients, where a segment has no subnet
 
 
 def card(scenario: Scenario, node: str, interface: str, rank: int | None = None) -> bytes:

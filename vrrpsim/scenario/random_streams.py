@@ -13,14 +13,15 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import count, islice
 from statistics import NormalDist
+from typing import Final
 
 from .quantities import Distribution
 
-_MASK = (1 << 64) - 1
-STEP = 0x9E3779B97F4A7C15
+_MASK: Final = (1 << 64) - 1
+STEP: Final = 0x9E3779B97F4A7C15
 _NORMAL = NormalDist()
-QUANTILES = 4096
-CHUNK = 1024  # losses drawn at a time
+QUANTILES: Final = 4096
+CHUNK: Final = 1024  # losses drawn at a time
 EVER = 1e18  # frames: nobody sends so many
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from vrrpsim.scenario.model import Cable, Scenario, Switch
 
@@ -19,7 +19,7 @@ from .frame import Frame
 from .impairment import ActiveImpairment, Delays, always, fate, passing
 from .port import Port
 
-QUERIES_NS = 125_000_000_000  # RFC 2236 §8.2: from one general query to the next
+QUERIES_NS: Final = 125_000_000_000  # RFC 2236 §8.2: from one general query to the next
 
 
 class LearningSwitch:

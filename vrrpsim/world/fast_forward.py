@@ -9,7 +9,7 @@ are what they would be event by event, and so is the digest.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from vrrpsim.protocol.instances import Instance
 from vrrpsim.scenario.random_streams import Gaps
@@ -24,9 +24,9 @@ from .node import Node
 from .output_queue import Prepared
 from .port import Port
 
-FRAMES_AT_ONCE = 1_000_000  # of one stream: bounds the memory of a leap
-WORTHWHILE = 3  # fewer adverts of each stream are faster event by event
-LONGEST_WAIT_NS = 8_000_000_000
+FRAMES_AT_ONCE: Final = 1_000_000  # of one stream: bounds the memory of a leap
+WORTHWHILE: Final = 3  # fewer adverts of each stream are faster event by event
+LONGEST_WAIT_NS: Final = 8_000_000_000
 
 
 class Path(NamedTuple):

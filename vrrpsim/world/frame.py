@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from vrrpsim.protocol import frames
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.packet import Datagram
 
 BROADCAST = b"\xff" * 6
-REQUEST, REPLY, GRATUITOUS = "request", "reply", "gratuitous"
+REQUEST: Final = "request"
+REPLY: Final = "reply"
+GRATUITOUS: Final = "gratuitous"
 
 
 class Frame:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.fsm import NEVER_NS
@@ -21,13 +21,13 @@ from .calendar import Alarm, Kind
 from .context import Context
 from .frame import GRATUITOUS, REPLY, REQUEST, Frame, NeighbourFrame
 
-TICK_NS = 4_000_000  # the kernel's timers end on the next tick (HZ = 250)
-DELAY_NS = 5_000_000_000 + TICK_NS  # delay_first_probe_time
-RETRANSMIT_NS = 1_000_000_000 + TICK_NS  # retrans_time
-LOCKTIME_NS = 1_000_000_000  # within it only a gratuitous frame changes a MAC
-PROBES = 3  # ucast_solicit and mcast_solicit
-QUEUE = 101  # unres_qlen in frames: older ones are dropped
-EPOCH_NS = 300_000_000_000  # the kernel draws reachable_time anew every five minutes
+TICK_NS: Final = 4_000_000  # the kernel's timers end on the next tick (HZ = 250)
+DELAY_NS: Final = 5_000_000_000 + TICK_NS  # delay_first_probe_time
+RETRANSMIT_NS: Final = 1_000_000_000 + TICK_NS  # retrans_time
+LOCKTIME_NS: Final = 1_000_000_000  # within it only a gratuitous frame changes a MAC
+PROBES: Final = 3  # ucast_solicit and mcast_solicit
+QUEUE: Final = 101  # unres_qlen in frames: older ones are dropped
+EPOCH_NS: Final = 300_000_000_000  # the kernel draws reachable_time anew every five minutes
 
 
 class Nud(Enum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Interface, IPv6Interface
+from typing import Final
 
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.dialect import DIALECTS
@@ -21,7 +22,7 @@ from .port import Port
 from .process import RunningProcess
 
 UNPLUGGED, NO_LIGHT, SET_DOWN, DELETED = "unplugged", "no light", "set down", "deleted"
-LINK_WATCH_NS = 1_000_000_000  # linkwatch_run_queue: one pass a second, but for a carrier that is back
+LINK_WATCH_NS: Final = 1_000_000_000  # linkwatch_run_queue: one pass a second, but for a carrier that is back
 
 
 class Node(Machine):

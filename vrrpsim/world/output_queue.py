@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from ipaddress import ip_network
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from vrrpsim.protocol.configuration import RouterConfig
 from vrrpsim.protocol.outputs import (
@@ -44,7 +44,7 @@ class Work(NamedTuple):
 
 
 COSTLY = (Work, AddAddresses, RemoveAddresses, SendGratuitous)  # the others take no time of their own
-FRAMES_KEPT = 4096  # an instance repeats a handful
+FRAMES_KEPT: Final = 4096  # an instance repeats a handful
 
 
 class Prepared(NamedTuple):

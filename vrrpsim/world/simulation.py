@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from heapq import heappop, merge
 from itertools import chain, repeat
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from vrrpsim.scenario.events import Event, Impairment, InjectedAdvert, Partition
 from vrrpsim.scenario.model import Scenario
@@ -26,8 +26,8 @@ from .context import Whole, whole_of
 from .forcing import Forcing
 from .world import World
 
-OBJECTS_AT_ONCE = 50_000  # between two looks for garbage
-TASKS = 32  # that parts are bundled to where others work
+OBJECTS_AT_ONCE: Final = 50_000  # between two looks for garbage
+TASKS: Final = 32  # that parts are bundled to where others work
 BUILT, STARTED = -2, -1  # instants before the first one of the calendar
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]

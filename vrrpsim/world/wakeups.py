@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from vrrpsim.protocol.fsm import NEVER_NS
 from vrrpsim.protocol.router import VrrpRouter
@@ -20,7 +20,7 @@ from . import latencies
 from .calendar import Call, Kind, order_of
 from .machine import Machine
 
-RIVALRY_NS = 10_000_000_000  # how long a rejected advert keeps the wake-ups irregular
+RIVALRY_NS: Final = 10_000_000_000  # how long a rejected advert keeps the wake-ups irregular
 
 
 class Sleeper(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from vrrpsim.keepalived.commands import Endpoint
 from vrrpsim.protocol.configuration import Address
@@ -11,7 +11,7 @@ from .machine import Machine
 from .neighbours import Nud
 from .port import Port
 
-MOST_HOPS = 16
+MOST_HOPS: Final = 16
 
 
 class Way(NamedTuple):

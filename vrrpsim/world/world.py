@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Final
 
 from vrrpsim.scenario.addressing import client_addresses
 from vrrpsim.scenario.model import Scenario
@@ -21,7 +22,7 @@ from .port import Port
 from .segment import Segment
 from .switched_segment import SwitchedSegment
 
-LAST_MINUTES_NS = 300_000_000_000
+LAST_MINUTES_NS: Final = 300_000_000_000
 
 
 class World:
