@@ -78,9 +78,10 @@ class Recorder(VrrpRouter):
 
 def recorded(name):
     def call(self, *arguments):
-        at = 5 if name == "receive" else -1  # a packet of protocol 51 may follow the instant
-        now_ns = arguments[at]
-        told = (*arguments[:at], *arguments[at:][1:]) if at > 0 else arguments[:-1]
+        *told, now_ns = arguments
+        if name == "receive":
+            interface, each = told
+            told = [interface, each.source, each.destination, each.ttl, each.payload, each.packet]
         self.calls.append((now_ns, name, told))
         return getattr(VrrpRouter, name)(self, *arguments)
 
