@@ -312,15 +312,20 @@ def test_a_starter_without_descriptors_gives_no_verdict():
     with_a_starter(work)
 
 
+def owner(pid):
+    return Path(f"/proc/{pid}").owner()
+
+
 @by_the_starter
 def test_an_exec_without_room_gives_no_verdict():
     """RLIMIT_NPROC of another user is met there."""
     if os.geteuid() != 0:
         pytest.skip("only root can run checks as others")
 
-    async def work(_children, check, pid, log):
+    async def work(children, check, pid, log):
         check("/bin/sleep", "60", user="nobody")
-        await check("/bin/true")
+        while not any(child.pid and owner(child.pid) == "nobody" for child in children._running):
+            await asyncio.sleep(0.01)
         limits = resource.prlimit(pid, resource.RLIMIT_NPROC)
         resource.prlimit(pid, resource.RLIMIT_NPROC, (0, limits[1]))
         assert await check("/bin/true", user="nobody") == (None, None)

@@ -102,4 +102,6 @@ def test_without_a_compiler_the_wheel_is_pure_and_a_line_says_so(tmp_path):
         check=True,
     )
     assert done.stdout.split()[-1].endswith("-py3-none-any.whl")
-    assert "pure Python: CompileError: command 'no-such-compiler' failed" in done.stdout + done.stderr
+    [why] = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("pure Python: ")]
+    assert "CompileError" in why
+    assert "no-such-compiler" in why

@@ -241,13 +241,14 @@ class Completion:
                 draft, "VRRP333", "no_virtual_ipaddress with addresses has no effect", "no_virtual_ipaddress"
             )
         if self.router.dialect.ignores_equal_addresses:
-            kept = list({each.address: each for each in reversed(advertised)}.values())[::-1]
-            for each in (each for each in advertised if each not in kept):
-                message = (
-                    f"{each.address} stands here twice: the second one is ignored, on whatever interface"
-                )
-                self._say(draft, "VRRP338", message, "virtual_ipaddress")
-            advertised = kept
+            kept: dict[Address, VirtualAddress] = {}
+            for each in advertised:
+                if kept.setdefault(each.address, each) is not each:
+                    message = (
+                        f"{each.address} stands here twice: on whatever interface, the second is ignored"
+                    )
+                    self._say(draft, "VRRP338", message, "virtual_ipaddress")
+            advertised = list(kept.values())
         return tuple(advertised), (*moved, *draft.excluded)
 
     def _advert_int(self, draft: ParsedInstance, version: int) -> int:

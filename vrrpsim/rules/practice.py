@@ -4,6 +4,10 @@ from .instance import ALL_KEEPALIVED
 from .rule import ERROR, INFO, RAN, SAYS, WARNING, Rule, block, instance, script, tracking
 
 _OVERLAP = ("keepalived-2.0.20", "keepalived-2.2.4", "keepalived-2.2.7", "keepalived-2.2.8")
+_BOTH_OF_EQUAL = (  # 2.3.3 drops one of them, VRRP338
+    *("rfc3768", "rfc5798", "rfc9568", "rfc9568-literal", "frr-8.4"),
+    *(name for name in ALL_KEEPALIVED if name != "keepalived-2.3.3"),
+)
 _CURL = "/usr/bin/curl -s http://127.0.0.1/"
 
 
@@ -112,6 +116,7 @@ RULES = (
         bad=instance(vip="192.0.2.100/24\n192.0.2.100/24"),
         good=instance(),
         source="keepalived.conf(5), virtual_ipaddress",
+        dialects=_BOTH_OF_EQUAL,
     ),
     Rule(
         "VRRP361",
