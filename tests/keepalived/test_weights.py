@@ -187,10 +187,10 @@ def test_a_proof_holds_under_two_hundred_random_schedules():
 
 
 @pytest.mark.slow
-def test_a_thousand_pairs_do_what_check_says_of_them():
+def test_four_hundred_pairs_do_what_check_says_of_them():
     """Where it says "never moves" no seed moves; where it proves that it moves, it does."""
     draw, said = random.Random(1), {True: 0, False: 0}
-    for number in range(1000):
+    for number in range(400):
         pair, members = pair_of(draw, number)
         codes = {finding.code for finding in lint(members)} & {"VRRP203", "VRRP204", "VRRP206"}
         ranked = sorted(members, key=lambda member: -member.priority())
@@ -204,4 +204,4 @@ def test_a_thousand_pairs_do_what_check_says_of_them():
             continue  # it booted before the checks were known, and nopreempt leaves it there
         assert ({*after} == {first}) == bool(codes), (number, codes)
         said[bool(codes)] += 1
-    assert min(said.values()) > 150
+    assert min(said.values()) > 60
