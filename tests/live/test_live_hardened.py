@@ -23,6 +23,7 @@ from vrrpsim.live import loading, locks, metrics, netlink, scripts, service, wat
 from vrrpsim.live.locks import Locks
 from vrrpsim.live.privileges import CannotRun
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT, hardened
+from vrrpsim.protocol.packet import Datagram
 
 GROUP = ip_address("224.0.0.18")
 
@@ -296,10 +297,10 @@ def test_a11_a_flood_of_weaker_adverts_is_answered_a_few_times(tmp_path):
         weaker.clock.run_until(9_000_000_000)
         del sent[:]
         for _ in range(5_000):
-            machine._received("eth0", ip_address("10.0.0.2"), GROUP, 255, weaker.sent[0].payload, b"")
+            machine._received("eth0", Datagram(ip_address("10.0.0.2"), GROUP, 255, weaker.sent[0].payload))
         assert len(sent) == 1
         clock.now_ns += 51_000_000
-        machine._received("eth0", ip_address("10.0.0.2"), GROUP, 255, weaker.sent[0].payload, b"")
+        machine._received("eth0", Datagram(ip_address("10.0.0.2"), GROUP, 255, weaker.sent[0].payload))
         assert len(sent) == 2
         assert machine.daemon.discarded["answered_already"] == 4_999
 
@@ -320,7 +321,7 @@ def test_a12_rejected_adverts_do_not_mute_a_master_of_live(live):
     before = len(machine.sent)
     for tenth in range(100):
         clock.run_until(10_000_000_000 + tenth * 100_000_000)
-        machine.daemon.receive("eth0", ip_address("10.0.0.2"), GROUP, 255, rival.sent[0].payload)
+        machine.daemon.receive("eth0", Datagram(ip_address("10.0.0.2"), GROUP, 255, rival.sent[0].payload))
     assert len(machine.sent) - before == pytest.approx(10 if live else 0, abs=1)
 
 

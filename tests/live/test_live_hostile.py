@@ -22,7 +22,7 @@ from memory import Clock, Machine, host
 from vrrpsim.keepalived.compiler import compile_text
 from vrrpsim.live import sockets
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT, RFC9568, Checksum
-from vrrpsim.protocol.packet import checksum_of
+from vrrpsim.protocol.packet import Datagram, checksum_of
 
 DATAGRAMS = 250_000  # for each of four
 FLOOD = 11_000  # on the wire: more than a hundred adverts leave meanwhile
@@ -62,7 +62,7 @@ def summed(payload, source, destination):
 
 
 class Stream:
-    """Datagrams as a raw socket gives them: (interface, source, destination, TTL, payload)."""
+    """Datagrams as a raw socket gives them, each with its interface."""
 
     def __init__(self, kind, advert, own, peer, stranger, destination):
         self.random = Random(f"hostile {kind}")
@@ -83,7 +83,7 @@ class Stream:
                 yield datagram
 
     def plain(self, payload, ttl=255):
-        return "eth0", self.peer, self.destination, ttl, payload
+        return "eth0", Datagram(self.peer, self.destination, ttl, payload)
 
     def noise(self):
         """Random bytes as a whole IPv4 packet, or behind an IPv6 header."""
@@ -91,7 +91,7 @@ class Stream:
         if self.own.version == 6:
             return self.plain(data)
         datagram = sockets.read_ipv4(data)
-        return None if datagram is None else ("eth0", *datagram)
+        return None if datagram is None else ("eth0", datagram)
 
     def header(self):
         """The right version and VRID, then anything."""
@@ -110,17 +110,17 @@ class Stream:
         return self.unless_good(self.advert + self.random.randbytes(self.random.randrange(1, 40)))
 
     def wrong_interface(self):
-        return ("eth1", *self.plain(self.advert)[1:])
+        return "eth1", self.plain(self.advert)[1]
 
     def wrong_destination(self):
         other = self.own if self.destination.is_multicast else GROUP[self.own.version]
-        return "eth0", self.peer, other, 255, self.advert
+        return "eth0", Datagram(self.peer, other, 255, self.advert)
 
     def wrong_ttl(self):
         return self.plain(self.advert, self.random.randrange(255))
 
     def wrong_source(self):
-        return "eth0", self.stranger, self.destination, 255, self.advert
+        return "eth0", Datagram(self.stranger, self.destination, 255, self.advert)
 
     def unless_good(self, payload):
         return None if summed(payload, self.peer, self.destination) else self.plain(payload)
@@ -144,7 +144,7 @@ def test_a_million_datagrams_change_nothing(kind):
     backup.daemon.start(host("eth0", own))
     backup.remembers = False
     advert = master.sent[0]
-    good = ("eth0", peer, advert.destination, 255, advert.payload)
+    good = ("eth0", Datagram(peer, advert.destination, 255, advert.payload))
     daemon, instance = backup.daemon, backup.daemon.router.instances["VI_1"]
     daemon.receive(*good)
     before, records = instance.state, len(backup.records)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 from memory import Clock, Machine
 
+from vrrpsim.protocol.packet import Datagram
 from vrrpsim.protocol.router import VrrpRouter
 from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.scenario.quantities import Distribution
@@ -79,9 +80,6 @@ class Recorder(VrrpRouter):
 def recorded(name):
     def call(self, *arguments):
         *told, now_ns = arguments
-        if name == "receive":
-            interface, each = told
-            told = [interface, each.source, each.destination, each.ttl, each.payload, each.packet]
         self.calls.append((now_ns, name, told))
         return getattr(VrrpRouter, name)(self, *arguments)
 
@@ -155,7 +153,7 @@ def joined(world):
             node = world.nodes[name]
             if machine is sender or advert.destination not in (node.primary_address(node.ports["eth0"], 4),):
                 continue
-            arguments = ("eth0", advert.source, advert.destination, advert.ttl, advert.payload)
+            arguments = ("eth0", Datagram(advert.source, advert.destination, advert.ttl, advert.payload))
             clock.at(clock.now_ns + DELAY_NS, partial(deliver, machine, arguments))
 
     def deliver(machine, arguments):

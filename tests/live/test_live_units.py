@@ -27,7 +27,7 @@ from vrrpsim.protocol import router
 from vrrpsim.protocol.dialect import DEFAULT_DIALECT, Checksum
 from vrrpsim.protocol.frames import ipv4_packet
 from vrrpsim.protocol.outputs import RunNotify
-from vrrpsim.protocol.packet import encode, parse
+from vrrpsim.protocol.packet import Datagram, encode, parse
 from vrrpsim.trace import AddressChange, AdvertRejected, StateChange, Trace
 
 SECOND_NS = 1_000_000_000
@@ -44,7 +44,7 @@ def backup():
     clock.run_until(4 * SECOND_NS)
     machine.daemon.start(host("eth0", OURS))
     advert = master.sent[0].payload
-    machine.daemon.receive("eth0", THEIRS, GROUP, 255, advert)
+    machine.daemon.receive("eth0", Datagram(THEIRS, GROUP, 255, advert))
     return machine, advert
 
 
@@ -60,8 +60,8 @@ def test_headers_that_no_kernel_would_give():
         (sockets.socket.IPPROTO_IPV6, sockets.socket.IPV6_HOPLIMIT, struct.pack("=i", 255)),
         (sockets.socket.IPPROTO_IPV6, sockets.socket.IPV6_PKTINFO, ip_address("ff02::12").packed + bytes(4)),
     ]
-    expected = (ip_address("fe80::1"), ip_address("ff02::12"), 255, b"abc", b"")
-    assert sockets.read_ipv6(b"abc", beside, "fe80::1%eth0") == expected
+    expected = Datagram(ip_address("fe80::1"), ip_address("ff02::12"), 255, b"abc", b"")
+    assert sockets.read_ipv6(b"abc", beside, "fe80::1%eth0").is_like(expected)
 
 
 # --- addresses and the trace
@@ -204,7 +204,7 @@ def test_an_advert_that_comes_again_is_not_taken_apart_again(backup, monkeypatch
     packet = ipv4_packet(THEIRS, GROUP, 255, 112, 7, advert)
     for _ in range(10):
         machine.clock.now_ns += SECOND_NS // 10
-        machine.daemon.receive("eth0", *read_ipv4(packet))
+        machine.daemon.receive("eth0", read_ipv4(packet))
     assert len(looked) <= 2
 
 
@@ -222,7 +222,7 @@ def test_a_backup_sleeps_until_a_deadline_that_no_advert_has_moved(backup):
         payload = encode(again, source=THEIRS, destination=GROUP, checksum=Checksum.MESSAGE, family=4)
         for second in range(30):
             at_ns = second * SECOND_NS + vrid * 50_000_000
-            clock.at(at_ns, partial(machine.daemon.receive, "eth0", THEIRS, GROUP, 255, payload))
+            clock.at(at_ns, partial(machine.daemon.receive, "eth0", Datagram(THEIRS, GROUP, 255, payload)))
     clock.run_until(30 * SECOND_NS)
     assert all(machine.daemon.router.state_of(f"V{n}").name == "BACKUP" for n in range(1, 11))
     assert len(woken) <= 15  # each of the ten looks every 3.6 s, but together
@@ -280,7 +280,7 @@ def test_the_observer_tells_masters_duals_foreigners_and_silence(backup):
     observer = Observer(configured())
 
     def hear(source, at_s, payload=advert):
-        return observer.heard("eth0", source, GROUP, 255, payload, int(at_s * SECOND_NS))
+        return observer.heard("eth0", Datagram(source, GROUP, 255, payload), int(at_s * SECOND_NS))
 
     assert hear(THEIRS, 1) == ["VI_1 on eth0: 10.0.0.1 is master, priority 200"]
     assert hear(THEIRS, 2) == []

@@ -119,23 +119,15 @@ class LiveDaemon:
 
     # --- what happens to it
 
-    def receive(
-        self,
-        interface: str,
-        source: Address,
-        destination: Address,
-        ttl: int,
-        payload: bytes,
-        packet: bytes = b"",
-    ) -> None:
-        """A datagram of protocol 112, without its IP header; of protocol 51 also as a whole."""
-        router = self.router
+    def receive(self, interface: str, datagram: Datagram) -> None:
+        """A datagram arrived on the interface."""
+        router, payload = self.router, datagram.payload
         unheard = router.unheard
-        outputs = router.receive(interface, Datagram(source, destination, ttl, payload, packet), self._now())
+        outputs = router.receive(interface, datagram, self._now())
         if len(payload) < HEADER_BYTES:
             self.discarded["packet_too_short"] += 1
         elif router.unheard != unheard:
-            known = (interface, source.version, payload[1]) in self._known
+            known = (interface, datagram.source.version, payload[1]) in self._known
             self.discarded["not_addressed_to_us" if known else "unknown_vrid"] += 1
         if outputs is not NOTHING:  # what most adverts lead to, and no deadline is earlier than before
             self._obey(outputs)

@@ -16,6 +16,7 @@ from vrrpsim.protocol.frames import gratuitous_arp, unsolicited_na
 from vrrpsim.protocol.fsm import NEVER_NS, InstanceRules, State
 from vrrpsim.protocol.instances import association
 from vrrpsim.protocol.outputs import AddAddresses, RemoveAddresses, RunNotify, SendAdvert, SendGratuitous
+from vrrpsim.protocol.packet import Datagram
 from vrrpsim.protocol.router import Host
 from vrrpsim.trace import Record
 
@@ -311,16 +312,15 @@ class Linux:
 
     # --- what the machine reports
 
-    def _received(
-        self, interface: str, source: Address, destination: Address, ttl: int, data: bytes, packet: bytes
-    ) -> None:
+    def _received(self, interface: str, datagram: Datagram) -> None:
+        source, data = datagram.source, datagram.payload
         if not self.running:
             return
         if self._answers and self._answered_already(interface, source, data):
             self.daemon.discarded["answered_already"] += 1
             return
         self._sent = None
-        self.daemon.receive(interface, source, destination, ttl, data, packet)
+        self.daemon.receive(interface, datagram)
         if self._sent is not None and 0 < _priority(data) < (ours := self._sent.payload[2]):
             router = (interface, source.version, data[1:2])
             self._answers[router] = (self.now_ns() + ANSWERS_EVERY_NS, ours)

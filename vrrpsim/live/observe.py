@@ -86,19 +86,10 @@ class Observer:
         """The virtual routers that were heard and are not in the file."""
         return (router for router in self.accounts if router not in self._own)
 
-    def heard(
-        self,
-        interface: str,
-        source: Address,
-        destination: Address,
-        ttl: int,
-        payload: bytes,
-        now_ns: int,
-        packet: bytes = b"",
-    ) -> list[str]:
-        """One datagram of protocol 112, or of 51 with the whole `packet`."""
-        family = source.version
-        advert = parse(payload, family)
+    def heard(self, interface: str, datagram: Datagram, now_ns: int) -> list[str]:
+        """One datagram."""
+        source, family = datagram.source, datagram.source.version
+        advert = parse(datagram.payload, family)
         if isinstance(advert, DecodeError):
             return self._reject(interface, f"malformed datagram from {source}", advert)
         router = OnWire(interface, family, advert.vrid)
@@ -108,10 +99,10 @@ class Observer:
             lines.append(f"{interface}: foreign VRID {advert.vrid} from {source}")
         ours = self._own.get(router)
         if ours is not None:
-            problem = self._judged(ours, router, Datagram(source, destination, ttl, payload, packet))
+            problem = self._judged(ours, router, datagram)
         else:
-            wrong = destination.is_multicast and ttl != REQUIRED_TTL
-            problem = DecodeError(Reject.IP_TTL_ERR, f"TTL {ttl}") if wrong else None
+            wrong = datagram.destination.is_multicast and datagram.ttl != REQUIRED_TTL
+            problem = DecodeError(Reject.IP_TTL_ERR, f"TTL {datagram.ttl}") if wrong else None
         if problem is not None:
             return [*lines, *self._reject(interface, f"advert of {source} is rejected", problem)]
         return lines + self._note(router, source, advert, now_ns)

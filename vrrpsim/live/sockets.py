@@ -20,10 +20,9 @@ from ipaddress import IPv4Address, IPv6Address
 from vrrpsim.protocol.ah import PROTOCOL_AH, message_of
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.frames import ipv4_packet, ipv6_packet
-from vrrpsim.protocol.packet import PROTOCOL_VRRP
+from vrrpsim.protocol.packet import PROTOCOL_VRRP, Datagram
 
-Received = Callable[[str, Address, Address, int, bytes, bytes], None]
-Datagram = tuple[Address, Address, int, bytes, bytes]
+Received = Callable[[str, Datagram], None]
 
 AT_ONCE = 64  # datagrams read before timers and signals get their turn: a flood must not stop adverts
 DATAGRAM_BYTES = 16_384  # more than any advert
@@ -63,9 +62,8 @@ class Wire:
                 self._identification = number = self._identification % 0xFFFF + 1
                 sender.sendto(packet or before + number.to_bytes(2, "big") + behind, place)
             else:
-                sender.sendto(
-                    *_whole_ipv6(source, destination, ttl, payload)
-                )  # from the device, without a scope
+                packet, place6 = _whole_ipv6(source, destination, ttl, payload)
+                sender.sendto(packet, place6)
         except OSError as error:
             return self._refused(error)
         return ""
@@ -179,7 +177,7 @@ class Wire:
             if datagram is None:
                 self.errors["no IP header"] += 1
             else:
-                self._received(interface, *datagram)
+                self._received(interface, datagram)
             if listener.fileno() < 0:
                 return
 
@@ -232,22 +230,19 @@ def _around_identification(
 def _whole_ipv6(
     source: Address, destination: Address, ttl: int, payload: bytes
 ) -> tuple[bytes, tuple[str, int]]:
-    """The packet, and where it goes."""
+    """The packet, and where it goes: from the device that the socket is bound to, so without a scope."""
     return ipv6_packet(source, destination, ttl, PROTOCOL_VRRP, payload), (str(destination), 0)
 
 
 def read_ipv4(packet: bytes) -> Datagram | None:
-    """Source, destination, TTL and payload of what a raw IPv4 socket gives; None without a whole header.
-
-    With an Authentication Header, what stands behind that, and the packet.
-    """
+    """What a raw IPv4 socket gives; None without a whole header."""
     header = (packet[0] & 0xF) * 4 if packet else 0
     if not 20 <= header <= len(packet):
         return None
     source, destination, ttl = _ipv4(packet[12:16]), _ipv4(packet[16:20]), packet[8]
     if packet[9] == PROTOCOL_AH:
-        return source, destination, ttl, message_of(packet), packet
-    return source, destination, ttl, packet[header:], b""
+        return Datagram(source, destination, ttl, message_of(packet), packet)
+    return Datagram(source, destination, ttl, packet[header:])
 
 
 def read_ipv6(payload: bytes, ancillary: Iterable[tuple[int, int, bytes]], sender: str) -> Datagram | None:
@@ -257,4 +252,4 @@ def read_ipv6(payload: bytes, ancillary: Iterable[tuple[int, int, bytes]], sende
     if len(hop_limit) != 4 or len(info) < 16:
         return None
     source = _ipv6(sender.partition("%")[0])
-    return source, _ipv6(info[:16]), int.from_bytes(hop_limit, sys.byteorder), payload, b""
+    return Datagram(source, _ipv6(info[:16]), int.from_bytes(hop_limit, sys.byteorder), payload)

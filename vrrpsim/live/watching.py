@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from vrrpsim.protocol.configuration import Address
+from vrrpsim.protocol.packet import Datagram
 from vrrpsim.trace import LogLine, json_line
 
 from . import systemd
@@ -107,11 +107,8 @@ async def _observe(options: Options, loaded: Loaded, say: Say) -> int:
             line = stamped(text)
             speaker.do(lambda: say(line))
 
-    def received(
-        interface: str, source: Address, destination: Address, ttl: int, payload: bytes, packet: bytes
-    ) -> None:
-        now_ns = time.monotonic_ns()
-        for line in observer.heard(interface, source, destination, ttl, payload, now_ns, packet):
+    def received(interface: str, datagram: Datagram) -> None:
+        for line in observer.heard(interface, datagram, time.monotonic_ns()):
             tell(line)
 
     wire, loop, stop_metrics = Wire(received), asyncio.get_running_loop(), _metrics(options, observer)
