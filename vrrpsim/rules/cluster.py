@@ -1,6 +1,18 @@
 """VRRP2nn: right on each node, wrong between them."""
 
-from .rule import ERROR, INFO, RAN, WARNING, Rule, block, instance, pair, tracking
+from .rule import (
+    ALL_KEEPALIVED,
+    BEFORE_2_3_3,
+    ERROR,
+    INFO,
+    RAN,
+    WARNING,
+    Rule,
+    block,
+    instance,
+    pair,
+    tracking,
+)
 
 BOTH_MASTER = "and both become MASTER"
 
@@ -32,7 +44,6 @@ def _two(
 
 _SYNC = block("vrrp_sync_group G", block("group", "VI_1", "VI_2"))
 _ONE, _TWO = instance("priority 150"), instance()
-_KEEPALIVED_BEFORE_2_3_3 = ("keepalived-2.0.20", "keepalived-2.2.4", "keepalived-2.2.7", "keepalived-2.2.8")
 _ACCEPT_LISTS = (
     "rfc5798",
     "rfc9568",
@@ -155,7 +166,7 @@ RULES = (
             instance("version 2", "priority 150", _password("1234")), instance("version 2", _password("1234"))
         ),
         source="RFC 2338 §7.1; recorded (tests/groundtruth/22-auth-mismatch)",
-        dialects=(*_KEEPALIVED_BEFORE_2_3_3, "keepalived-2.3.3", "keepalived-2.3.4", "keepalived-2.4.3"),
+        dialects=ALL_KEEPALIVED,
     ),
     Rule(
         "VRRP211",
@@ -169,7 +180,7 @@ RULES = (
             instance("version 2", "priority 150", _password("1234")), instance("version 2", _password("1234"))
         ),
         source="RFC 2338 §7.1; recorded (tests/groundtruth/22-auth-mismatch)",
-        dialects=(*_KEEPALIVED_BEFORE_2_3_3, "keepalived-2.3.3", "keepalived-2.3.4", "keepalived-2.4.3"),
+        dialects=ALL_KEEPALIVED,
     ),
     Rule(
         "VRRP212",
@@ -179,7 +190,7 @@ RULES = (
         bad=pair(_ONE, instance(vip="192.0.2.100/24\n192.0.2.101/24")),
         good=pair(_ONE, _TWO),
         source="recorded (tests/groundtruth/31-vip-mismatch)",
-        dialects=("rfc3768", *_KEEPALIVED_BEFORE_2_3_3),
+        dialects=("rfc3768", *BEFORE_2_3_3),
     ),
     Rule(
         "VRRP213",

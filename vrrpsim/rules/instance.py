@@ -5,8 +5,6 @@ from .rule import ERROR, RAN, SAYS, SILENT, WARNING, Rule, block, instance, scri
 _STRICT = block("global_defs", "vrrp_strict")
 _SOURCE, _PEER = "unicast_src_ip 192.0.2.1", "unicast_peer {\n192.0.2.2\n}"
 _PEER6 = block("unicast_peer", "2001:db8::2")
-KEEPALIVED = ("2.0.20", "2.2.4", "2.2.7", "2.2.8", "2.3.3", "2.3.4", "2.4.3")
-ALL_KEEPALIVED = tuple(f"keepalived-{version}" for version in KEEPALIVED)
 
 
 def _group(*lines: str) -> str:

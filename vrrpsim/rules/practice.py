@@ -1,13 +1,21 @@
 """VRRP35n, 36n and 43n: what keepalived takes, and hands over worse than its operator thinks."""
 
-from .instance import ALL_KEEPALIVED
-from .rule import ERROR, INFO, RAN, SAYS, WARNING, Rule, block, instance, script, tracking
-
-_OVERLAP = ("keepalived-2.0.20", "keepalived-2.2.4", "keepalived-2.2.7", "keepalived-2.2.8")
-_BOTH_OF_EQUAL = (  # 2.3.3 drops one of them, VRRP338
-    *("rfc3768", "rfc5798", "rfc9568", "rfc9568-literal", "frr-8.4"),
-    *(name for name in ALL_KEEPALIVED if name != "keepalived-2.3.3"),
+from .rule import (
+    ALL_KEEPALIVED,
+    BEFORE_2_3_3,
+    ERROR,
+    INFO,
+    NOT_KEEPALIVED,
+    RAN,
+    SAYS,
+    WARNING,
+    Rule,
+    block,
+    instance,
+    script,
+    tracking,
 )
+
 _CURL = "/usr/bin/curl -s http://127.0.0.1/"
 
 
@@ -116,7 +124,7 @@ RULES = (
         bad=instance(vip="192.0.2.100/24\n192.0.2.100/24"),
         good=instance(),
         source="keepalived.conf(5), virtual_ipaddress",
-        dialects=_BOTH_OF_EQUAL,
+        dialects=(*NOT_KEEPALIVED, *BEFORE_2_3_3, "keepalived-2.3.4", "keepalived-2.4.3"),  # not VRRP338's
     ),
     Rule(
         "VRRP361",
@@ -155,7 +163,7 @@ RULES = (
         bad=tracking(before=script("chk", "interval 1", "timeout 10")),
         good=tracking(before=script("chk", "interval 1", "timeout 1")),
         source="keepalived 2.2.7, run; ended in 2.3.2",
-        dialects=_OVERLAP,
+        dialects=BEFORE_2_3_3,
     ),
     Rule(
         "VRRP432",

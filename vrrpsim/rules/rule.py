@@ -26,6 +26,9 @@ SAYS = "keepalived 2.2.7, whose `keepalived -t` says so"
 SILENT = "keepalived's source; `keepalived -t` of 2.2.7 says nothing"
 RAN = "keepalived 2.2.7, run"
 
+NOT_KEEPALIVED = ("rfc3768", "rfc5798", "rfc9568", "rfc9568-literal", "frr-8.4")  # names of dialects
+BEFORE_2_3_3 = ("keepalived-2.0.20", "keepalived-2.2.4", "keepalived-2.2.7", "keepalived-2.2.8")
+ALL_KEEPALIVED = (*BEFORE_2_3_3, "keepalived-2.3.3", "keepalived-2.3.4", "keepalived-2.4.3")
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 

@@ -1,11 +1,21 @@
 """VRRP1nn: words, braces, keywords and values, whatever they mean."""
 
-from .rule import ERROR, INFO, SAYS, SILENT, WARNING, Rule, block, instance, script, tracking
+from .rule import (
+    BEFORE_2_3_3,
+    ERROR,
+    INFO,
+    NOT_KEEPALIVED,
+    SAYS,
+    SILENT,
+    WARNING,
+    Rule,
+    block,
+    instance,
+    script,
+    tracking,
+)
 
 MANUAL = "keepalived.conf(5)"
-_RFC = ("rfc3768", "rfc5798", "rfc9568", "rfc9568-literal", "frr-8.4")
-_BEFORE_2_3_3 = (*_RFC, *(f"keepalived-{version}" for version in ("2.0.20", "2.2.4", "2.2.7", "2.2.8")))
-
 RULES = (
     Rule(
         "VRRP101",
@@ -292,7 +302,7 @@ RULES = (
         bad=instance("owner_ignore_adverts"),
         good=instance(),
         source="the release notes of keepalived, and the versions recorded in tests/groundtruth",
-        dialects=_BEFORE_2_3_3,
+        dialects=(*NOT_KEEPALIVED, *BEFORE_2_3_3),
     ),
     Rule(
         "VRRP190",
