@@ -6,10 +6,13 @@ after they happened, which may be after the packet that followed from them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_address
 
 from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig
+from vrrpsim.protocol.dialect import DIALECTS
+from vrrpsim.protocol.fsm import InstanceRules
+from vrrpsim.protocol.reception import bound_to
 from vrrpsim.trace import (
     AddressChange,
     AdvertSent,
@@ -24,14 +27,15 @@ from vrrpsim.trace import (
 SAME_CAUSE_NS = 50_000_000  # a line of a log is read at most so long after what it tells
 SAME_FRAME_NS = 10_000  # its way across the bridge, to where it was dropped
 Configs = Mapping[str, RouterConfig]  # by node
+DialectOf = Callable[[str], str]  # of a node
 
 
-def in_order(records: Sequence[Record], configs: Configs) -> list[Record]:
+def in_order(records: Sequence[Record], configs: Configs, dialect_of: DialectOf) -> list[Record]:
     """By time, causes before effects."""
     announced = [each for each in records if isinstance(each, Gratuitous)]
     added = [_not_after(each, announced) for each in records if isinstance(each, AddressChange)]
     others = [
-        _mastered(each, added, records, configs) if isinstance(each, StateChange) else each
+        _mastered(each, added, records, configs, dialect_of) if isinstance(each, StateChange) else each
         for each in records
         if not isinstance(each, AddressChange)
     ]
@@ -50,7 +54,11 @@ def _not_after(change: AddressChange, announced: Sequence[Gratuitous]) -> Addres
 
 
 def _mastered(
-    change: StateChange, added: Sequence[AddressChange], records: Sequence[Record], configs: Configs
+    change: StateChange,
+    added: Sequence[AddressChange],
+    records: Sequence[Record],
+    configs: Configs,
+    dialect_of: DialectOf,
 ) -> StateChange:
     """Who adds the addresses is Master."""
     config = _config(configs, change.node, change.instance)
@@ -60,7 +68,8 @@ def _mastered(
     here = (each for each in added if each.present and each.node == change.node)
     came = (each.at_ns for each in here if each.address in carried)
     change = change._replace(at_ns=_earliest(change.at_ns, came))
-    return change._replace(last_advert_ns=_last_accepted_ns(change, config, records, configs))
+    rules = InstanceRules(config, DIALECTS[dialect_of(change.node)])
+    return change._replace(last_advert_ns=_last_accepted_ns(change, rules, records, configs))
 
 
 def _config(configs: Configs, node: str, instance: str) -> InstanceConfig | None:
@@ -68,9 +77,10 @@ def _config(configs: Configs, node: str, instance: str) -> InstanceConfig | None
 
 
 def _last_accepted_ns(
-    change: StateChange, config: InstanceConfig, records: Sequence[Record], configs: Configs
+    change: StateChange, rules: InstanceRules, records: Sequence[Record], configs: Configs
 ) -> int | None:
     """When the new master last heard an advert that it had to accept, as far as the wire tells."""
+    config = rules.config
     adverts = [each for each in records if isinstance(each, AdvertSent) and each.node != change.node]
     lost = [
         (each.source.partition(":")[0], each.at_ns)
@@ -97,17 +107,17 @@ def _last_accepted_ns(
             continue
         if (rival.vrid, rival.family) == (config.vrid, config.family):
             own = [config.priority, *(move.new for move in moves if move.at_ns <= advert.at_ns)][-1]
-            if advert.priority == 0 or advert.priority >= own or not config.preempt:
+            if advert.priority != 0 and not rules.preempts(own, advert.priority):
                 return advert.at_ns
     return None
 
 
 def _arrives(config: InstanceConfig, destination: str) -> bool:
-    """Whether the socket of an instance gets what is sent there: unicast is bound to the own source."""
+    """Whether the socket of an instance gets what is sent there, its primary address being the likely one."""
     to = ip_address(destination)
-    if not config.unicast or to.is_multicast:
-        return to.is_multicast and not config.unicast
-    return to == config.source or (config.source is None and (to.version == 4 or to.is_link_local))
+    primary = to if to.version == 4 or to.is_link_local else None
+    bound = bound_to(config, config.source or primary)
+    return to.is_multicast != config.unicast and bound in (to, config.interface)
 
 
 def _earliest(at_ns: int, effects: Iterable[int]) -> int:

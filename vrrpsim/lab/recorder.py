@@ -83,6 +83,7 @@ class Recorder:
         self._wall_ahead_ns = time.time_ns() - self.epoch_ns  # of the monotonic clock
         self.records: list[Record] = []
         self.configs = configs  # what each daemon runs now
+        self._dialect_of = scenario.dialect_of
         self.states: dict[tuple[str, str], str] = {}  # of the instances of daemons that run
         self._own = {
             name: {a.ip for i in node.interfaces.values() for a in i.addresses}
@@ -304,7 +305,8 @@ class Recorder:
         """What was seen until then, causes before effects."""
         trace = Trace(Level.ALL)
         trace.end_ns = end_ns
-        trace.records = [each for each in in_order(self.records, self.configs) if each.at_ns <= end_ns]
+        ordered = in_order(self.records, self.configs, self._dialect_of)
+        trace.records = [each for each in ordered if each.at_ns <= end_ns]
         return trace
 
 

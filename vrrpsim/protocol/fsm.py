@@ -60,6 +60,13 @@ class InstanceRules:
             config.version, state.priority, interval_ns, config.down_timer_adverts, self.dialect.skew_rounding
         )
 
+    def preempts(self, own: int, heard: int) -> bool:
+        """Whether a Backup of priority `own` discards adverts of priority `heard` (FSM-16)."""
+        config = self.config
+        return heard < own and (
+            config.preempt or (self.dialect.owner_preempts_regardless and config.is_owner)
+        )
+
 
 _skew_ns = lru_cache(maxsize=4096)(skew_time_ns)
 _down_ns = lru_cache(maxsize=4096)(master_down_interval_ns)
@@ -382,9 +389,8 @@ def _backup_hears(
         return Step(state._replace(down_ns=skew_ns), _from_start(state, now_ns) + skew_ns, (log,))
     if advert.priority != OWNER_PRIORITY or source != state.master_address:
         state = _restore_owner(rules, state)
-    preempts = config.preempt or (rules.dialect.owner_preempts_regardless and config.is_owner)
     delayed = config.preempt_delay_ns > 0 and (state.preempt_at_ns is None or now_ns < state.preempt_at_ns)
-    if preempts and advert.priority < state.priority and not delayed:  # FSM-16
+    if rules.preempts(state.priority, advert.priority) and not delayed:  # FSM-16
         log = Log(
             "({}) received lower priority ({}) advert from {} - discarding",
             (config.name, advert.priority, source),

@@ -45,6 +45,11 @@ _IP_HEADER_BYTES = {4: 20, 6: 40}
 _ETHERNET_MINIMUM_PAYLOAD: Final = 46  # shorter IP packets are padded to this (K3)
 
 
+def bound_to(config: InstanceConfig, source: Address | None) -> Address | str | None:
+    """What the receive socket is bound to: unicast to its source, any other to its interface (§5.3)."""
+    return source if config.unicast else config.interface
+
+
 class Accepted(NamedTuple):
     """An advert that passed every check.
 

@@ -43,7 +43,7 @@ from .outputs import (
 )
 from .packet import Datagram, DecodeError
 from .reasons import Reason
-from .reception import Reception, check_advert
+from .reception import Reception, bound_to, check_advert
 from .scripts import Script, Scripts
 from .timer_queue import Timer, TimerQueue
 
@@ -430,7 +430,7 @@ class VrrpRouter:
         self._dispatch = {}
         for instance in self.instances.values():
             config = instance.config
-            bound = self._source_of(config) if config.unicast else config.interface
+            bound = bound_to(config, self._source_of(config))
             if bound is not None and not self._is_cut_off(config):
                 kind = config.family if instance.association is None else PROTOCOL_AH
                 self._dispatch.setdefault((bound, kind, config.vrid), []).append(instance)
