@@ -28,7 +28,7 @@ def changed(tmp_path):
 
 def words(old, new, *more):
     files = [str(OLD / f"{name}.conf") for name in ("lb1", "lb2")]
-    return ["diff", *files, "--", str(new), "--no-pairs", "-j", "1", *more]
+    return ["diff", *files, "--", str(new), "--no-pairs", "--runs", "6", "-j", "1", *more]
 
 
 def test_nothing_changed_is_one_line(changed, capsys):
@@ -61,7 +61,7 @@ def test_a_tolerance_lets_small_changes_pass(changed, capsys):
 
 def test_ratios_and_intervals_and_markdown(changed):
     new = changed("advert_int 1", "advert_int 3")
-    done = vrrpsim.diff([OLD / "lb1.conf", OLD / "lb2.conf"], new, pair_phases=0, jobs=1)
+    done = vrrpsim.diff([OLD / "lb1.conf", OLD / "lb2.conf"], new, pair_phases=0, phases=6, jobs=1)
     each = next(one for one in done.to_dict()["worse"] if one["cell"] == "power off lb1")
     [measure] = each["measures"]
     low, high = measure["new"]["p50_ci_s"]
