@@ -52,8 +52,8 @@ def test_every_scenario_is_the_same(file: Path) -> None:
     """Longer than written, and with loss in every other one: faults, clients and all."""
     scenario = load_scenario(file)
     chance = Random(str(file.relative_to(ROOT)))
-    scenario = replace(scenario, duration_ns=3 * scenario.duration_ns)
-    for seed in (1, 2):
+    scenario = replace(scenario, duration_ns=2 * scenario.duration_ns)
+    for seed in (1, 2) if file in SHIPPED else (1,):  # a recorded case stands there in several versions
         loss = chance.choice([0.0, 0.0, 0.001, 0.01, 0.1, 0.5])
         same(lossy(scenario, loss, chance.choice([None, 3.0])) if loss else scenario, seed)
 
