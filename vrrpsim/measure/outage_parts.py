@@ -6,7 +6,7 @@ failover gets from one part of its waterfall to the next. The parts add up to th
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -34,6 +34,7 @@ CAUSES = {  # what `Reachability.cause` says, in the words of a report; `{}` is 
     "": "no answer",
 }
 NOBODY: Final = "nobody owns the address"
+AT_NS: Final = attrgetter("at_ns")
 
 
 class OutagePart(NamedTuple):
@@ -67,13 +68,15 @@ def parts_of(
     """
     found = tuple(found)
     mine = [each for each in found if each.fault_ns < outage.end_ns and each.owner_ns >= outage.start_ns]
-    cuts = {change.at_ns for change in changes}
-    cuts.update(owned.line.instants if owned else ())
-    cuts.update(at for each in mine for at in _instants(each))
-    starts = [outage.start_ns, *sorted(at for at in cuts if outage.start_ns < at < outage.end_ns)]
+    first = bisect_right(changes, outage.start_ns, key=AT_NS)
+    cuts = {change.at_ns for change in changes[first : bisect_left(changes, outage.end_ns, key=AT_NS)]}
+    instants = owned.line.instants if owned else ()
+    cuts.update(instants[bisect_right(instants, outage.start_ns) : bisect_left(instants, outage.end_ns)])
+    cuts.update(at for each in mine for at in _instants(each) if outage.start_ns < at < outage.end_ns)
+    starts = [outage.start_ns, *sorted(cuts)]
     parts: list[OutagePart] = []
     for start_ns, end_ns in zip(starts, (*starts[1:], outage.end_ns), strict=True):
-        then = bisect_right(changes, start_ns, key=attrgetter("at_ns")) - 1
+        then = bisect_right(changes, start_ns, key=AT_NS) - 1
         change = changes[then] if then >= 0 else None
         brief = end_ns - start_ns < LATE_NS  # what a host takes to do as it should has no name of its own
         if parts and (brief or (change is not None and change.reachable)):  # … nor the wait for a request
@@ -141,8 +144,9 @@ def _second_burst(
 
 def _event(events: Sequence[Cause], at_ns: int) -> Cause | None:
     """The latest event before, rather one that did harm than one that undid it at the same instant."""
-    before = events[: bisect_right(events, at_ns, key=attrgetter("at_ns"))]
-    return max(before, key=lambda each: (each.at_ns, each.effect is not Effect.REPAIR), default=None)
+    after = bisect_right(events, at_ns, key=AT_NS)
+    latest = events[bisect_left(events, events[after - 1].at_ns, key=AT_NS) : after] if after else ()
+    return max(latest, key=lambda each: each.effect is not Effect.REPAIR, default=None)
 
 
 def _vacancy(owned: Ownership, at_ns: int) -> str:
