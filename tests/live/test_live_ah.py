@@ -2,12 +2,11 @@
 
 import subprocess
 
-import pytest
 from capture import judged
 from clusters import EARLY_S, LATE_S, VIP, conf, down_s, successor, together
 from lan import Lan, needs_namespaces
 
-pytestmark = [needs_namespaces("tshark"), pytest.mark.xdist_group("namespaces")]
+pytestmark = needs_namespaces("tshark")
 
 
 def story(first, second):

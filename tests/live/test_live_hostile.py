@@ -274,7 +274,6 @@ def rss_of(pid):
 
 
 @needs_namespaces()
-@pytest.mark.xdist_group("namespaces")
 def test_ten_thousand_bad_datagrams_do_not_delay_adverts(tmp_path):
     results = together(tmp_path, {"flooded": flooded, "muted": muted})
     adverts, p99_s, worst_s = results["flooded"]
@@ -282,7 +281,6 @@ def test_ten_thousand_bad_datagrams_do_not_delay_adverts(tmp_path):
 
 
 @needs_namespaces("tshark")
-@pytest.mark.xdist_group("namespaces")
 def test_the_judges_of_every_network_can_condemn(tmp_path):
     """Given what is wrong on purpose but not said to be, then keepalived's counters and tshark tell."""
     with Lan(tmp_path / "lan", ["n1", "n2"]) as lan:

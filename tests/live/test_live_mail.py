@@ -100,7 +100,6 @@ def undelivered(folder):
 
 
 @needs_namespaces()
-@pytest.mark.xdist_group("namespaces")
 def test_alerts_are_mailed_and_never_in_the_way(tmp_path):
     together(tmp_path, {"delivered": delivered, "undelivered": undelivered})
 

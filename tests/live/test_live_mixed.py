@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from clusters import EARLY_S, LATE_S, VIP, VRID, conf, down_s, successor, together
 from lan import PATIENCE_S, Lan, ip, needs_namespaces
 
@@ -11,7 +10,6 @@ MACVLAN = "vrrp4-2-1"
 
 pytestmark = [
     needs_namespaces("vtysh", str(FRR / "vrrpd"), str(FRR / "zebra")),
-    pytest.mark.xdist_group("namespaces"),
 ]
 
 

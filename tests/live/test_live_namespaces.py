@@ -9,11 +9,10 @@ import urllib.request
 from functools import partial
 from pathlib import Path
 
-import pytest
 from clusters import VIP, announced, conf, settled, together
 from lan import PATIENCE_S, Lan, inside, ip, needs_namespaces
 
-pytestmark = [needs_namespaces(), pytest.mark.xdist_group("namespaces")]
+pytestmark = needs_namespaces()
 
 METRICS = "http://127.0.0.1:9650/metrics"
 SECRET = "s3cret"

@@ -9,7 +9,6 @@ import statistics as numbers
 import time
 from functools import partial
 
-import pytest
 from capture import adverts_in
 from clusters import (
     EARLY_S,
@@ -29,7 +28,7 @@ from lan import Lan, comm_of, needs_namespaces
 
 from vrrpsim.protocol.packet import DecodeError, parse
 
-pytestmark = [needs_namespaces("haproxy"), pytest.mark.xdist_group("namespaces")]
+pytestmark = needs_namespaces("haproxy")
 
 FLAVOURS = ("v2-pass-unicast", "v2", "v3", "v3-ipv6", "v3-vmac")
 ROLES = ("keepalived-vrrpsim", "vrrpsim-keepalived")

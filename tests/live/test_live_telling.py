@@ -24,7 +24,7 @@ from vrrpsim.measure import measure
 from vrrpsim.scenario.file.reader import load_scenario
 from vrrpsim.trace import RECORD_TYPES, Fault, ProcessChange, Trace
 
-pytestmark = [needs_namespaces(), pytest.mark.xdist_group("namespaces")]
+pytestmark = needs_namespaces()
 
 METRICS = "http://127.0.0.1:9650/metrics"
 SECRET = "s3cret"
