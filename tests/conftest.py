@@ -13,8 +13,9 @@ QUICK = ("protocol", "keepalived", "scenario", "world", "measure")  # the folder
 QUICK_FILES = ("test_layering.py", "test_redaction.py", "test_digests.py", "test_cli.py", "test_scenarios.py")
 REAL_TIME = ("real daemons:", "the lab:", "a real browser:", "the unit:")  # how the reason to skip begins
 
-if current_thread() is main_thread():  # what a shell starts behind `&` ignores it, and all that tests start
+if current_thread() is main_thread():  # `&` and nohup ignore them, and then all that tests start does, too
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items):

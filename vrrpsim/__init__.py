@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # for type checkers; typing's import takes longer than all of this
 if TYPE_CHECKING:
     from vrrpsim.api import Study, Sweep
     from vrrpsim.build import Scenario, load
@@ -45,7 +44,7 @@ ELSEWHERE = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import the library when it is first asked for, so that `vrrpsim --help` is instant."""
     if name not in __all__:
         raise AttributeError(f"module 'vrrpsim' has no attribute '{name}'")

@@ -60,7 +60,7 @@ class Tab:
     def cdp(self, command, **words):
         return self.driver.execute_cdp_cmd(command, words)
 
-    def until(self, what, seconds=20):
+    def until(self, what, seconds=60):
         end = time.time() + seconds
         while not (found := self.js(f"return {what}")):
             assert time.time() < end, (what, self.js("return document.getElementById('boot').textContent"))
