@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ class CannotWrite(Exception):
 def whole(path: str | Path) -> Iterator[Path]:
     """Give a file to write beside `path`; it takes its place when it is complete."""
     path = Path(path)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")  # nobody can have put a link there
+    part = path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")  # nobody can have put a link there
     try:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
         yield part

@@ -35,9 +35,8 @@ def test_a7_text_that_a_terminal_would_obey_is_refused(text):
 def test_a8_a_planted_link_is_not_followed(tmp_path, monkeypatch):
     victim = tmp_path / "victim"
     victim.write_text("mine")
-    monkeypatch.setattr(atomic_write.secrets, "token_hex", lambda _: "guessed")
-    monkeypatch.setattr(atomic_write.os, "getpid", lambda: "guessed")
-    (tmp_path / ".p.csv.guessed.part").symlink_to(victim)
+    monkeypatch.setattr(atomic_write.os, "urandom", lambda _: b"guessed")
+    (tmp_path / f".p.csv.{b'guessed'.hex()}.part").symlink_to(victim)
     with suppress(atomic_write.CannotWrite):
         atomic_write.write_whole(tmp_path / "p.csv", b"ours")
     assert victim.read_text() == "mine"

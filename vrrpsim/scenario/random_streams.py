@@ -85,7 +85,9 @@ class Numbered:
             case "uniform":
                 return parameters[0] + int(u * (parameters[1] - parameters[0] + 1))
             case "normal" | "lognormal":
-                return _quantiles(distribution)[int(u * QUANTILES)]
+                step = int(u * QUANTILES)
+                known = _curve(distribution)[step]
+                return known if known >= 0 else _quantile(distribution, step)
             case "exponential":
                 return round(-math.log(1 - u) * parameters[0])
             case "choice":
@@ -125,8 +127,7 @@ def bounds_ns(distribution: Distribution) -> tuple[int, int]:
     """The least and the largest value that a numbered draw of the distribution can give."""
     match distribution.kind:
         case "normal" | "lognormal":
-            quantiles = _quantiles(distribution)
-            return quantiles[0], quantiles[-1]
+            return _quantile(distribution, 0), _quantile(distribution, QUANTILES - 1)
         case "exponential":
             return 0, round(53 * math.log(2) * distribution.parameters[0])
         case _:
@@ -134,14 +135,21 @@ def bounds_ns(distribution: Distribution) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=256)
-def _quantiles(distribution: Distribution) -> tuple[int, ...]:
-    """The distribution's curve at the middles of `QUANTILES` equal steps: its logarithms are taken once."""
+def _curve(distribution: Distribution) -> list[int]:
+    """The distribution at `QUANTILES` equal steps, as far as it was asked for: -1 is not known yet."""
+    return [-1] * QUANTILES
+
+
+def _quantile(distribution: Distribution, step: int) -> int:
+    """The distribution's curve at the middle of a step: its logarithms are taken once."""
     first, second = distribution.parameters
-    steps = [_NORMAL.inv_cdf((step + 0.5) / QUANTILES) for step in range(QUANTILES)]
+    z = _NORMAL.inv_cdf((step + 0.5) / QUANTILES)
     if distribution.kind == "normal":
-        return tuple(max(0, round(first + second * z)) for z in steps)
-    sigma = math.log(second / first) / _NORMAL.inv_cdf(0.99)
-    return tuple(round(first * math.exp(sigma * z)) for z in steps)
+        value = max(0, round(first + second * z))
+    else:
+        value = round(first * math.exp(math.log(second / first) / _NORMAL.inv_cdf(0.99) * z))
+    _curve(distribution)[step] = value
+    return value
 
 
 def geometric(fraction: float, p: float) -> int:
