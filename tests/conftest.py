@@ -15,7 +15,8 @@ REAL_TIME = ("real daemons:", "the lab:", "a real browser:", "the unit:")  # how
 
 if current_thread() is main_thread():  # `&` and nohup ignore them, and then all that tests start does, too
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    for each in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(each, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items):
