@@ -3,7 +3,9 @@
 # --quick, the loop that one works with, leaves out what is slow.
 set -eu
 cd "$(dirname "$0")/.."
+workers=3 # for two cores: tests of real time wait
 if [ "${1-}" = --quick ]; then
+  workers=2
   shift
   set -- "${1-.venv/bin}" -m 'not slow'
 else
@@ -14,5 +16,4 @@ shift
 "$tools/ruff" format --check .
 "$tools/ruff" check .
 "$tools/mypy"
-# Three workers for two cores: tests of real time wait.
-"$tools/pytest" -q -n 3 --durations=25 "$@"
+"$tools/pytest" -q -n "$workers" --durations=25 "$@"

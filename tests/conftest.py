@@ -19,14 +19,24 @@ if current_thread() is main_thread():  # `&` and nohup ignore them, and then all
         signal.signal(each, signal.SIG_DFL)
 
 
+def _is_slow(path):
+    place = path.relative_to(HERE).parts[0]
+    return place not in QUICK and place not in QUICK_FILES
+
+
+def pytest_ignore_collect(collection_path, config):
+    """What `tests/check.sh --quick` leaves out is not even read: each worker would read it."""
+    asked = config.option.markexpr == "not slow" and HERE in collection_path.parents
+    return True if asked and _is_slow(collection_path) else None
+
+
 def pytest_collection_modifyitems(items):
     """Mark what `tests/check.sh --quick` leaves out, and give tests in real time three chances.
 
     A machine that others use may stand still at the wrong instant; a fault of ours fails three times.
     """
     for item in items:
-        place = item.path.relative_to(HERE).parts[0]
-        if place not in QUICK and place not in QUICK_FILES:
+        if _is_slow(item.path):
             item.add_marker(pytest.mark.slow)
         reasons = [mark.kwargs.get("reason", "") for mark in item.iter_markers("skipif")]
         if any(reason.startswith(REAL_TIME) for reason in reasons):

@@ -19,5 +19,5 @@ PYTHONPATH=$PWD
 export PYTHONPATH
 cp -r scenarios "$folder" # what is found is written beside the scenario
 "$folder/venv/bin/python" -m vrrpsim hunt "$folder/scenarios/three-nodes-v3.yaml" --max-examples 5 -q > /dev/null || [ $? -le 1 ]
-"$folder/venv/bin/python" -m pytest -q -p no:cacheprovider -m 'not slow' -W 'default::DeprecationWarning' \
+"$folder/venv/bin/python" -m pytest -q -p no:cacheprovider -W 'default::DeprecationWarning' \
   tests/protocol/test_fsm_rules.py tests/protocol/test_ah.py tests/test_digests.py tests/live/test_live_units.py

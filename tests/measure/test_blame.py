@@ -31,6 +31,7 @@ def check(result):
             assert (parts[0].start_ns, parts[-1].end_ns) == (outage.start_ns, outage.end_ns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_keywords_account_for_their_lengths(name):
     for seed in (1, 2):

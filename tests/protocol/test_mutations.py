@@ -99,6 +99,7 @@ def test_the_sound_engine_passes():
     assert broken() == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("planted", MUTANTS)
 def test_a_planted_bug_is_caught(planted, monkeypatch):
     monkeypatch.setattr(*MUTANTS[planted])

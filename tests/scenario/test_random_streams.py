@@ -51,6 +51,7 @@ def test_draws_do_not_depend_on_the_hash_seed() -> None:
     assert output("0") == output("4242") != ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("burst", [None, 1.0, 3.0, 10.0])
 @pytest.mark.parametrize("loss", [0.0, 0.001, 0.01, 0.3, 0.7, 0.95, 1.0])
 def test_the_long_run_loss_is_what_was_asked_for(loss: float, burst: float | None) -> None:

@@ -46,6 +46,7 @@ def our_scenarios() -> list[Path]:
     return [*sorted((ROOT / "scenarios").rglob("*.yaml")), *recorded()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", our_scenarios(), ids=lambda path: path.parent.name + "/" + path.name)
 def test_scenarios_pass_both(path):
     assert not list(VALIDATOR.iter_errors(tree(path.read_text())))

@@ -17,7 +17,10 @@ from vrrpsim.world import World, simulate
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted([*ROOT.glob("scenarios/*.yaml"), *ROOT.glob("scenarios/regressions/*.yaml")])
-RECORDED = sorted(ROOT.glob("tests/groundtruth/*/scenario.yaml"))
+RECORDED = [
+    pytest.param(file, marks=pytest.mark.slow)
+    for file in sorted(ROOT.glob("tests/groundtruth/*/scenario.yaml"))
+]
 THREE = ROOT / "tests/groundtruth/24-three-nodes/scenario.yaml"
 DAY_NS = 86_400 * 10**9
 

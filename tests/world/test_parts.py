@@ -91,6 +91,7 @@ def test_what_ties_parts_together_keeps_them_together():
     assert len(separate(replace(sites(3).scenario, age_ns=10**9))) == 1
 
 
+@pytest.mark.slow
 def test_ten_thousand_nodes_of_python_run():
     """Two seconds of them; longer ones, with their time, are in docs/speed.md."""
     nodes, segments = {}, {}
