@@ -7,10 +7,6 @@ from __future__ import annotations
 
 import sys
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
 
 def main() -> int:
     """Run the command line; an interrupt while it is being loaded is one, too."""
@@ -30,7 +26,7 @@ def main() -> int:
         gc.freeze()  # all of it goes with the process: nobody need look for garbage in it
 
 
-def _interrupt_again(unraisable: Any) -> None:
+def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
     """An interrupt in a finalizer, such as each import has, would be told and lost."""
     if unraisable.exc_type is KeyboardInterrupt:  # a moment later: here it would be lost again
         import os

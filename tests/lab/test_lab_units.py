@@ -348,6 +348,19 @@ def test_an_advert_that_no_socket_gets_is_not_the_last_one_heard(source, destina
     assert (change.last_advert_ns is not None) is heard
 
 
+@pytest.mark.parametrize(("priority", "heard"), [(100, True), (0, False), (80, False)])
+def test_an_advert_that_resigns_or_is_discarded_is_not_the_last_one_accepted(priority, heard):
+    """As in the simulator: a backup of 90 is not kept down by it (FSM-12, FSM-16)."""
+    text = "vrrp_instance VI {\ninterface eth0\nvirtual_router_id 1\npriority 90\n}\n"
+    config = compile_text(text).config
+    records = [
+        AdvertSent(1_000_000_000, "lb1", "VI", priority, "224.0.0.18"),
+        StateChange(4_600_000_000, "lb2", "VI", "BACKUP", "MASTER", ""),
+    ]
+    *_, change = in_order(records, {"lb1": config, "lb2": config}, lambda node: "keepalived-2.2.7")
+    assert (change.last_advert_ns is not None) is heard
+
+
 # --- agreement
 
 

@@ -8,9 +8,7 @@ from lan import PATIENCE_S, Lan, ip, needs_namespaces
 FRR = Path("/usr/lib/frr")
 MACVLAN = "vrrp4-2-1"
 
-pytestmark = [
-    needs_namespaces("vtysh", str(FRR / "vrrpd"), str(FRR / "zebra")),
-]
+pytestmark = needs_namespaces("vtysh", str(FRR / "vrrpd"), str(FRR / "zebra"))
 
 
 def frr(lan, name, priority):

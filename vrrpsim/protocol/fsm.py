@@ -61,7 +61,7 @@ class InstanceRules:
         )
 
     def preempts(self, own: int, heard: int) -> bool:
-        """Whether a Backup of priority `own` discards adverts of priority `heard` (FSM-16)."""
+        """Whether a Backup of priority `own` discards adverts of priority `heard` (FSM-16, RFC9568-6.1-f)."""
         config = self.config
         return heard < own and (
             config.preempt or (self.dialect.owner_preempts_regardless and config.is_owner)

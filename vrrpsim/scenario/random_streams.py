@@ -85,9 +85,7 @@ class Numbered:
             case "uniform":
                 return parameters[0] + int(u * (parameters[1] - parameters[0] + 1))
             case "normal" | "lognormal":
-                step = int(u * QUANTILES)
-                known = _curve(distribution)[step]
-                return known if known >= 0 else _quantile(distribution, step)
+                return _quantile(distribution, int(u * QUANTILES))
             case "exponential":
                 return round(-math.log(1 - u) * parameters[0])
             case "choice":
@@ -142,13 +140,16 @@ def _curve(distribution: Distribution) -> list[int]:
 
 def _quantile(distribution: Distribution, step: int) -> int:
     """The distribution's curve at the middle of a step: its logarithms are taken once."""
+    curve = _curve(distribution)
+    if curve[step] >= 0:
+        return curve[step]
     first, second = distribution.parameters
     z = _NORMAL.inv_cdf((step + 0.5) / QUANTILES)
     if distribution.kind == "normal":
         value = max(0, round(first + second * z))
     else:
         value = round(first * math.exp(math.log(second / first) / _NORMAL.inv_cdf(0.99) * z))
-    _curve(distribution)[step] = value
+    curve[step] = value
     return value
 
 

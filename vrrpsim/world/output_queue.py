@@ -174,7 +174,7 @@ class OutputQueue:
         port, frame, record, said, _ = known
         trace = self._trace
         if trace.level >= Level.ADVERTS:
-            trace.add(tuple.__new__(record, (self._calendar.now_ns, *said)))  # as record() does, at a third
+            trace.add(tuple.__new__(record, (self._calendar.now_ns, *said)))  # as record() does, but sooner
         if type(frame) is VrrpFrame:
             port.send_ip(frame)
         else:
