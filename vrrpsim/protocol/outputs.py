@@ -1,6 +1,6 @@
 """What a `VrrpRouter` asks its shell to do, as values, in the order in which to do it."""
 
-from __future__ import annotations
+# Annotations are values here: of strings, typing.NamedTuple compiles each at every start.
 
 from typing import NamedTuple
 

@@ -4,7 +4,7 @@ One `Event` is one verb. `parameters` is a value of the verb's own class; verbs 
 their target carry `NoParameters`. Targets that name a role are resolved when the event fires.
 """
 
-from __future__ import annotations
+# Annotations are values here: of strings, typing.NamedTuple compiles each at every start.
 
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface

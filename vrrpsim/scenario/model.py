@@ -5,7 +5,7 @@ Everything random is a `Distribution`, every time integer nanoseconds, every ref
 values.
 """
 
-from __future__ import annotations
+# Annotations are values here: of strings, typing.NamedTuple compiles each at every start.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -239,7 +239,7 @@ class Bound:
     client: str | None
     statistic: Statistic
     limit: int
-    place: Place | None = field(default=None, compare=False)
+    place: "Place | None" = field(default=None, compare=False)
 
 
 class Owns(NamedTuple):
@@ -289,7 +289,7 @@ class Scenario:
         default_factory=dict, hash=False
     )  # each run of a sweep is judged by
     path: Path | None = None
-    findings: tuple[Finding, ...] = field(default=(), compare=False)  # warnings and infos
+    findings: "tuple[Finding, ...]" = field(default=(), compare=False)  # warnings and infos
 
     def virtual_addresses(self) -> frozenset[Address]:
         """Return all addresses that any instance takes."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from vrrpsim.findings import did_you_mean
 from vrrpsim.protocol.configuration import SECOND_NS as SECOND_NS
@@ -149,8 +148,7 @@ def _minutes(ns: int) -> str:
     return " ".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
+class Distribution(NamedTuple):
     """A duration that may be random. `parameters` are nanoseconds, in the order the YAML gives them.
 
     fixed [value] · uniform [low, high] · normal [mean, sd] · lognormal [median, p99] ·

@@ -4,7 +4,7 @@ A shape makes a value of ours from a value of the file. What is wrong is reporte
 so that one pass finds every fault; a part that cannot do without what was left out is left out itself.
 """
 
-from __future__ import annotations
+# Annotations are values here: of strings, typing.NamedTuple compiles each at every start.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
