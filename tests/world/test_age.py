@@ -25,7 +25,7 @@ def later(event, by_ns):
     at, plus = event.at, event.at.plus
     if at.after is not None:
         return event
-    moved = replace(plus, parameters=tuple(each + by_ns for each in plus.parameters))
+    moved = plus._replace(parameters=tuple(each + by_ns for each in plus.parameters))
     return replace(event, at=at._replace(plus=moved))
 
 
@@ -89,7 +89,7 @@ def test_a_month_costs_no_more_events_than_minutes():
         worlds = [World(scenario(name, age_ns), 1, Level.STATES) for age_ns in (DAY_NS, 30 * DAY_NS)]
         for world in worlds:
             world.run()
-        day, month = (next(world.calendar._eid) for world in worlds)
+        day, month = (world.context.agenda.entered for world in worlds)
         assert month < day * 1.5 + 100
 
 

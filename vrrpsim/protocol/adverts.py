@@ -41,7 +41,7 @@ def _payload(instance: Instance, priority: int, source: Address, destination: Ad
         priority=priority,
         interval_wire=config.advert_int_ns // unit_ns,
         addresses=tuple(entry.address for entry in config.addresses),
-        auth_type=authentication.auth_type.value,
+        auth_type=authentication.auth_type,
         auth_data=authentication_data(authentication),
     )
     form, covered = checksum_form(config, dialect, destination=destination, old_unicast=instance.old_unicast)

@@ -5,9 +5,9 @@ never reads text. Every rounding, default and dropped tracker of keepalived has 
 what stands here is what runs. Times are integer nanoseconds, addresses `ipaddress` objects.
 """
 
-from __future__ import annotations
+# Annotations are values here: of strings, typing.NamedTuple compiles each at every start.
 
-from enum import Enum
+from enum import Enum, IntEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, NamedTuple
 
@@ -25,7 +25,7 @@ class InitialState(Enum):
     BACKUP = "BACKUP"
 
 
-class AuthType(Enum):
+class AuthType(IntEnum):
     """VRRPv2 authentication (RFC 2338 §5.3.6); the value is the wire's Auth Type."""
 
     NONE = 0

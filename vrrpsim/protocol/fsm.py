@@ -9,7 +9,7 @@ What is *not* here: the receive checks (reception.py), trackers (tracking.py), t
 (scripts.py), repeated GARP bursts (announcements.py), what binds the members of a sync group (router.py).
 """
 
-from __future__ import annotations
+# Annotations are values here: of strings, typing.NamedTuple compiles each at every start.
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -33,6 +33,24 @@ class State(IntEnum):
     BACKUP = 1
     MASTER = 2
     FAULT = 3
+
+
+class InstanceState(NamedTuple):
+    """The value that a transition maps to the next one. All times are nanoseconds."""
+
+    state: State
+    base: int  # configured priority; 254 after losing to another owner (FSM-36)
+    priority: int  # effective: what adverts carry
+    master_adver_interval_ns: int  # `madv`: own, or learned from an accepted v3 advert
+    down_ns: int  # `ms_down`: length of the current down timer, for FSM-24
+    source: Address | None  # own primary address: the tie-break key
+    wants_master: bool = False  # `want`: matters at start and in sync groups
+    master_address: Address | None = None
+    master_priority: int = 0
+    preempt_at_ns: int | None = None  # the preempt clock (FSM-13 … FSM-15)
+    delay_until_ns: int = 0  # end of vrrp_startup_delay (FSM-9)
+    rogue_adverts: int = 0  # own adverts until the watch for a rogue owner begins, FSM-36 from 2.3.3
+    rogue_until_ns: int = 0  # its end: another equal advert until then takes the ownership away
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +88,6 @@ class InstanceRules:
 
 _skew_ns = lru_cache(maxsize=4096)(skew_time_ns)
 _down_ns = lru_cache(maxsize=4096)(master_down_interval_ns)
-
-
-class InstanceState(NamedTuple):
-    """The value that a transition maps to the next one. All times are nanoseconds."""
-
-    state: State
-    base: int  # configured priority; 254 after losing to another owner (FSM-36)
-    priority: int  # effective: what adverts carry
-    master_adver_interval_ns: int  # `madv`: own, or learned from an accepted v3 advert
-    down_ns: int  # `ms_down`: length of the current down timer, for FSM-24
-    source: Address | None  # own primary address: the tie-break key
-    wants_master: bool = False  # `want`: matters at start and in sync groups
-    master_address: Address | None = None
-    master_priority: int = 0
-    preempt_at_ns: int | None = None  # the preempt clock (FSM-13 … FSM-15)
-    delay_until_ns: int = 0  # end of vrrp_startup_delay (FSM-9)
-    rogue_adverts: int = 0  # own adverts until the watch for a rogue owner begins, FSM-36 from 2.3.3
-    rogue_until_ns: int = 0  # its end: another equal advert until then takes the ownership away
 
 
 def initial_state(rules: InstanceRules, source: Address | None) -> InstanceState:
@@ -407,13 +407,20 @@ def _backup_hears(
     clock_ns = state.preempt_at_ns
     if config.preempt_delay_ns:
         clock_ns, logs = _preempt_clock(config, state, advert, now_ns)
-    accepted = state._replace(  # FSM-13
+    accepted = InstanceState(  # FSM-13
+        state.state,
+        state.base,
+        state.priority,
+        interval_ns,
+        down_ns,
+        state.source,
         wants_master=False,
         master_address=source,
         master_priority=advert.priority,
-        master_adver_interval_ns=interval_ns,
-        down_ns=down_ns,
         preempt_at_ns=clock_ns,
+        delay_until_ns=state.delay_until_ns,
+        rogue_adverts=state.rogue_adverts,
+        rogue_until_ns=state.rogue_until_ns,
     )
     return Step(accepted, _from_start(state, now_ns) + down_ns, logs)
 
@@ -597,11 +604,10 @@ def _in_fault(rules: InstanceRules, state: InstanceState, event: Event, now_ns: 
 
 def _become_backup(rules: InstanceRules, state: InstanceState, now_ns: int, reason: str) -> Step:
     """FSM-6, FSM-21, FSM-43."""
-    backup = state._replace(state=State.BACKUP, preempt_at_ns=None, wants_master=False)
-    down_ns = rules.down_ns(backup)
+    down_ns = rules.down_ns(state)
     suffix = " (init)" if reason is Reason.INIT else ""
     return Step(
-        backup._replace(down_ns=down_ns),
+        state._replace(state=State.BACKUP, down_ns=down_ns, preempt_at_ns=None, wants_master=False),
         _from_start(state, now_ns) + down_ns,
         (
             Log("({}) Entering BACKUP STATE" + suffix, (rules.config.name,)),

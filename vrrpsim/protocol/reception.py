@@ -259,14 +259,14 @@ def _type(packet: Reception) -> DecodeError | None:
 
 def _auth_type_known(packet: Reception) -> DecodeError | None:
     """#10."""
-    if packet.config.version == 2 and packet.payload[4] > AuthType.AH.value:
+    if packet.config.version == 2 and packet.payload[4] > AuthType.AH:
         return DecodeError(Reject.INVALID_AUTHTYPE, f"Invalid auth type: {packet.payload[4]}")
     return None
 
 
 def _auth_type_ours(packet: Reception) -> DecodeError | None:
     """#11, RFC 3768 §7.1: Auth Type equals ours."""
-    expected = packet.authentication.auth_type.value
+    expected = packet.authentication.auth_type
     if packet.config.version == 2 and packet.payload[4] != expected:
         return DecodeError(
             Reject.AUTHTYPE_MISMATCH, f"received a {packet.payload[4]} auth, expecting {expected}!"

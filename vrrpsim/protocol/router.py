@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from . import fsm, tracking
 from .adverts import encoded
@@ -47,7 +48,7 @@ from .reception import Reception, bound_to, check_advert
 from .scripts import Script, Scripts
 from .timer_queue import Timer, TimerQueue
 
-NOTHING: tuple[Output, ...] = ()
+NOTHING: Final[tuple[Output, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,13 +456,14 @@ class VrrpRouter:
             self._out.append(
                 PriorityChanged(instance.config.name, instance.state.priority, priority, "start")
             )
-        instance.state = instance.state._replace(priority=priority)
-        held = [member for member in companions(instance) if self._standing(member).faults]
+            instance.state = instance.state._replace(priority=priority)
+        others = [(each, self._standing(each)) for each in companions(instance) if each is not instance]
+        held = [instance] if standing.faults else [each for each, its in others if its.faults]
         delay_ns = self._delay_until_ns
-        if standing.faults or held:
+        if held:
             reason = standing.faults[0] if standing.faults else f"sync group member {held[0].config.name}"
             self._step(instance, fsm.StartInFault(False, reason, delay_ns), now_ns)
-        elif any(self._standing(member).waiting for member in companions(instance)):
+        elif standing.waiting or any(its.waiting for _, its in others):
             instance.waits = True
             self._step(instance, fsm.StartInFault(True, "awaiting first script result", delay_ns), now_ns)
         else:

@@ -54,7 +54,7 @@ class BfdSessions:
             gone.change.cancel()
         self._sessions = {}
         for config in configs:
-            session = Session(config, Alarm(context.calendar, Kind.KERNEL, self._machine.rank))
+            session = Session(config, Alarm(context.agenda, Kind.KERNEL, self._machine.rank))
             if config.name in kept:
                 session.up = session.wanted = kept[config.name].up
                 session.forced, session.draws = kept[config.name].forced, kept[config.name].draws

@@ -16,13 +16,13 @@ from vrrpsim.scenario.model import Cable, Scenario, Switch
 from .calendar import Alarm, Kind
 from .context import Context
 from .frame import Frame
-from .impairment import ActiveImpairment, Delays, always, fate, passing
+from .impairment import ActiveImpairment, Delays, PathEnd, always, fate, passing
 from .port import Port
 
 QUERIES_NS: Final = 125_000_000_000  # RFC 2236 §8.2: from one general query to the next
 
 
-class LearningSwitch:
+class LearningSwitch(PathEnd):
     """One switch: its cables, and a table of MACs for each segment."""
 
     def __init__(self, name: str, model: Switch) -> None:
@@ -69,7 +69,7 @@ class LaidCable:
         self.ends = one, other
         self.pulled = False
         self.blocked = False  # by the spanning tree
-        self.opens = Alarm(context.calendar, Kind.KERNEL, rank)
+        self.opens = Alarm(context.agenda, Kind.KERNEL, rank)
         self.openings = 0
         self.lag: list[LaidCable] = [self]
         self.effects: list[ActiveImpairment] = []
@@ -179,12 +179,12 @@ class Cabling:
     def asked_ns(self, switch: LearningSwitch) -> int | None:
         """When members of groups were asked last to report, on switches this one is connected to."""
         if switch.name in self._asks:
-            return self.context.calendar.now_ns // QUERIES_NS * QUERIES_NS
+            return self.context.agenda.now_ns // QUERIES_NS * QUERIES_NS
         return self._asked.get(switch.name)
 
     def _look_for_queriers(self) -> None:
         """Who asks once is heard as far as frames pass; of who no longer does, the last time is known."""
-        now_ns = self.context.calendar.now_ns
+        now_ns = self.context.agenda.now_ns
         asks: set[str] = set()
         for switch in self.switches.values():
             snooping = switch.model.igmp_snooping
@@ -224,8 +224,8 @@ class Cabling:
             self._boots[name] += 1
             purpose = f"boots/switch/{name}/{self._boots[name]}"
             delay_ns = self.context.streams.draw_ns(switch.model.boots, purpose)
-            calendar = self.context.calendar
-            calendar.at(calendar.now_ns + delay_ns, Kind.KERNEL, 0, self._booted, switch)
+            agenda = self.context.agenda
+            agenda.at(agenda.now_ns + delay_ns, Kind.KERNEL, 0, self._booted, switch)
 
     def _booted(self, switch: LearningSwitch) -> None:
         switch.powered = True

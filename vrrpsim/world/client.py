@@ -16,15 +16,13 @@ from .calendar import Alarm, Kind
 from .context import Context
 from .frame import VrrpFrame
 from .neighbours import Entry
-from .port import Port
+from .port import Port, PortUser
 from .segment import Segment
 from .ways import Way, answer_back, follow, through
 
 
-class Client:
+class Client(PortUser):
     """One client of the scenario."""
-
-    kernel_runs = True
 
     def __init__(
         self,
@@ -35,6 +33,7 @@ class Client:
         model: ClientModel,
         address: Address,
     ) -> None:
+        self.kernel_runs = True
         self.context = context
         context.observers.append(self.evaluate)
         self.name = name
@@ -47,15 +46,15 @@ class Client:
         self.target, self.target_port = model.target
         self.reachable = False
         self._recorded = (False, "", "", "", "")  # the first reason is worth a record
-        calendar = context.calendar
-        self._doubt = Alarm(calendar, Kind.CLIENT, rank)
-        self.next_loss = Alarm(calendar, Kind.CLIENT, rank)  # requests will have another fate, by chance
+        agenda = context.agenda
+        self._doubt = Alarm(agenda, Kind.CLIENT, rank)
+        self.next_loss = Alarm(agenda, Kind.CLIENT, rank)  # requests will have another fate, by chance
         self._way = Way(None, "not looked at yet")
         self._share = 1.0  # of requests that get through
         self._answering = True  # they do so far
         self.watched = True  # False: nobody will ask what became of single requests
         self._lost_ns = 0  # since when requests are not answered
-        self._settled = Alarm(calendar, Kind.CLIENT, rank)  # the first answer is on its way
+        self._settled = Alarm(agenda, Kind.CLIENT, rank)  # the first answer is on its way
         self._answers = context.streams.draws(f"answers/{name}")
         self._chance = context.streams.draws(f"client/{name}")
 
@@ -158,4 +157,4 @@ class Client:
 
     @property
     def _now_ns(self) -> int:
-        return self.context.calendar.now_ns
+        return self.context.agenda.now_ns

@@ -6,8 +6,9 @@ modules of this package import each other downwards only.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.scenario.model import Scenario
@@ -18,11 +19,12 @@ from .calendar import Calendar, Kind
 from .forcing import Forcing
 
 
-class FastForwards(Protocol):
+class FastForwards(ABC):
     """Whoever can pass over quiet stretches."""
 
     not_before_ns: int
 
+    @abstractmethod
     def leap(self) -> bool:
         """Pass over the quiet stretch that begins now; False: there is none worth it."""
 
@@ -67,6 +69,7 @@ class Context:
     ) -> None:
         self.scenario = scenario
         self.calendar = calendar
+        self.agenda = calendar.agenda  # of the calendar: what all but processes of others needs of it
         self.streams = Streams(seed)
         self.trace = trace
         self.whole = whole or whole_of(scenario)
@@ -84,7 +87,7 @@ class Context:
         """Something changed that clients could notice: look at them once, after all else of this instant."""
         if not self._reconsidering:
             self._reconsidering = True
-            self.calendar.at(self.calendar.now_ns, Kind.CLIENT, 0, self._observe)
+            self.agenda.at(self.agenda.now_ns, Kind.CLIENT, 0, self._observe)
 
     def knows(self, address: Address) -> bool:
         """Whether somebody has the address, or may get it."""
@@ -98,10 +101,10 @@ class Context:
     def frame_lost(self, segment: str, source: str, destination: str, kind: str, reason: str) -> None:
         """Record a frame that did not arrive."""
         if self.trace.level >= Level.ADVERTS:
-            self.trace.add(FrameLost(self.calendar.now_ns, segment, source, destination, kind, reason))
+            self.trace.add(FrameLost(self.agenda.now_ns, segment, source, destination, kind, reason))
 
     def remark(self, text: str) -> None:
         """Say something about the run itself, once."""
         if text not in self._remarks:
             self._remarks.add(text)
-            self.trace.add(Remark(self.calendar.now_ns, text))
+            self.trace.add(Remark(self.agenda.now_ns, text))

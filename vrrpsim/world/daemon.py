@@ -27,24 +27,24 @@ from .notify_runner import NotifyRunner
 from .output_queue import OutputQueue
 from .port import Port
 from .script_runner import ScriptRunner
-from .wakeups import Wakeups
+from .wakeups import Sleeper, Wakeups
 
 
-class Daemon:
+class Daemon(Sleeper):
     """The keepalived process of a node: dead, starting, running, frozen or stopping."""
 
     name = "keepalived"
 
     def __init__(self, machine: Machine, model: Keepalived, dialect: Dialect) -> None:
         self.machine = machine
-        self._calendar = machine.context.calendar
+        self._agenda = machine.context.agenda
         self.model = model
         self._dialect = dialect
         self.config = model.config
         self.router = VrrpRouter(self.config, dialect)
         self.life = Life.DEAD
         self._again = False  # to be started when it has stopped
-        self._next_life = Alarm(self._calendar, Kind.TIMER, machine.rank)
+        self._next_life = Alarm(self._agenda, Kind.TIMER, machine.rank)
         self.wakeups = Wakeups(machine, self)
         self.sessions = BfdSessions(machine, self)
         self.scripts = ScriptRunner(machine, self.wakeups, self, model.probes)
@@ -86,7 +86,7 @@ class Daemon:
             return
         self._become(Life.RUNNING)
         self._join_groups(True)
-        self.perform(self.router.start(self._host(), self._calendar.now_ns))
+        self.perform(self.router.start(self._host(), self._agenda.now_ns))
         self.sessions.evaluate()
 
     def stop(self) -> None:
@@ -98,7 +98,7 @@ class Daemon:
         elif self.life is Life.RUNNING:
             self.disturb()
             self._become(Life.STOPPING)
-            self.perform(self.router.stop(self._calendar.now_ns))
+            self.perform(self.router.stop(self._agenda.now_ns))
             self._next_life.set(self.wakeups.draw_ns(latencies.DAEMON_EXIT), self.kill)
 
     def kill(self) -> None:
@@ -150,7 +150,7 @@ class Daemon:
         self._join_groups(False)
         self._read(config)
         self._join_groups(True)
-        self.perform(self.router.reload(config, self._calendar.now_ns))
+        self.perform(self.router.reload(config, self._agenda.now_ns))
 
     def _read(self, config: RouterConfig) -> None:
         self.config = self.outputs.config = config
@@ -161,7 +161,7 @@ class Daemon:
         self.life = life
         self.wakeups.refresh()
         self.machine.context.trace.add(
-            ProcessChange(self._calendar.now_ns, self.machine.name, self.name, life.value)
+            ProcessChange(self._agenda.now_ns, self.machine.name, self.name, life.value)
         )
         for evaluate in self.machine.context.sessions:
             evaluate()
@@ -174,7 +174,7 @@ class Daemon:
             if self._hears:
                 self.wakeups.post(self._receive, port, frame)
             return
-        outputs = self.router.receive(port.interface, frame.datagram, self._calendar.now_ns)
+        outputs = self.router.receive(port.interface, frame.datagram, self._agenda.now_ns)
         if outputs:
             self.outputs.answer(outputs)
             self.wakeups.arm()
@@ -184,25 +184,25 @@ class Daemon:
     def postponed(self, port: Port, frame: VrrpFrame) -> Instance | bool:
         """What hearing an advert again would do: move this instance's deadline, more (True) or nothing."""
         return not self.wakeups.is_regular or self.router.postponed(
-            port.interface, frame.datagram, self._calendar.now_ns
+            port.interface, frame.datagram, self._agenda.now_ns
         )
 
     def _receive(self, port: Port, frame: VrrpFrame) -> None:
         """The same when the daemon comes to it."""
         if self.life is Life.RUNNING:
-            self.outputs.answer(self.router.receive(port.interface, frame.datagram, self._calendar.now_ns))
+            self.outputs.answer(self.router.receive(port.interface, frame.datagram, self._agenda.now_ns))
             self.wakeups.arm()
 
     def interface_changed(self, interface: str, up: bool) -> None:
         """Netlink reports a change of carrier or IFF_UP."""
-        self._netlink(lambda: self.router.interface_changed(interface, up, self._calendar.now_ns))
+        self._netlink(lambda: self.router.interface_changed(interface, up, self._agenda.now_ns))
 
     def interface_deleted(self, interface: str, addresses: Sequence[Address]) -> None:
         """Netlink reports that an interface is down, its addresses are gone and so is the interface."""
         self._netlink(self._left_without, interface, addresses)
 
     def _left_without(self, interface: str, addresses: Sequence[Address]) -> list[Output]:
-        router, now_ns = self.router, self._calendar.now_ns
+        router, now_ns = self.router, self._agenda.now_ns
         outputs = router.interface_changed(interface, False, now_ns)
         for address in addresses:
             outputs += router.address_removed(interface, address, now_ns)
@@ -211,21 +211,21 @@ class Daemon:
 
     def address_removed(self, interface: str, address: Address) -> None:
         """Netlink reports that somebody removed an address."""
-        self._netlink(lambda: self.router.address_removed(interface, address, self._calendar.now_ns))
+        self._netlink(lambda: self.router.address_removed(interface, address, self._agenda.now_ns))
 
     def source_changed(self, interface: str, family: int, source: Address | None) -> None:
         """Netlink reports that the interface sends from another address now."""
-        self._netlink(lambda: self.router.source_changed(interface, family, source, self._calendar.now_ns))
+        self._netlink(lambda: self.router.source_changed(interface, family, source, self._agenda.now_ns))
 
     def file_changed(self, name: str, value: int) -> None:
         """Inotify reports another value of a tracked file."""
-        self._netlink(lambda: self.router.file_changed(name, value, self._calendar.now_ns))
+        self._netlink(lambda: self.router.file_changed(name, value, self._agenda.now_ns))
 
     def bfd_changed(self, name: str, up: bool) -> None:
         """The BFD process tells of a session."""
         if self._hears:
             self.wakeups.post(
-                self._hear_kernel, lambda: self.router.bfd_changed(name, up, self._calendar.now_ns), ()
+                self._hear_kernel, lambda: self.router.bfd_changed(name, up, self._agenda.now_ns), ()
             )
 
     def process_changed(self, process: str) -> None:
@@ -236,7 +236,7 @@ class Daemon:
                 self._netlink(self._count_changed, tracked.name, count)
 
     def _count_changed(self, name: str, count: int) -> list[Output]:
-        return self.router.process_count(name, count, self._calendar.now_ns)
+        return self.router.process_count(name, count, self._agenda.now_ns)
 
     def _netlink(self, ask: Callable[..., list[Output]], *arguments: Any) -> None:
         if self._hears:
@@ -252,13 +252,13 @@ class Daemon:
         """The operator changes a base priority."""
         if self.life is Life.RUNNING:
             self.wakeups.post(
-                lambda: self.perform(self.router.set_priority(instance, priority, self._calendar.now_ns))
+                lambda: self.perform(self.router.set_priority(instance, priority, self._agenda.now_ns))
             )
 
     def advance(self, due_ns: int) -> None:
         """Serve the timers that were due at this instant."""
         if self.life is Life.RUNNING:
-            outputs = self.router.advance(self._calendar.now_ns, due_ns)
+            outputs = self.router.advance(self._agenda.now_ns, due_ns)
             if outputs:
                 self.outputs.do(outputs)
             self.wakeups.arm()
@@ -282,7 +282,7 @@ class Daemon:
     def script_ended(self, number: int, code: int | None, signal: int | None) -> None:
         """A run of a check ended, and the daemon comes to it."""
         if self.life is Life.RUNNING:
-            self.perform(self.router.script_finished(number, code, signal, self._calendar.now_ns))
+            self.perform(self.router.script_finished(number, code, signal, self._agenda.now_ns))
 
     # --- its machine
 

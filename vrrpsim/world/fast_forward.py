@@ -17,7 +17,7 @@ from vrrpsim.trace import FastForwarded, Level, Life
 
 from .calendar import Call
 from .client import Client
-from .context import Context
+from .context import Context, FastForwards
 from .daemon import Daemon
 from .frame import VrrpFrame
 from .node import Node
@@ -29,15 +29,22 @@ WORTHWHILE: Final = 3  # fewer adverts of each stream are faster event by event
 LONGEST_WAIT_NS: Final = 8_000_000_000
 
 
-class Path(NamedTuple):
-    """One receiver of a stream. `gaps`: which frames are lost (None: none), `cut`: all of them are."""
+class Path:
+    """One receiver of a stream. `gaps`: which frames are lost (None: none), `cut`: all of them are.
 
-    gaps: Gaps | None
-    cut: bool
-    listener: Instance | None = None  # whose deadline each frame postpones; None: it means nothing there
-    late_ns: int = 0  # how late that deadline is served
-    first: int = 0  # so many frames may be lost from now on before the listener gives up
-    other: int = 0  # and so many later
+    `listener`: whose deadline each frame postpones; None: it means nothing there. `late_ns`: how late that
+    deadline is served.
+    """
+
+    __slots__ = ("cut", "first", "gaps", "late_ns", "listener", "other")
+
+    def __init__(
+        self, gaps: Gaps | None, cut: bool, listener: Instance | None = None, late_ns: int = 0
+    ) -> None:
+        self.gaps, self.cut = gaps, cut
+        self.listener, self.late_ns = listener, late_ns
+        self.first = 0  # so many frames may be lost from now on before the listener gives up
+        self.other = 0  # and so many later
 
 
 class Stream(NamedTuple):
@@ -57,7 +64,7 @@ class Stream(NamedTuple):
         return max(0, -((self.next_ns + self.slowest_ns - until_ns) // self.period_ns))
 
 
-class FastForward:
+class FastForward(FastForwards):
     """Looks for quiet stretches of one world and leaps over them."""
 
     def __init__(self, context: Context, nodes: Mapping[str, Node], clients: Mapping[str, Client]) -> None:
@@ -70,7 +77,7 @@ class FastForward:
 
     def leap(self) -> bool:
         """Pass over the quiet stretch that begins now; False: there is none worth it."""
-        now_ns = self.context.calendar.now_ns
+        now_ns = self.context.agenda.now_ns
         streams = self._quiet_streams()
         frames = self._lengths(*streams) if streams is not None else []
         if sum(frames) < WORTHWHILE * len(frames) or not frames:
@@ -99,8 +106,8 @@ class FastForward:
         for daemon in daemons:
             if not daemon.is_idle:
                 return None
-        now_ns = self.context.calendar.now_ns
-        until_ns = self.context.calendar.next_ns(
+        now_ns = self.context.agenda.now_ns
+        until_ns = self.context.agenda.next_ns(
             {*(each.wakeups.call for each in daemons), *self._bystanders()}
         )
         intervals_ns = (each.advert_int_ns for daemon in daemons for each in daemon.config.instances)
@@ -188,11 +195,10 @@ def _stream(daemon: Daemon, instance: Instance, sent: Prepared, leads: bool) -> 
         if path.listener is not None:
             gives_up_ns = path.listener.timer.at_ns + path.late_ns
             patience_ns = path.listener.memo_delay_ns + path.late_ns
-            first = (gives_up_ns - next_ns - slowest_ns) // period_ns
-            other = (patience_ns - (slowest_ns - fastest_ns)) // period_ns - 1
-            if first < 0 or other < 0:
+            path.first = (gives_up_ns - next_ns - slowest_ns) // period_ns
+            path.other = (patience_ns - (slowest_ns - fastest_ns)) // period_ns - 1
+            if path.first < 0 or path.other < 0:
                 return None
-            path = path._replace(first=first, other=other)
         paths.append(path)
     return Stream(instance, port, frame, next_ns, period_ns, slowest_ns, paths, leads)
 

@@ -30,7 +30,7 @@ from .context import Context
 from .frame import VrrpFrame
 from .impairment import ActiveImpairment
 from .node import Node
-from .port import Port
+from .port import Port, PortUser
 from .segment import Segment
 
 Undo = Callable[[], None]
@@ -90,7 +90,7 @@ class Faults:
         for each in what:
             act = self._fire if isinstance(each, Firing) else self._end
             at_ns = self.context.origin_ns + each.at_ns
-            self.context.calendar.at(at_ns, Kind.FAULT, each.event.index, act, each)
+            self.context.agenda.at(at_ns, Kind.FAULT, each.event.index, act, each)
 
     @property
     def next_index(self) -> int:
@@ -99,11 +99,11 @@ class Faults:
 
     def act(self, event: Event) -> tuple[str, ...]:
         """Let an event happen now that a process of the user's own brings; return whom it met."""
-        return self._fire(Firing(self.context.calendar.now_ns - self.context.origin_ns, event, 0))
+        return self._fire(Firing(self.context.agenda.now_ns - self.context.origin_ns, event, 0))
 
     def _fire(self, firing: Firing) -> tuple[str, ...]:
         """Resolve the role, apply the verb, write it down."""
-        now_ns, records = self.context.calendar.now_ns, self.context.trace.records
+        now_ns, records = self.context.agenda.now_ns, self.context.trace.records
         fault_at = len(records)
         resolved, undo = self.deeds[firing.event.verb](firing.event, firing.purpose)
         fired, later = self._programme.fired(firing, resolved, undo)
@@ -114,7 +114,7 @@ class Faults:
         return resolved
 
     def _end(self, ending: Ending[Undo]) -> None:
-        self.context.trace.add(FaultEnd(self.context.calendar.now_ns, ending.number))
+        self.context.trace.add(FaultEnd(self.context.agenda.now_ns, ending.number))
         if self._programme.ended(ending):
             ending.undo()
             self.context.reconsider()
@@ -414,10 +414,11 @@ class Faults:
         return (segment.name,), None
 
 
-class _Stranger:
+class _Stranger(PortUser):
     """The owner of the card that injected frames come from: it answers nothing."""
 
-    kernel_runs = True
+    def __init__(self) -> None:
+        self.kernel_runs = True
 
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
         """Deaf."""

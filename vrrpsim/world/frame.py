@@ -8,7 +8,7 @@ from vrrpsim.protocol import frames
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.packet import Datagram
 
-BROADCAST = b"\xff" * 6
+BROADCAST: Final = b"\xff" * 6
 REQUEST: Final = "request"
 REPLY: Final = "reply"
 GRATUITOUS: Final = "gratuitous"
@@ -17,17 +17,26 @@ GRATUITOUS: Final = "gratuitous"
 class Frame:
     """What all frames have.
 
-    `kinds` are the words of `impair … only:` that mean this frame; `flow` names the conversation whose
-    frames are numbered together, so that another conversation does not change its draws (DESIGN §4).
+    `kinds` are the words of `impair … only:` that mean this frame.
     """
 
-    __slots__ = ("dst_mac", "flow", "kinds", "src_mac")
+    __slots__ = ("_about", "_flow", "_protocol", "dst_mac", "kinds", "src_mac")
 
-    def __init__(self, src_mac: bytes, dst_mac: bytes, kinds: tuple[str, ...], flow: str) -> None:
-        self.flow = flow
+    def __init__(
+        self, src_mac: bytes, dst_mac: bytes, kinds: tuple[str, ...], protocol: str, about: Address
+    ) -> None:
+        self._protocol, self._about = protocol, about
+        self._flow = ""
         self.src_mac = src_mac
         self.dst_mac = dst_mac
         self.kinds = kinds
+
+    @property
+    def flow(self) -> str:
+        """The conversation whose frames are numbered together: no other changes its draws (DESIGN §4)."""
+        if not self._flow:
+            self._flow = f"{self._protocol}/{self._about}"
+        return self._flow
 
     def encode(self, identification: int = 0) -> bytes:
         """The Ethernet frame without FCS."""
@@ -43,7 +52,7 @@ class VrrpFrame(Frame):
         destination, payload = datagram.destination, datagram.payload
         self.multicast = destination.is_multicast
         dst_mac = frames.multicast_mac(destination) if self.multicast else BROADCAST
-        super().__init__(src_mac, dst_mac, ("vrrp",), f"vrrp/{payload[1:2].hex()}/{destination}")
+        super().__init__(src_mac, dst_mac, ("vrrp",), f"vrrp/{payload[1:2].hex()}", destination)
         self.datagram = datagram
 
     def encode(self, identification: int = 0) -> bytes:
@@ -69,7 +78,7 @@ class NeighbourFrame(Frame):
     ) -> None:
         base = "arp" if sender.version == 4 else "nd"
         kinds = (base, "garp") if operation == GRATUITOUS else (base,)
-        super().__init__(sender_mac, dst_mac, kinds, f"{base}/{target}")
+        super().__init__(sender_mac, dst_mac, kinds, base, target)
         self.operation = operation
         self.asks = operation == REQUEST or (operation == GRATUITOUS and base == "arp")
         self.sender_mac = sender_mac

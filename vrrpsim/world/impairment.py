@@ -15,7 +15,7 @@ from .context import Context
 from .frame import Frame, VrrpFrame
 
 
-class PathEnd(Protocol):
+class PathEnd:
     """What an impairment asks of the ports at both ends of a path."""
 
     name: str

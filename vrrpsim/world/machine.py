@@ -17,7 +17,7 @@ from . import latencies
 from .context import Context
 from .frame import VrrpFrame
 from .neighbours import Entry
-from .port import Port
+from .port import Port, PortUser
 from .process import RunningProcess
 from .segment import Segment
 
@@ -31,7 +31,7 @@ class Lives(Protocol):
     life: Life
 
 
-class Machine:
+class Machine(PortUser):
     """What a node is without its keepalived and what befalls it."""
 
     def __init__(self, context: Context, segments: Segments, name: str, rank: int, model: NodeModel) -> None:
@@ -40,7 +40,7 @@ class Machine:
         self.rank = rank
         self.model = model
         self.up = True
-        self.kernel_runs = True  # up and not paused: it sends, receives and answers
+        self.kernel_runs = True
         self.starved: Distribution | None = None
         self.ports: dict[str, Port] = {}
         self._own: dict[str, tuple[Address, ...]] = {}  # given by others than keepalived, there or not
@@ -169,7 +169,7 @@ class Machine:
 
     def _look_at_source(self, port: Port, family: int, before: Address | None) -> None:
         after = self.primary_address(port, family)
-        if after != before:
+        if after is not before and after != before:
             self.source_changed(port, family, after)
 
     def source_changed(self, port: Port, family: int, source: Address | None) -> None:
@@ -178,7 +178,7 @@ class Machine:
     def _record_address(self, port: Port, address: Address, present: bool) -> None:
         if address in self._own[port.interface] and address not in self.context.virtual:
             return  # its owner is no question
-        now_ns = self.context.calendar.now_ns
+        now_ns = self.context.agenda.now_ns
         self.context.trace.add(AddressChange(now_ns, self.name, port.interface, str(address), present))
 
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:

@@ -8,10 +8,11 @@ REACHABLE ends by comparing time stamps when the entry is used; only the short s
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final
 
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.fsm import NEVER_NS
@@ -20,6 +21,7 @@ from vrrpsim.scenario.model import Neighbours as Personality
 from .calendar import Alarm, Kind
 from .context import Context
 from .frame import GRATUITOUS, REPLY, REQUEST, Frame, NeighbourFrame
+from .segment import Attached
 
 TICK_NS: Final = 4_000_000  # the kernel's timers end on the next tick (HZ = 250)
 DELAY_NS: Final = 5_000_000_000 + TICK_NS  # delay_first_probe_time
@@ -42,7 +44,7 @@ class Nud(Enum):
     FAILED = "failed"
 
 
-USABLE = (Nud.REACHABLE, Nud.STALE, Nud.DELAY, Nud.PROBE)
+USABLE: Final = (Nud.REACHABLE, Nud.STALE, Nud.DELAY, Nud.PROBE)
 
 
 @dataclass(slots=True, eq=False)
@@ -60,30 +62,35 @@ class Entry:
     source: Address | None = None  # the address its requests are sent from
 
 
-class NetworkCard(Protocol):
+class NetworkCard(Attached):
     """What a cache needs of the port that it belongs to."""
 
-    name: str
     rank: int
     context: Context
 
     @property
     def now_ns(self) -> int:
         """Simulated time."""
+        return self.context.agenda.now_ns
 
     @property
+    @abstractmethod
     def alive(self) -> bool:
         """The kernel behind it runs."""
 
+    @abstractmethod
     def transmit(self, frame: Frame) -> None:
         """Put a frame on the segment."""
 
+    @abstractmethod
     def ask(self, entry: Entry, mac: bytes | None) -> None:
         """Solicit a neighbour, by unicast if its MAC is believed."""
 
+    @abstractmethod
     def lose(self, frame: Frame, reason: str) -> None:
         """A frame that waited is dropped."""
 
+    @abstractmethod
     def neighbour_moved(self, entry: Entry) -> None:
         """A neighbour has another MAC now, or none."""
 
@@ -116,7 +123,7 @@ class NeighbourCache:
         """The entry of an address, new or old."""
         entry = self.entries.get(address)
         if entry is None:
-            timer = Alarm(self.port.context.calendar, Kind.KERNEL, self.port.rank)
+            timer = Alarm(self.port.context.agenda, Kind.KERNEL, self.port.rank)
             entry = self.entries[address] = Entry(address, timer)
         return entry
 

@@ -36,7 +36,7 @@ class Node(Machine):
         self._dark: dict[str, set[str]] = {name: set() for name in self.ports}  # why each has no carrier
         self._watched_ns = -LINK_WATCH_NS  # when the kernel looked at carriers last, or will
         self._reports = {  # of a carrier that is back
-            interface: Alarm(context.calendar, Kind.KERNEL, rank) for interface in self.ports
+            interface: Alarm(context.agenda, Kind.KERNEL, rank) for interface in self.ports
         }
         if model.keepalived is not None:
             self.daemon = Daemon(self, model.keepalived, DIALECTS[context.scenario.dialect_of(name)])
@@ -295,8 +295,8 @@ class Node(Machine):
 
     @property
     def _now_ns(self) -> int:
-        return self.context.calendar.now_ns
+        return self.context.agenda.now_ns
 
     def _later(self, delay_ns: int, function: object, *arguments: object) -> Call:
-        calendar = self.context.calendar
-        return calendar.at(calendar.now_ns + delay_ns, Kind.KERNEL, self.rank, function, *arguments)  # type: ignore[arg-type]
+        agenda = self.context.agenda
+        return agenda.at(agenda.now_ns + delay_ns, Kind.KERNEL, self.rank, function, *arguments)  # type: ignore[arg-type]

@@ -60,10 +60,10 @@ class NotifyRunner:
         machine, self._started = self._machine, self._started + 1
         if self._draws is None:
             self._draws = machine.context.streams.numbered(f"notify/{machine.name}")
-        calendar = machine.context.calendar
-        at_ns = calendar.now_ns + self._draws.draw_ns(self._takes, self._started)
-        said = NotifyFinished(at_ns, machine.name, output.kind, output.name, output.state, calendar.now_ns)
-        self._running[self._started] = calendar.at(
+        agenda = machine.context.agenda
+        at_ns = agenda.now_ns + self._draws.draw_ns(self._takes, self._started)
+        said = NotifyFinished(at_ns, machine.name, output.kind, output.name, output.state, agenda.now_ns)
+        self._running[self._started] = agenda.at(
             at_ns, Kind.KERNEL, machine.rank, self._end, self._started, said, effects
         )
 
@@ -73,7 +73,7 @@ class NotifyRunner:
         if not machine.kernel_runs:
             self._late.append((number, said, effects))
             return
-        machine.context.trace.add(said._replace(at_ns=machine.context.calendar.now_ns))
+        machine.context.trace.add(said._replace(at_ns=machine.context.agenda.now_ns))
         for verb, name in effects:
             process = machine.processes[name]
             if verb in ("stop", "kill", "restart"):
@@ -87,9 +87,9 @@ class NotifyRunner:
         """The machine was paused: what was to end meanwhile ends now."""
         late, self._late = self._late, []
         for number, said, effects in late:
-            calendar = self._machine.context.calendar
-            self._running[number] = calendar.at(
-                calendar.now_ns, Kind.KERNEL, self._machine.rank, self._end, number, said, effects
+            agenda = self._machine.context.agenda
+            self._running[number] = agenda.at(
+                agenda.now_ns, Kind.KERNEL, self._machine.rank, self._end, number, said, effects
             )
 
     def forget(self) -> None:

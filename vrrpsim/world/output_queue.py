@@ -43,7 +43,7 @@ class Work(NamedTuple):
     lasts_ns: int
 
 
-COSTLY = (Work, AddAddresses, RemoveAddresses, SendGratuitous)  # the others take no time of their own
+COSTLY: Final = (Work, AddAddresses, RemoveAddresses, SendGratuitous)  # the others take no time of their own
 FRAMES_KEPT: Final = 4096  # an instance repeats a handful
 
 
@@ -69,9 +69,9 @@ class OutputQueue:
         self._notifies = notifies
         self._wakeups = wakeups
         self._trace = machine.context.trace
-        self._calendar = machine.context.calendar
+        self._agenda = machine.context.agenda
         self._todo: deque[Output | Work] = deque()
-        self._busy = Alarm(self._calendar, Kind.TIMER, machine.rank)  # until this is done
+        self._busy = Alarm(self._agenda, Kind.TIMER, machine.rank)  # until this is done
         self._frames: dict[int, Prepared] = {}  # by the identity of their outputs
         self._ways: dict[type[Output | Work], Callable[[Any], None]] = {
             Work: lambda work: None,
@@ -163,7 +163,7 @@ class OutputQueue:
     def _record(self, output: Output) -> None:
         trace = self._trace
         if trace.level >= LEVELS[type(output)]:
-            record = record_of(output, self._calendar.now_ns, self._machine.name)
+            record = record_of(output, self._agenda.now_ns, self._machine.name)
             if record is not None:
                 trace.add(record)
 
@@ -174,7 +174,7 @@ class OutputQueue:
         port, frame, record, said, _ = known
         trace = self._trace
         if trace.level >= Level.ADVERTS:
-            trace.add(tuple.__new__(record, (self._calendar.now_ns, *said)))  # as record() does, but sooner
+            trace.add(tuple.__new__(record, (self._agenda.now_ns, *said)))  # as record() does, but sooner
         if type(frame) is VrrpFrame:
             port.send_ip(frame)
         else:

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
 
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.scenario.model import Neighbours as Personality
 
 from .context import Context
 from .frame import BROADCAST, REPLY, REQUEST, Frame, NeighbourFrame, VrrpFrame
-from .neighbours import Entry, NeighbourCache
+from .neighbours import Entry, NeighbourCache, NetworkCard
 from .segment import Segment
 
 
-class PortUser(Protocol):
+class PortUser(ABC):
     """Whoever has the port: a node's interface or a client."""
 
-    @property
-    def kernel_runs(self) -> bool:
-        """Powered and not paused."""
+    kernel_runs: bool  # powered and not paused: it sends, receives and answers
 
+    @abstractmethod
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
         """An IP packet of protocol 112 arrived."""
 
+    @abstractmethod
     def neighbour_moved(self, port: Port, entry: Entry) -> None:
         """A neighbour has another MAC now, or none."""
 
+    @abstractmethod
     def light(self, port: Port, up: bool) -> None:
         """At the other end of the port's cable is something that has power, or no longer."""
 
 
-class Port:
+class Port(NetworkCard):
     """One attachment. `local` maps each address that the kernel answers for to the MAC it answers with."""
 
     def __init__(
@@ -63,11 +64,6 @@ class Port:
         self.cache = NeighbourCache(self, personality)
         segment.ports.append(self)
         segment.membership_changed()
-
-    @property
-    def now_ns(self) -> int:
-        """Simulated time."""
-        return self.context.calendar.now_ns
 
     @property
     def alive(self) -> bool:
@@ -140,10 +136,10 @@ class Port:
         A gratuitous ARP *request* for an address that is still here is answered too; IPv6's unsolicited
         advertisement is not a question.
         """
-        mac = self.local.get(frame.target)
-        if mac is not None and frame.asks:
+        mac = self.local.get(frame.target) if frame.asks else None
+        if mac is not None:
             if frame.sender not in self.local:
                 self.cache.hear(frame, True)
             self.transmit(NeighbourFrame(REPLY, mac, frame.target, frame.sender, frame.sender_mac))
-        elif mac is None if frame.sender is frame.target else frame.sender not in self.local:
+        elif (frame.asks and frame.sender is frame.target) or frame.sender not in self.local:
             self.cache.hear(frame, False)

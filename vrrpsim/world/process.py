@@ -31,7 +31,7 @@ class RunningProcess:
         self.life = Life.DEAD
         self._thawed_life = Life.DEAD
         self._starts = 0
-        self._ready = Alarm(context.calendar, Kind.KERNEL, rank)
+        self._ready = Alarm(context.agenda, Kind.KERNEL, rank)
 
     @property
     def exists(self) -> bool:

@@ -224,7 +224,7 @@ class ScriptRunner:
             run.end.set(self._wakeups.draw_ns(latencies.NETLINK), self._end, output.run, None, 15)
 
     def _look_in(self, delay_ns: int, script: str, number: int, began_ns: int) -> None:
-        end = Alarm(self._machine.context.calendar, Kind.TIMER, self._machine.rank)
+        end = Alarm(self._machine.context.agenda, Kind.TIMER, self._machine.rank)
         end.set(delay_ns, self._look, number)
         self._runs[number] = RunningCheck(script, end, began_ns)
 

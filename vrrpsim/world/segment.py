@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from vrrpsim.scenario.model import Segment as SegmentModel
 from vrrpsim.scenario.random_streams import bounds_ns
@@ -12,21 +13,23 @@ from vrrpsim.scenario.random_streams import bounds_ns
 from .calendar import Kind, order_of
 from .context import Context
 from .frame import Frame
-from .impairment import ActiveImpairment, Delays, always, fate, passing
+from .impairment import ActiveImpairment, Delays, PathEnd, always, fate, passing
 
 
-class Attached(Protocol):
+class Attached(PathEnd, ABC):
     """What the switch needs of whatever is plugged in."""
 
-    name: str
     carrier: bool
 
+    @abstractmethod
     def wants(self, frame: Frame) -> bool:
         """Whether a frame to a group is for it."""
 
+    @abstractmethod
     def has_mac(self, mac: bytes) -> bool:
         """Whether frames to this MAC are for it."""
 
+    @abstractmethod
     def receive(self, frame: Frame) -> None:
         """A frame arrived."""
 
@@ -42,7 +45,7 @@ class Segment(Generic[PortT]):
     def __init__(self, context: Context, name: str, rank: int, model: SegmentModel) -> None:
         self.context = context
         self.name = name
-        self._calendar = context.calendar
+        self._agenda = context.agenda
         self._order = order_of(Kind.PACKET, rank)
         self.model = model
         self.ports: list[PortT] = []
@@ -83,19 +86,20 @@ class Segment(Generic[PortT]):
             self.membership_changed()
             self.context.reconsider()
         for tap in self.taps:
-            tap(self.context.calendar.now_ns, sender, frame, "")
+            tap(self.context.agenda.now_ns, sender, frame, "")
         receivers = self.receivers(sender, frame)
         if self._is_plain(frame):
             assert self._delays.plain_ns is not None
-            self._calendar.post(self._delays.plain_ns, self._order, _arrive, (receivers, frame))
+            self._agenda.post(self._delays.plain_ns, self._order, _arrive, (receivers, frame))
             return
-        number = self._numbers[sender.name, frame.flow]
-        self._numbers[sender.name, frame.flow] = number + 1
+        flow = sender.name, frame.flow
+        number = self._numbers[flow]
+        self._numbers[flow] = number + 1
         if self.blocked or self.effects:
             self._forward_through(sender, frame, receivers, number)
         else:
             delay_ns = self.delay_ns(sender, frame, number)
-            self._calendar.post(delay_ns, self._order, _arrive, (receivers, frame))
+            self._agenda.post(delay_ns, self._order, _arrive, (receivers, frame))
 
     def _is_plain(self, frame: Frame) -> bool:
         """Whether nothing but the same delay as always happens to it, whoever it is for."""
@@ -154,9 +158,9 @@ class Segment(Generic[PortT]):
                 if delay_ns == usual_ns and arriving is frame:
                     unharmed.append(receiver)
                 else:
-                    self._calendar.post(delay_ns, self._order, _arrive, ([receiver], arriving))
+                    self._agenda.post(delay_ns, self._order, _arrive, ([receiver], arriving))
         if unharmed:
-            self._calendar.post(usual_ns, self._order, _arrive, (unharmed, frame))
+            self._agenda.post(usual_ns, self._order, _arrive, (unharmed, frame))
 
     def _fate(
         self,
@@ -197,7 +201,7 @@ class Segment(Generic[PortT]):
         destination = receiver.name if receiver else ""
         self.context.frame_lost(self.name, sender.name, destination, frame.kinds[-1], reason)
         for tap in self.taps:
-            tap(self.context.calendar.now_ns, sender, frame, reason)
+            tap(self.context.agenda.now_ns, sender, frame, reason)
 
     def passes(self, sender: PortT, receiver: PortT, kinds: tuple[str, ...]) -> float:
         """The fraction of frames of these kinds that get from one port to the other."""

@@ -159,20 +159,21 @@ class KeyedCalendar(Calendar):
 
     def run(self, until: Any = None) -> Any:
         """Serve everything before an instant."""
-        records, keys, queue = self.records, self.keys, self._calls
-        self._end_ns = until
+        records, keys, agenda = self.records, self.keys, self.agenda
+        queue = agenda.calls
+        agenda.end_ns = until
         after = -1
         while queue and queue[0][0] < until:
             at_ns, key, _, event = heappop(queue)
-            after = key if at_ns != self.now_ns or key > after else after
-            self._now = self.now_ns = at_ns
+            after = key if at_ns != agenda.now_ns or key > after else after
+            agenda.now_ns = at_ns
             assert type(event) is Call
             event.callbacks = None
             if event.function is not None:
                 event.function(*event.arguments)
             while len(keys) < len(records):
                 keys.append((at_ns, after, key))
-        self._now = self.now_ns = max(until, self.now_ns)
+        agenda.now_ns = max(until, agenda.now_ns)
 
 
 def _run_parts(

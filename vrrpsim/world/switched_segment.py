@@ -40,7 +40,7 @@ class SwitchedSegment(Segment[Port]):
         self._cabling = cabling
         self._ways: dict[str, dict[str, tuple[Hop, ...]]] = {}  # by the names of both ports
         self._unreached: dict[tuple[str, bytes, type[Frame]], list[Port]] = {}
-        self._forgets = Alarm(context.calendar, Kind.KERNEL, rank)  # a switch forgets what leads astray
+        self._forgets = Alarm(context.agenda, Kind.KERNEL, rank)  # a switch forgets what leads astray
         cabling.observers.append(self._ways_changed)
 
     def _ways_changed(self) -> None:
@@ -51,7 +51,7 @@ class SwitchedSegment(Segment[Port]):
         """A port was added, or joined or left a group."""
         super().membership_changed()
         self._unreached.clear()
-        now_ns = self._calendar.now_ns
+        now_ns = self._agenda.now_ns
         members = {(port.name, group) for port in self.ports for group in port.groups}
         self._joined = {member: self._joined.get(member, now_ns) for member in members}
 
@@ -59,7 +59,7 @@ class SwitchedSegment(Segment[Port]):
         """A card has its carrier or lost it."""
         self._cabling.card_linked(port, up)
         if up:  # the kernel reports its groups again
-            self._joined.update(((port.name, group), self._calendar.now_ns) for group in port.groups)
+            self._joined.update(((port.name, group), self._agenda.now_ns) for group in port.groups)
 
     # --- frames on their way
 
@@ -72,7 +72,7 @@ class SwitchedSegment(Segment[Port]):
             self.mac_table[frame.src_mac] = sender
             self.context.reconsider()
         for tap in self.taps:
-            tap(self.context.calendar.now_ns, sender, frame, "")
+            tap(self.context.agenda.now_ns, sender, frame, "")
         for receiver in self._out_of_reach(sender, frame):
             self.lose(sender, receiver, frame, "cable")
         cable = self._cabling.of_card.get(sender.name)
@@ -91,7 +91,7 @@ class SwitchedSegment(Segment[Port]):
         there = cable.beyond(end)
         arrivals, reason = cable.carrier_of(frame.src_mac, frame.dst_mac).carry(end, frame)
         for delay_ns, arriving in arrivals:
-            self._calendar.post(delay_ns, self._order, self._arrive, (cable, there, sender, arriving))
+            self._agenda.post(delay_ns, self._order, self._arrive, (cable, there, sender, arriving))
         if reason:
             self._lose_beyond(cable, there, sender, frame, reason)
 
@@ -105,7 +105,7 @@ class SwitchedSegment(Segment[Port]):
 
     def _forward(self, switch: LearningSwitch, came_by: LaidCable | None, sender: Port, frame: Frame) -> None:
         """The switch learns, then forwards or floods."""
-        now_ns = self._calendar.now_ns
+        now_ns = self._agenda.now_ns
         if came_by is not None and switch.learn(self.name, frame.src_mac, came_by, now_ns):
             self.context.reconsider()
         for cable in self._ways_out(switch, came_by, frame):
@@ -127,7 +127,7 @@ class SwitchedSegment(Segment[Port]):
         asked_ns = self._cabling.asked_ns(switch)
         reported_ns = asked_ns if isinstance(end, LearningSwitch) else self._joined.get((end.name, group))
         latest_ns = max((each for each in (asked_ns, reported_ns) if each is not None), default=None)
-        return latest_ns is None or self._calendar.now_ns >= latest_ns + snooping.membership_ns
+        return latest_ns is None or self._agenda.now_ns >= latest_ns + snooping.membership_ns
 
     def _ways_out(self, switch: LearningSwitch, came_by: LaidCable | None, frame: Frame) -> list[LaidCable]:
         entry = self._entry(switch, frame.dst_mac)
@@ -135,7 +135,7 @@ class SwitchedSegment(Segment[Port]):
         return [cable for cable in cables if cable is not came_by and cable.open]
 
     def _entry(self, switch: LearningSwitch, mac: bytes) -> Learned | None:
-        return None if mac[0] & 1 else switch.behind(self.name, mac, self._calendar.now_ns)
+        return None if mac[0] & 1 else switch.behind(self.name, mac, self._agenda.now_ns)
 
     def _open(self, switch: LearningSwitch) -> list[LaidCable]:
         """The cables of a switch that lead somewhere on this segment."""
@@ -158,7 +158,7 @@ class SwitchedSegment(Segment[Port]):
         number = self._numbers[path]
         self._numbers[path] = number + 1
         for delay_ns, arriving in self._fate(sender, receiver, frame, effects, number, 0):
-            self._calendar.post(delay_ns, self._order, receiver.receive, (arriving,))
+            self._agenda.post(delay_ns, self._order, receiver.receive, (arriving,))
 
     # --- frames that do not arrive
 
@@ -230,7 +230,7 @@ class SwitchedSegment(Segment[Port]):
             cable, end = entry.cable, entry.cable.beyond(end)
         if isinstance(end, LearningSwitch) or end.name not in owners:
             if forgets_ns:
-                now_ns = self._calendar.now_ns
+                now_ns = self._agenda.now_ns
                 self._forgets.set(min(forgets_ns) - now_ns, self.context.reconsider)
                 return None if isinstance(end, LearningSwitch) else end
             return next(iter(owners.values()), None)

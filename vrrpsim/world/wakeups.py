@@ -6,9 +6,10 @@ waits, as it would in a socket, and overdue timers fire once.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from vrrpsim.protocol.fsm import NEVER_NS
 from vrrpsim.protocol.router import VrrpRouter
@@ -23,18 +24,21 @@ from .machine import Machine
 RIVALRY_NS: Final = 10_000_000_000  # how long a rejected advert keeps the wake-ups irregular
 
 
-class Sleeper(Protocol):
+class Sleeper(ABC):
     """The daemon that is woken."""
 
     life: Life
     router: VrrpRouter
 
+    @abstractmethod
     def advance(self, due_ns: int) -> None:
         """Serve the timers that were due at this instant."""
 
+    @abstractmethod
     def disturb(self) -> None:
         """When it runs is about to change."""
 
+    @abstractmethod
     def go_on(self) -> None:
         """Do what was left undone."""
 
@@ -46,7 +50,7 @@ class Wakeups:
         self._machine = machine
         self._daemon = daemon
         self._context = machine.context
-        self._calendar = machine.context.calendar
+        self._agenda = machine.context.agenda
         self._order = order_of(Kind.TIMER, machine.rank)
         self.call = Call(self._wake_up, ())
         self._wake_ns = NEVER_NS  # when it is to come; it is not scheduled at NEVER_NS
@@ -74,7 +78,7 @@ class Wakeups:
     @property
     def now_ns(self) -> int:
         """Simulated time."""
-        return self._calendar.now_ns
+        return self._agenda.now_ns
 
     @property
     def is_regular(self) -> bool:
@@ -92,8 +96,8 @@ class Wakeups:
 
     def later(self, delay_ns: int, function: Callable[..., Any], *arguments: Any) -> Call:
         """Something of the daemon's own will happen after a delay."""
-        calendar = self._calendar
-        return calendar.at(calendar.now_ns + delay_ns, Kind.TIMER, self._machine.rank, function, *arguments)
+        agenda = self._agenda
+        return agenda.at(agenda.now_ns + delay_ns, Kind.TIMER, self._machine.rank, function, *arguments)
 
     # --- what keeps it from running
 
@@ -152,7 +156,7 @@ class Wakeups:
 
     def arm(self) -> None:
         """See to it that a wake-up is pending no later than the next deadline, by the node's lateness."""
-        if self.drawn or self._calendar.now_ns < self._irregular_until_ns:
+        if self.drawn or self._agenda.now_ns < self._irregular_until_ns:
             self._arm_exactly()
             return
         due_ns = self._daemon.router.next_deadline_ns()
@@ -166,7 +170,7 @@ class Wakeups:
             self.call = Call(self._wake_up, ())
         self._due_ns = due_ns
         self._wake_ns = wake_ns
-        self._calendar.again(self.call, wake_ns, self._order)
+        self._agenda.again(self.call, wake_ns, self._order)
 
     def _arm_exactly(self) -> None:
         """The same with a lateness drawn for this deadline, so no wake-up may come early for nothing.
@@ -228,7 +232,7 @@ class Wakeups:
             self._overdue = True
             return
         leaper = self._context.fast_forward
-        if leaper is not None and self._calendar.now_ns >= leaper.not_before_ns and leaper.leap():
+        if leaper is not None and self._agenda.now_ns >= leaper.not_before_ns and leaper.leap():
             return
         if self._due_ns > self._raced_ns and self._daemon.router.elects_by(self._due_ns):
             self._race()
