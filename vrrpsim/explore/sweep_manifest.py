@@ -29,7 +29,7 @@ MOST_BYTES = 16 << 20
 AT_ONCE = When(ZERO)  # of an event it needs the name, and whether it ends
 SOMEBODY = Client(segment="", target=(IPv4Address(0), 0))  # of a client a report needs the name only
 NOT_OF_A_RUN = {
-    "Scenario": ("path", "findings", "description", "expect"),
+    "Scenario": ("path", "findings", "description", "expect", "worked_out"),
     "Keepalived": ("file",),
 }
 

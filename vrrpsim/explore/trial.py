@@ -26,7 +26,7 @@ from vrrpsim.measure.failovers import ANSWERS
 from vrrpsim.measure.ownership import Ownership, Span, Tenure
 from vrrpsim.measure.result import Result, measure
 from vrrpsim.scenario.events import Event, detail
-from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.model import Scenario, once
 from vrrpsim.scenario.verbs import Effect
 from vrrpsim.trace import Fault, FaultEnd, Level, Trace
 from vrrpsim.world import Forcing, simulate
@@ -64,6 +64,7 @@ class Batch(NamedTuple, Generic[Row]):
     elapsed_s: float
 
 
+@once
 def measures(scenario: Scenario) -> tuple[str, ...]:
     """Return the names of what a trial of this scenario measures."""
     names = list(scenario.clients)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from vrrpsim.keepalived.commands import meaning_of
-from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.model import Scenario, once
 from vrrpsim.scenario.verbs import VERBS, Effect
 from vrrpsim.trace import Fault, FaultEnd
 
@@ -67,6 +67,7 @@ class Cause(NamedTuple):
                 return self.touches(*old, *new)
 
 
+@once
 def asked_by(scenario: Scenario) -> dict[str, frozenset[str]]:
     """Return, for each node, the others that its checks and BFD sessions ask."""
     owners = {

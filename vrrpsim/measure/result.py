@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from vrrpsim.protocol.configuration import RouterConfig
 from vrrpsim.protocol.dialect import DIALECTS
-from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.model import Scenario, once
 from vrrpsim.trace import Fault, FaultEnd, Reachability, Trace
 
 from .causes import asked_by, causes, event_words
@@ -126,6 +126,7 @@ def measure(scenario: Scenario, trace: Trace, *, seed: int | None = None) -> Res
     )
 
 
+@once
 def daemons(scenario: Scenario) -> dict[str, DaemonRules]:
     """Return what each node runs, for every node: one without keepalived runs nothing."""
     return {
@@ -136,6 +137,7 @@ def daemons(scenario: Scenario) -> dict[str, DaemonRules]:
     }
 
 
+@once
 def addresses(scenario: Scenario) -> tuple[str, ...]:
     """Return the virtual addresses of the scenario, each once, in its order."""
     return tuple(

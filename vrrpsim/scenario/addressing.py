@@ -11,7 +11,7 @@ from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.protocol.packet import Advertisement, authentication_data, encode
 
 from .events import InjectedAdvert
-from .model import Interface, Scenario
+from .model import Interface, Scenario, once
 
 STRANGER_MAC = b"\x02\0\x02\0\0\x01"  # of the card that forged adverts come from
 STRANGER: Final = 200  # its number among the clients, where a segment has no subnet
@@ -42,6 +42,7 @@ def link_local(mac: bytes) -> IPv6Interface:
     return IPv6Interface((b"\xfe\x80" + bytes(6) + host, 64))
 
 
+@once
 def client_addresses(scenario: Scenario) -> dict[str, Address]:
     """Each client's own address, or the last of its segment that nobody has."""
     found: dict[str, Address] = {}

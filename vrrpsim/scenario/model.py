@@ -7,11 +7,12 @@ values.
 
 # Annotations are values here: of strings, typing.NamedTuple compiles each at every start.
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 from vrrpsim.protocol.configuration import Address as Address
 from vrrpsim.protocol.configuration import RouterConfig
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 AddressWithPrefix = IPv4Interface | IPv6Interface
+Value = TypeVar("Value")
 Network = IPv4Network | IPv6Network
 Starts = Distribution | Literal["manual"]
 Measure = Literal["failover", "return", "outage", "dual_master", "vacancy", "moves"]
@@ -266,6 +268,13 @@ class RunsBeside(Protocol):
         """Begin in a world that is about to run."""
 
 
+class WorkedOut(dict[str, Any]):
+    """What was worked out of a scenario in this process; a copy for another one knows nothing."""
+
+    def __reduce__(self) -> "tuple[type[WorkedOut], tuple[()]]":
+        return WorkedOut, ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """Everything one run needs except the seed's override."""
@@ -290,6 +299,9 @@ class Scenario:
     )  # each run of a sweep is judged by
     path: Path | None = None
     findings: "tuple[Finding, ...]" = field(default=(), compare=False)  # warnings and infos
+    worked_out: WorkedOut = field(
+        default_factory=WorkedOut, init=False, repr=False, compare=False
+    )  # see `once`
 
     def virtual_addresses(self) -> frozenset[Address]:
         """Return all addresses that any instance takes."""
@@ -313,6 +325,20 @@ class Scenario:
     def dialect_of(self, node: str) -> str:
         """Return the dialect a node speaks."""
         return self.nodes[node].dialect or self.dialect
+
+
+def once(function: Callable[[Scenario], Value]) -> Callable[[Scenario], Value]:
+    """Let a scenario, which never changes, keep what a function of it alone returned: trials ask again."""
+    name = f"{function.__module__}.{function.__name__}"
+
+    @wraps(function)
+    def answer(scenario: Scenario) -> Value:
+        if name not in scenario.worked_out:
+            scenario.worked_out[name] = function(scenario)
+        found: Value = scenario.worked_out[name]
+        return found
+
+    return answer
 
 
 def cable_ends(nodes: Mapping[str, Node], clients: Mapping[str, Client]) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ Beside its row a verb has a deed in `world/faults.py` and one in `lab/faults.py`
 from __future__ import annotations
 
 from enum import Enum
+from functools import cache
 from typing import NamedTuple
 
 
@@ -278,6 +279,7 @@ ROWS = (
 VERBS = {verb.name: verb for verb in ROWS}
 
 
+@cache
 def on(target: str) -> tuple[str, ...]:
     """Return the verbs that take such a target."""
     return tuple(verb.name for verb in ROWS if verb.target == target)

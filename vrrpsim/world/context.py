@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from vrrpsim.protocol.configuration import Address
-from vrrpsim.scenario.model import Scenario
+from vrrpsim.scenario.model import Scenario, once
 from vrrpsim.scenario.random_streams import Streams
 from vrrpsim.trace import FrameLost, Level, Remark, Trace
 
@@ -38,6 +38,7 @@ class Whole(NamedTuple):
     known: frozenset[Address]  # those that somebody has or may get
 
 
+@once
 def whole_of(scenario: Scenario) -> Whole:
     """Number a scenario that is no part of another."""
     virtual = scenario.virtual_addresses()
