@@ -24,6 +24,7 @@ FILES = (
     "explore/trial.py",
 )
 INTERPRETED = (
+    "protocol/addresses.py",  # subclasses of the standard library's
     "protocol/reasons.py",  # an Enum with a `__new__` of its own is not for mypyc (2.4)
     "protocol/configuration.py",  # a compiled frozen dataclass cannot be unpickled, and these go to workers
     "protocol/dialect.py",

@@ -12,6 +12,7 @@ from decimal import Decimal
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from vrrpsim.findings import Finding, Place
+from vrrpsim.protocol.addresses import cached
 from vrrpsim.protocol.configuration import SECOND_NS, Address
 
 from .lexer import Row, Word
@@ -180,11 +181,11 @@ def short_s(ns: int) -> str:
 def parse_address(text: str) -> Address | None:
     """Return the IPv4 or IPv6 address in `text`; no scope, no prefix."""
     try:
-        return IPv4Address(text)
+        return cached(IPv4Address(text))
     except AddressValueError:
         pass
     try:
-        return IPv6Address(text) if "%" not in text else None
+        return cached(IPv6Address(text)) if "%" not in text else None
     except AddressValueError:
         return None
 

@@ -11,10 +11,13 @@ from enum import Enum, IntEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, NamedTuple
 
+from .addresses import cached
+
 Address = IPv4Address | IPv6Address
 
 SECOND_NS: Final = 1_000_000_000
-GROUP4, GROUP6 = IPv4Address("224.0.0.18"), IPv6Address("ff02::12")  # RFC 9568 §5.1.1.2, §5.1.2.2
+GROUP4 = cached(IPv4Address("224.0.0.18"))  # RFC 9568 §5.1.1.2
+GROUP6 = cached(IPv6Address("ff02::12"))  # §5.1.2.2
 OWNER_PRIORITY: Final = 255  # RFC 9568 §5.2.4: the address owner
 
 

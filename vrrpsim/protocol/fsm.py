@@ -347,7 +347,8 @@ def _in_backup(
             held = state._replace(wants_master=True, down_ns=down_ns)
             return Step(held, now_ns + down_ns, (_timeout_log(rules),))
         case Rejected():  # FSM-11
-            return Step(_remember_remaining(rules, state, deadline_ns, now_ns), deadline_ns)
+            down_ns = _remaining_ns(rules, state, deadline_ns, now_ns)
+            return Step(state._replace(down_ns=down_ns), deadline_ns)
         case PriorityMoved(priority=priority):  # FSM-24
             moved = state._replace(priority=priority)
             new_down_ns = rules.down_ns(moved)
@@ -395,10 +396,10 @@ def _backup_hears(
             "({}) received lower priority ({}) advert from {} - discarding",
             (config.name, advert.priority, source),
         )
-        kept = _remember_remaining(rules, state, deadline_ns, now_ns)
+        down_ns = _remaining_ns(rules, state, deadline_ns, now_ns)
         if now_ns < state.delay_until_ns and not rules.dialect.startup_delay_discards:
             deadline_ns = state.delay_until_ns + max(deadline_ns - now_ns, 0)  # FSM-9, quirk of 2.2.7
-        return Step(kept._replace(master_address=source), deadline_ns, (log,))
+        return Step(state._replace(down_ns=down_ns, master_address=source), deadline_ns, (log,))
     interval_ns = _learned_interval_ns(rules, state, advert)
     down_ns = rules.down_ns(state, interval_ns)
     if not rules.dialect.skew_recomputed_on_learning:  # RFC 5798 read literally keeps the old Skew_Time
@@ -776,13 +777,10 @@ def _from_start(state: InstanceState, now_ns: int) -> int:
     return max(now_ns, state.delay_until_ns)
 
 
-def _remember_remaining(
-    rules: InstanceRules, state: InstanceState, deadline_ns: int, now_ns: int
-) -> InstanceState:
+def _remaining_ns(rules: InstanceRules, state: InstanceState, deadline_ns: int, now_ns: int) -> int:
     """FSM-11, FSM-16: `ms_down` := remaining time, the quirk behind FSM-24."""
-    if not rules.dialect.remaining_time_overwrites_down_time:
-        return state
-    return state._replace(down_ns=max(deadline_ns - now_ns, 0))
+    overwrites = rules.dialect.remaining_time_overwrites_down_time
+    return max(deadline_ns - now_ns, 0) if overwrites else state.down_ns
 
 
 def _watch_rogue(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Final, NamedTuple
 
+from vrrpsim.protocol.addresses import cached
 from vrrpsim.protocol.ah import sealed
 from vrrpsim.protocol.configuration import GROUP4, GROUP6, Address, Authentication, AuthType
 from vrrpsim.protocol.dialect import DIALECTS
@@ -48,7 +49,7 @@ def client_addresses(scenario: Scenario) -> dict[str, Address]:
     found: dict[str, Address] = {}
     for number, (name, client) in enumerate(scenario.clients.items()):
         family = client.asks.version
-        found[name] = (
+        found[name] = cached(
             client.address.ip
             if client.address
             else _free(scenario, client.segment, family, number, set(found.values()))

@@ -35,7 +35,7 @@ class Frame:
     def flow(self) -> str:
         """The conversation whose frames are numbered together: no other changes its draws (DESIGN §4)."""
         if not self._flow:
-            self._flow = f"{self._protocol}/{self._about}"
+            self._flow = self._protocol + "/" + str(self._about)
         return self._flow
 
     def encode(self, identification: int = 0) -> bytes:

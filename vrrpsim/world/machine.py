@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
 from vrrpsim.keepalived.commands import Check
+from vrrpsim.protocol.addresses import cached
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.scenario.addressing import card, own_addresses
 from vrrpsim.scenario.model import Node as NodeModel
@@ -51,9 +52,11 @@ class Machine(PortUser):
             segment = segments[attachment.segment]
             port = Port(context, segment, f"{name}:{interface}", rank, mac, self, model.neighbours)
             networks = own_addresses(attachment, mac)
-            own = tuple(address.ip for address in networks)
+            own = tuple(cached(address.ip) for address in networks)
             self._own[interface] = own
-            self._networks.update({(interface, each.ip): each.network for each in networks})
+            self._networks.update(
+                {(interface, ip): each.network for ip, each in zip(own, networks, strict=True)}
+            )
             self.ports[interface] = port
             self.configure(port)
         self.configured = dict(self._own)  # by the network configuration

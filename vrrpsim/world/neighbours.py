@@ -103,6 +103,8 @@ class NeighbourCache:
         self.personality = personality
         self.entries: dict[Address, Entry] = {}
         self._draws = port.context.streams.numbered(f"reachable/{port.name}")
+        self._epoch = 0  # of five minutes
+        self._reachable_ns = 0  # in it
         self._overdue: list[tuple[Entry, Callable[[Entry], None]]] = []  # timers of a paused machine
 
     # --- use
@@ -184,7 +186,10 @@ class NeighbourCache:
 
     def reachable_ns(self) -> int:
         """reachable_time: the same for all entries of a port, drawn anew every five minutes."""
-        return self._draws.draw_ns(self.personality.reachable, 1 + self.port.now_ns // EPOCH_NS)
+        epoch = 1 + self.port.now_ns // EPOCH_NS
+        if epoch != self._epoch:
+            self._epoch, self._reachable_ns = epoch, self._draws.draw_ns(self.personality.reachable, epoch)
+        return self._reachable_ns
 
     def confirm(self, entry: Entry) -> None:
         """An answer at a higher layer proved the entry (for example a TCP segment)."""

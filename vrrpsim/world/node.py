@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Final
 
+from vrrpsim.protocol.addresses import cached
 from vrrpsim.protocol.configuration import Address
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.protocol.fsm import NEVER_NS
@@ -250,9 +251,10 @@ class Node(Machine):
     def give_address(self, interface: str, address: IPv4Interface | IPv6Interface) -> None:
         """Somebody else adds it, until the machine boots anew."""
         port = self.ports[interface]
-        if address.ip not in self._own[interface]:
-            self._own[interface] = (*self._own[interface], address.ip)
-        self.add_address(port, address.ip, port.mac, address.network)
+        ip = cached(address.ip)
+        if ip not in self._own[interface]:
+            self._own[interface] = (*self._own[interface], ip)
+        self.add_address(port, ip, port.mac, address.network)
         if self.daemon is not None:
             self.daemon.outputs.routes_changed()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from typing import Any
 
+from vrrpsim.protocol.addresses import cached
 from vrrpsim.scenario.events import When
 from vrrpsim.scenario.model import Starts
 from vrrpsim.scenario.quantities import (
@@ -176,13 +177,13 @@ def _endpoint(text: str) -> tuple[IPv4Address | IPv6Address, int]:
     host, _, port = text.rpartition(":")
     if not 1 <= int(port) <= 65535:
         raise ValueError(port)
-    return ip_address(host.strip("[]")), int(port)
+    return cached(ip_address(host.strip("[]"))), int(port)
 
 
 def _asked(text: str) -> tuple[IPv4Address | IPv6Address, int | None]:
     """Without a port, a bare IPv6 address has colons too."""
     has_port = text.startswith("[") or text.count(":") == 1
-    return _endpoint(text) if has_port else (ip_address(text), None)
+    return _endpoint(text) if has_port else (cached(ip_address(text)), None)
 
 
 def _port(text: str) -> str:
