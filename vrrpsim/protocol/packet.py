@@ -15,6 +15,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, NamedTuple
 
+from .addresses import cached
 from .configuration import GROUP4, SECOND_NS, Address, Authentication, AuthType, ChecksumMode, InstanceConfig
 from .dialect import Checksum, Dialect
 from .timers import CENTISECOND_NS
@@ -215,7 +216,7 @@ def decode(payload: bytes, family: int) -> Advertisement:
     end = HEADER_BYTES + count * size
     build: Callable[[int], Address] = IPv4Address if family == 4 else IPv6Address
     addresses = tuple(
-        [build(int.from_bytes(payload[at : at + size], "big")) for at in range(HEADER_BYTES, end, size)]
+        [cached(build(int.from_bytes(payload[at : at + size]))) for at in range(HEADER_BYTES, end, size)]
     )
     if version == 3:
         interval_cs = (payload[4] & 0x0F) << 8 | payload[5]  # §5.2.6: Reserve is ignored
