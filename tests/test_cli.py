@@ -152,6 +152,7 @@ def test_json_is_one_document_and_several_files_are_a_list(pair):
     assert several == [document, document]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_whatever_the_hash_seed(pair):
     runs = [vrrpsim("run", pair, "--json", PYTHONHASHSEED=str(number)).stdout for number in (0, 1)]
     texts = [vrrpsim("run", pair, "-v", PYTHONHASHSEED=str(number)).stdout for number in (0, 1)]

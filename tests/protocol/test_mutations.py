@@ -95,6 +95,7 @@ def broken() -> str:
     return ""
 
 
+@pytest.mark.slow
 def test_the_sound_engine_passes():
     assert broken() == ""
 

@@ -69,6 +69,7 @@ def test_what_cannot_be_followed_is_an_error_at_the_option(path, value, says):
     assert says in str(caught.value)
 
 
+@pytest.mark.slow
 def test_files_without_a_scenario_take_the_same_paths(capsys):
     words = [
         "census",

@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 from vrrpsim.explore.fault_schedules import KINDS
 from vrrpsim.lab.faults import LabFaults
 from vrrpsim.lab.refusals import REFUSED_VERBS
@@ -42,6 +44,7 @@ def test_places_in_a_hunt_are_unique():
     assert len(set(KINDS)) == len(KINDS)
 
 
+@pytest.mark.slow
 def test_no_other_module_lists_verbs():
     """Five verbs in one tuple, list or set are a second table; what one command picks is named here."""
     picked = {"explore/exhaustive.py", "explore/census.py", "explore/census_result.py", "explore/bounds.py"}

@@ -100,6 +100,7 @@ def forests(draw: st.DrawFn) -> tuple[int, list[tuple[int, int]], list[int], lis
     return count, trunks, hosts, pulled
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=120)
 @given(forests(), st.booleans())
 def test_delivers_what_reachability_says(
@@ -466,6 +467,7 @@ def meshes(draw: st.DrawFn) -> tuple[int, list[tuple[int, int]], list[int], list
     return count, trunks, hosts, draw(st.lists(faults, max_size=5))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=80)
 @given(meshes())
 def test_no_storm_and_after_convergence_what_reachability_says(

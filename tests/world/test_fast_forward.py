@@ -118,6 +118,7 @@ def test_a_quiet_day_is_passed_over(loss: float) -> None:
     assert simulate(hour, fast_forward=True).digest() == simulate(hour, fast_forward=False).digest()
 
 
+@pytest.mark.slow
 def test_a_year_at_one_percent_has_its_false_takeovers() -> None:
     """Three lost in a row of 31.5 million adverts to either Backup: 1e-6 · 0.99 each, once in two weeks."""
     year = load_scenario(ROOT / "scenarios/long/a-year-of-loss.yaml")

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from vrrpsim.protocol.configuration import InstanceConfig, RouterConfig
 from vrrpsim.protocol.dialect import DIALECTS
 from vrrpsim.protocol.fsm import InstanceRules
-from vrrpsim.protocol.reception import bound_to
+from vrrpsim.protocol.reception import bound_to, is_expected_cast
 from vrrpsim.trace import (
     AddressChange,
     AdvertSent,
@@ -117,7 +117,7 @@ def _arrives(config: InstanceConfig, destination: str) -> bool:
     to = ip_address(destination)
     primary = to if to.version == 4 or to.is_link_local else None
     bound = bound_to(config, config.source or primary)
-    return to.is_multicast != config.unicast and bound in (to, config.interface)
+    return is_expected_cast(config, to) and bound in (to, config.interface)
 
 
 def _earliest(at_ns: int, effects: Iterable[int]) -> int:

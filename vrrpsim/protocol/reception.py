@@ -50,6 +50,11 @@ def bound_to(config: InstanceConfig, source: Address | None) -> Address | str | 
     return source if config.unicast else config.interface
 
 
+def is_expected_cast(config: InstanceConfig, destination: Address) -> bool:
+    """#19: adverts come to a group, or with unicast peers to an address."""
+    return destination.is_multicast != config.unicast
+
+
 class Accepted(NamedTuple):
     """An advert that passed every check.
 
@@ -402,7 +407,7 @@ def _checksum_is(packet: Reception, form: Checksum, destination: Address) -> boo
 
 
 def _cast_mismatch(packet: Reception) -> str:
-    if packet.destination.is_multicast != packet.config.unicast:
+    if is_expected_cast(packet.config, packet.destination):
         return ""
     expected, received = ("unicast", "multicast") if packet.config.unicast else ("multicast", "unicast")
     return f"Expected {expected} packet but received {received} packet"
