@@ -42,7 +42,7 @@ class MissingParameterError(Exception):
     """LX-12: keepalived exits at once."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Line:
     """One row while its keyword's handler works on it."""
 

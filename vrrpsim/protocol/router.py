@@ -9,8 +9,7 @@ tracking.py, announcements (ยง4) in announcements.py. What binds a sync group (ย
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from . import fsm, tracking
 from .adverts import encoded
@@ -51,8 +50,7 @@ from .timer_queue import Timer, TimerQueue
 NOTHING: Final[tuple[Output, ...]] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(NamedTuple):
     """What the daemon finds on its machine when it starts.
 
     `sources`: primary address by (interface, family); `addresses`: every configured address;
@@ -62,8 +60,8 @@ class Host:
     sources: Mapping[tuple[str, int], Address]
     addresses: frozenset[Address]
     interfaces_down: frozenset[str] = frozenset()
-    files: Mapping[str, int] = field(default_factory=dict)
-    processes: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, int] = {}
+    processes: Mapping[str, int] = {}
 
 
 class VrrpRouter:
@@ -295,7 +293,7 @@ class VrrpRouter:
             sources.pop((interface, family), None)
         else:
             sources[interface, family] = address
-        self._host = replace(self._host, sources=sources)
+        self._host = self._host._replace(sources=sources)
         affected = [
             instance
             for instance in self.instances.values()
@@ -496,8 +494,7 @@ class VrrpRouter:
     def _without_leftovers(self, host: Host) -> Host:
         """FSM-4: what is virtual here is nobody's own address, however the kernel came by it."""
         virtual = {entry.address for each in self.config.instances for _, entry in places(each)}
-        return replace(
-            host,
+        return host._replace(
             addresses=host.addresses - virtual,
             sources={key: source for key, source in host.sources.items() if source not in virtual},
         )

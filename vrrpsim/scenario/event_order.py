@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from .events import Event, detail
@@ -44,8 +43,7 @@ class Firing(NamedTuple):
         return f"event/{self.event.name}/{self.repetition}"
 
 
-@dataclass(frozen=True, slots=True)
-class Ending(Generic[Undo]):
+class Ending(NamedTuple, Generic[Undo]):
     """The end of an event's `for:` is due."""
 
     at_ns: int

@@ -47,7 +47,7 @@ class Nud(Enum):
 USABLE: Final = (Nud.REACHABLE, Nud.STALE, Nud.DELAY, Nud.PROBE)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Entry:
     """What a host knows of one neighbour."""
 

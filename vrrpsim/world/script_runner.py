@@ -39,7 +39,7 @@ class Rest(NamedTuple):
     number: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class RunningCheck:
     """A check under way: when it ends, or that it hangs."""
 
