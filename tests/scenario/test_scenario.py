@@ -1,11 +1,13 @@
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 
 import pytest
 
+from vrrpsim.explore.sweep_manifest import fingerprint
 from vrrpsim.findings import InputError, Severity
 from vrrpsim.keepalived.compiler import compile_text
 from vrrpsim.scenario.events import (
@@ -23,7 +25,7 @@ from vrrpsim.scenario.events import (
     When,
 )
 from vrrpsim.scenario.file.reader import load_scenario
-from vrrpsim.scenario.model import HostLatency, Owns, Probe, Stalls
+from vrrpsim.scenario.model import HostLatency, Owns, Probe, Stalls, once
 from vrrpsim.scenario.quantities import Distribution
 
 S = 1_000_000_000
@@ -498,3 +500,23 @@ def recorded() -> list[Path]:
 def test_every_recorded_scenario_loads():
     for path in recorded():
         assert load_scenario(path).name == path.parent.name.partition("@")[0]
+
+
+def test_what_is_worked_out_of_a_scenario_is_kept_by_it_alone(tmp_path):
+    """Another one, also one that differs in a clause, and a copy for another process work it out anew."""
+    scenario = load_scenario(write(tmp_path))
+    asked = []
+
+    @once
+    def count(of):
+        asked.append(of)
+        return [len(of.nodes)]
+
+    kept = count(scenario)
+    assert count(scenario) is kept
+    fewer = replace(scenario, nodes={})
+    copy = pickle.loads(pickle.dumps(scenario))
+    assert (count(fewer), count(copy)) == ([0], kept)
+    assert asked == [scenario, fewer, copy]
+    assert (copy, hash(copy)) == (scenario, hash(scenario))
+    assert fingerprint(replace(scenario)) == fingerprint(scenario)
