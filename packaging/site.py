@@ -72,11 +72,11 @@ def rules(source: Path) -> None:
 
     (source / "rules").mkdir()
     for code, rule in RULES.items():
-        (source / "rules" / f"{code}.md").write_text(page_of(rule), encoding="utf-8")
+        text = "---\norphan: true\n---\n" + page_of(rule)  # in every sidebar they would be half of the work
+        (source / "rules" / f"{code}.md").write_text(text, encoding="utf-8")
     text = (source / "rules.md").read_text(encoding="utf-8")
     text = re.sub(r"^\| (VRRP\d{3}) \|", r"| [\1](rules/\1.md) |", text, flags=re.MULTILINE)
-    tree = "```{toctree}\n:hidden:\n:glob:\n\nrules/*\n```\n"
-    (source / "rules.md").write_text(f"{text}\n{tree}", encoding="utf-8")
+    (source / "rules.md").write_text(text, encoding="utf-8")
 
 
 def page(out: Path) -> None:

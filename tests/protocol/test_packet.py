@@ -1091,6 +1091,7 @@ def test_no_bytes_upset_the_receive_path(payload, data):
     assert isinstance(packet.check(payload), Accepted | DecodeError)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("version", [2, 3])
 @pytest.mark.parametrize("dialect", [KEEPALIVED_2_2_7, KEEPALIVED_2_3_3, RFC9568])

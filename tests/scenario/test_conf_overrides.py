@@ -88,6 +88,7 @@ def test_files_without_a_scenario_take_the_same_paths(capsys):
     assert capsys.readouterr().err.count("--set ") == 2
 
 
+@pytest.mark.slow
 def test_a_sweep_varies_keywords_of_files():
     done = vrrpsim.load(FILES).sweep(20, vary={"*.VI_1.advert_int": ["1", "3"]}, jobs=1).to_dict()
     one, three = (cell["measures"]["failover"]["p50"] for cell in done["cells"])

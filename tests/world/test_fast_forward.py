@@ -17,10 +17,7 @@ from vrrpsim.world import World, simulate
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted([*ROOT.glob("scenarios/*.yaml"), *ROOT.glob("scenarios/regressions/*.yaml")])
-RECORDED = [
-    pytest.param(file, marks=pytest.mark.slow)
-    for file in sorted(ROOT.glob("tests/groundtruth/*/scenario.yaml"))
-]
+RECORDED = sorted(ROOT.glob("tests/groundtruth/*/scenario.yaml"))
 THREE = ROOT / "tests/groundtruth/24-three-nodes/scenario.yaml"
 DAY_NS = 86_400 * 10**9
 
@@ -50,6 +47,7 @@ def same(scenario: Scenario, seed: int) -> int:
     return passed_over(fast)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", [*SHIPPED, *RECORDED], ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_every_scenario_is_the_same(file: Path) -> None:
     """Longer than written, and with loss in every other one: faults, clients and all."""
