@@ -408,20 +408,13 @@ def _backup_hears(
     clock_ns = state.preempt_at_ns
     if config.preempt_delay_ns:
         clock_ns, logs = _preempt_clock(config, state, advert, now_ns)
-    accepted = InstanceState(  # FSM-13
-        state.state,
-        state.base,
-        state.priority,
-        interval_ns,
-        down_ns,
-        state.source,
+    accepted = state._replace(  # FSM-13
         wants_master=False,
         master_address=source,
         master_priority=advert.priority,
+        master_adver_interval_ns=interval_ns,
+        down_ns=down_ns,
         preempt_at_ns=clock_ns,
-        delay_until_ns=state.delay_until_ns,
-        rogue_adverts=state.rogue_adverts,
-        rogue_until_ns=state.rogue_until_ns,
     )
     return Step(accepted, _from_start(state, now_ns) + down_ns, logs)
 

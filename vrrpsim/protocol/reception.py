@@ -51,7 +51,7 @@ def bound_to(config: InstanceConfig, source: Address | None) -> Address | str | 
 
 
 def is_expected_cast(config: InstanceConfig, destination: Address) -> bool:
-    """#19: adverts come to a group, or with unicast peers to an address."""
+    """keepalived.md §5.2 #19: adverts come to a group, or with unicast peers to an address."""
     return destination.is_multicast != config.unicast
 
 

@@ -268,8 +268,8 @@ class RunsBeside(Protocol):
         """Begin in a world that is about to run."""
 
 
-class WorkedOut(dict[str, Any]):
-    """What was worked out of a scenario in this process; a copy for another one knows nothing."""
+class WorkedOut(dict[Callable[..., Any], Any]):
+    """What functions worked out of a scenario in this process; a copy for another one knows nothing."""
 
     def __reduce__(self) -> "tuple[type[WorkedOut], tuple[()]]":
         return WorkedOut, ()
@@ -329,13 +329,12 @@ class Scenario:
 
 def once(function: Callable[[Scenario], Value]) -> Callable[[Scenario], Value]:
     """Let a scenario, which never changes, keep what a function of it alone returned: trials ask again."""
-    name = f"{function.__module__}.{function.__name__}"
 
     @wraps(function)
     def answer(scenario: Scenario) -> Value:
-        if name not in scenario.worked_out:
-            scenario.worked_out[name] = function(scenario)
-        found: Value = scenario.worked_out[name]
+        if function not in scenario.worked_out:
+            scenario.worked_out[function] = function(scenario)
+        found: Value = scenario.worked_out[function]
         return found
 
     return answer

@@ -33,7 +33,6 @@ class Client(PortUser):
         model: ClientModel,
         address: Address,
     ) -> None:
-        self.kernel_runs = True
         self.context = context
         context.observers.append(self.evaluate)
         self.name = name

@@ -417,9 +417,6 @@ class Faults:
 class _Stranger(PortUser):
     """The owner of the card that injected frames come from: it answers nothing."""
 
-    def __init__(self) -> None:
-        self.kernel_runs = True
-
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
         """Deaf."""
 

@@ -41,7 +41,6 @@ class Machine(PortUser):
         self.rank = rank
         self.model = model
         self.up = True
-        self.kernel_runs = True
         self.starved: Distribution | None = None
         self.ports: dict[str, Port] = {}
         self._own: dict[str, tuple[Address, ...]] = {}  # given by others than keepalived, there or not
@@ -172,7 +171,7 @@ class Machine(PortUser):
 
     def _look_at_source(self, port: Port, family: int, before: Address | None) -> None:
         after = self.primary_address(port, family)
-        if after is not before and after != before:
+        if after != before:
             self.source_changed(port, family, after)
 
     def source_changed(self, port: Port, family: int, source: Address | None) -> None:

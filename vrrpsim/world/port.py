@@ -17,7 +17,7 @@ from .segment import Segment
 class PortUser(ABC):
     """Whoever has the port: a node's interface or a client."""
 
-    kernel_runs: bool  # powered and not paused: it sends, receives and answers
+    kernel_runs = True  # powered and not paused: it sends, receives and answers
 
     @abstractmethod
     def hear_vrrp(self, port: Port, frame: VrrpFrame) -> None:
